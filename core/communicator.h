@@ -1,0 +1,34 @@
+// How ranks talk. One interface for one process (Self), shared memory, MPI and NCCL; the trainers see nothing else.
+// Every call is collective: all ranks call it in the same order with the same sizes. Blocking. Called by one thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace xbench {
+
+enum class Reduction { invariant, fast };   // fixed tree and the same bits at any number of ranks, or the library's own
+
+class Communicator {
+public:
+    virtual ~Communicator() = default;
+    virtual int rank() const = 0;
+    virtual int size() const = 0;
+    virtual const char* name() const = 0;    // "self", "mpi"
+    virtual void all_reduce_sum(float* data, size_t count, Reduction how) = 0;    // in place
+    virtual void all_reduce_sum(double* data, size_t count, Reduction how) = 0;   // in place
+    virtual void all_reduce_max(double* data, size_t count) = 0;
+    virtual void broadcast(void* data, size_t bytes, int root) = 0;
+    // Concatenates every rank's bytes in rank order, on every rank; sizes may differ.
+    virtual std::vector<std::byte> all_gather_bytes(const std::vector<std::byte>& mine) = 0;
+    virtual void barrier() = 0;
+    // Prints nothing; ends the whole job with this exit code, so that no peer waits for ever.
+    [[noreturn]] virtual void abort(int code) = 0;
+};
+
+std::unique_ptr<Communicator> make_self_communicator();
+
+}  // namespace xbench

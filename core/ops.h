@@ -1,0 +1,119 @@
+// The glossary of operators: one plain struct of attributes for each, with its meaning, operands and shapes.
+// Plain data without member functions, because kernels built for one instruction set include it.
+//
+// Letters: n images; c, h, w input channels, height, width; k, r, s filters, their height and width; p, q output height
+// and width. Gradients are dx, dw, dy. A bracketed operand may be absent. f32 unless said otherwise (a naive plan may
+// hold everything in f64).
+#pragma once
+
+#include <cstdint>
+
+namespace xbench {
+
+enum class OpKind : int32_t {
+    // What a model is written in.
+    conv2d, batchnorm, relu, max_pool2d, avg_pool2d, global_avg_pool, flatten, linear, dropout, add,
+    softmax_cross_entropy, bce_with_logits,
+    // What the planner adds: gradients, the parts of a batch normalisation, changes of layout, communication.
+    conv2d_dgrad, conv2d_wgrad,
+    batchnorm_statistics, batchnorm_finalize, batchnorm_inference, batchnorm_apply,
+    batchnorm_grad_statistics, batchnorm_grad_parameters, batchnorm_grad_input,
+    relu_grad, max_pool2d_grad, avg_pool2d_grad, global_avg_pool_grad, linear_dgrad, linear_wgrad, dropout_grad,
+    softmax_cross_entropy_grad, bce_with_logits_grad, accumulate, reorder, all_reduce,
+    // What an optimizer runs over the flat parameters.
+    adam, sgd,
+    count_
+};
+
+enum class Activation : int32_t { none, relu };
+
+// conv2d        x{n,c,h,w}, w{k,c/groups,r,s}, [b{k}] -> y{n,k,p,q};  p = (h + 2 pad - dilation (r-1) - 1) / stride + 1
+// conv2d_dgrad  dy, w -> dx
+// conv2d_wgrad  x, dy -> dw, [db]       sums over the batch in the fixed tree over leaves (kernel.h)
+// A cross-correlation, as in every deep-learning library. `activation` is applied after the bias (forward only).
+struct Conv2d {
+    int32_t r, s;
+    int32_t stride_h, stride_w;
+    int32_t pad_h, pad_w;
+    int32_t dilation_h, dilation_w;
+    int32_t groups;
+    Activation activation;
+};
+
+// batchnorm  x{n,c,h,w}, gamma{c}, beta{c}, running_mean{c}, running_var{c} -> y. Models use it; the planner replaces it:
+//   batchnorm_statistics       x, running_mean -> sums f64{2,c}: sum(x-K), sum((x-K)^2) over n,h,w with the shift K =
+//                              running_mean, which keeps the squares small and the sums additive over leaves and ranks
+//   all_reduce                 sums over all ranks (a step of the executor)
+//   batchnorm_finalize         sums, running_mean, running_var -> mean_rstd{2,c}; updates the running statistics in place:
+//                              running += momentum * (batch - running), the variance unbiased (PyTorch's rule)
+//   batchnorm_inference        running_mean, running_var -> mean_rstd{2,c}
+//   batchnorm_apply            x, mean_rstd, gamma, beta -> y = (x - mean) * rstd * gamma + beta, then the activation
+//   batchnorm_grad_statistics  x, dy, mean_rstd, [y] -> sums f64{2,c}: sum(dy), sum(dy * xhat)
+//   batchnorm_grad_parameters  sums (of this rank alone) -> dgamma{c}, dbeta{c}
+//   batchnorm_grad_input       x, dy, mean_rstd, gamma, sums (of all ranks), [y] -> dx
+// With activation relu the last three take y and use dy where y > 0, else 0. Ioffe and Szegedy, ICML 2015.
+struct BatchNorm {
+    float eps;
+    float momentum;  // weight of the new value (PyTorch's sense; Keras' momentum is 1 minus this)
+    Activation activation;
+};
+
+// relu       x -> y = max(x, 0)
+// relu_grad  dy, y -> dx = y > 0 ? dy : 0
+// flatten    x{n,...} -> y{n,product}: same memory, plain layout
+// add        a, b -> a + b            accumulate  a, b -> a + b (sum of two gradients)
+// reorder    x -> the same values in another layout; padding channels become zero
+struct Elementwise {
+    Activation activation;  // of add
+};
+
+// max_pool2d       x{n,c,h,w} -> y{n,c,p,q}, index u8{n,c,p,q}: position i*s+j of the first maximum in its window.
+//                  Inference plans leave index out. Padding never wins.
+// max_pool2d_grad  dy, index -> dx
+// avg_pool2d       x -> y; divides by r*s, or by the number of real elements when not count_include_pad
+// avg_pool2d_grad  dy -> dx
+// global_avg_pool  x{n,c,h,w} -> y{n,c};   global_avg_pool_grad  dy{n,c} -> dx{n,c,h,w}
+struct Pool2d {
+    int32_t r, s;
+    int32_t stride_h, stride_w;
+    int32_t pad_h, pad_w;
+    int32_t count_include_pad;
+};
+
+// linear        x{n,f}, w{k,f}, [b{k}] -> y{n,k} = x w^T + b, then the activation
+// linear_dgrad  dy, w -> dx
+// linear_wgrad  x, dy -> dw, [db]       sums over the batch in the fixed tree over leaves
+struct Linear {
+    Activation activation;
+};
+
+// dropout  x -> y = keep ? x / (1-p) : 0;   dropout_grad  dy -> dx with the same mask
+// keep = uniform01(bits) >= p, where bits = word (e % 4) of
+//   philox4x32(seed ^ (sample_id * 0x9E3779B97F4A7C15), e / 4, random_stream(stream, step))
+// e is the logical element inside the image: (c*h + y)*w + x, or the channel c when per_channel (dropout2d).
+struct Dropout {
+    float p;
+    int32_t per_channel;
+    uint32_t stream;  // equal for a dropout and its gradient, different between dropouts
+};
+
+// softmax_cross_entropy       logits{n,k}, labels i32{n} -> loss_sum f64{1}, probabilities{n,k}
+// softmax_cross_entropy_grad  probabilities, labels -> dlogits = (probabilities - onehot) * inverse_batch
+// bce_with_logits             logits{n,k}, targets{n,k}, pos_weight{k} -> loss_sum f64{1}, probabilities{n,k}
+//   loss = -(pos_weight t log s(x) + (1-t) log(1-s(x))), summed over n and divided by k
+// bce_with_logits_grad        probabilities, targets, pos_weight -> dlogits = d loss / d logits * inverse_batch
+// loss_sum is the sum over the images (fixed tree over leaves); the mean is loss_sum * inverse_batch.
+struct Loss {
+    int32_t unused;
+};
+
+// adam  p, g, m, v (equal lengths, updated in place). Kingma and Ba, ICLR 2015, with PyTorch's placement of eps:
+//   g' = g + weight_decay p (adam), p -= lr weight_decay p (adamw, decoupled)
+//   m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2;  p -= lr/(1-b1^t) * m / (sqrt(v)/sqrt(1-b2^t) + eps)
+// sgd   p, g, m:  g' = g + weight_decay p;  m = momentum m + g' (m = g' at t = 1);  p -= lr (nesterov ? g' + momentum m : m)
+struct Optimizer {
+    float beta1, beta2, eps, weight_decay, momentum;
+    int32_t decoupled, nesterov;
+};
+
+}  // namespace xbench

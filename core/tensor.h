@@ -1,0 +1,53 @@
+// Shapes, element types, memory layouts, and a view of a tensor that somebody else owns.
+// A tensor is always dense in its layout: there are no strides (docs/adr/0002-dense-layouts.md).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+
+namespace xbench {
+
+enum class DType : int32_t { f32, f64, i32, i64, u8, bf16 };
+
+// How the logical dimensions lie in memory.
+//   plain    row-major in the order of the shape: activations {n, c, h, w}, filters {k, c/groups, r, s}, matrices
+//            {rows, columns}
+//   nchw16c  {n, ceil(c/16), h, w, 16}: blocks of 16 channels innermost; channels past c are zero, always
+enum class Layout : int32_t { plain, nchw16c };
+
+inline constexpr int64_t channel_block = 16;
+
+struct Shape {
+    int32_t rank = 0;
+    std::array<int64_t, 5> dim{};
+
+    Shape() = default;
+    Shape(std::initializer_list<int64_t> dims);
+    int64_t operator[](int axis) const { return dim[static_cast<size_t>(axis)]; }
+    int64_t& operator[](int axis) { return dim[static_cast<size_t>(axis)]; }
+    int64_t elements() const;           // logical
+    bool operator==(const Shape&) const = default;
+};
+
+size_t size_of(DType dtype);            // bytes of one element
+const char* name_of(DType dtype);       // "f32"
+const char* name_of(Layout layout);     // "plain"
+std::string to_string(const Shape& shape);                  // "8x16x64x64"
+int64_t stored_elements(const Shape& shape, Layout layout); // including the padding of the layout
+size_t stored_bytes(const Shape& shape, DType dtype, Layout layout);
+
+struct TensorView {
+    void* data = nullptr;
+    DType dtype = DType::f32;
+    Layout layout = Layout::plain;
+    Shape shape;
+
+    template <class T>
+    T* as() const { return static_cast<T*>(data); }
+    size_t bytes() const { return stored_bytes(shape, dtype, layout); }
+};
+
+}  // namespace xbench

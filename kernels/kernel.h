@@ -1,0 +1,74 @@
+// One implementation of one operator: what it is given, what it must promise, and its row in the registry.
+// Plain data without inline members: files built for one instruction set (*.isa.cpp) include this.
+//
+// The contract of a kernel
+//   - It is called by every thread of a team at the same time, with the same arguments (SPMD): each thread does its share,
+//     chosen from (team.rank, team.size), and may meet the others at team.barrier(). The executor puts a barrier after it.
+//   - Its result has the same bits for any team size and any split of the batch over ranks. Sums over images go leaf by
+//     leaf: leaf v holds the local images leaf_begin[v] .. leaf_begin[v+1]-1 (empty leaves are legal); inside a leaf in
+//     ascending order; the leaves' partial sums are then added in the fixed tree of kernels/leaf_tree.h.
+//   - It is noexcept, allocates nothing, prints nothing, and writes only its outputs and its workspace.
+//   - dim[0] of an activation is the number of images now, at most what it was when the plan was made.
+//   - Channel padding of an nchw16c tensor is zero on entry and must be zero on exit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/ops.h"
+
+namespace xbench {
+
+struct KernelTensor {
+    void* data;       // null in a Problem, and for an absent operand
+    int32_t dtype;    // DType
+    int32_t layout;   // Layout
+    int32_t rank;     // 0: the operand is absent
+    int64_t dim[5];
+};
+
+// Operands in the order that core/ops.h lists them; trailing optional ones may be missing.
+struct Problem {
+    OpKind op;
+    const void* attrs;  // the operator's struct of core/ops.h
+    int32_t n_in, n_out;
+    KernelTensor in[6];
+    KernelTensor out[3];
+    int32_t leaves;     // the largest number of leaves that a call can have
+};
+
+// What changes from step to step, shared by all kernels of a step.
+struct StepContext {
+    const int32_t* leaf_begin;   // {leaves + 1}; leaf_begin[leaves] = images on this rank now
+    int32_t leaves;
+    const int64_t* sample_ids;   // {images}: index of each image in its data set
+    uint64_t seed;
+    uint32_t step;               // counts from 0 over the whole training
+    double inverse_batch;        // 1 / images of the global batch
+    int64_t global_batch;        // images of the global batch
+    float learning_rate;
+    uint32_t update;             // t of Adam: 1 for the first update
+};
+
+struct KernelArgs : Problem {
+    void* workspace;             // 64-byte aligned, of the size that workspace() asked for; contents undefined
+    const StepContext* step;
+};
+
+struct Team {
+    int32_t rank, size;
+    void (*barrier)();           // all threads of the team; also a memory fence
+};
+
+enum class Isa : int32_t { portable, avx2, avx512, avx512_bf16 };   // each includes those before it
+
+struct Kernel {
+    OpKind op;
+    const char* name;            // the algorithm: "reference", "direct", "winograd23"
+    Isa isa;
+    bool (*supports)(const Problem&);
+    size_t (*workspace)(const Problem&, int threads);   // bytes; null: none
+    void (*run)(const KernelArgs&, const Team&) noexcept;
+};
+
+}  // namespace xbench

@@ -1,0 +1,58 @@
+// What an operator means, without any device code: the shapes of its outputs, its gradient, its work.
+// One OpDef for each OpKind, in kernels/<op>/op.cpp; the table is in registry.cpp.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/graph.h"
+#include "kernels/kernel.h"
+
+namespace xbench {
+
+// Floating point operations (a multiply-add is two) and the bytes that must be moved at least once, for this problem.
+struct Work {
+    double flops = 0, bytes = 0;
+};
+
+class GradBuilder;
+
+struct OpDef {
+    OpKind op;
+    // Checks the operands and returns the outputs' shape, dtype and role. Throws Error saying what does not fit.
+    std::vector<Value> (*infer)(const Attrs& attrs, std::span<const Value* const> in);
+    // Appends the nodes that turn the gradients of a node's outputs into those of its inputs; null: not differentiable.
+    void (*grad)(GradBuilder& builder, const Node& node);
+    Work (*work)(const Problem& problem);
+};
+
+const OpDef& op_def(OpKind op);
+
+// The graph being differentiated, as a rule of OpDef::grad sees it.
+class GradBuilder {
+public:
+    GradBuilder(Graph& graph, std::vector<bool> needs_gradient);
+
+    const Value& value(ValueId id) const { return graph_.values[static_cast<size_t>(id)]; }
+    // Whether anything that is learned depends on it, or it is learned itself.
+    bool needed(ValueId id) const { return id != no_value && needs_gradient_[static_cast<size_t>(id)]; }
+    // The gradient of an output so far; no_value where nothing depends on it.
+    ValueId gradient(ValueId id) const { return gradient_[static_cast<size_t>(id)]; }
+    // Appends a node; its outputs' shapes are inferred. Returns the ids of its outputs.
+    std::vector<ValueId> append(OpKind op, const Attrs& attrs, std::vector<ValueId> in, const std::string& name, int outputs = 1);
+    // A node whose output is shaped like `like` (conv2d_dgrad and others cannot infer it from their operands alone).
+    ValueId append_like(OpKind op, const Attrs& attrs, std::vector<ValueId> in, const std::string& name, ValueId like);
+    // Adds `contribution` to the gradient of `id` (emits accumulate when there is one already).
+    void contribute(ValueId id, ValueId contribution, const std::string& name);
+    // Makes `gradient` the (single) gradient of a parameter.
+    void set_parameter_gradient(ValueId parameter, ValueId gradient);
+
+private:
+    ValueId new_value(Value value);
+    Graph& graph_;
+    std::vector<bool> needs_gradient_;
+    std::vector<ValueId> gradient_;
+};
+
+}  // namespace xbench

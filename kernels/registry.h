@@ -1,0 +1,41 @@
+// The table of kernel implementations and how one is chosen.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/kernel.h"
+
+namespace xbench {
+
+// A file's rows: what each <name>.isa.cpp (and ref.cpp) hands to the registry.
+struct KernelRows {
+    const Kernel* rows;
+    int count;
+};
+
+struct Target {
+    Isa isa = Isa::portable;
+};
+
+// Forces an implementation: {"conv2d", "reference"}; the operator's gradients have names of their own ("conv2d_wgrad").
+struct Choice {
+    std::string op, kernel;
+};
+
+// All rows, best first within an operator; the references come last.
+std::span<const Kernel> kernel_table();
+
+// The first row that the target can run and that supports the problem; forced rows first. Throws Error that names the
+// operator, its shapes and what rows there are. It never looks at the batch size, the leaves or the number of threads:
+// another algorithm on another rank count would be another result.
+const Kernel& select(const Problem& problem, const Target& target, std::span<const Choice> forced = {});
+
+// The slow, plain row of an operator: the oracle.
+const Kernel& reference(OpKind op);
+
+const char* name_of(Isa isa);
+std::string to_string(const Problem& problem);   // "conv2d 8x1x64x64 plain, 8x1x3x3 plain -> 8x8x64x64 plain"
+
+}  // namespace xbench
