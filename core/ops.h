@@ -44,8 +44,8 @@ struct Conv2d {
 //   batchnorm_statistics       x, running_mean -> sums f64{2,c}: sum(x-K), sum((x-K)^2) over n,h,w with the shift K =
 //                              running_mean, which keeps the squares small and the sums additive over leaves and ranks
 //   all_reduce                 sums over all ranks (a step of the executor)
-//   batchnorm_finalize         sums, running_mean, running_var -> mean_rstd{2,c}; updates the running statistics in place:
-//                              running += momentum * (batch - running), the variance unbiased (PyTorch's rule)
+//   batchnorm_finalize         in sums, running_mean, running_var; out mean_rstd{2,c}, running_mean, running_var (the same
+//                              memory as in): running += momentum * (batch - running), the variance unbiased (PyTorch's rule)
 //   batchnorm_inference        running_mean, running_var -> mean_rstd{2,c}
 //   batchnorm_apply            x, mean_rstd, gamma, beta -> y = (x - mean) * rstd * gamma + beta, then the activation
 //   batchnorm_grad_statistics  x, dy, mean_rstd, [y] -> sums f64{2,c}: sum(dy), sum(dy * xhat)
@@ -56,6 +56,7 @@ struct BatchNorm {
     float eps;
     float momentum;  // weight of the new value (PyTorch's sense; Keras' momentum is 1 minus this)
     Activation activation;
+    int64_t pixels;  // h*w of x, set by the planner: finalize and grad_input divide by global_batch * pixels
 };
 
 // relu       x -> y = max(x, 0)
@@ -107,10 +108,10 @@ struct Loss {
     int32_t unused;
 };
 
-// adam  p, g, m, v (equal lengths, updated in place). Kingma and Ba, ICLR 2015, with PyTorch's placement of eps:
+// adam  in g{n}; out p{n}, m{n}, v{n}, updated in place; lr and t are StepContext's. Kingma and Ba, ICLR 2015, with PyTorch's placement of eps:
 //   g' = g + weight_decay p (adam), p -= lr weight_decay p (adamw, decoupled)
 //   m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2;  p -= lr/(1-b1^t) * m / (sqrt(v)/sqrt(1-b2^t) + eps)
-// sgd   p, g, m:  g' = g + weight_decay p;  m = momentum m + g' (m = g' at t = 1);  p -= lr (nesterov ? g' + momentum m : m)
+// sgd   in g{n}; out p{n}, m{n}, in place:  g' = g + weight_decay p;  m = momentum m + g' (m = g' at t = 1);  p -= lr (nesterov ? g' + momentum m : m)
 struct Optimizer {
     float beta1, beta2, eps, weight_decay, momentum;
     int32_t decoupled, nesterov;
