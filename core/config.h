@@ -19,6 +19,7 @@ struct ModelConfig {
     double bn_momentum = 0.1;        // weight of the new value
     // Of the data set; 0: the model's own definition.
     int64_t channels = 0, size = 0, classes = 0;
+    bool multilabel = false;         // binary cross-entropy over each output instead of softmax
 };
 
 struct SyntheticConfig {

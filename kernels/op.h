@@ -39,10 +39,11 @@ public:
     bool needed(ValueId id) const { return id != no_value && needs_gradient_[static_cast<size_t>(id)]; }
     // The gradient of an output so far; no_value where nothing depends on it.
     ValueId gradient(ValueId id) const { return gradient_[static_cast<size_t>(id)]; }
-    // Appends a node; its outputs' shapes are inferred. Returns the ids of its outputs.
-    std::vector<ValueId> append(OpKind op, const Attrs& attrs, std::vector<ValueId> in, const std::string& name, int outputs = 1);
-    // A node whose output is shaped like `like` (conv2d_dgrad and others cannot infer it from their operands alone).
-    ValueId append_like(OpKind op, const Attrs& attrs, std::vector<ValueId> in, const std::string& name, ValueId like);
+    // Appends a node whose outputs' shapes are inferred. Returns their ids.
+    std::vector<ValueId> append(OpKind op, const Attrs& attrs, std::vector<ValueId> in, const std::string& name);
+    // Appends a node whose outputs are the gradients of `like`: shaped like them, in their order, absent ones left out.
+    std::vector<ValueId> append(OpKind op, const Attrs& attrs, std::vector<ValueId> in, const std::string& name,
+                                std::vector<ValueId> like);
     // Adds `contribution` to the gradient of `id` (emits accumulate when there is one already).
     void contribute(ValueId id, ValueId contribution, const std::string& name);
     // Makes `gradient` the (single) gradient of a parameter.

@@ -15,6 +15,7 @@ struct ModelInfo {
     int64_t channels, size, classes;     // the definition's own; a data set's override them
     int64_t batch;                       // the published one, the default of `xbench step`
     bool multilabel;
+    std::vector<int64_t> widths;
     const char* summary;
     Graph (*build)(const ModelConfig& resolved);   // channels, size, classes and widths are set
 };

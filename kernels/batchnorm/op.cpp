@@ -1,0 +1,64 @@
+// batchnorm: shapes, the gradient through the batch's own statistics, and work; core/ops.h lists the parts.
+#include "kernels/infer.h"
+#include "kernels/ops_table.h"
+
+namespace xbench {
+namespace {
+
+std::vector<Value> infer_forward(const Attrs&, std::span<const Value* const> in) {
+    const Value &x = *in[0], &gamma = *in[1];
+    require_rank(x, 4, "the input of a batch normalisation");
+    require(gamma.shape.rank == 1 && gamma.shape[0] == x.shape[1],
+            "an input of " + std::to_string(x.shape[1]) + " channels does not fit a scale of shape " + to_string(gamma.shape));
+    return {output(x.shape)};
+}
+
+std::vector<Value> infer_sums(const Attrs&, std::span<const Value* const> in) {
+    return {output({2, in[0]->shape[1]}, Role::statistic, DType::f64)};
+}
+
+// Of the running mean (in[1] of finalize, in[0] of inference): mean and rstd of each channel.
+std::vector<Value> infer_finalize(const Attrs&, std::span<const Value* const> in) {
+    return {output({2, in[1]->shape[0]}, Role::statistic)};
+}
+std::vector<Value> infer_inference(const Attrs&, std::span<const Value* const> in) {
+    return {output({2, in[0]->shape[0]}, Role::statistic)};
+}
+
+std::vector<Value> infer_apply(const Attrs&, std::span<const Value* const> in) { return {output(in[0]->shape)}; }
+
+// The statistics are part of the function: dx = gamma rstd (dy - mean(dy) - xhat mean(dy xhat)), the means over all ranks.
+void grad_apply(GradBuilder& g, const Node& node) {
+    const ValueId x = node.in[0], mean_rstd = node.in[1], gamma = node.in[2], beta = node.in[3];
+    const ValueId dy = g.gradient(node.out[0]);
+    const ValueId sums = g.append(OpKind::batchnorm_grad_statistics, node.attrs, {x, dy, mean_rstd}, node.name)[0];
+    if (g.needed(gamma)) {
+        const auto grads = g.append(OpKind::batchnorm_grad_parameters, node.attrs, {sums}, node.name, {gamma, beta});
+        g.set_parameter_gradient(gamma, grads[0]);
+        g.set_parameter_gradient(beta, grads[1]);
+    }
+    if (!g.needed(x)) return;
+    const ValueId total = g.append(OpKind::all_reduce, {}, {sums}, node.name)[0];
+    const auto dx = g.append(OpKind::batchnorm_grad_input, node.attrs, {x, dy, mean_rstd, gamma, total}, node.name, {x});
+    g.contribute(x, dx[0], node.name);
+}
+
+Work statistics_work(const Problem& p) { return elementwise_work(p, 4); }
+Work apply_work(const Problem& p) { return elementwise_work(p, 2); }
+Work grad_input_work(const Problem& p) { return elementwise_work(p, 5); }
+Work small_work(const Problem& p) { return elementwise_work(p, 1); }
+
+}  // namespace
+
+std::vector<OpDef> batchnorm_ops() {
+    return {{OpKind::batchnorm, infer_forward, nullptr, nullptr},   // the planner replaces it
+            {OpKind::batchnorm_statistics, infer_sums, nullptr, statistics_work},
+            {OpKind::batchnorm_finalize, infer_finalize, nullptr, small_work},
+            {OpKind::batchnorm_inference, infer_inference, nullptr, small_work},
+            {OpKind::batchnorm_apply, infer_apply, grad_apply, apply_work},
+            {OpKind::batchnorm_grad_statistics, infer_sums, nullptr, statistics_work},
+            {OpKind::batchnorm_grad_parameters, nullptr, nullptr, small_work},
+            {OpKind::batchnorm_grad_input, nullptr, nullptr, grad_input_work}};
+}
+
+}  // namespace xbench

@@ -1,0 +1,57 @@
+// conv2d: shapes, gradients and work. x{n,c,h,w}, w{k,c/groups,r,s}, [b{k}] -> y{n,k,p,q}.
+#include "kernels/infer.h"
+#include "kernels/ops_table.h"
+
+namespace xbench {
+namespace {
+
+int64_t output_size(int64_t size, int filter, int stride, int pad, int dilation) {
+    return (size + 2 * pad - dilation * (filter - 1) - 1) / stride + 1;
+}
+
+std::vector<Value> infer(const Attrs& attrs, std::span<const Value* const> in) {
+    const auto& a = std::get<Conv2d>(attrs);
+    const Value &x = *in[0], &w = *in[1];
+    require_rank(x, 4, "the input of a convolution");
+    require_rank(w, 4, "the filter of a convolution");
+    require(a.stride_h > 0 && a.stride_w > 0 && a.dilation_h > 0 && a.dilation_w > 0 && a.groups > 0 && a.pad_h >= 0 && a.pad_w >= 0,
+            "stride, dilation and groups must be positive and padding not negative");
+    require(x.shape[1] == w.shape[1] * a.groups && w.shape[0] % a.groups == 0,
+            "an input of " + std::to_string(x.shape[1]) + " channels does not fit a filter of shape " + to_string(w.shape) + " in " +
+                std::to_string(a.groups) + " groups");
+    const int64_t p = output_size(x.shape[2], a.r, a.stride_h, a.pad_h, a.dilation_h);
+    const int64_t q = output_size(x.shape[3], a.s, a.stride_w, a.pad_w, a.dilation_w);
+    require(x.shape[2] + 2 * a.pad_h >= a.dilation_h * (a.r - 1) + 1 && x.shape[3] + 2 * a.pad_w >= a.dilation_w * (a.s - 1) + 1,
+            "an image of " + std::to_string(x.shape[2]) + "x" + std::to_string(x.shape[3]) + " is smaller than the filter",
+            "use larger images or a model with fewer reductions");
+    return {output({x.shape[0], w.shape[0], p, q})};
+}
+
+void grad(GradBuilder& g, const Node& node) {
+    const ValueId dy = g.gradient(node.out[0]), x = node.in[0], w = node.in[1];
+    const ValueId b = node.in.size() > 2 ? node.in[2] : no_value;
+    if (g.needed(w)) {
+        const auto grads = g.append(OpKind::conv2d_wgrad, node.attrs, {x, dy}, node.name, {w, b});
+        g.set_parameter_gradient(w, grads[0]);
+        if (b != no_value) g.set_parameter_gradient(b, grads[1]);
+    }
+    if (g.needed(x)) g.contribute(x, g.append(OpKind::conv2d_dgrad, node.attrs, {dy, w}, node.name, {x})[0], node.name);
+}
+
+// Multiply-adds of the three passes are the same: every output element times the filter.
+Work convolution_work(const Problem& problem, const KernelTensor& y, const KernelTensor& w) {
+    return Work{2 * elements(y) * static_cast<double>(w.dim[1] * w.dim[2] * w.dim[3]), operand_bytes(problem)};
+}
+Work forward_work(const Problem& p) { return convolution_work(p, p.out[0], p.in[1]); }
+Work dgrad_work(const Problem& p) { return convolution_work(p, p.in[0], p.in[1]); }
+Work wgrad_work(const Problem& p) { return convolution_work(p, p.in[1], p.out[0]); }
+
+}  // namespace
+
+std::vector<OpDef> conv2d_ops() {
+    return {{OpKind::conv2d, infer, grad, forward_work},
+            {OpKind::conv2d_dgrad, nullptr, nullptr, dgrad_work},
+            {OpKind::conv2d_wgrad, nullptr, nullptr, wgrad_work}};
+}
+
+}  // namespace xbench

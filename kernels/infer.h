@@ -1,0 +1,58 @@
+// Small helpers of the op.cpp files: checking operands, making output values, counting bytes.
+#pragma once
+
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "core/graph.h"
+#include "kernels/kernel.h"
+#include "kernels/op.h"
+
+namespace xbench {
+
+inline void require(bool condition, const std::string& what, const std::string& remedy = {}) {
+    if (!condition) throw Error(what, "", remedy);
+}
+
+inline void require_rank(const Value& value, int rank, const char* operand) {
+    require(value.shape.rank == rank, std::string(operand) + " has shape " + to_string(value.shape) + ", expected " +
+                                          std::to_string(rank) + " dimensions");
+}
+
+// An activation, or whatever role fits the operator, shaped like this.
+inline Value output(Shape shape, Role role = Role::activation, DType dtype = DType::f32) {
+    Value value;
+    value.shape = shape;
+    value.role = role;
+    value.dtype = dtype;
+    return value;
+}
+
+inline double elements(const KernelTensor& t) {
+    double count = t.rank ? 1 : 0;
+    for (int axis = 0; axis < t.rank; ++axis) count *= static_cast<double>(t.dim[axis]);
+    return count;
+}
+
+// Bytes of all operands, each counted once: the least that has to move.
+inline double operand_bytes(const Problem& problem) {
+    double bytes = 0;
+    for (int i = 0; i < problem.n_in; ++i)
+        bytes += elements(problem.in[i]) * static_cast<double>(size_of(static_cast<DType>(problem.in[i].dtype)));
+    for (int i = 0; i < problem.n_out; ++i)
+        bytes += elements(problem.out[i]) * static_cast<double>(size_of(static_cast<DType>(problem.out[i].dtype)));
+    return bytes;
+}
+
+// Work of an operator that does `flops_per_element` operations on each element of its largest operand.
+inline Work elementwise_work(const Problem& problem, double flops_per_element) {
+    double largest = 0;
+    for (int i = 0; i < problem.n_in; ++i) largest = std::max(largest, elements(problem.in[i]));
+    for (int i = 0; i < problem.n_out; ++i) largest = std::max(largest, elements(problem.out[i]));
+    return Work{flops_per_element * largest, operand_bytes(problem)};
+}
+
+}  // namespace xbench

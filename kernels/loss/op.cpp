@@ -1,0 +1,41 @@
+// softmax_cross_entropy and bce_with_logits: shapes, gradients and work. A loss starts the backward pass: its own gradient is 1.
+#include "kernels/infer.h"
+#include "kernels/ops_table.h"
+
+namespace xbench {
+namespace {
+
+std::vector<Value> infer_softmax(const Attrs&, std::span<const Value* const> in) {
+    require_rank(*in[0], 2, "the logits");
+    return {output({1}, Role::statistic, DType::f64), output(in[0]->shape)};
+}
+
+std::vector<Value> infer_bce(const Attrs& attrs, std::span<const Value* const> in) {
+    require(in[0]->shape == in[1]->shape,
+            "targets of shape " + to_string(in[1]->shape) + " do not fit logits of shape " + to_string(in[0]->shape));
+    return infer_softmax(attrs, in);
+}
+
+void grad_softmax(GradBuilder& g, const Node& node) {
+    const auto d = g.append(OpKind::softmax_cross_entropy_grad, node.attrs, {node.out[1], node.in[1]}, node.name, {node.in[0]});
+    g.contribute(node.in[0], d[0], node.name);
+}
+
+void grad_bce(GradBuilder& g, const Node& node) {
+    const auto d =
+        g.append(OpKind::bce_with_logits_grad, node.attrs, {node.out[1], node.in[1], node.in[2]}, node.name, {node.in[0]});
+    g.contribute(node.in[0], d[0], node.name);
+}
+
+Work work(const Problem& p) { return elementwise_work(p, 10); }
+
+}  // namespace
+
+std::vector<OpDef> loss_ops() {
+    return {{OpKind::softmax_cross_entropy, infer_softmax, grad_softmax, work},
+            {OpKind::softmax_cross_entropy_grad, nullptr, nullptr, work},
+            {OpKind::bce_with_logits, infer_bce, grad_bce, work},
+            {OpKind::bce_with_logits_grad, nullptr, nullptr, work}};
+}
+
+}  // namespace xbench
