@@ -8,15 +8,9 @@
 #include <initializer_list>
 #include <string>
 
+#include "core/types.h"
+
 namespace xbench {
-
-enum class DType : int32_t { f32, f64, i32, i64, u8, bf16 };
-
-// How the logical dimensions lie in memory.
-//   plain    row-major in the order of the shape: activations {n, c, h, w}, filters {k, c/groups, r, s}, matrices
-//            {rows, columns}
-//   nchw16c  {n, ceil(c/16), h, w, 16}: blocks of 16 channels innermost; channels past c are zero, always
-enum class Layout : int32_t { plain, nchw16c };
 
 inline constexpr int64_t channel_block = 16;
 

@@ -15,7 +15,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/isa.h"
 #include "core/ops.h"
+#include "core/types.h"
 
 namespace xbench {
 
@@ -60,8 +62,6 @@ struct Team {
     void (*barrier)();           // all threads of the team; also a memory fence
 };
 
-enum class Isa : int32_t { portable, avx2, avx512, avx512_bf16 };   // each includes those before it
-
 struct Kernel {
     OpKind op;
     const char* name;            // the algorithm: "reference", "direct", "winograd23"
@@ -69,6 +69,12 @@ struct Kernel {
     bool (*supports)(const Problem&);
     size_t (*workspace)(const Problem&, int threads);   // bytes; null: none
     void (*run)(const KernelArgs&, const Team&) noexcept;
+};
+
+// A file's rows: what each <name>.isa.cpp (and ref.cpp) hands to the registry.
+struct KernelRows {
+    const Kernel* rows;
+    int count;
 };
 
 }  // namespace xbench

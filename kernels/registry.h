@@ -9,12 +9,6 @@
 
 namespace xbench {
 
-// A file's rows: what each <name>.isa.cpp (and ref.cpp) hands to the registry.
-struct KernelRows {
-    const Kernel* rows;
-    int count;
-};
-
 struct Target {
     Isa isa = Isa::portable;
 };

@@ -1,0 +1,17 @@
+// Element types and memory layouts: the two enumerations of core/tensor.h that kernels need, as plain data, so that files
+// built for one instruction set can include them.
+#pragma once
+
+#include <cstdint>
+
+namespace xbench {
+
+enum class DType : int32_t { f32, f64, i32, i64, u8, bf16 };
+
+// How the logical dimensions lie in memory.
+//   plain    row-major in the order of the shape: activations {n, c, h, w}, filters {k, c/groups, r, s}, matrices
+//            {rows, columns}
+//   nchw16c  {n, ceil(c/16), h, w, 16}: blocks of 16 channels innermost; channels past c are zero, always
+enum class Layout : int32_t { plain, nchw16c };
+
+}  // namespace xbench

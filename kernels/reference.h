@@ -1,0 +1,104 @@
+// What the plain references of all operators share: elements by logical index in any layout, the dispatch over f32 and f64,
+// a thread's share of a loop, and the sum over leaves. Slow and simple on purpose: references are the oracle.
+//
+//     void my_op(const KernelArgs& args, const Team& team) noexcept {
+//         dispatch_float(args.in[0].dtype, [&](auto zero) {
+//             using T = decltype(zero);
+//             const RefTensor<T> x(args.in[0]), y(args.out[0]);
+//             for (auto [n, end] = share(x.n(), team); n < end; ++n) y.at(n, c, h, w) = ...;
+//             y.clear_padding(team);
+//         });
+//     }
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/kernel.h"
+#include "kernels/leaf_tree.h"
+
+namespace xbench {
+
+// A thread's part of 0 .. total-1: contiguous, sizes differ by at most one.
+struct LoopRange {
+    int64_t begin, end;
+};
+
+inline LoopRange share(int64_t total, const Team& team) {
+    return {total * team.rank / team.size, total * (team.rank + 1) / team.size};
+}
+
+inline bool present(const KernelTensor* tensors, int32_t count, int32_t index) {
+    return index < count && tensors[index].rank > 0;
+}
+
+// A tensor of up to four dimensions, indexed logically; missing trailing dimensions count as 1.
+template <class T>
+class RefTensor {
+public:
+    RefTensor() = default;
+    explicit RefTensor(const KernelTensor& tensor)
+        : data_(static_cast<T*>(tensor.data)), blocked_(tensor.layout == static_cast<int32_t>(Layout::nchw16c)) {
+        for (int axis = 0; axis < 4; ++axis) dim_[axis] = axis < tensor.rank ? tensor.dim[axis] : 1;
+    }
+    // An operand that may be absent.
+    RefTensor(const KernelTensor* tensors, int32_t count, int32_t index) {
+        if (xbench::present(tensors, count, index)) *this = RefTensor(tensors[index]);
+    }
+
+    bool present() const { return data_ != nullptr; }
+    int64_t n() const { return dim_[0]; }
+    int64_t c() const { return dim_[1]; }
+    int64_t h() const { return dim_[2]; }
+    int64_t w() const { return dim_[3]; }
+    T* data() const { return data_; }
+
+    T& at(int64_t n, int64_t c = 0, int64_t h = 0, int64_t w = 0) const {
+        if (!blocked_) return data_[((n * dim_[1] + c) * dim_[2] + h) * dim_[3] + w];
+        return data_[(((n * blocks() + c / 16) * dim_[2] + h) * dim_[3] + w) * 16 + c % 16];
+    }
+
+    // Zeroes the channels past c of nchw16c; each thread its images.
+    void clear_padding(const Team& team) const {
+        if (!blocked_) return;
+        for (auto [image, end] = share(n(), team); image < end; ++image)
+            for (int64_t channel = c(); channel < blocks() * 16; ++channel)
+                for (int64_t i = 0; i < h(); ++i)
+                    for (int64_t j = 0; j < w(); ++j) at(image, channel, i, j) = T{0};
+    }
+
+private:
+    int64_t blocks() const { return (dim_[1] + 15) / 16; }
+    T* data_ = nullptr;
+    int64_t dim_[4] = {0, 0, 0, 0};
+    bool blocked_ = false;
+};
+
+// Calls body(0.0f) or body(0.0), as the element type asks.
+template <class Body>
+void dispatch_float(int32_t dtype, Body&& body) {
+    if (dtype == static_cast<int32_t>(DType::f64)) {
+        body(0.0);
+    } else {
+        body(0.0f);
+    }
+}
+
+inline bool is_float(const KernelTensor& tensor) {
+    return tensor.dtype == static_cast<int32_t>(DType::f32) || tensor.dtype == static_cast<int32_t>(DType::f64);
+}
+
+// The sum over all leaves of sum_of_images(first, last), which is called for each leaf with its range of images and
+// accumulates in double. A leaf's sum is rounded to T before the tree, because ranks exchange partial sums of type T.
+template <class T, class SumOfImages>
+T sum_over_leaves(const StepContext& step, SumOfImages&& sum_of_images) {
+    T stack[leaf_tree_depth + 1];
+    int level = 0;
+    for (int32_t v = 0; v < step.leaves; ++v) {
+        stack[level++] = static_cast<T>(sum_of_images(step.leaf_begin[v], step.leaf_begin[v + 1]));
+        for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
+    }
+    for (; level > 1; --level) stack[level - 2] += stack[level - 1];
+    return level > 0 ? stack[0] : T{0};
+}
+
+}  // namespace xbench
