@@ -2,7 +2,7 @@
 #include "models/registry.h"
 
 #include "core/error.h"
-#include "core/text.h"
+#include "core/nearest.h"
 #include "models/small_cnns.h"
 
 namespace xbench {
@@ -24,7 +24,9 @@ const ModelInfo& find_model(const std::string& name) {
         if (model.name == name) return model;
         names.push_back(model.name);
     }
-    throw UsageError("unknown model " + name, "model", "did you mean " + nearest(name, names) + "? `xbench models` lists them");
+    const std::string close = nearest(name, names);
+    throw UsageError("unknown model " + name, "model",
+                     (close.empty() ? std::string() : "did you mean " + close + "? ") + "`xbench models` lists them");
 }
 
 ModelConfig resolve_model(ModelConfig config) {

@@ -1,0 +1,82 @@
+// A plan as text.
+#include <fmt/format.h>
+
+#include "kernels/op.h"
+#include "plan/plan.h"
+
+namespace xbench {
+namespace {
+
+const char* name_of(Arena arena) {
+    switch (arena) {
+        case Arena::none: return "-";
+        case Arena::activations: return "act";
+        case Arena::parameters: return "par";
+        case Arena::gradients: return "grad";
+        case Arena::state: return "state";
+        case Arena::input: return "input";
+        case Arena::label: return "label";
+    }
+    return "?";
+}
+
+std::string operands(const Plan& plan, const std::vector<ValueId>& ids) {
+    std::string text;
+    for (const ValueId id : ids) {
+        if (id == no_value) continue;
+        const PlannedValue& value = plan.values[static_cast<size_t>(id)];
+        if (!text.empty()) text += ' ';
+        text += to_string(value.shape);
+        if (value.layout == Layout::nchw16c) text += "/16c";
+        text += fmt::format("@{}+{}", name_of(value.arena), value.offset_bytes);
+    }
+    return text;
+}
+
+std::string implementation(const PlannedStep& step) {
+    if (step.kind == StepKind::alias) return "(same memory)";
+    if (step.kind == StepKind::all_reduce) return "(over ranks)";
+    return fmt::format("{}.{}", step.kernel->name, name_of(step.kernel->isa));
+}
+
+}  // namespace
+
+double flops_per_step(const Plan& plan) {
+    double flops = 0;
+    for (const PlannedStep& step : plan.steps) {
+        switch (step.problem.op) {
+            case OpKind::conv2d:
+            case OpKind::conv2d_dgrad:
+            case OpKind::conv2d_wgrad:
+            case OpKind::linear:
+            case OpKind::linear_dgrad:
+            case OpKind::linear_wgrad: flops += op_def(step.problem.op).work(step.problem).flops; break;
+            default: break;
+        }
+    }
+    return flops;
+}
+
+std::string explain(const Plan& plan) {
+    std::string text = fmt::format("plan {}: {}, batch {}, {} leaves, {}, {}\n", plan.graph.name,
+                                   plan.options.training ? "training" : "inference", plan.options.max_batch, plan.options.leaves,
+                                   name_of(plan.options.dtype), plan.options.naive ? "naive" : name_of(plan.target.isa));
+    text += fmt::format("{:>4}  {:<26} {:<8} {:<22} {:>9}  {}\n", "step", "operator", "layer", "kernel", "MFLOP",
+                        "operands (shape@arena+offset in bytes)");
+    for (size_t i = 0; i < plan.steps.size(); ++i) {
+        const PlannedStep& step = plan.steps[i];
+        const Node& node = plan.graph.nodes[static_cast<size_t>(step.node)];
+        const auto work = op_def(node.op).work;
+        text += fmt::format("{:>4}  {:<26} {:<8} {:<22} {:>9.3f}  {} -> {}\n", i, name_of(node.op), node.name, implementation(step),
+                            work ? work(step.problem).flops * 1e-6 : 0.0, operands(plan, node.in), operands(plan, node.out));
+    }
+    text += fmt::format("parameters {} elements, state {}; activations {:.3f} MiB ({:.3f} without sharing), workspace {:.3f} MiB\n",
+                        plan.parameters.parameter_elements, plan.parameters.state_elements,
+                        static_cast<double>(plan.activation_bytes) / 1048576.0,
+                        static_cast<double>(plan.activation_bytes_unshared) / 1048576.0,
+                        static_cast<double>(plan.workspace_bytes) / 1048576.0);
+    text += fmt::format("convolutions and linear layers: {:.3f} MFLOP a step\n", flops_per_step(plan) * 1e-6);
+    return text;
+}
+
+}  // namespace xbench

@@ -1,0 +1,101 @@
+// Rewrites pairs of nodes into one where a kernel can do both in one pass over memory.
+//   producer, relu            -> producer with activation relu   (conv2d, linear, batchnorm_apply, add)
+//   relu_grad, batchnorm_grad -> batchnorm_grad with the mask read from y
+// Every fused node equals its unfused pair: tests/plan compares them.
+#include <algorithm>
+
+#include "plan/passes.h"
+
+namespace xbench {
+
+std::vector<int> count_uses(const Graph& graph) {
+    std::vector<int> uses(graph.values.size(), 0);
+    for (const Node& node : graph.nodes)
+        for (const ValueId id : node.in)
+            if (id != no_value) ++uses[static_cast<size_t>(id)];
+    for (const ValueId id : {graph.logits, graph.loss, graph.probabilities})
+        if (id != no_value) ++uses[static_cast<size_t>(id)];
+    return uses;
+}
+
+namespace {
+
+// The activation inside an operator's attributes, or null where it has none.
+Activation* activation_of(Node& node) {
+    switch (node.op) {
+        case OpKind::conv2d: return &std::get<Conv2d>(node.attrs).activation;
+        case OpKind::linear: return &std::get<Linear>(node.attrs).activation;
+        case OpKind::batchnorm_apply: return &std::get<BatchNorm>(node.attrs).activation;
+        case OpKind::add: return &std::get<Elementwise>(node.attrs).activation;
+        default: return nullptr;
+    }
+}
+
+std::vector<NodeId> producers(const Graph& graph) {
+    std::vector<NodeId> by(graph.values.size(), -1);
+    for (size_t i = 0; i < graph.nodes.size(); ++i)
+        for (const ValueId id : graph.nodes[i].out) by[static_cast<size_t>(id)] = static_cast<NodeId>(i);
+    return by;
+}
+
+void erase_nodes(Graph& graph, std::vector<bool>& backward, const std::vector<bool>& dead) {
+    size_t kept = 0;
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+        if (dead[i]) continue;
+        if (kept != i) graph.nodes[kept] = std::move(graph.nodes[i]);
+        backward[kept++] = backward[i];
+    }
+    graph.nodes.resize(kept);
+    backward.resize(kept);
+}
+
+void fuse_forward_relu(Graph& graph, std::vector<bool>& dead) {
+    const auto uses = count_uses(graph);
+    const auto producer = producers(graph);
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+        Node& relu = graph.nodes[i];
+        if (relu.op != OpKind::relu || uses[static_cast<size_t>(relu.in[0])] != 1) continue;
+        const NodeId before = producer[static_cast<size_t>(relu.in[0])];
+        Activation* activation = before < 0 ? nullptr : activation_of(graph.nodes[static_cast<size_t>(before)]);
+        if (!activation || *activation != Activation::none) continue;
+        *activation = Activation::relu;
+        graph.nodes[static_cast<size_t>(before)].out[0] = relu.out[0];
+        dead[i] = true;
+    }
+}
+
+// A relu_grad whose result only batch normalisation reads disappears: the readers take (dy, y) instead.
+void fuse_relu_gradient(Graph& graph, std::vector<bool>& dead) {
+    const auto reads_dy = [](const Node& node) {
+        return node.op == OpKind::batchnorm_grad_statistics || node.op == OpKind::batchnorm_grad_input;
+    };
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+        const Node relu = graph.nodes[i];
+        if (relu.op != OpKind::relu_grad) continue;
+        std::vector<Node*> readers;
+        bool all_batchnorm = true;
+        for (Node& node : graph.nodes) {
+            if (std::find(node.in.begin(), node.in.end(), relu.out[0]) == node.in.end()) continue;
+            readers.push_back(&node);
+            all_batchnorm = all_batchnorm && reads_dy(node) && node.in[1] == relu.out[0];
+        }
+        if (readers.empty() || !all_batchnorm) continue;
+        for (Node* node : readers) {
+            node->in[1] = relu.in[0];
+            node->in.push_back(relu.in[1]);
+            std::get<BatchNorm>(node->attrs).activation = Activation::relu;
+        }
+        dead[i] = true;
+    }
+}
+
+}  // namespace
+
+void fuse(Graph& graph, std::vector<bool>& backward) {
+    std::vector<bool> dead(graph.nodes.size(), false);
+    fuse_forward_relu(graph, dead);
+    fuse_relu_gradient(graph, dead);
+    erase_nodes(graph, backward, dead);
+}
+
+}  // namespace xbench

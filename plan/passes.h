@@ -1,0 +1,30 @@
+// The passes of compile(), in the order in which they run. Each takes the graph or plan and leaves it changed.
+#pragma once
+
+#include "plan/plan.h"
+
+namespace xbench {
+
+// Replaces batchnorm by its parts; for inference also drops dropout and the indices of max-pooling.
+void lower(Graph& graph, bool training);
+// Appends the backward pass. Returns the gradient of each parameter (no_value: none) by value id, and the number of
+// forward nodes before it.
+struct Differentiated {
+    std::vector<ValueId> parameter_gradient;   // indexed by value id
+    size_t forward_nodes = 0;
+};
+Differentiated differentiate(Graph& graph);
+// conv/linear/batchnorm/add + ReLU in one node, and the ReLU's gradient inside that of the batch normalisation.
+// Returns for every node left whether it belongs to the backward pass.
+void fuse(Graph& graph, std::vector<bool>& backward);
+// Chooses each value's layout and inserts reorders.
+void choose_layouts(Plan& plan, std::vector<bool>& backward);
+// Turns nodes into steps with a kernel each.
+void select_kernels(Plan& plan, const std::vector<bool>& backward);
+// Gives every value its arena and offset. `parameter_gradient` as from differentiate.
+void place(Plan& plan, const std::vector<ValueId>& parameter_gradient);
+
+// How many nodes read each value.
+std::vector<int> count_uses(const Graph& graph);
+
+}  // namespace xbench

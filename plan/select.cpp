@@ -1,0 +1,75 @@
+// Nodes become steps: shapes at the plan's batch, and the kernel that the registry chooses for them.
+#include "core/error.h"
+#include "plan/passes.h"
+
+namespace xbench {
+namespace {
+
+KernelTensor tensor_of(const PlannedValue& value) {
+    KernelTensor tensor{};
+    tensor.dtype = static_cast<int32_t>(value.dtype);
+    tensor.layout = static_cast<int32_t>(value.layout);
+    tensor.rank = value.shape.rank;
+    for (int axis = 0; axis < value.shape.rank; ++axis) tensor.dim[axis] = value.shape[axis];
+    return tensor;
+}
+
+void set_shapes(Plan& plan) {
+    for (size_t id = 0; id < plan.values.size(); ++id) {
+        const Value& value = plan.graph.values[id];
+        PlannedValue& planned = plan.values[id];
+        planned.shape = value.shape;
+        if (value.batched()) planned.shape[0] = plan.options.max_batch;
+        planned.dtype = value.dtype == DType::f32 ? plan.options.dtype : value.dtype;
+        planned.bytes = stored_bytes(planned.shape, planned.dtype, planned.layout);
+    }
+}
+
+Problem problem_of(const Plan& plan, const Node& node) {
+    Problem problem{};
+    problem.op = node.op;
+    problem.attrs = plain(node.attrs);
+    problem.leaves = plan.options.leaves;
+    if (node.in.size() > std::size(problem.in) || node.out.size() > std::size(problem.out))
+        throw Error("too many operands", "layer " + node.name);
+    problem.n_in = static_cast<int32_t>(node.in.size());
+    problem.n_out = static_cast<int32_t>(node.out.size());
+    for (size_t i = 0; i < node.in.size(); ++i)
+        if (node.in[i] != no_value) problem.in[i] = tensor_of(plan.values[static_cast<size_t>(node.in[i])]);
+    for (size_t i = 0; i < node.out.size(); ++i) problem.out[i] = tensor_of(plan.values[static_cast<size_t>(node.out[i])]);
+    return problem;
+}
+
+StepKind kind_of(const Plan& plan, const Node& node) {
+    if (node.op == OpKind::all_reduce) return StepKind::all_reduce;
+    const auto is_plain = [&](ValueId id) { return plan.values[static_cast<size_t>(id)].layout == Layout::plain; };
+    if (node.op == OpKind::flatten && is_plain(node.in[0]) && is_plain(node.out[0])) return StepKind::alias;
+    return StepKind::kernel;
+}
+
+}  // namespace
+
+void select_kernels(Plan& plan, const std::vector<bool>& backward) {
+    set_shapes(plan);
+    for (size_t i = 0; i < plan.graph.nodes.size(); ++i) {
+        const Node& node = plan.graph.nodes[i];
+        PlannedStep step;
+        step.kind = kind_of(plan, node);
+        step.node = static_cast<NodeId>(i);
+        step.backward = backward[i];
+        step.problem = problem_of(plan, node);
+        if (step.kind == StepKind::kernel) {
+            try {
+                step.kernel =
+                    plan.options.naive ? &reference(node.op) : &select(step.problem, plan.target, plan.options.forced);
+            } catch (const Error& error) {
+                throw Error(error.what(), "model " + plan.graph.name + ", layer " + node.name, "", error.code());
+            }
+            if (step.kernel->workspace) step.workspace_bytes = step.kernel->workspace(step.problem, plan.options.threads);
+        }
+        plan.workspace_bytes = std::max(plan.workspace_bytes, step.workspace_bytes);
+        plan.steps.push_back(step);
+    }
+}
+
+}  // namespace xbench
