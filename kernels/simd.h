@@ -1,5 +1,5 @@
 // The vector type of the instruction set that a *.isa.cpp is compiled for, with the few operations kernels need. Besides
-// kernel.h, leaf_tree.h, reference-free helpers of the same folder and core/philox.h it is all that such a file may include.
+// kernel.h, leaf_tree.h, core/philox.h and headers of its own folder it is all that such a file may include.
 // XB_ISA_NAMESPACE (isa_portable, isa_avx2, isa_avx512) comes from cmake/xb_isa_kernels.cmake. It names the namespace that
 // the file's code lives in. Everything here has internal linkage.
 //
@@ -11,7 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #if defined(__AVX2__)
+#if defined(__GNUC__) && !defined(__clang__)   // g++ 12 warns inside its own header (bug 105593)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 #endif
 
 #include "kernels/kernel.h"
