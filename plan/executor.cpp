@@ -1,21 +1,14 @@
 // The walk over the steps.
 #include "plan/executor.h"
 
-#include <omp.h>
-
 #include <chrono>
 #include <cstring>
 
 #include "core/error.h"
-#include "core/hardware.h"
+#include "plan/team.h"
 
 namespace xbench {
 namespace {
-
-void team_barrier() {
-#pragma omp barrier
-}
-void no_barrier() {}
 
 int64_t now_ns() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -94,29 +87,22 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
     if (step_ns) step_ns->resize(args_.size());
     failure_ = nullptr;
     failed_step_ = SIZE_MAX;
-    if (plan_.options.threads == 1) {
-        walk(0, 1, observer, step_ns);
-    } else {
-#pragma omp parallel num_threads(plan_.options.threads)
-        walk(omp_get_thread_num(), omp_get_num_threads(), observer, step_ns);
-    }
+    run_team(plan_.options.threads, [&](const Team& team) { walk(team, observer, step_ns); });
     if (failure_) std::rethrow_exception(failure_);
 }
 
-void Executor::walk(int thread, int threads, StepObserver* observer, std::vector<int64_t>* step_ns) {
-    flush_denormals_to_zero();
-    const Team team{thread, threads, threads == 1 ? no_barrier : team_barrier};
+void Executor::walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns) {
     // A thread leaves after the step that failed, never inside it: the others wait for it at that step's barrier.
     for (size_t i = 0; i < args_.size() && i <= failed_step_; ++i) {
         const PlannedStep& step = plan_.steps[i];
-        const int64_t start = step_ns && thread == 0 ? now_ns() : 0;
+        const int64_t start = step_ns && team.rank == 0 ? now_ns() : 0;
         if (step.kind == StepKind::kernel) {
             step.kernel->run(args_[i], team);
-        } else if (step.kind == StepKind::all_reduce && thread == 0) {
+        } else if (step.kind == StepKind::all_reduce && team.rank == 0) {
             exchange(i, observer);
         }
         team.barrier();
-        if (step_ns && thread == 0) (*step_ns)[i] = now_ns() - start;
+        if (step_ns && team.rank == 0) (*step_ns)[i] = now_ns() - start;
     }
 }
 

@@ -38,7 +38,7 @@ public:
 private:
     void set_batch(int64_t images);
     void set_addresses();
-    void walk(int thread, int threads, StepObserver* observer, std::vector<int64_t>* step_ns);
+    void walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns);
     void exchange(size_t step, StepObserver* observer);
 
     const Plan& plan_;

@@ -1,0 +1,110 @@
+// The replicated strategy (DDP).
+//
+// Gradients lie in one flat buffer in backward-ready order, so a bucket is a range of it. Buckets are reduced after the
+// backward pass, one after the other; overlapping them with it is a matter of when they are started.
+#include <algorithm>
+#include <chrono>
+
+#include "core/error.h"
+#include "parallel/strategy.h"
+#include "plan/team.h"
+
+namespace xbench {
+namespace {
+
+constexpr int64_t bucket_elements = int64_t{1} << 20;   // 4 MiB
+
+Optimizer optimizer_attrs(const TrainConfig& config) {
+    Optimizer attrs{};
+    attrs.beta1 = static_cast<float>(config.beta1);
+    attrs.beta2 = static_cast<float>(config.beta2);
+    attrs.eps = static_cast<float>(config.adam_epsilon);
+    attrs.weight_decay = static_cast<float>(config.weight_decay);
+    attrs.momentum = static_cast<float>(config.momentum);
+    attrs.decoupled = config.optimizer == "adamw";
+    return attrs;
+}
+
+KernelTensor vector_of(void* data, int64_t elements) {
+    KernelTensor tensor{};
+    tensor.data = data;
+    tensor.dtype = static_cast<int32_t>(DType::f32);
+    tensor.layout = static_cast<int32_t>(Layout::plain);
+    tensor.rank = 1;
+    tensor.dim[0] = elements;
+    return tensor;
+}
+
+class Replicated final : public Strategy {
+public:
+    Replicated(const TrainConfig& config, ModelState& state, Communicator& communicator, Isa isa, int threads)
+        : state_(state),
+          communicator_(communicator),
+          reduction_(config.reduction == "fast" ? Reduction::fast : Reduction::invariant),
+          threads_(threads),
+          attrs_(optimizer_attrs(config)),
+          moments_(moment_count(config) * state.parameters.bytes()) {
+        args_.op = config.optimizer == "sgd" ? OpKind::sgd : OpKind::adam;
+        args_.attrs = &attrs_;
+        args_.leaves = 1;
+        args_.n_in = 1;
+        args_.in[0] = vector_of(state.gradients.data(), state.flat.parameter_elements);
+        args_.n_out = static_cast<int32_t>(1 + moment_count(config));
+        args_.out[0] = vector_of(state.parameters.data(), state.flat.parameter_elements);
+        for (size_t m = 0; m < moment_count(config); ++m)
+            args_.out[1 + m] =
+                vector_of(moments_.as<char>() + m * state.parameters.bytes(), state.flat.parameter_elements);
+        kernel_ = &select(args_, Target{isa});
+        workspace_ = AlignedBuffer(kernel_->workspace ? kernel_->workspace(args_, threads) : 0);
+        args_.workspace = workspace_.data();
+    }
+
+    void all_reduce(double* data, int64_t count) override {
+        timed([&] { communicator_.all_reduce_sum(data, static_cast<size_t>(count), reduction_); });
+    }
+
+    void update(const StepContext& context) override {
+        float* gradients = state_.gradients.as<float>();
+        const int64_t elements = state_.flat.parameter_elements;
+        if (communicator_.size() > 1) {
+            timed([&] {
+                for (int64_t begin = 0; begin < elements; begin += bucket_elements)
+                    communicator_.all_reduce_sum(gradients + begin, static_cast<size_t>(std::min(bucket_elements, elements - begin)),
+                                                 reduction_);
+            });
+        }
+        args_.step = &context;
+        run_team(threads_, [&](const Team& team) { kernel_->run(args_, team); });
+    }
+
+    size_t state_bytes() const override { return moments_.bytes(); }
+    int64_t take_exposed_ns() override { return std::exchange(exposed_ns_, 0); }
+
+private:
+    static size_t moment_count(const TrainConfig& config) { return config.optimizer == "sgd" ? 1 : 2; }
+    template <class F>
+    void timed(F&& communicate) {
+        const auto start = std::chrono::steady_clock::now();
+        communicate();
+        exposed_ns_ += std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
+    }
+
+    ModelState& state_;
+    Communicator& communicator_;
+    const Reduction reduction_;
+    const int threads_;
+    const Optimizer attrs_;
+    AlignedBuffer moments_, workspace_;
+    KernelArgs args_{};
+    const Kernel* kernel_ = nullptr;
+    int64_t exposed_ns_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, Communicator& communicator, Isa isa,
+                                          int threads) {
+    return std::make_unique<Replicated>(config, state, communicator, isa, threads);
+}
+
+}  // namespace xbench

@@ -1,0 +1,40 @@
+// The table of trainers.
+#include "parallel/setups.h"
+
+#include <array>
+#include <vector>
+
+#include "core/error.h"
+#include "core/nearest.h"
+#if XB_HAVE_MPI
+#include "parallel/comm_mpi.h"
+#endif
+
+namespace xbench {
+
+std::span<const TrainerSetup> trainer_setups() {
+    static const std::array table{
+        TrainerSetup{"serial", "cpu", "self", true, "", make_self_communicator},
+#if XB_HAVE_MPI
+        TrainerSetup{"cpu_ddp", "cpu", "mpi", true, "", make_mpi_communicator},
+#else
+        TrainerSetup{"cpu_ddp", "cpu", "mpi", false, "this build has no MPI", nullptr},
+#endif
+        TrainerSetup{"gpu_ddp", "cuda", "nccl", false, "this version has no CUDA kernels yet", nullptr},
+        TrainerSetup{"sharded", "cpu", "mpi", false, "this version has no sharded trainer yet", nullptr},
+    };
+    return table;
+}
+
+const TrainerSetup& find_setup(const std::string& name) {
+    std::vector<std::string> names;
+    for (const TrainerSetup& setup : trainer_setups()) {
+        if (setup.name == name) return setup;
+        names.push_back(setup.name);
+    }
+    const std::string close = nearest(name, names);
+    throw UsageError("unknown trainer " + name, "trainer",
+                     close.empty() ? "trainers are serial, cpu_ddp, gpu_ddp and sharded" : "did you mean " + close + "?");
+}
+
+}  // namespace xbench

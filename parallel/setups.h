@@ -1,0 +1,24 @@
+// The trainers by name: which communicator each of them runs over. A row that cannot run in this build says why.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/communicator.h"
+
+namespace xbench {
+
+struct TrainerSetup {
+    const char* name;          // serial | cpu_ddp | gpu_ddp | sharded
+    const char* device;        // cpu | cuda
+    const char* communicator;  // self | mpi | nccl
+    bool available;
+    const char* reason;        // why not, when not available
+    std::unique_ptr<Communicator> (*connect)();
+};
+
+std::span<const TrainerSetup> trainer_setups();
+const TrainerSetup& find_setup(const std::string& name);   // throws UsageError with the nearest name
+
+}  // namespace xbench

@@ -1,0 +1,27 @@
+// How the parameters and their update are spread over the ranks. The training loop sees only this.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "core/communicator.h"
+#include "core/config.h"
+#include "parallel/model_state.h"
+
+namespace xbench {
+
+// One training step is: run the plan with the strategy as observer, then update().
+class Strategy : public StepObserver {
+public:
+    // Makes the gradients of all ranks into one update of the parameters.
+    virtual void update(const StepContext& context) = 0;
+    virtual size_t state_bytes() const = 0;      // of the optimizer, on this rank
+    // Nanoseconds that computing stood still for communication since the last call.
+    virtual int64_t take_exposed_ns() = 0;
+};
+
+// DDP: every rank holds everything; gradients are all-reduced in buckets, and each rank makes the same update.
+std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, Communicator& communicator, Isa isa,
+                                          int threads);
+
+}  // namespace xbench

@@ -1,0 +1,296 @@
+// The training loop.
+#include "parallel/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+#include "core/hardware.h"
+#include "models/registry.h"
+#include "parallel/inference.h"
+#include "parallel/strategy.h"
+
+namespace xbench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// The instruction set that every rank has: other kernels round differently.
+Isa common_isa(Communicator& communicator) {
+    double lowest = -static_cast<double>(usable_isa());
+    communicator.all_reduce_max(&lowest, 1);
+    return static_cast<Isa>(static_cast<int>(-lowest));
+}
+
+ModelConfig model_for(const Config& config, const DatasetInfo& info) {
+    ModelConfig model = config.model;
+    if (info.height != info.width)
+        throw Error(fmt::format("images are {}x{}; the models take square ones", info.height, info.width), info.source,
+                    "import them with --size");
+    model.channels = info.channels;
+    model.size = info.height;
+    model.classes = info.classes();
+    model.multilabel = info.multilabel;
+    return resolve_model(model);
+}
+
+void check(const Config& config, const Communicator& communicator) {
+    const TrainConfig& train = config.train;
+    const int ranks = communicator.size();
+    if (ranks > train.virtual_ranks)
+        throw UsageError(fmt::format("{} ranks but only {} virtual ranks", ranks, train.virtual_ranks), "/train/virtual_ranks",
+                         "raise it to at least the number of ranks, or start fewer ranks");
+    if (train.reduction == "invariant" && ((ranks & (ranks - 1)) != 0 || train.virtual_ranks % ranks != 0))
+        throw UsageError(
+            fmt::format("the invariant reduction over {} ranks and {} virtual ranks is not available", ranks, train.virtual_ranks),
+            "/train/reduction", "use 1, 2, 4 or 8 ranks that divide virtual_ranks, or set reduction to fast");
+    if (train.batch_size < train.virtual_ranks)
+        throw UsageError(fmt::format("a batch of {} images cannot be cut into {} virtual ranks", train.batch_size,
+                                     train.virtual_ranks),
+                         "/train/virtual_ranks", "lower virtual_ranks or raise batch_size");
+}
+
+// One run: everything that lives as long as it.
+class Training {
+public:
+    Training(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options);
+    TrainResult run();
+
+private:
+    LoaderOptions loader_options(Split split) const;
+    PlanOptions plan_options(const Loader& loader) const;
+    EpochResult train_epoch(int64_t epoch);
+    void step(const Batch& batch);
+    void validate(EpochResult& epoch);
+    bool better(const EpochResult& epoch) const;
+    void keep(const EpochResult& epoch);
+    void report(const Batch& batch, int64_t epoch, const EpochResult* finished);
+    Metrics evaluate(Split split);
+    WeightSet described_weights() const;
+    void save(const char* name) const;
+    void slowest_of_all_ranks(std::vector<int64_t>& times) const;
+
+    const Config& config_;
+    const Dataset& dataset_;
+    Communicator& communicator_;
+    const TrainOptions& options_;
+    const Isa isa_;
+    const Reduction reduction_;
+    const ModelConfig model_;
+    const Graph graph_;
+    ModelState state_;
+    Loader loader_;
+    const Plan plan_;
+    Executor executor_;
+    Evaluator evaluator_;
+    std::unique_ptr<Strategy> strategy_;
+    StepContext context_{};
+
+    TrainResult result_;
+    std::vector<double> losses_;      // of this epoch's batches, this rank's share
+    WeightSet best_;
+    EpochResult best_epoch_;
+    Metrics last_val_;
+    Clock::time_point start_ = Clock::now();
+};
+
+PlanOptions Training::plan_options(const Loader& loader) const {
+    PlanOptions options;
+    options.max_batch = loader.max_local_batch();
+    options.leaves = static_cast<int>((config_.train.virtual_ranks + communicator_.size() - 1) / communicator_.size());
+    options.threads = options_.threads;
+    return options;
+}
+
+LoaderOptions Training::loader_options(Split split) const {
+    LoaderOptions options;
+    options.split = split;
+    options.batch_size = config_.train.batch_size;
+    options.virtual_ranks = config_.train.virtual_ranks;
+    options.rank = communicator_.rank();
+    options.ranks = communicator_.size();
+    options.seed = config_.train.seed;
+    options.mean = config_.data.mean;
+    options.std = config_.data.std;
+    options.workers = static_cast<int>(config_.data.workers);
+    if (split != Split::train) {
+        // Without gradients a larger batch costs nothing and is faster.
+        options.shuffle = false;
+        options.batch_size = std::max<int64_t>(options.batch_size, 64);
+    }
+    return options;
+}
+
+Training::Training(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options)
+    : config_(config),
+      dataset_(dataset),
+      communicator_(communicator),
+      options_(options),
+      isa_(common_isa(communicator)),
+      reduction_(config.train.reduction == "fast" ? Reduction::fast : Reduction::invariant),
+      model_(model_for(config, dataset.info())),
+      graph_(build_model(model_)),
+      state_(graph_),
+      loader_(dataset, loader_options(Split::train)),
+      plan_(compile(graph_, Target{isa_}, plan_options(loader_))),
+      executor_(plan_),
+      evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size,
+                 (config.train.virtual_ranks + communicator.size() - 1) / communicator.size()),
+      strategy_(make_replicated(config.train, state_, communicator, isa_, options.threads)) {
+    state_.initialize(config.train.seed);
+    state_.bind_to(executor_);
+    context_.seed = config.train.seed;
+    losses_.resize(static_cast<size_t>(loader_.batches()));
+    result_.isa = isa_name(isa_);
+    for (const ValueId id : graph_.parameters) result_.parameters += graph_.values[static_cast<size_t>(id)].shape.elements();
+    const auto steps = static_cast<size_t>(loader_.batches() * config.train.epochs);
+    for (auto* times : {&result_.step_ns, &result_.step_images, &result_.comm_ns}) times->reserve(steps);
+}
+
+void Training::step(const Batch& batch) {
+    bind_batch(batch, executor_, context_);
+    context_.learning_rate = static_cast<float>(config_.train.learning_rate);
+    context_.update = context_.step + 1;
+    executor_.run(context_, strategy_.get());
+    const double loss = *executor_.view(plan_.graph.loss).as<double>();
+    if (!std::isfinite(loss))
+        throw Error(fmt::format("the loss is {} on rank {}", loss, communicator_.rank()),
+                    fmt::format("training step {}", context_.step + 1), "lower the learning rate");
+    losses_[static_cast<size_t>(batch.index)] = loss;
+    strategy_->update(context_);
+    ++context_.step;
+}
+
+EpochResult Training::train_epoch(int64_t epoch) {
+    EpochResult result;
+    result.epoch = epoch;
+    result.learning_rate = config_.train.learning_rate;
+    std::fill(losses_.begin(), losses_.end(), 0.0);
+    communicator_.barrier();
+    const auto start = Clock::now();
+    loader_.start_epoch(epoch);
+    for (auto before = Clock::now();;) {
+        const Batch* batch = loader_.next();
+        if (!batch) break;
+        step(*batch);
+        const auto after = Clock::now();
+        result_.step_ns.push_back(std::chrono::duration_cast<std::chrono::nanoseconds>(after - before).count());
+        result_.step_images.push_back(batch->global_size);
+        result_.comm_ns.push_back(strategy_->take_exposed_ns());
+        result.images += batch->global_size;
+        before = after;
+        report(*batch, epoch, nullptr);
+    }
+    result.train_seconds = seconds_since(start);
+    communicator_.all_reduce_sum(losses_.data(), losses_.size(), reduction_);
+    result.train_loss = std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(result.images);
+    return result;
+}
+
+void Training::report(const Batch& batch, int64_t epoch, const EpochResult* finished) {
+    if (!options_.progress || communicator_.rank() != 0) return;
+    TrainProgress progress{};
+    progress.epoch = epoch;
+    progress.epochs = config_.train.epochs;
+    progress.step = context_.step;
+    progress.steps = loader_.batches() * config_.train.epochs;
+    const double elapsed = seconds_since(start_), done = static_cast<double>(progress.step) / static_cast<double>(progress.steps);
+    progress.loss = finished         ? finished->train_loss
+                    : batch.size > 0 ? losses_[static_cast<size_t>(batch.index)] / static_cast<double>(batch.size)
+                                     : 0;
+    progress.images_per_second = static_cast<double>(batch.global_size) / (static_cast<double>(result_.step_ns.back()) * 1e-9);
+    progress.seconds_left = elapsed / done * (1 - done);
+    progress.finished_epoch = finished;
+    options_.progress(progress);
+}
+
+Metrics Training::evaluate(Split split) {
+    const Predictions predictions = evaluator_.run(state_, dataset_, loader_options(split), communicator_, reduction_);
+    return compute_metrics(predictions, dataset_.info().class_names);
+}
+
+void Training::validate(EpochResult& epoch) {
+    const auto start = Clock::now();
+    last_val_ = evaluate(Split::val);
+    epoch.val_loss = last_val_.loss;
+    epoch.val_accuracy = last_val_.accuracy;
+    epoch.val_balanced_accuracy = last_val_.balanced_accuracy;
+    epoch.val_seconds = seconds_since(start);
+}
+
+// By the monitored figure; of equal ones the lower loss wins.
+bool Training::better(const EpochResult& epoch) const {
+    if (result_.best_epoch == 0) return true;
+    const auto score = [&](const EpochResult& e) {
+        if (config_.train.monitor == "val_loss") return -e.val_loss;
+        return config_.train.monitor == "val_balanced_accuracy" ? e.val_balanced_accuracy : e.val_accuracy;
+    };
+    if (score(epoch) != score(best_epoch_)) return score(epoch) > score(best_epoch_);
+    return epoch.val_loss < best_epoch_.val_loss;
+}
+
+WeightSet Training::described_weights() const {
+    WeightSet weights = state_.weights();
+    describe({model_, dataset_.info().class_names, config_.data.mean, config_.data.std}, weights);
+    return weights;
+}
+
+void Training::save(const char* name) const {
+    if (options_.checkpoint_dir.empty() || communicator_.rank() != 0) return;
+    save_weights(options_.checkpoint_dir / name, described_weights());
+}
+
+void Training::keep(const EpochResult& epoch) {
+    best_epoch_ = epoch;
+    best_ = described_weights();
+    result_.best_epoch = epoch.epoch;
+    result_.val = last_val_;
+    save("best.safetensors");
+}
+
+void Training::slowest_of_all_ranks(std::vector<int64_t>& times) const {
+    std::vector<double> slowest(times.begin(), times.end());
+    communicator_.all_reduce_max(slowest.data(), slowest.size());
+    std::transform(slowest.begin(), slowest.end(), times.begin(), [](double ns) { return static_cast<int64_t>(ns); });
+}
+
+TrainResult Training::run() {
+    for (int64_t epoch = 1; epoch <= config_.train.epochs; ++epoch) {
+        EpochResult result = train_epoch(epoch);
+        validate(result);
+        result.best = better(result);
+        if (result.best) keep(result);
+        result_.history.push_back(result);
+        result_.train_seconds += result.train_seconds;
+        result_.val_seconds += result.val_seconds;
+        Batch last;
+        last.global_size = result_.step_images.back();
+        report(last, epoch, &result_.history.back());
+        if (config_.train.patience > 0 && epoch - result_.best_epoch >= config_.train.patience) break;
+    }
+    save("last.safetensors");
+    result_.final_weights_hash = weights_hash(state_.weights());
+    state_.set_weights(best_, "the best epoch");
+    result_.weights_hash = weights_hash(best_);
+    const auto test_start = Clock::now();
+    result_.test = evaluate(Split::test);
+    result_.test_seconds = seconds_since(test_start);
+    slowest_of_all_ranks(result_.step_ns);
+    slowest_of_all_ranks(result_.comm_ns);
+    result_.total_seconds = seconds_since(start_);
+    return std::move(result_);
+}
+
+}  // namespace
+
+TrainResult train(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options) {
+    check(config, communicator);
+    return Training(config, dataset, communicator, options).run();
+}
+
+}  // namespace xbench
