@@ -1,0 +1,20 @@
+// From a configuration to the data set that it names.
+#include "core/error.h"
+#include "data/h5.h"
+#include "data/memory_dataset.h"
+#include "data/synthetic.h"
+
+namespace xbench {
+
+std::unique_ptr<Dataset> open_dataset(const DataConfig& config) {
+    if (config.synthetic.count > 0 && !config.path.empty()) {
+        throw UsageError("both a path and synthetic images are asked for", "/data", "keep one of path and synthetic");
+    }
+    if (config.synthetic.count > 0) return std::make_unique<MemoryDataset>(make_synthetic(config.synthetic));
+    if (config.path.empty()) {
+        throw UsageError("no data set", "/data/path", "name an HDF5 set, or use \"synthetic\": {\"count\": 4096}");
+    }
+    return open_h5(config.path);
+}
+
+}  // namespace xbench
