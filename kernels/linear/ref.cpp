@@ -1,0 +1,83 @@
+// The fully connected layer and its two gradients as plain loops, f32 and f64, sums in double. The oracle of the other
+// implementations; the threads share outputs.
+#include "kernels/reference.h"
+#include "kernels/registry.h"
+
+namespace xbench {
+namespace {
+
+template <class T>
+void forward(const KernelArgs& args, const Team& team) {
+    const bool relu = static_cast<const Linear*>(args.attrs)->activation == Activation::relu;
+    const RefTensor<T> x(args.in[0]), w(args.in[1]), b(args.in, args.n_in, 2), y(args.out[0]);
+    for (auto [task, end] = share(y.n() * y.c(), team); task < end; ++task) {
+        const int64_t n = task / y.c(), k = task % y.c();
+        double value = 0;
+        for (int64_t f = 0; f < w.c(); ++f) value += static_cast<double>(x.at(n, f)) * static_cast<double>(w.at(k, f));
+        if (b.present()) value += static_cast<double>(b.at(k));
+        y.at(n, k) = static_cast<T>(relu && value < 0 ? 0 : value);
+    }
+    y.clear_padding(team);
+}
+
+template <class T>
+void dgrad(const KernelArgs& args, const Team& team) {
+    const RefTensor<T> dy(args.in[0]), w(args.in[1]), dx(args.out[0]);
+    for (auto [task, end] = share(dx.n() * dx.c(), team); task < end; ++task) {
+        const int64_t n = task / dx.c(), f = task % dx.c();
+        double sum = 0;
+        for (int64_t k = 0; k < w.n(); ++k) sum += static_cast<double>(dy.at(n, k)) * static_cast<double>(w.at(k, f));
+        dx.at(n, f) = static_cast<T>(sum);
+    }
+    dx.clear_padding(team);
+}
+
+template <class T>
+void wgrad(const KernelArgs& args, const Team& team) {
+    const RefTensor<T> x(args.in[0]), dy(args.in[1]), dw(args.out[0]), db(args.out, args.n_out, 1);
+    for (auto [row, end] = share(dw.n(), team); row < end; ++row) {
+        const int64_t k = row;
+        for (int64_t f = 0; f < dw.c(); ++f)
+            dw.at(k, f) = sum_over_leaves<T>(*args.step, [&](int64_t first, int64_t last) {
+                double sum = 0;
+                for (int64_t n = first; n < last; ++n)
+                    sum += static_cast<double>(dy.at(n, k)) * static_cast<double>(x.at(n, f));
+                return sum;
+            });
+        if (!db.present()) continue;
+        db.at(k) = sum_over_leaves<T>(*args.step, [&](int64_t first, int64_t last) {
+            double sum = 0;
+            for (int64_t n = first; n < last; ++n) sum += static_cast<double>(dy.at(n, k));
+            return sum;
+        });
+    }
+}
+
+void run_forward(const KernelArgs& args, const Team& team) noexcept {
+    dispatch_float(args.in[0].dtype, [&](auto zero) { forward<decltype(zero)>(args, team); });
+}
+void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
+    dispatch_float(args.in[0].dtype, [&](auto zero) { dgrad<decltype(zero)>(args, team); });
+}
+void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
+    dispatch_float(args.in[0].dtype, [&](auto zero) { wgrad<decltype(zero)>(args, team); });
+}
+
+bool supports(const Problem& problem) {
+    return is_float(problem.in[0]);
+}
+
+const Kernel rows[] = {
+    {OpKind::linear, "reference", Isa::portable, supports, nullptr, run_forward},
+    {OpKind::linear_dgrad, "reference", Isa::portable, supports, nullptr, run_dgrad},
+    {OpKind::linear_wgrad, "reference", Isa::portable, supports, nullptr, run_wgrad},
+};
+
+}  // namespace
+
+KernelRows linear_reference();
+KernelRows linear_reference() {
+    return {rows, static_cast<int>(sizeof rows / sizeof rows[0])};
+}
+
+}  // namespace xbench
