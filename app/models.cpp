@@ -1,0 +1,129 @@
+// xbench models: the list of models, or one model's layers with their output shapes and parameters.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "app/commands.h"
+#include "core/hardware.h"
+#include "models/registry.h"
+#include "plan/plan.h"
+
+namespace xbench {
+namespace {
+
+struct ModelsOptions {
+    ModelConfig model;
+    int64_t batch = 0;
+    bool json = false, explain = false;
+};
+
+// Without the batch dimension.
+Json shape_json(const Shape& shape, int first_axis) {
+    Json json = Json::array();
+    for (int axis = first_axis; axis < shape.rank; ++axis) json.push_back(shape[axis]);
+    return json;
+}
+
+Json layer_json(const Graph& graph, const Node& node) {
+    const Value& y = graph.values[static_cast<size_t>(node.out[0])];
+    Json parameters = Json::object();
+    for (const ValueId id : node.in) {
+        const Value& value = graph.values[static_cast<size_t>(id)];
+        if (value.role == Role::parameter || value.role == Role::buffer) parameters[value.name] = shape_json(value.shape, 0);
+    }
+    return {{"name", node.name}, {"type", name_of(node.op)}, {"output", shape_json(y.shape, 1)}, {"parameters", parameters}};
+}
+
+Json model_json(const ModelConfig& config) {
+    const Graph graph = build_model(config);
+    int64_t parameters = 0, trainable = 0, buffers = 0;
+    for (const ValueId id : graph.state) {
+        const Value& value = graph.values[static_cast<size_t>(id)];
+        const int64_t count = value.shape.elements();
+        if (value.role == Role::buffer) buffers += count;
+        else parameters += count;
+        if (value.role == Role::parameter && value.trainable) trainable += count;
+    }
+    Json layers = Json::array();
+    for (const Node& node : graph.nodes)
+        if (node.out[0] != graph.loss) layers.push_back(layer_json(graph, node));
+    return {{"name", graph.name},           {"input", shape_json(graph.values[static_cast<size_t>(graph.input)].shape, 1)},
+            {"parameters", parameters},     {"trainable", trainable},
+            {"buffers", buffers},           {"layers", layers}};
+}
+
+std::string joined(const Json& numbers) {
+    std::string text;
+    for (const auto& number : numbers) text += (text.empty() ? "" : "x") + std::to_string(number.get<int64_t>());
+    return text;
+}
+
+void print_model(const Json& model) {
+    fmt::print("{}  input {}\n\n", model["name"].get<std::string>(), joined(model["input"]));
+    fmt::print("{:<10} {:<24} {:>14} {:>12}  {}\n", "layer", "type", "output", "values", "parameters");
+    for (const Json& layer : model["layers"]) {
+        int64_t values = 0;
+        std::string tensors;
+        for (const auto& [name, shape] : layer["parameters"].items()) {
+            int64_t count = 1;
+            for (const auto& extent : shape) count *= extent.get<int64_t>();
+            values += count;
+            tensors += fmt::format("{}{} {}", tensors.empty() ? "" : ", ", name, joined(shape));
+        }
+        fmt::print("{:<10} {:<24} {:>14} {:>12}  {}\n", layer["name"].get<std::string>(), layer["type"].get<std::string>(),
+                   joined(layer["output"]), values ? fmt::format("{:L}", values) : "", tensors);
+    }
+    fmt::print("\nparameters {} (trainable {}), running statistics {}\n", model["parameters"].get<int64_t>(),
+               model["trainable"].get<int64_t>(), model["buffers"].get<int64_t>());
+}
+
+void print_list(bool json) {
+    Json list = Json::array();
+    for (const ModelInfo& info : model_table()) {
+        ModelConfig config;
+        config.name = info.name;
+        list.push_back(model_json(config));
+    }
+    if (json) {
+        fmt::print("{}\n", list.dump(2));
+        return;
+    }
+    fmt::print("{:<16} {:>12} {:>12} {:>8}  {}\n", "model", "input", "parameters", "buffers", "what it is");
+    for (size_t i = 0; i < list.size(); ++i)
+        fmt::print("{:<16} {:>12} {:>12} {:>8}  {}\n", list[i]["name"].get<std::string>(), joined(list[i]["input"]),
+                   list[i]["parameters"].get<int64_t>(), list[i]["buffers"].get<int64_t>(), model_table()[i].summary);
+}
+
+void print_plan(const ModelsOptions& options) {
+    const Graph graph = build_model(options.model);
+    PlanOptions plan_options;
+    plan_options.max_batch = options.batch ? options.batch : find_model(options.model.name).batch;
+    plan_options.leaves = static_cast<int>(std::min<int64_t>(8, plan_options.max_batch));
+    fmt::print("{}", explain(compile(graph, Target{usable_isa()}, plan_options)));
+}
+
+void run(const ModelsOptions& options) {
+    if (options.model.name.empty()) return print_list(options.json);
+    if (options.explain) return print_plan(options);
+    const Json model = model_json(options.model);
+    if (options.json) fmt::print("{}\n", model.dump(2));
+    else print_model(model);
+}
+
+}  // namespace
+
+void add_models_command(CLI::App& app) {
+    auto* command = app.add_subcommand("models", "list the models, or show one: layers, output shapes, parameters");
+    auto options = std::make_shared<ModelsOptions>();
+    command->add_option("NAME", options->model.name, "the model to show");
+    command->add_flag("--json", options->json, "as JSON");
+    command->add_flag("--explain", options->explain, "print the training plan: every step with its kernel and memory");
+    command->add_option("--channels", options->model.channels, "input channels (default: the model's own)");
+    command->add_option("--size", options->model.size, "input height and width (default: the model's own)");
+    command->add_option("--classes", options->model.classes, "outputs (default: the model's own)");
+    command->add_option("--widths", options->model.widths, "channels of the convolution blocks, as 16,32,32")->delimiter(',');
+    command->add_option("--batch", options->batch, "images of the plan (default: the published batch)");
+    command->callback([options] { run(*options); });
+}
+
+}  // namespace xbench

@@ -1,0 +1,192 @@
+// Plans against the oracle: finite differences, naive == planned, fused == unfused, memory, threads.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/error.h"
+#include "core/hardware.h"
+#include "models/registry.h"
+#include "tests/plan/harness.h"
+
+namespace xbench::test {
+namespace {
+
+PlanOptions naive() {
+    PlanOptions options;
+    options.naive = true;
+    return options;
+}
+
+// A central difference in f64 against the gradient of the naive plan, a few elements of every parameter.
+void check_finite_differences(const Graph& graph) {
+    Bench<double> bench(graph, naive(), Isa::portable, 4, 3);
+    const auto start_state = bench.state;
+    bench.run();
+    const auto gradients = bench.gradients;
+    const auto loss_at = [&](size_t element, double value) {
+        const double kept = std::exchange(bench.parameters[element], value);
+        bench.state = start_state;
+        const double loss = bench.run();
+        bench.parameters[element] = kept;
+        return loss;
+    };
+    for (const FlatRange& range : bench.plan.parameters.parameters) {
+        const std::string& name = graph.values[static_cast<size_t>(range.value)].name;
+        double checked = 0;
+        for (int64_t i = 0; i < range.count; i += std::max<int64_t>(1, range.count / 7)) {
+            const auto element = static_cast<size_t>(range.begin + i);
+            const double h = 1e-6, p = bench.parameters[element];
+            const double difference = (loss_at(element, p + h) - loss_at(element, p - h)) / (2 * h);
+            EXPECT_NEAR(gradients[element], difference, 1e-6 * std::max(1.0, std::abs(difference))) << name << "[" << i << "]";
+            checked += std::abs(difference);
+        }
+        const bool before_batchnorm = name == "f.0.bias";   // its gradient is zero by mathematics
+        if (!before_batchnorm) EXPECT_GT(checked, 1e-6) << name << " has no gradient: the test shows nothing";
+    }
+}
+
+TEST(FiniteDifferences, SoftmaxCrossEntropy) { check_finite_differences(every_operator()); }
+TEST(FiniteDifferences, BinaryCrossEntropy) { check_finite_differences(every_operator(LossKind::bce_with_logits)); }
+TEST(FiniteDifferences, Dropout) { check_finite_differences(every_operator(LossKind::softmax_cross_entropy, 0.3f)); }
+
+void expect_equal_training(const Graph& graph, const PlanOptions& options, Isa isa, int64_t batch, double tolerance) {
+    Bench<double> oracle(graph, naive(), Isa::portable, batch, std::min<int>(8, static_cast<int>(batch)));
+    Bench<float> tested(graph, options, isa, batch, std::min<int>(8, static_cast<int>(batch)));
+    const double expected = oracle.run();
+    EXPECT_NEAR(tested.run(), expected, tolerance * std::abs(expected));
+    for (const FlatRange& range : oracle.plan.parameters.parameters) {
+        const std::string& name = graph.values[static_cast<size_t>(range.value)].name;
+        const auto want = oracle.gradient(name);
+        double magnitude = 0;
+        for (const double g : want) magnitude = std::max(magnitude, std::abs(g));
+        if (magnitude < 1e-12) continue;   // a bias in front of batch normalisation
+        EXPECT_LT(relative_difference(tested.gradient(name), want), tolerance) << name;
+    }
+    EXPECT_LT(relative_difference(tested.state, oracle.state), tolerance);
+}
+
+class EveryIsa : public testing::TestWithParam<Isa> {
+protected:
+    void SetUp() override {
+        if (GetParam() > best_isa()) GTEST_SKIP() << "this processor has no " << isa_name(GetParam());
+    }
+};
+
+TEST_P(EveryIsa, PlannedEqualsNaive) {
+    expect_equal_training(every_operator(LossKind::softmax_cross_entropy, 0.25f), {}, GetParam(), 9, 2e-5);
+    expect_equal_training(every_operator(LossKind::bce_with_logits), {}, GetParam(), 9, 2e-5);
+}
+
+TEST_P(EveryIsa, PlannedEqualsNaiveForTheSmallModels) {
+    for (const char* name : {"pneumonia_cnn", "fracture_cnn", "rsna_cnn", "cifar_cnn"}) {
+        SCOPED_TRACE(name);
+        ModelConfig config;
+        config.name = name;
+        config.size = 32;
+        expect_equal_training(build_model(config), {}, GetParam(), 3, 1e-4);
+    }
+}
+
+TEST_P(EveryIsa, FusedEqualsUnfusedBitForBit) {
+    const Graph graph = every_operator(LossKind::softmax_cross_entropy, 0.25f);
+    PlanOptions unfused;
+    unfused.fuse = false;
+    Bench<float> a(graph, {}, GetParam(), 9, 8), b(graph, unfused, GetParam(), 9, 8);
+    EXPECT_EQ(a.run(), b.run());
+    EXPECT_EQ(a.gradients, b.gradients);
+    EXPECT_LT(a.plan.steps.size(), b.plan.steps.size());
+}
+
+TEST_P(EveryIsa, SameBitsForAnyNumberOfThreads) {
+    const Graph graph = every_operator(LossKind::softmax_cross_entropy, 0.25f);
+    Bench<float> one(graph, {}, GetParam(), 9, 8);
+    const double loss = one.run();
+    for (const int threads : {2, 3}) {
+        PlanOptions options;
+        options.threads = threads;
+        Bench<float> many(graph, options, GetParam(), 9, 8);
+        EXPECT_EQ(many.run(), loss);
+        EXPECT_EQ(many.gradients, one.gradients) << threads << " threads";
+        EXPECT_EQ(many.state, one.state);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isa, EveryIsa, testing::Values(Isa::portable, Isa::avx2, Isa::avx512),
+                         [](const auto& info) { return std::string(isa_name(info.param)); });
+
+TEST(Placement, LiveValuesDoNotOverlap) {
+    for (const ModelInfo& info : model_table()) {
+        ModelConfig config;
+        config.name = info.name;
+        PlanOptions options;
+        options.max_batch = 8;
+        const Plan plan = compile(build_model(config), Target{Isa::portable}, options);
+        int pairs = 0;
+        for (size_t a = 0; a < plan.values.size(); ++a)
+            for (size_t b = a + 1; b < plan.values.size(); ++b) {
+                const PlannedValue &x = plan.values[a], &y = plan.values[b];
+                if (x.arena != Arena::activations || y.arena != Arena::activations) continue;
+                if (x.last_step < y.first_step || y.last_step < x.first_step) continue;
+                const bool same_place = x.offset_bytes == y.offset_bytes && x.first_step == y.first_step;   // an alias
+                const bool apart = x.offset_bytes + x.bytes <= y.offset_bytes || y.offset_bytes + y.bytes <= x.offset_bytes;
+                EXPECT_TRUE(apart || same_place) << info.name << ": values " << a << " and " << b;
+                ++pairs;
+            }
+        EXPECT_GT(pairs, 20);
+        EXPECT_LT(plan.activation_bytes, plan.activation_bytes_unshared) << info.name;
+        EXPECT_EQ(plan.activation_bytes % 64, 0u);
+    }
+}
+
+TEST(Executor, AShorterLastBatchAndEmptyLeaves) {
+    const Graph graph = every_operator();
+    Bench<float> whole(graph, {}, Isa::portable, 9, 8), shorter(graph, {}, Isa::portable, 3, 8);
+    for (int v = 0; v <= 8; ++v) whole.leaf_begin[static_cast<size_t>(v)] = v * 3 / 8;
+    whole.context.global_batch = 3;
+    whole.context.inverse_batch = 1.0 / 3;
+    std::copy(shorter.images.begin(), shorter.images.end(), whole.images.begin());
+    std::copy(shorter.labels.begin(), shorter.labels.end(), whole.labels.begin());
+    EXPECT_EQ(whole.run(), shorter.run());
+    EXPECT_EQ(whole.gradients, shorter.gradients);
+}
+
+TEST(Executor, AFailingObserverEndsTheStepOnAllThreads) {
+    struct Failing : StepObserver {
+        void all_reduce(double*, int64_t) override { throw Error("the network is gone"); }
+    } observer;
+    PlanOptions options;
+    options.threads = 3;
+    Bench<float> bench(every_operator(), options, Isa::portable, 8, 8);
+    for (int repeat = 0; repeat < 20; ++repeat) EXPECT_THROW(bench.run(&observer), Error);
+    EXPECT_GT(bench.run(), 0);
+}
+
+TEST(Plan, ALayerThatDoesNotFitIsNamed) {
+    ModelConfig config;
+    config.name = "pneumonia_cnn";
+    config.size = 4;
+    try {
+        build_model(config);
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_NE(std::string(error.what()).find("f.11"), std::string::npos) << error.what();
+    }
+}
+
+TEST(Plan, ExplainNamesEveryStep) {
+    ModelConfig config;
+    config.name = "cifar_cnn";
+    PlanOptions options;
+    options.max_batch = 16;
+    const Plan plan = compile(build_model(config), Target{Isa::portable}, options);
+    const std::string text = explain(plan);
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), static_cast<long>(plan.steps.size()) + 4);
+    EXPECT_NE(text.find("conv2d_wgrad"), std::string::npos);
+    // 32x32: 3->32, 32->32 and 16x16: 32->64, 64->64, linear 4096->128->10, forward and backward (no dgrad of the first).
+    const double forward = 2.0 * 9 * (1024.0 * (3 * 32 + 32 * 32) + 256.0 * (32 * 64 + 64 * 64)) + 2.0 * (4096 * 128 + 128 * 10);
+    EXPECT_DOUBLE_EQ(flops_per_step(plan), 16 * (3 * forward - 2.0 * 9 * 1024 * 3 * 32));
+}
+
+}  // namespace
+}  // namespace xbench::test
