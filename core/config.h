@@ -78,10 +78,15 @@ struct Config {
 
 // Reads FILE, applies "key.path=value" settings, checks everything. Throws UsageError that lists all mistakes, each as
 // "file:line:column /path: what; remedy". An empty path means defaults only.
-Config load_config(const std::string& path, const std::vector<std::string>& settings = {});
-Config parse_config(const std::string& text, const std::string& origin, const std::vector<std::string>& settings = {});
+// `model_names` are those that "model" may take (core knows no models); empty: any. A relative data path that is not found
+// from the current folder is taken from the file's. parse_config does not ask for model and data to be there.
+Config load_config(const std::string& path, const std::vector<std::string>& settings = {},
+                   const std::vector<std::string>& model_names = {});
+Config parse_config(const std::string& text, const std::string& origin, const std::vector<std::string>& settings = {},
+                    const std::vector<std::string>& model_names = {});
 Json to_json(const Config& config);             // all keys, for config.resolved.json and --print-config
 Json config_schema();                           // JSON Schema, draft 7
-std::string config_markdown();                  // the table of docs/configuration.md
+std::string config_markdown();                  // the tables of docs/configuration.md
+std::string config_help();                      // one line a key, for a terminal
 
 }  // namespace xbench

@@ -1,0 +1,32 @@
+// The subcommands of xbench, one file each. An add_ function declares the options and hangs the work on the parse;
+// failures leave as xbench::Error and become an exit code in main.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace xbench {
+
+// `xbench --config FILE`, the sweep (run.cpp).
+struct RunOptions {
+    std::string config, out;
+    std::vector<std::string> settings;
+    bool dry_run = false, print_config = false, quiet = false;
+};
+void run_sweep_command(const RunOptions& options);
+
+void add_data_commands(CLI::App& app);  // import, synth, explore
+void add_train_command(CLI::App& app);
+void add_eval_command(CLI::App& app);
+void add_predict_command(CLI::App& app);
+void add_models_command(CLI::App& app);
+void add_step_command(CLI::App& app);
+void add_doctor_command(CLI::App& app);
+
+// The names that "model" may take, for configuration errors.
+std::vector<std::string> known_models();
+// The version and what it was built with, for --version and env.json.
+std::string version_text();
+
+}  // namespace xbench

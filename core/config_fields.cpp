@@ -1,0 +1,194 @@
+// The rows of the configuration table.
+#include "core/config_fields.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <cmath>
+
+namespace xbench {
+namespace {
+
+// One line a field is worth a macro: it names the member that the field is kept in.
+#define XB_SLOT(member) [](Config& config, [[maybe_unused]] size_t row) -> ConfigSlot { return &config.member; }
+
+constexpr NumberRange from(double low) { return {.low = low}; }
+constexpr NumberRange above(double low) { return {.low = low, .low_open = true}; }
+constexpr NumberRange between(double low, double high) { return {.low = low, .high = high}; }
+constexpr NumberRange below_one() { return {.low = 0, .high = 1, .high_open = true}; }
+
+std::vector<ConfigField> model_and_data_fields() {
+    return {
+        {"/name", XB_SLOT(name), "Name of the run; run folders begin with it."},
+        {"/model/name", XB_SLOT(model.name), "Name of a model; `xbench models` lists them."},
+        {"/model/widths", XB_SLOT(model.widths), "Channels of each block; empty: the model's own.", between(1, 65536)},
+        {.path = "/model/dropout",
+         .slot = XB_SLOT(model.dropout),
+         .help = "Dropout probability; null: the model's own.",
+         .range = below_one(),
+         .nullable = true},
+        {"/model/bn_eps", XB_SLOT(model.bn_eps), "Epsilon of the batch normalisations.", above(0)},
+        {"/model/bn_momentum", XB_SLOT(model.bn_momentum),
+         "Weight of the new value in running statistics (PyTorch's sense; Keras' momentum is 1 minus this).", between(0, 1)},
+        {"/model/channels", XB_SLOT(model.channels), "Input channels; 0: those of the data set.", between(0, 4096)},
+        {"/model/size", XB_SLOT(model.size), "Input height and width in pixels; 0: those of the data set.",
+         between(0, 65536)},
+        {"/model/classes", XB_SLOT(model.classes), "Outputs; 0: the classes of the data set.", between(0, 1000000)},
+        {"/data/path", XB_SLOT(data.path),
+         "An HDF5 set made by `xbench data import` or `data synth`; relative to the current folder, else to this file's."},
+        {"/data/synthetic/count", XB_SLOT(data.synthetic.count), "Images to generate.", between(1, 1e8)},
+        {"/data/synthetic/size", XB_SLOT(data.synthetic.size), "Height and width in pixels.", between(16, 4096)},
+        {"/data/synthetic/channels", XB_SLOT(data.synthetic.channels), "1 for gray, 3 for RGB.", between(1, 3)},
+        {"/data/synthetic/seed", XB_SLOT(data.synthetic.seed), "Seed of the generator.", from(0)},
+        {.path = "/data/mean",
+         .slot = XB_SLOT(data.mean),
+         .help = "Subtracted from pixels in [0,1]: one number, or one a channel.",
+         .at_least = 1},
+        {.path = "/data/std",
+         .slot = XB_SLOT(data.std),
+         .help = "Pixels are divided by it after the mean was subtracted.",
+         .range = above(0),
+         .at_least = 1},
+        {"/data/workers", XB_SLOT(data.workers), "Loader threads of each rank; 0: the training thread reads.",
+         between(0, 256)},
+    };
+}
+
+std::vector<ConfigField> train_fields() {
+    return {
+        {.path = "/train/optimizer",
+         .slot = XB_SLOT(train.optimizer),
+         .help = "Update rule.",
+         .choices = {"adam", "adamw", "sgd"}},
+        {"/train/learning_rate", XB_SLOT(train.learning_rate), "Step size.", above(0)},
+        {"/train/weight_decay", XB_SLOT(train.weight_decay), "L2 of adam and sgd; decoupled in adamw.", from(0)},
+        {"/train/momentum", XB_SLOT(train.momentum), "Of sgd.", below_one()},
+        {"/train/adam_epsilon", XB_SLOT(train.adam_epsilon), "Epsilon of adam and adamw (Keras' is 1e-7).", above(0)},
+        {"/train/beta1", XB_SLOT(train.beta1), "Decay of Adam's first moment.", below_one()},
+        {"/train/beta2", XB_SLOT(train.beta2), "Decay of Adam's second moment.", below_one()},
+        {"/train/batch_size", XB_SLOT(train.batch_size),
+         "Images of a step over all ranks; in weak mode it grows with the ranks.", between(1, 1000000)},
+        {"/train/epochs", XB_SLOT(train.epochs), "Passes over the training split.", between(1, 1000000)},
+        {"/train/patience", XB_SLOT(train.patience), "Epochs without a better monitor before stopping; 0: never.", from(0)},
+        {.path = "/train/monitor",
+         .slot = XB_SLOT(train.monitor),
+         .help = "Chooses the best epoch; ties go to the lower loss.",
+         .choices = {"val_accuracy", "val_loss", "val_balanced_accuracy"}},
+        {"/train/seed", XB_SLOT(train.seed), "Of weights, shuffles and dropout.", from(0)},
+        {.path = "/train/precision",
+         .slot = XB_SLOT(train.precision),
+         .help = "Arithmetic of the training step.",
+         .choices = {"fp32"},
+         .later = {"bf16", "fp16"}},
+        {"/train/virtual_ranks", XB_SLOT(train.virtual_ranks),
+         "Parts that the batch is cut into, at most the batch; sums go over them in a fixed tree, so that any number of "
+         "ranks ends "
+         "with the same weights.",
+         between(1, 2048)},
+        {.path = "/train/reduction",
+         .slot = XB_SLOT(train.reduction),
+         .help = "invariant: the same bits at any number of ranks; fast: the message library's own order.",
+         .choices = {"invariant", "fast"}},
+        {.path = "/train/batchnorm",
+         .slot = XB_SLOT(train.batchnorm),
+         .help = "Over which images statistics are taken.",
+         .choices = {"global"},
+         .later = {"local"}},
+        {"/train/pos_weight", XB_SLOT(train.pos_weight),
+         "Weight of positives in binary cross-entropy, one a class; empty: 1.", above(0)},
+    };
+}
+
+std::vector<ConfigField> sweep_and_scaling_fields() {
+    return {
+        {.path = "/sweep/*/trainer",
+         .slot = XB_SLOT(sweep[row].trainer),
+         .help = "How the row trains.",
+         .choices = {"serial", "cpu_ddp", "gpu_ddp", "sharded"}},
+        {.path = "/sweep/*/device",
+         .slot = XB_SLOT(sweep[row].device),
+         .help = "Empty: the trainer's own.",
+         .choices = {"", "cpu", "cuda"}},
+        {.path = "/sweep/*/ranks",
+         .slot = XB_SLOT(sweep[row].ranks),
+         .help = "Processes: a number or a list.",
+         .range = between(1, 2048),
+         .at_least = 1},
+        {.path = "/sweep/*/threads",
+         .slot = XB_SLOT(sweep[row].threads),
+         .help = "Threads of each process: a number or a list.",
+         .range = between(1, 1024),
+         .at_least = 1},
+        {"/sweep/*/stage", XB_SLOT(sweep[row].stage), "ZeRO stage of sharded: 1, 2 or 3.", between(0, 3)},
+        {.path = "/scaling/mode",
+         .slot = XB_SLOT(scaling.mode),
+         .help = "strong: one batch shared by more ranks; weak: the batch grows with the ranks.",
+         .choices = {"strong", "weak"}},
+        {"/scaling/repeats", XB_SLOT(scaling.repeats), "Times that each point runs; from 6 on intervals are 95% intervals.",
+         between(1, 1000)},
+        {.path = "/scaling/launcher",
+         .slot = XB_SLOT(scaling.launcher),
+         .help = "auto: srun inside a Slurm job, else mpirun; local: no launcher, one process only.",
+         .choices = {"auto", "mpirun", "srun", "local"}},
+        {"/scaling/oversubscribe", XB_SLOT(scaling.oversubscribe),
+         "Also run points that need more cores than this machine allows; they are marked and kept out of fits."},
+        {"/scaling/timeout_seconds", XB_SLOT(scaling.timeout_seconds), "Longest time of one repeat of a point; 0: no limit.",
+         from(0)},
+        {"/output", XB_SLOT(output), "Folder in which run folders are made; --out names the run folder itself."},
+    };
+}
+#undef XB_SLOT
+
+std::vector<ConfigField> all_fields() {
+    std::vector<ConfigField> fields = model_and_data_fields();
+    for (auto part : {train_fields(), sweep_and_scaling_fields()}) fields.insert(fields.end(), part.begin(), part.end());
+    return fields;
+}
+
+}  // namespace
+
+const std::vector<ConfigField>& config_fields() {
+    static const std::vector<ConfigField> fields = all_fields();
+    return fields;
+}
+
+const std::vector<ConfigSection>& config_sections() {
+    static const std::vector<ConfigSection> sections = {
+        {"", "What one configuration file holds."},
+        {"/model", "A name, or an object.", true},
+        {"/data", "Where images come from: path or synthetic.", true},
+        {"/data/synthetic", "Procedural chest X-rays made in memory, for runs without a data set."},
+        {"/train", "One training run."},
+        {"/sweep", "The rows of the scaling table; lists are multiplied out."},
+        {"/sweep/*", "One row of the sweep."},
+        {"/scaling", "How the sweep measures."},
+    };
+    return sections;
+}
+
+const ConfigField* find_field(const std::string& path) {
+    const auto& fields = config_fields();
+    const auto found =
+        std::find_if(fields.begin(), fields.end(), [&](const ConfigField& field) { return field.path == path; });
+    return found == fields.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> keys_of_section(const std::string& path) {
+    std::vector<std::string> keys;
+    const std::string prefix = path + "/";
+    for (const ConfigField& field : config_fields()) {
+        if (!field.path.starts_with(prefix)) continue;
+        const std::string key = field.path.substr(prefix.size(), field.path.find('/', prefix.size()) - prefix.size());
+        if (keys.empty() || keys.back() != key) keys.push_back(key);
+    }
+    return keys;
+}
+
+std::string to_string(const NumberRange& range) {
+    const std::string low =
+        std::isinf(range.low) ? "" : fmt::format("{} {}", range.low_open ? "more than" : "at least", range.low);
+    const std::string high =
+        std::isinf(range.high) ? "" : fmt::format("{} {}", range.high_open ? "less than" : "at most", range.high);
+    return low.empty() || high.empty() ? low + high : low + " and " + high;
+}
+
+}  // namespace xbench

@@ -1,0 +1,217 @@
+// Hardware by hwloc, /proc and /sys; instruction sets by cpuid.
+#include "core/hardware.h"
+
+#include <hwloc.h>
+#include <sys/utsname.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+
+#include "core/error.h"
+#include "core/nearest.h"
+
+namespace xbench {
+namespace {
+
+struct TopologyDeleter {
+    void operator()(hwloc_topology* topology) const { hwloc_topology_destroy(topology); }
+};
+using Topology = std::unique_ptr<hwloc_topology, TopologyDeleter>;
+
+struct BitmapDeleter {
+    void operator()(hwloc_bitmap_s* bitmap) const { hwloc_bitmap_free(bitmap); }
+};
+using Bitmap = std::unique_ptr<hwloc_bitmap_s, BitmapDeleter>;
+
+Bitmap make_bitmap() { return Bitmap(hwloc_bitmap_alloc()); }
+
+Topology load_topology() {
+    hwloc_topology_t raw = nullptr;
+    if (hwloc_topology_init(&raw) != 0) throw Error("hwloc could not be started", "hardware");
+    Topology topology(raw);
+    if (hwloc_topology_load(raw) != 0) throw Error("hwloc could not read the machine's topology", "hardware");
+    return topology;
+}
+
+// What this process may run on: its affinity within what the system allows.
+Bitmap allowed_set(hwloc_topology_t topology) {
+    Bitmap allowed = make_bitmap();
+    if (hwloc_get_cpubind(topology, allowed.get(), HWLOC_CPUBIND_PROCESS) != 0)
+        hwloc_bitmap_copy(allowed.get(), hwloc_topology_get_allowed_cpuset(topology));
+    hwloc_bitmap_and(allowed.get(), allowed.get(), hwloc_topology_get_allowed_cpuset(topology));
+    return allowed;
+}
+
+std::string to_text(hwloc_const_bitmap_t bitmap) {
+    char* text = nullptr;
+    if (hwloc_bitmap_list_asprintf(&text, bitmap) < 0) return {};
+    std::string result(text);
+    std::free(text);
+    return result;
+}
+
+// One hardware thread of each core that the process may use, in the machine's order.
+std::vector<unsigned> one_thread_of_each_core(hwloc_topology_t topology, hwloc_const_bitmap_t allowed) {
+    std::vector<unsigned> threads;
+    Bitmap usable = make_bitmap();
+    for (hwloc_obj_t core = nullptr; (core = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_CORE, core)) != nullptr;) {
+        hwloc_bitmap_and(usable.get(), core->cpuset, allowed);
+        if (!hwloc_bitmap_iszero(usable.get())) threads.push_back(static_cast<unsigned>(hwloc_bitmap_first(usable.get())));
+    }
+    if (threads.empty())  // a machine that shows no cores, only processing units
+        for (int i = hwloc_bitmap_first(allowed); i >= 0; i = hwloc_bitmap_next(allowed, i))
+            threads.push_back(static_cast<unsigned>(i));
+    return threads;
+}
+
+std::string first_line(const std::string& path) {
+    std::ifstream file(path);
+    std::string line;
+    std::getline(file, line);
+    return line;
+}
+
+// The value after "key" and a colon in files like /proc/cpuinfo.
+std::string value_after(const std::string& path, const std::string& key) {
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);) {
+        if (!line.starts_with(key)) continue;
+        const size_t begin = line.find_first_not_of(" \t:", key.size());
+        return begin == std::string::npos ? "" : line.substr(begin);
+    }
+    return {};
+}
+
+int64_t memory_kib(const std::string& key) { return std::atoll(value_after("/proc/meminfo", key).c_str()); }
+
+void add_caches(hwloc_topology_t topology, Hardware& hardware) {
+    const std::array<hwloc_obj_type_t, 3> types{HWLOC_OBJ_L1CACHE, HWLOC_OBJ_L2CACHE, HWLOC_OBJ_L3CACHE};
+    for (size_t i = 0; i < types.size(); ++i)
+        if (const hwloc_obj_t cache = hwloc_get_next_obj_by_type(topology, types[i], nullptr))
+            hardware.data_caches.push_back({static_cast<int>(i) + 1, static_cast<int64_t>(cache->attr->cache.size),
+                                            hwloc_get_nbobjs_by_type(topology, types[i])});
+}
+
+int from_environment(std::initializer_list<const char*> names, int otherwise) {
+    for (const char* name : names)
+        if (const char* value = std::getenv(name); value != nullptr && *value >= '0' && *value <= '9')
+            return std::atoi(value);
+    return otherwise;
+}
+
+const std::vector<std::string> isa_names{"portable", "avx2", "avx512", "avx512_bf16"};
+
+}  // namespace
+
+Hardware query_hardware() {
+    Hardware hardware;
+    utsname system{};
+    if (uname(&system) == 0) {
+        hardware.host = system.nodename;
+        hardware.kernel = std::string(system.sysname) + " " + system.release;
+    }
+    const Topology topology = load_topology();
+    const Bitmap allowed = allowed_set(topology.get());
+    hardware.cpu_model = value_after("/proc/cpuinfo", "model name");
+    hardware.sockets = std::max(1, hwloc_get_nbobjs_by_type(topology.get(), HWLOC_OBJ_PACKAGE));
+    hardware.cores = hwloc_get_nbobjs_by_type(topology.get(), HWLOC_OBJ_CORE);
+    hardware.hardware_threads = hwloc_get_nbobjs_by_type(topology.get(), HWLOC_OBJ_PU);
+    hardware.numa_nodes = hwloc_get_nbobjs_by_type(topology.get(), HWLOC_OBJ_NUMANODE);
+    hardware.allowed_cores = static_cast<int>(one_thread_of_each_core(topology.get(), allowed.get()).size());
+    hardware.allowed_threads = hwloc_bitmap_weight(allowed.get());
+    hardware.allowed_cpuset = to_text(allowed.get());
+    hardware.smt = hardware.hardware_threads > hardware.cores;
+    add_caches(topology.get(), hardware);
+    hardware.governor = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+    hardware.memory_bytes = memory_kib("MemTotal") * 1024;
+    hardware.memory_available_bytes = memory_kib("MemAvailable") * 1024;
+    hardware.isa = best_isa();
+    if (const std::string load = first_line("/proc/loadavg"); !load.empty()) hardware.load_average = std::atof(load.c_str());
+    return hardware;
+}
+
+const char* isa_name(Isa isa) { return isa_names[static_cast<size_t>(isa)].c_str(); }
+
+Isa best_isa() {
+#if defined(__x86_64__)
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    const bool half_floats = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1u << 29)) != 0;
+    const bool avx2 =
+        half_floats && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (avx512 && __builtin_cpu_supports("avx512bf16")) return Isa::avx512_bf16;
+    if (avx512) return Isa::avx512;
+    if (avx2) return Isa::avx2;
+#endif
+    return Isa::portable;
+}
+
+Isa usable_isa() {
+    const Isa best = best_isa();
+    const char* forced = std::getenv("XBENCH_ISA");
+    if (forced == nullptr || *forced == '\0') return best;
+    const auto found = std::find(isa_names.begin(), isa_names.end(), forced);
+    if (found == isa_names.end()) {
+        const std::string close = nearest(forced, isa_names);
+        throw UsageError("unknown instruction set \"" + std::string(forced) + "\"", "XBENCH_ISA",
+                         close.empty() ? "one of portable, avx2, avx512, avx512_bf16" : "did you mean " + close + "?");
+    }
+    const Isa wanted = static_cast<Isa>(found - isa_names.begin());
+    if (wanted > best)
+        throw UsageError(*found + " is more than this processor has", "XBENCH_ISA",
+                         std::string("at most ") + isa_name(best));
+    return wanted;
+}
+
+int local_rank_from_environment() {
+    // SLURM_LOCALID is also set in a batch script's own shell, where it is 0, the right answer.
+    return from_environment({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0);
+}
+
+int ranks_on_node_from_environment() {
+    if (const int size = from_environment({"OMPI_COMM_WORLD_LOCAL_SIZE"}, 0); size > 0) return size;
+    // "4(x2),3": tasks of each node of the step; all nodes of a step that xbench starts have equally many or fewer.
+    return std::max(1, from_environment({"SLURM_STEP_TASKS_PER_NODE"}, 1));
+}
+
+Binding bind_this_process(int local_rank, int ranks_on_node, int threads) {
+    const Topology topology = load_topology();
+    const Bitmap allowed = allowed_set(topology.get());
+    const std::vector<unsigned> cores = one_thread_of_each_core(topology.get(), allowed.get());
+    Binding binding;
+    binding.allowed_cores = static_cast<int>(cores.size());
+    binding.oversubscribed = static_cast<int64_t>(std::max(ranks_on_node, local_rank + 1)) * threads > binding.allowed_cores;
+    if (!binding.oversubscribed) {
+        const Bitmap mine = make_bitmap();
+        for (int thread = 0; thread < threads; ++thread)
+            hwloc_bitmap_set(mine.get(), cores[static_cast<size_t>(local_rank * threads + thread)]);
+        binding.bound = hwloc_set_cpubind(topology.get(), mine.get(), HWLOC_CPUBIND_PROCESS) == 0;
+    }
+    binding.cpuset = to_text(allowed_set(topology.get()).get());
+    return binding;
+}
+
+std::string current_cpuset() {
+    const Topology topology = load_topology();
+    return to_text(allowed_set(topology.get()).get());
+}
+
+void flush_denormals() noexcept {
+#if defined(__x86_64__)
+    _mm_setcsr(_mm_getcsr() | 0x8040u);  // flush to zero, denormals are zero
+#elif defined(__aarch64__)
+    uint64_t control;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+    __asm__ volatile("msr fpcr, %0" ::"r"(control | (uint64_t{1} << 24)));
+#endif
+}
+
+}  // namespace xbench

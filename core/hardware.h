@@ -1,0 +1,60 @@
+// What this machine is, and which part of it this process may and should use. The only user of hwloc.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/isa.h"
+
+namespace xbench {
+
+struct CacheLevel {
+    int level = 0;
+    int64_t bytes = 0;  // of one cache of this level
+    int count = 0;
+};
+
+struct Hardware {
+    std::string host, kernel, cpu_model;
+    int sockets = 0, cores = 0, hardware_threads = 0, numa_nodes = 0;
+    int allowed_cores = 0, allowed_threads = 0;  // of this process: its affinity and cgroup
+    std::string allowed_cpuset;                  // "0-1"
+    bool smt = false;                            // some core shows more than one hardware thread
+    std::vector<CacheLevel> data_caches;         // L1 to L3
+    std::string governor;                        // "performance", or "" where the system does not say
+    int64_t memory_bytes = 0, memory_available_bytes = 0;
+    Isa isa = Isa::portable;   // the best that the processor and the system offer
+    double load_average = -1;  // of one minute; negative: unknown
+};
+
+Hardware query_hardware();
+
+const char* isa_name(Isa isa);  // "avx2"
+Isa best_isa();                 // of the processor, whatever XBENCH_ISA says
+// best_isa(), or the lower one that the environment variable XBENCH_ISA forces. Throws UsageError for an unknown name and
+// for an instruction set that this processor does not have.
+Isa usable_isa();
+
+// Where this process is among the ranks of its node. Open MPI's variables come first: under mpirun inside a Slurm job
+// SLURM_LOCALID is that of the daemon.
+int local_rank_from_environment();
+int ranks_on_node_from_environment();  // 1 when no launcher says otherwise
+
+struct Binding {
+    bool bound = false;
+    bool oversubscribed = false;  // more ranks x threads than allowed cores: nothing is bound
+    int allowed_cores = 0;        // before binding
+    std::string cpuset;           // that this process has now, "0-3,8"
+};
+
+// Gives this rank `threads` cores of its own among the allowed ones, one hardware thread of each. To be called before the
+// first OpenMP region, as threads inherit it. When the cores do not suffice for all ranks of the node it binds nothing.
+Binding bind_this_process(int local_rank, int ranks_on_node, int threads);
+
+std::string current_cpuset();  // of this process
+
+// Denormal floats become zero (FTZ and DAZ) in the calling thread; each compute thread calls it once.
+void flush_denormals() noexcept;
+
+}  // namespace xbench
