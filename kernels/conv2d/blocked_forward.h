@@ -1,0 +1,222 @@
+// The loop of the forward pass and of dgrad over nchw16c: a register tile of up to tile_pixels neighbouring outputs of a row
+// times a group of up to group_vectors vectors of channels. For each input channel and tap it loads the group's
+// weights once and broadcasts one input a pixel: 28 multiply-adds for 2 + 14 loads with AVX-512.
+// Inputs outside of the image: rows are skipped; a tile that sticks out at the left or right reads through a table of
+// pointers, in which the outside is a block of zeros.
+#pragma once
+
+#include "kernels/conv2d/taps.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+namespace {
+
+constexpr int block = 16;
+constexpr int group_vectors = 2, group_width = group_vectors * vf_width;  // 32, 16 or 8 channels
+constexpr int tile_pixels = vf_registers == 32 ? 14 : 6;
+
+// An activation as blocks of channels: nchw16c, or plain with one channel a block (the stem).
+struct Blocks {
+    float* data;
+    int64_t image, plane, row;  // steps in floats between images, channel blocks, rows
+    int32_t pixel, width;       // between pixels; channels in a block
+    int64_t n, c, h, w;
+};
+
+XB_INLINE Blocks blocks_of(const KernelTensor& t) {
+    const bool plain = t.layout == static_cast<int32_t>(Layout::plain);
+    const int32_t width = plain ? 1 : block;
+    const int64_t plane = t.dim[2] * t.dim[3] * width;
+    return Blocks{static_cast<float*>(t.data),
+                  div_up(t.dim[1], width) * plane,
+                  plane,
+                  t.dim[3] * width,
+                  width,
+                  width,
+                  t.dim[0],
+                  t.dim[1],
+                  t.dim[2],
+                  t.dim[3]};
+}
+
+struct DirectJob {
+    Blocks in, out;
+    Axis rows, columns;
+    const float* weights;  // {group}{input block}{r}{s}{channel of the block}{channel of the group}
+    const float* bias;     // padded to whole groups
+    bool relu;
+};
+
+const float zero_block[block] = {};
+
+template <int PT, int KV, int STEP>
+XB_INLINE void multiply_inside(VF (&acc)[PT][KV], const float* x, const float* w, int32_t channels) {
+    for (int32_t c = 0; c < channels; ++c, ++x, w += KV * vf_width) {
+        VF filter[KV];
+#pragma GCC unroll 2
+        for (int v = 0; v < KV; ++v) filter[v] = vf_load(w + v * vf_width);
+#pragma GCC unroll 16
+        for (int p = 0; p < PT; ++p) {
+            const VF input = vf_set1(x[p * STEP]);
+#pragma GCC unroll 2
+            for (int v = 0; v < KV; ++v) acc[p][v] = vf_fma(input, filter[v], acc[p][v]);
+        }
+    }
+}
+
+template <int PT, int KV>
+XB_INLINE void multiply_at_border(VF (&acc)[PT][KV], const float* row, int32_t column, int32_t step, const DirectJob& job,
+                                  const float* w, int32_t channels) {
+    const float* x[PT];
+    for (int p = 0; p < PT; ++p) {
+        const int32_t at = column + p * step;
+        x[p] = at >= 0 && at < job.columns.inputs ? row + int64_t{at} * job.in.pixel : zero_block;
+    }
+    for (int32_t c = 0; c < channels; ++c, w += KV * vf_width) {
+        VF filter[KV];
+#pragma GCC unroll 2
+        for (int v = 0; v < KV; ++v) filter[v] = vf_load(w + v * vf_width);
+#pragma GCC unroll 16
+        for (int p = 0; p < PT; ++p) {
+            const VF input = vf_set1(x[p][c]);
+#pragma GCC unroll 2
+            for (int v = 0; v < KV; ++v) acc[p][v] = vf_fma(input, filter[v], acc[p][v]);
+        }
+    }
+}
+
+// Outputs (i, j .. j+PT-1) of one image for the channels channel .. channel + KV*vf_width - 1.
+// STEP: floats between the inputs of neighbouring outputs; 0: not known, always through the table.
+template <int PT, int KV, int STEP>
+static void direct_tile(const DirectJob& job, const float* image, const float* w, int64_t channel, int32_t i, int32_t j,
+                        float* out_image) {
+    VF acc[PT][KV];
+#pragma GCC unroll 16
+    for (int p = 0; p < PT; ++p)
+#pragma GCC unroll 2
+        for (int v = 0; v < KV; ++v) acc[p][v] = vf_load(job.bias + channel + v * vf_width);
+    const Axis &rows = job.rows, &columns = job.columns;
+    for (int64_t c0 = 0; c0 < job.in.c; c0 += job.in.width, image += job.in.plane) {
+        const int32_t channels = job.in.c - c0 < job.in.width ? static_cast<int32_t>(job.in.c - c0) : job.in.width;
+        const int64_t filter_size = int64_t{channels} * KV * vf_width;
+        for (int32_t r = 0; r < rows.taps; ++r) {
+            const int32_t y = i * rows.step + rows.tap[r].shift;
+            if (y < 0 || y >= rows.inputs) {
+                w += filter_size * columns.taps;
+                continue;
+            }
+            const float* row = image + y * job.in.row;
+            for (int32_t s = 0; s < columns.taps; ++s, w += filter_size) {
+                const int32_t x = j * columns.step + columns.tap[s].shift;
+                if (STEP != 0 && x >= 0 && x + (PT - 1) * columns.step < columns.inputs) {
+                    multiply_inside<PT, KV, STEP>(acc, row + int64_t{x} * job.in.pixel, w, channels);
+                } else {
+                    multiply_at_border<PT, KV>(acc, row, x, columns.step, job, w, channels);
+                }
+            }
+        }
+    }
+    const int64_t y = rows.out_first + int64_t{i} * rows.out_step;
+    float* out = out_image + y * job.out.row + (columns.out_first + int64_t{j} * columns.out_step) * block;
+#pragma GCC unroll 2
+    for (int v = 0; v < KV; ++v) {
+        float* at = out + (channel + v * vf_width) / block * job.out.plane + (channel + v * vf_width) % block;
+#pragma GCC unroll 16
+        for (int p = 0; p < PT; ++p)
+            vf_store(at + int64_t{p} * columns.out_step * block, job.relu ? vf_relu(acc[p][v]) : acc[p][v]);
+    }
+}
+
+typedef void (*DirectTile)(const DirectJob&, const float*, const float*, int64_t, int32_t, int32_t, float*);
+
+template <int PT, int KV>
+static DirectTile tile_for_step(int32_t step) {
+    switch (step) {
+        case 1: return direct_tile<PT, KV, 1>;
+        case 2: return direct_tile<PT, KV, 2>;
+        case 16: return direct_tile<PT, KV, 16>;
+        case 32: return direct_tile<PT, KV, 32>;
+        default: return direct_tile<PT, KV, 0>;
+    }
+}
+
+template <int PT>
+static DirectTile find_tile(int pixels, int vectors, int32_t step) {
+    if constexpr (PT == 0) {
+        return nullptr;
+    } else {
+        if (pixels < PT) return find_tile<PT - 1>(pixels, vectors, step);
+        return vectors == 1 ? tile_for_step<PT, 1>(step) : tile_for_step<PT, 2>(step);
+    }
+}
+
+// The channels of a group: all of group_width, except with AVX-512 the last one when the number of blocks is odd.
+XB_INLINE int group_vectors_at(int64_t channel, int64_t channels) {
+    const int64_t left = div_up(channels, block) * block - channel;
+    return left < group_width ? static_cast<int>(left / vf_width) : group_vectors;
+}
+
+// One image row after another; a row is cut into equal tiles of at most tile_pixels.
+static void direct_convolution(const DirectJob& job, const Team& team) {
+    const int32_t outs = job.columns.outputs;
+    if (outs == 0 || job.rows.outputs == 0) return;
+    const int64_t groups = div_up(div_up(job.out.c, block) * block, group_width);
+    const int64_t group_size = job.in.c * job.rows.taps * job.columns.taps * group_width;
+    const int32_t tiles = static_cast<int32_t>(div_up(outs, tile_pixels)), wide = outs / tiles + (outs % tiles != 0);
+    const int32_t step = job.columns.step * job.in.pixel;
+    DirectTile tile[2][2];  // {vectors}{pixels: wide, wide - 1}
+    for (int v = 0; v < 2; ++v)
+        for (int less = 0; less < 2; ++less) tile[v][less] = find_tile<tile_pixels>(wide - less, v + 1, step);
+    const Share mine = share_of(job.in.n * groups * job.rows.outputs, team);
+    for (int64_t task = mine.begin; task < mine.end; ++task) {
+        const int32_t i = static_cast<int32_t>(task % job.rows.outputs);
+        const int64_t group = task / job.rows.outputs % groups, n = task / job.rows.outputs / groups;
+        const int64_t channel = group * group_width;
+        const int vectors = group_vectors_at(channel, job.out.c);
+        for (int32_t t = 0; t < tiles; ++t) {
+            const int32_t j = outs * t / tiles, pixels = outs * (t + 1) / tiles - j;
+            tile[vectors - 1][wide - pixels](job, job.in.data + n * job.in.image, job.weights + group * group_size, channel,
+                                             i, j, job.out.data + n * job.out.image);
+        }
+    }
+}
+
+// Writes the weights of one (group, input block) as direct_tile reads them; channels past the last are zero.
+static void pack_block(const FilterView& w, const Axis& rows, const Axis& columns, int64_t channel, int64_t c0,
+                       int32_t channels, int vectors, float* packed) {
+    const int width = vectors * vf_width;
+    for (int lane = 0; lane < width; ++lane) {
+        const int64_t k = channel + lane;
+        for (int32_t c = 0; c < channels; ++c) {
+            const float* filter = w.data + k * w.out_step + (c0 + c) * w.in_step;
+            for (int32_t r = 0; r < rows.taps; ++r)
+                for (int32_t s = 0; s < columns.taps; ++s)
+                    packed[((r * columns.taps + s) * int64_t{channels} + c) * width + lane] =
+                        k < w.outs ? filter[rows.tap[r].filter * w.s + columns.tap[s].filter] : 0.0f;
+        }
+    }
+}
+
+static void pack_filters(const FilterView& w, const Axis& rows, const Axis& columns, int32_t in_width, float* packed,
+                         const Team& team) {
+    const int64_t groups = div_up(div_up(w.outs, block) * block, group_width), in_blocks = div_up(w.ins, in_width);
+    const int64_t taps = int64_t{rows.taps} * columns.taps;
+    const Share mine = share_of(groups * in_blocks, team);
+    for (int64_t task = mine.begin; task < mine.end; ++task) {
+        const int64_t group = task / in_blocks, c0 = task % in_blocks * in_width, channel = group * group_width;
+        const int32_t channels = w.ins - c0 < in_width ? static_cast<int32_t>(w.ins - c0) : in_width;
+        const int vectors = group_vectors_at(channel, w.outs);
+        float* to = packed + group * w.ins * taps * group_width + c0 * taps * vectors * vf_width;
+        pack_block(w, rows, columns, channel, c0, channels, vectors, to);
+    }
+}
+
+// Floats of all packed filters, and of the padded bias.
+XB_INLINE int64_t packed_size(int64_t outs, int64_t ins, int64_t taps) {
+    return div_up(div_up(outs, block) * block, group_width) * group_width * ins * taps;
+}
+XB_INLINE int64_t padded_bias_size(int64_t outs) { return div_up(outs, 32) * 32; }
+
+}  // namespace
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench

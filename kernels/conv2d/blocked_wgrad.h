@@ -1,0 +1,179 @@
+// The gradient of the filters over nchw16c: for one group of output channels, up to wgrad_channels input channels and all
+// taps, outer products of a pixel's dy (vectors) and x (broadcasts) into registers, 16 multiply-adds for 2 + 8 loads with
+// AVX-512. A band of rows that fits the first-level cache is read once for all taps; between bands a tap's sums wait in the
+// thread's workspace, where the tree over the leaves is evaluated as well: no copy of the gradient for each leaf.
+#pragma once
+
+#include "kernels/conv2d/blocked_forward.h"
+#include "kernels/leaf_tree.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+namespace {
+
+constexpr int wgrad_channels = vf_registers == 32 ? 8 : 4, band_pixels = 128;
+
+struct WgradJob {
+    Blocks x, dy;
+    Axis rows, columns;
+    const StepContext* step;
+    float* dw;    // canonical
+    float* db;    // or null
+    float* sums;  // this thread's stack of partial sums
+};
+
+// One tap of a band: acc[c][k] += sum over rows p0 .. p1-1 of x[c] dy[k].
+template <int CT, int KV>
+static void wgrad_tap(const WgradJob& job, const float* x, const float* dy, int32_t row_shift, int32_t column_shift,
+                      int32_t p0, int32_t p1, float* sums) {
+    VF acc[CT][KV];
+#pragma GCC unroll 8
+    for (int c = 0; c < CT; ++c)
+#pragma GCC unroll 2
+        for (int v = 0; v < KV; ++v) acc[c][v] = vf_load(sums + (c * KV + v) * vf_width);
+    const OutputRange q = valid_outputs(job.columns, column_shift);
+    const int64_t channel = job.x.width == 1 ? job.x.plane : 1, x_step = int64_t{job.columns.step} * job.x.pixel;
+    const int64_t next_block = vf_width == block ? job.dy.plane : vf_width;
+    for (int32_t p = p0; p < p1; ++p) {
+        const float* a = x + (p * job.rows.step + row_shift) * job.x.row +
+                         (int64_t{q.lo} * job.columns.step + column_shift) * job.x.pixel;
+        const float* b = dy + p * job.dy.row + int64_t{q.lo} * block;
+        for (int32_t j = q.lo; j < q.hi; ++j, a += x_step, b += block) {
+            VF gradient[KV];
+#pragma GCC unroll 2
+            for (int v = 0; v < KV; ++v) gradient[v] = vf_load(b + v * next_block);
+#pragma GCC unroll 8
+            for (int c = 0; c < CT; ++c) {
+                const VF input = vf_set1(a[c * channel]);
+#pragma GCC unroll 2
+                for (int v = 0; v < KV; ++v) acc[c][v] = vf_fma(input, gradient[v], acc[c][v]);
+            }
+        }
+    }
+#pragma GCC unroll 8
+    for (int c = 0; c < CT; ++c)
+#pragma GCC unroll 2
+        for (int v = 0; v < KV; ++v) vf_store(sums + (c * KV + v) * vf_width, acc[c][v]);
+}
+
+typedef void (*WgradTap)(const WgradJob&, const float*, const float*, int32_t, int32_t, int32_t, int32_t, float*);
+
+template <int CT>
+static WgradTap find_wgrad_tap(int channels, int vectors) {
+    if constexpr (CT == 0) {
+        return nullptr;
+    } else {
+        if (channels < CT) return find_wgrad_tap<CT - 1>(channels, vectors);
+        return vectors == 1 ? wgrad_tap<CT, 1> : wgrad_tap<CT, 2>;
+    }
+}
+
+// A tile of the gradient: output channels k.., input channels c.. (within one block), all taps.
+struct WgradTile {
+    int64_t k, c;
+    int channels, vectors;
+    WgradTap tap;
+    int64_t tap_size, size;  // floats
+};
+
+XB_INLINE void wgrad_image(const WgradJob& job, const WgradTile& tile, int64_t n, float* sums) {
+    const float* x = job.x.data + n * job.x.image + tile.c / job.x.width * job.x.plane + tile.c % job.x.width;
+    const float* dy = job.dy.data + n * job.dy.image + tile.k / block * job.dy.plane + tile.k % block;
+    const int32_t band = job.columns.outputs >= band_pixels ? 1 : band_pixels / job.columns.outputs;
+    for (int32_t p0 = 0; p0 < job.rows.outputs; p0 += band) {
+        float* to = sums;
+        for (int32_t r = 0; r < job.rows.taps; ++r) {
+            const OutputRange valid = valid_outputs(job.rows, job.rows.tap[r].shift);
+            const int32_t from = p0 > valid.lo ? p0 : valid.lo, until = p0 + band < valid.hi ? p0 + band : valid.hi;
+            for (int32_t s = 0; s < job.columns.taps; ++s, to += tile.tap_size)
+                if (from < until) tile.tap(job, x, dy, job.rows.tap[r].shift, job.columns.tap[s].shift, from, until, to);
+        }
+    }
+}
+
+XB_INLINE void merge_top(float* sums, int64_t size, int level) {
+    float* left = sums + (level - 2) * size;
+    for (int64_t i = 0; i < size; i += vf_width) vf_store(left + i, vf_load(left + i) + vf_load(left + size + i));
+}
+
+XB_INLINE void clear(float* sums, int64_t size) {
+    for (int64_t i = 0; i < size; i += vf_width) vf_store(sums + i, vf_zero());
+}
+
+static void wgrad_tile(const WgradJob& job, const WgradTile& tile) {
+    int level = 0;
+    for (int32_t v = 0; v < job.step->leaves; ++v) {
+        float* sums = job.sums + level++ * tile.size;
+        clear(sums, tile.size);
+        for (int64_t n = job.step->leaf_begin[v]; n < job.step->leaf_begin[v + 1]; ++n) wgrad_image(job, tile, n, sums);
+        for (int merges = leaf_tree_merges(v); merges > 0; --merges) merge_top(job.sums, tile.size, level--);
+    }
+    for (; level > 1; --level) merge_top(job.sums, tile.size, level);
+    const int64_t taps = int64_t{job.rows.taps} * job.columns.taps;
+    const int width = tile.vectors * vf_width;
+    for (int lane = 0; lane < width && tile.k + lane < job.dy.c; ++lane)
+        for (int c = 0; c < tile.channels; ++c) {
+            float* to = job.dw + ((tile.k + lane) * job.x.c + tile.c + c) * taps;
+            for (int64_t t = 0; t < taps; ++t) to[t] = job.sums[t * tile.tap_size + c * width + lane];
+        }
+}
+
+// db of vf_width output channels from k on.
+static void bias_tile(const WgradJob& job, int64_t k) {
+    VF stack[leaf_tree_depth];
+    int level = 0;
+    const float* first = job.dy.data + k / block * job.dy.plane + k % block;
+    for (int32_t v = 0; v < job.step->leaves; ++v) {
+        VF even = vf_zero(), odd = vf_zero();  // two chains hide the latency of the addition
+        for (int64_t n = job.step->leaf_begin[v]; n < job.step->leaf_begin[v + 1]; ++n) {
+            const float* dy = first + n * job.dy.image;
+            const float* end = dy + job.dy.plane;
+            for (; dy + block < end; dy += 2 * block) {
+                even += vf_load(dy);
+                odd += vf_load(dy + block);
+            }
+            if (dy < end) even += vf_load(dy);
+        }
+        stack[level++] = even + odd;
+        for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
+    }
+    for (; level > 1; --level) stack[level - 2] += stack[level - 1];
+    const int64_t left = job.dy.c - k;
+    if (left > 0) vf_store(job.db + k, stack[0], vm_first(left < vf_width ? static_cast<int>(left) : vf_width));
+}
+
+XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t chunk) {
+    WgradTile tile = {};
+    const int64_t width = job.x.width == 1 ? job.x.c : job.x.width;  // a stem's channels all in one block
+    const int64_t chunks = div_up(width, wgrad_channels), block_first = chunk / chunks * width;
+    tile.k = k;
+    tile.c = block_first + chunk % chunks * wgrad_channels;
+    const int64_t end = block_first + width < job.x.c ? block_first + width : job.x.c, left = end - tile.c;
+    tile.channels = static_cast<int>(left < wgrad_channels ? left : wgrad_channels);
+    tile.vectors = group_vectors_at(k, job.dy.c);
+    if (tile.channels <= 0) return tile;
+    tile.tap = find_wgrad_tap<wgrad_channels>(tile.channels, tile.vectors);
+    tile.tap_size = int64_t{tile.channels} * tile.vectors * vf_width;
+    tile.size = tile.tap_size * job.rows.taps * job.columns.taps;
+    return tile;
+}
+
+static void blocked_wgrad(const WgradJob& job, const Team& team) {
+    const int64_t k_padded = div_up(job.dy.c, block) * block, groups = div_up(k_padded, group_width);
+    const int64_t width = job.x.width == 1 ? job.x.c : job.x.width;
+    const int64_t chunks = div_up(job.x.c, width) * div_up(width, wgrad_channels);
+    const int64_t tiles = groups * chunks, bias_tiles = job.db ? k_padded / vf_width : 0;
+    const Share mine = share_of(tiles + bias_tiles, team);
+    for (int64_t task = mine.begin; task < mine.end; ++task) {
+        if (task >= tiles) {
+            bias_tile(job, (task - tiles) * vf_width);
+            continue;
+        }
+        const WgradTile tile = wgrad_tile_at(job, task / chunks * group_width, task % chunks);
+        if (tile.channels > 0) wgrad_tile(job, tile);
+    }
+}
+
+}  // namespace
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench

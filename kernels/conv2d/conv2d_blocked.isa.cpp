@@ -1,0 +1,120 @@
+// "direct_blocked": the convolution and its gradients over nchw16c activations, f32, any stride, padding and dilation, one
+// group, filters up to 16x16. The first layer's input may also be plain with up to 4 channels (the stem).
+//   forward, dgrad   blocked_forward.h: 14 pixels x 32 channels in registers; the filters are packed into the workspace
+//   first wgrad            blocked_wgrad.h: 8 input x 32 output channels in registers, all taps of a band of rows at a time
+// Bound by the multiply-add units for 16 channels and more; a stem by its loads.
+#include "kernels/conv2d/blocked_forward.h"
+#include "kernels/conv2d/blocked_wgrad.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+KernelRows conv2d_blocked_rows();
+namespace {
+
+const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d*>(problem.attrs); }
+
+bool supports_attributes(const Problem& problem) {
+    const Conv2d& conv = conv_of(problem);
+    return conv.groups == 1 && conv.r <= max_taps && conv.s <= max_taps;
+}
+
+bool supports_input(const KernelTensor& x) {
+    return is_dense_f32(x, Layout::nchw16c) || (is_dense_f32(x, Layout::plain) && x.dim[1] <= 4);
+}
+
+bool forward_supports(const Problem& p) {
+    return supports_attributes(p) && supports_input(p.in[0]) && is_dense_f32(p.out[0], Layout::nchw16c);
+}
+bool dgrad_supports(const Problem& p) {
+    return supports_attributes(p) && is_dense_f32(p.in[0], Layout::nchw16c) && is_dense_f32(p.out[0], Layout::nchw16c);
+}
+bool wgrad_supports(const Problem& p) {
+    return supports_attributes(p) && supports_input(p.in[0]) && is_dense_f32(p.in[1], Layout::nchw16c);
+}
+
+// The workspace of forward and dgrad: the padded bias, then the packed filters.
+size_t forward_workspace(const Problem& p, int) {
+    const int64_t outs = p.out[0].dim[1], ins = p.in[0].dim[1], taps = p.in[1].dim[2] * p.in[1].dim[3];
+    return static_cast<size_t>(padded_bias_size(outs) + packed_size(outs, ins, taps)) * sizeof(float);
+}
+
+void pad_bias(const float* bias, int64_t outs, float* padded) {
+    for (int64_t k = 0; k < padded_bias_size(outs); ++k) padded[k] = bias && k < outs ? bias[k] : 0.0f;
+}
+
+void run_forward(const KernelArgs& args, const Team& team) noexcept {
+    const Conv2d& conv = conv_of(args);
+    float* bias = static_cast<float*>(args.workspace);
+    float* weights = bias + padded_bias_size(args.out[0].dim[1]);
+    DirectJob job = {
+        blocks_of(args.in[0]), blocks_of(args.out[0]), {}, {}, weights, bias, conv.activation == Activation::relu};
+    job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h);
+    job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
+    if (team.rank == 0)
+        pad_bias(has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr, job.out.c, bias);
+    pack_filters(forward_filters(args.in[1]), job.rows, job.columns, job.in.width, weights, team);
+    team.barrier();
+    direct_convolution(job, team);
+}
+
+// One phase after another: stride 1 has one, stride 2 four. A phase without taps is all zero.
+void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
+    const Conv2d& conv = conv_of(args);
+    float* bias = static_cast<float*>(args.workspace);
+    float* packed = bias + padded_bias_size(args.out[0].dim[1]);
+    DirectJob job = {blocks_of(args.in[0]), blocks_of(args.out[0]), {}, {}, packed, bias, false};
+    const FilterView filters = dgrad_filters(args.in[1]);
+    if (team.rank == 0) pad_bias(nullptr, job.out.c, bias);
+    for (int pass = 0; pass < 2; ++pass) {  // first all packing, then all convolutions
+        float* weights = packed;
+        for (int32_t a = 0; a < conv.stride_h; ++a)
+            for (int32_t b = 0; b < conv.stride_w; ++b) {
+                job.rows = dgrad_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h, a);
+                job.columns = dgrad_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w, b);
+                job.weights = weights;
+                if (pass == 0) pack_filters(filters, job.rows, job.columns, job.in.width, weights, team);
+                if (pass == 1) direct_convolution(job, team);
+                weights += packed_size(filters.outs, filters.ins, int64_t{job.rows.taps} * job.columns.taps);
+            }
+        if (pass == 0) team.barrier();
+    }
+}
+
+int64_t wgrad_stack_size(const Problem& p) {
+    int64_t levels = 2;
+    for (int64_t leaves = p.leaves; leaves > 1; leaves /= 2) ++levels;
+    const Conv2d& conv = conv_of(p);
+    return levels * wgrad_channels * group_width * conv.r * conv.s;
+}
+
+size_t wgrad_workspace(const Problem& p, int threads) {
+    return static_cast<size_t>(threads * wgrad_stack_size(p)) * sizeof(float);
+}
+
+void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
+    const Conv2d& conv = conv_of(args);
+    WgradJob job = {blocks_of(args.in[0]),
+                    blocks_of(args.in[1]),
+                    {},
+                    {},
+                    args.step,
+                    static_cast<float*>(args.out[0].data),
+                    has_operand(args.out, args.n_out, 1) ? static_cast<float*>(args.out[1].data) : nullptr,
+                    static_cast<float*>(args.workspace) + team.rank * wgrad_stack_size(args)};
+    job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.x.h, job.dy.h);
+    job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.x.w, job.dy.w);
+    blocked_wgrad(job, team);
+}
+
+const Kernel rows[] = {
+    {OpKind::conv2d, "direct_blocked", this_isa, forward_supports, forward_workspace, run_forward},
+    {OpKind::conv2d_dgrad, "direct_blocked", this_isa, dgrad_supports, forward_workspace, run_dgrad},
+    {OpKind::conv2d_wgrad, "direct_blocked", this_isa, wgrad_supports, wgrad_workspace, run_wgrad},
+};
+
+}  // namespace
+
+KernelRows conv2d_blocked_rows() { return KernelRows{rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench
