@@ -22,5 +22,7 @@ function(xb_isa_kernels library)
     target_compile_options(xb_kernels_${isa} PRIVATE -O3 -g0 -fno-exceptions -fno-rtti -fno-lto -fno-math-errno
       -fno-trapping-math -Wall -Wextra -Wshadow $<$<BOOL:${XB_WERROR}>:-Werror> ${xb_isa_flags_${isa}})
     target_sources(${library} PRIVATE $<TARGET_OBJECTS:xb_kernels_${isa}>)
+    string(TOUPPER XB_HAVE_ISA_${isa} have_isa)
+    target_compile_definitions(${library} PRIVATE ${have_isa}=1)   # for kernels/registry.cpp
   endforeach()
 endfunction()

@@ -1,0 +1,165 @@
+// The parts of a batch normalisation (core/ops.h) as plain loops, f32 and f64, all layouts, sums in double. The oracle of
+// the other implementations; the threads share the channels of sums and the images of everything else.
+#include <cmath>
+
+#include "kernels/reference.h"
+#include "kernels/registry.h"
+
+namespace xbench {
+namespace {
+
+const BatchNorm& attributes(const KernelArgs& args) { return *static_cast<const BatchNorm*>(args.attrs); }
+
+// Pixels of the global batch, over all ranks.
+double elements_per_channel(const KernelArgs& args) {
+    return static_cast<double>(args.step->global_batch) * static_cast<double>(attributes(args).pixels);
+}
+
+// sums[c] and sums[channels + c]: two sums over the batch of what term(n, c, h, w, pair) adds to pair[0] and pair[1].
+template <class T, class Term>
+void channel_sums(const KernelArgs& args, const Team& team, const RefTensor<T>& x, Term&& term) {
+    auto* sums = static_cast<double*>(args.out[0].data);
+    for (auto [c, end] = share(x.c(), team); c < end; ++c)
+        for (int which = 0; which < 2; ++which)
+            sums[which * x.c() + c] = sum_over_leaves<double>(*args.step, [&, channel = c](int64_t first, int64_t last) {
+                double pair[2] = {0, 0};
+                for (int64_t n = first; n < last; ++n)
+                    for (int64_t h = 0; h < x.h(); ++h)
+                        for (int64_t w = 0; w < x.w(); ++w) term(n, channel, h, w, pair);
+                return pair[which];
+            });
+}
+
+template <class T>
+void statistics(const KernelArgs& args, const Team& team) {
+    const RefTensor<T> x(args.in[0]), shift(args.in[1]);
+    channel_sums(args, team, x, [&](int64_t n, int64_t c, int64_t h, int64_t w, double* pair) {
+        const double d = static_cast<double>(x.at(n, c, h, w)) - static_cast<double>(shift.at(c));
+        pair[0] += d;
+        pair[1] += d * d;
+    });
+}
+
+template <class T>
+void grad_statistics(const KernelArgs& args, const Team& team) {
+    const RefTensor<T> x(args.in[0]), dy(args.in[1]), mean_rstd(args.in[2]), y(args.in, args.n_in, 3);
+    channel_sums(args, team, x, [&](int64_t n, int64_t c, int64_t h, int64_t w, double* pair) {
+        if (y.present() && !(y.at(n, c, h, w) > 0)) return;
+        const double mean = static_cast<double>(mean_rstd.at(0, c)), rstd = static_cast<double>(mean_rstd.at(1, c));
+        const double d = static_cast<double>(dy.at(n, c, h, w));
+        pair[0] += d;
+        pair[1] += d * (static_cast<double>(x.at(n, c, h, w)) - mean) * rstd;
+    });
+}
+
+// The variance is that of x - K, which is the same as that of x and free of cancellation when K is near the mean.
+template <class T>
+void finalize(const KernelArgs& args, const Team& team) {
+    const auto* sums = static_cast<const double*>(args.in[0].data);
+    const RefTensor<T> old_mean(args.in[1]), old_var(args.in[2]), mean_rstd(args.out[0]), new_mean(args.out[1]),
+        new_var(args.out[2]);
+    const int64_t channels = mean_rstd.c();
+    const double count = elements_per_channel(args), momentum = static_cast<double>(attributes(args).momentum);
+    for (auto [c, end] = share(channels, team); c < end; ++c) {
+        const double shift = static_cast<double>(old_mean.at(c)), offset = sums[c] / count;
+        const double mean = shift + offset, var = std::fmax(sums[channels + c] / count - offset * offset, 0.0);
+        const double unbiased = count > 1 ? var * count / (count - 1) : var, before = static_cast<double>(old_var.at(c));
+        mean_rstd.at(0, c) = static_cast<T>(mean);
+        mean_rstd.at(1, c) = static_cast<T>(1 / std::sqrt(var + static_cast<double>(attributes(args).eps)));
+        new_mean.at(c) = static_cast<T>(shift + momentum * offset);
+        new_var.at(c) = static_cast<T>(before + momentum * (unbiased - before));
+    }
+}
+
+template <class T>
+void inference(const KernelArgs& args, const Team& team) {
+    const RefTensor<T> mean(args.in[0]), var(args.in[1]), mean_rstd(args.out[0]);
+    for (auto [c, end] = share(mean_rstd.c(), team); c < end; ++c) {
+        mean_rstd.at(0, c) = mean.at(c);
+        mean_rstd.at(1, c) =
+            static_cast<T>(1 / std::sqrt(static_cast<double>(var.at(c)) + static_cast<double>(attributes(args).eps)));
+    }
+}
+
+template <class T>
+void apply(const KernelArgs& args, const Team& team) {
+    const RefTensor<T> x(args.in[0]), mean_rstd(args.in[1]), gamma(args.in[2]), beta(args.in[3]), y(args.out[0]);
+    const bool relu = attributes(args).activation == Activation::relu;
+    for (auto [n, end] = share(x.n(), team); n < end; ++n)
+        for (int64_t c = 0; c < x.c(); ++c) {
+            const double mean = static_cast<double>(mean_rstd.at(0, c)), beta_c = static_cast<double>(beta.at(c));
+            const double scale = static_cast<double>(mean_rstd.at(1, c)) * static_cast<double>(gamma.at(c));
+            for (int64_t h = 0; h < x.h(); ++h)
+                for (int64_t w = 0; w < x.w(); ++w) {
+                    const double value = (static_cast<double>(x.at(n, c, h, w)) - mean) * scale + beta_c;
+                    y.at(n, c, h, w) = static_cast<T>(relu && value < 0 ? 0 : value);
+                }
+        }
+    y.clear_padding(team);
+}
+
+template <class T>
+void grad_parameters(const KernelArgs& args, const Team& team) {
+    const auto* sums = static_cast<const double*>(args.in[0].data);
+    const RefTensor<T> dgamma(args.out[0]), dbeta(args.out[1]);
+    const int64_t channels = dgamma.n();
+    for (auto [c, end] = share(channels, team); c < end; ++c) {
+        dgamma.at(c) = static_cast<T>(sums[channels + c]);
+        dbeta.at(c) = static_cast<T>(sums[c]);
+    }
+}
+
+template <class T>
+void grad_input(const KernelArgs& args, const Team& team) {
+    const RefTensor<T> x(args.in[0]), dy(args.in[1]), mean_rstd(args.in[2]), gamma(args.in[3]), y(args.in, args.n_in, 5),
+        dx(args.out[0]);
+    const auto* sums = static_cast<const double*>(args.in[4].data);
+    const double count = elements_per_channel(args);
+    for (auto [n, end] = share(x.n(), team); n < end; ++n)
+        for (int64_t c = 0; c < x.c(); ++c) {
+            const double mean = static_cast<double>(mean_rstd.at(0, c)), rstd = static_cast<double>(mean_rstd.at(1, c));
+            const double mean_dy = sums[c] / count, mean_dy_xhat = sums[x.c() + c] / count;
+            for (int64_t h = 0; h < x.h(); ++h)
+                for (int64_t w = 0; w < x.w(); ++w) {
+                    const bool open = !y.present() || y.at(n, c, h, w) > 0;
+                    const double d = open ? static_cast<double>(dy.at(n, c, h, w)) : 0;
+                    const double xhat = (static_cast<double>(x.at(n, c, h, w)) - mean) * rstd;
+                    dx.at(n, c, h, w) =
+                        static_cast<T>(static_cast<double>(gamma.at(c)) * rstd * (d - mean_dy - xhat * mean_dy_xhat));
+                }
+        }
+    dx.clear_padding(team);
+}
+
+// The element type is that of an operand which is never a sum.
+#define XB_RUN(function, typed)                                                                     \
+    void run_##function(const KernelArgs& args, const Team& team) noexcept {                        \
+        dispatch_float(args.typed.dtype, [&](auto zero) { function<decltype(zero)>(args, team); }); \
+    }
+XB_RUN(statistics, in[0])
+XB_RUN(finalize, out[0])
+XB_RUN(inference, in[0])
+XB_RUN(apply, in[0])
+XB_RUN(grad_statistics, in[0])
+XB_RUN(grad_parameters, out[0])
+XB_RUN(grad_input, in[0])
+#undef XB_RUN
+
+bool supports(const Problem& problem) { return is_float(problem.in[0]); }
+
+const Kernel rows[] = {
+    {OpKind::batchnorm_statistics, "reference", Isa::portable, supports, nullptr, run_statistics},
+    {OpKind::batchnorm_finalize, "reference", Isa::portable, supports, nullptr, run_finalize},
+    {OpKind::batchnorm_inference, "reference", Isa::portable, supports, nullptr, run_inference},
+    {OpKind::batchnorm_apply, "reference", Isa::portable, supports, nullptr, run_apply},
+    {OpKind::batchnorm_grad_statistics, "reference", Isa::portable, supports, nullptr, run_grad_statistics},
+    {OpKind::batchnorm_grad_parameters, "reference", Isa::portable, supports, nullptr, run_grad_parameters},
+    {OpKind::batchnorm_grad_input, "reference", Isa::portable, supports, nullptr, run_grad_input},
+};
+
+}  // namespace
+
+KernelRows batchnorm_reference();
+KernelRows batchnorm_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+
+}  // namespace xbench

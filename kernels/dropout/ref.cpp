@@ -1,0 +1,45 @@
+// dropout and its gradient, f32 and f64, all layouts: the same function of (seed, step, image, element), applied to x or dy.
+// The oracle of the other implementations; the threads share the images.
+#include "core/philox.h"
+#include "kernels/reference.h"
+#include "kernels/registry.h"
+
+namespace xbench {
+namespace {
+
+template <class T>
+void dropout(const KernelArgs& args, const Team& team) {
+    const auto& a = *static_cast<const Dropout*>(args.attrs);
+    const RefTensor<T> x(args.in[0]), y(args.out[0]);
+    const T scale = static_cast<T>(1.0f / (1.0f - a.p));
+    const uint64_t stream = random_stream(a.stream, args.step->step);
+    for (auto [n, end] = share(x.n(), team); n < end; ++n) {
+        const uint64_t key = args.step->seed ^ (static_cast<uint64_t>(args.step->sample_ids[n]) * 0x9E3779B97F4A7C15u);
+        for (int64_t c = 0; c < x.c(); ++c)
+            for (int64_t h = 0; h < x.h(); ++h)
+                for (int64_t w = 0; w < x.w(); ++w) {
+                    const auto e = static_cast<uint64_t>(a.per_channel ? c : (c * x.h() + h) * x.w() + w);
+                    const bool keep = uniform01(philox4x32(key, e / 4, stream).v[e % 4]) >= a.p;
+                    y.at(n, c, h, w) = keep ? x.at(n, c, h, w) * scale : T{0};
+                }
+    }
+    y.clear_padding(team);
+}
+
+void run(const KernelArgs& args, const Team& team) noexcept {
+    dispatch_float(args.in[0].dtype, [&](auto zero) { dropout<decltype(zero)>(args, team); });
+}
+
+bool supports(const Problem& problem) { return is_float(problem.in[0]); }
+
+const Kernel rows[] = {
+    {OpKind::dropout, "reference", Isa::portable, supports, nullptr, run},
+    {OpKind::dropout_grad, "reference", Isa::portable, supports, nullptr, run},
+};
+
+}  // namespace
+
+KernelRows dropout_reference();
+KernelRows dropout_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+
+}  // namespace xbench

@@ -1,0 +1,71 @@
+// Adam, AdamW and SGD over flat parameters, f32 and f64, computed in double and rounded once. The oracle of the other
+// implementations; the threads share the elements. Operands (core/ops.h): in g; out p, m, v, read and written.
+#include <cmath>
+
+#include "kernels/reference.h"
+#include "kernels/registry.h"
+
+namespace xbench {
+namespace {
+
+const Optimizer& attributes(const KernelArgs& args) { return *static_cast<const Optimizer*>(args.attrs); }
+
+template <class T>
+void adam(const KernelArgs& args, const Team& team) {
+    const Optimizer& a = attributes(args);
+    const RefTensor<T> gradient(args.in[0]), parameter(args.out[0]), first(args.out[1]), second(args.out[2]);
+    const double rate = static_cast<double>(args.step->learning_rate), decay = static_cast<double>(a.weight_decay);
+    const double beta1 = static_cast<double>(a.beta1), beta2 = static_cast<double>(a.beta2);
+    const double correction1 = 1 - std::pow(beta1, args.step->update);
+    const double correction2 = 1 - std::pow(beta2, args.step->update);
+    for (auto [i, end] = share(parameter.n(), team); i < end; ++i) {
+        double p = static_cast<double>(parameter.at(i)), g = static_cast<double>(gradient.at(i));
+        if (a.decoupled) {
+            p -= rate * decay * p;
+        } else {
+            g += decay * p;
+        }
+        const double m = beta1 * static_cast<double>(first.at(i)) + (1 - beta1) * g;
+        const double v = beta2 * static_cast<double>(second.at(i)) + (1 - beta2) * g * g;
+        p -= rate / correction1 * m / (std::sqrt(v) / std::sqrt(correction2) + static_cast<double>(a.eps));
+        parameter.at(i) = static_cast<T>(p);
+        first.at(i) = static_cast<T>(m);
+        second.at(i) = static_cast<T>(v);
+    }
+}
+
+template <class T>
+void sgd(const KernelArgs& args, const Team& team) {
+    const Optimizer& a = attributes(args);
+    const RefTensor<T> gradient(args.in[0]), parameter(args.out[0]), momentum(args.out[1]);
+    const double rate = static_cast<double>(args.step->learning_rate), mu = static_cast<double>(a.momentum);
+    for (auto [i, end] = share(parameter.n(), team); i < end; ++i) {
+        const double p = static_cast<double>(parameter.at(i));
+        const double g = static_cast<double>(gradient.at(i)) + static_cast<double>(a.weight_decay) * p;
+        const double m = args.step->update == 1 ? g : mu * static_cast<double>(momentum.at(i)) + g;
+        parameter.at(i) = static_cast<T>(p - rate * (a.nesterov ? g + mu * m : m));
+        momentum.at(i) = static_cast<T>(m);
+    }
+}
+
+#define XB_RUN(function)                                                                            \
+    void run_##function(const KernelArgs& args, const Team& team) noexcept {                        \
+        dispatch_float(args.in[0].dtype, [&](auto zero) { function<decltype(zero)>(args, team); }); \
+    }
+XB_RUN(adam)
+XB_RUN(sgd)
+#undef XB_RUN
+
+bool supports(const Problem& problem) { return is_float(problem.in[0]); }
+
+const Kernel rows[] = {
+    {OpKind::adam, "reference", Isa::portable, supports, nullptr, run_adam},
+    {OpKind::sgd, "reference", Isa::portable, supports, nullptr, run_sgd},
+};
+
+}  // namespace
+
+KernelRows optimizer_reference();
+KernelRows optimizer_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+
+}  // namespace xbench

@@ -1,0 +1,134 @@
+// The table of all kernel implementations. A new optimised file adds one line to XB_ISA_FILES, above the files that it is
+// better than; each file is compiled once for each instruction set and hands over the rows of its own namespace. The plain
+// references come last, so that they are chosen where nothing else fits.
+#include "kernels/registry.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/graph.h"
+#include "core/tensor.h"
+
+// The stems of the *.isa.cpp files, best first within an operator.
+#define XB_ISA_FILES(file)
+
+namespace xbench {
+
+#define XB_DECLARE_ROWS(stem) KernelRows stem##_rows();
+namespace isa_portable {
+XB_ISA_FILES(XB_DECLARE_ROWS)
+}
+namespace isa_avx2 {
+XB_ISA_FILES(XB_DECLARE_ROWS)
+}
+namespace isa_avx512 {
+XB_ISA_FILES(XB_DECLARE_ROWS)
+}
+#undef XB_DECLARE_ROWS
+
+KernelRows conv2d_reference();
+KernelRows linear_reference();
+KernelRows batchnorm_reference();
+KernelRows pool2d_reference();
+KernelRows elementwise_reference();
+KernelRows loss_reference();
+KernelRows dropout_reference();
+KernelRows optimizer_reference();
+
+namespace {
+
+std::vector<Kernel> make_table() {
+    std::vector<Kernel> table;
+    [[maybe_unused]] const auto append = [&](KernelRows rows) {
+        table.insert(table.end(), rows.rows, rows.rows + rows.count);
+    };
+#if XB_HAVE_ISA_AVX512
+#define XB_APPEND_AVX512(stem) append(isa_avx512::stem##_rows());
+#else
+#define XB_APPEND_AVX512(stem)
+#endif
+#if XB_HAVE_ISA_AVX2
+#define XB_APPEND_AVX2(stem) append(isa_avx2::stem##_rows());
+#else
+#define XB_APPEND_AVX2(stem)
+#endif
+#define XB_APPEND_ROWS(stem) XB_APPEND_AVX512(stem) XB_APPEND_AVX2(stem) append(isa_portable::stem##_rows());
+    XB_ISA_FILES(XB_APPEND_ROWS)
+#undef XB_APPEND_ROWS
+#undef XB_APPEND_AVX2
+#undef XB_APPEND_AVX512
+    for (const auto rows : {conv2d_reference, linear_reference, batchnorm_reference, pool2d_reference, elementwise_reference,
+                            loss_reference, dropout_reference, optimizer_reference})
+        append(rows());
+    return table;
+}
+
+bool runs_on(const Kernel& kernel, const Target& target) { return kernel.isa <= target.isa; }
+
+// "direct (avx512), direct (avx2), reference (portable)"
+std::string rows_of(OpKind op) {
+    std::string text;
+    for (const Kernel& row : kernel_table())
+        if (row.op == op) text += (text.empty() ? "" : ", ") + std::string(row.name) + " (" + name_of(row.isa) + ")";
+    return text.empty() ? "none" : text;
+}
+
+[[noreturn]] void no_kernel(const Problem& problem, const Target& target, const Choice* forced) {
+    const std::string what = forced ? "the forced kernel " + forced->kernel + " cannot run" : "no kernel for";
+    throw Error(what + " " + to_string(problem) + " with the instruction set " + name_of(target.isa), "kernel registry",
+                "its rows are: " + rows_of(problem.op), forced ? ExitCode::usage : ExitCode::failed);
+}
+
+std::string to_string(const KernelTensor& tensor) {
+    if (tensor.rank == 0) return "-";
+    std::string text;
+    for (int axis = 0; axis < tensor.rank; ++axis) text += (axis ? "x" : "") + std::to_string(tensor.dim[axis]);
+    if (tensor.dtype != static_cast<int32_t>(DType::f32))
+        text += std::string(" ") + name_of(static_cast<DType>(tensor.dtype));
+    if (tensor.rank == 4) text += std::string(" ") + name_of(static_cast<Layout>(tensor.layout));
+    return text;
+}
+
+}  // namespace
+
+std::span<const Kernel> kernel_table() {
+    static const std::vector<Kernel> table = make_table();
+    return table;
+}
+
+const Kernel& select(const Problem& problem, const Target& target, std::span<const Choice> forced) {
+    const Choice* choice = nullptr;
+    for (const Choice& candidate : forced)
+        if (candidate.op == name_of(problem.op)) choice = &candidate;
+    for (const Kernel& row : kernel_table()) {
+        if (row.op != problem.op || !runs_on(row, target) || (choice && choice->kernel != row.name)) continue;
+        if (row.supports(problem)) return row;
+    }
+    no_kernel(problem, target, choice);
+}
+
+const Kernel& reference(OpKind op) {
+    const auto table = kernel_table();
+    const auto row = std::find_if(table.rbegin(), table.rend(), [op](const Kernel& k) { return k.op == op; });
+    if (row == table.rend()) throw Error(std::string("the operator ") + name_of(op) + " has no kernels", "kernel registry");
+    return *row;
+}
+
+const char* name_of(Isa isa) {
+    switch (isa) {
+        case Isa::portable: return "portable";
+        case Isa::avx2: return "avx2";
+        case Isa::avx512: return "avx512";
+        case Isa::avx512_bf16: return "avx512_bf16";
+    }
+    return "?";
+}
+
+std::string to_string(const Problem& problem) {
+    std::string text = name_of(problem.op);
+    for (int i = 0; i < problem.n_in; ++i) text += (i ? ", " : " ") + to_string(problem.in[i]);
+    for (int i = 0; i < problem.n_out; ++i) text += (i ? ", " : " -> ") + to_string(problem.out[i]);
+    return text;
+}
+
+}  // namespace xbench
