@@ -1,0 +1,187 @@
+// The loop of the forward pass and of dgrad over plain activations: a register tile of some neighbouring vectors of a row
+// times 8 or 16 output channels. For each input channel and tap it loads the input's vectors (masked at the
+// left and right border) and broadcasts one weight a channel: 16 multiply-adds for 2 + 8 loads with AVX-512 in two vectors.
+#pragma once
+
+#include "kernels/conv2d/taps.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+namespace {
+
+constexpr int row_vectors = 3;                             // most vectors of a tile
+constexpr int row_group = vf_registers == 32 ? 8 : 4;      // channels of a tile
+constexpr int narrow_group = vf_registers == 32 ? 16 : 4;  // the same when a row fits one vector
+constexpr int rows_a_task = 16;
+
+struct Planes {
+    float* data;
+    int64_t n, c, h, w;
+    int64_t plane, image;
+};
+
+XB_INLINE Planes planes_of(const KernelTensor& t) {
+    const int64_t plane = t.dim[2] * t.dim[3];
+    return Planes{static_cast<float*>(t.data), t.dim[0], t.dim[1], t.dim[2], t.dim[3], plane, plane * t.dim[1]};
+}
+
+struct RowJob {
+    Planes in, out;
+    Axis rows, columns;
+    const float* weights;  // {group}{input channel}{r}{s}{channel of the group}
+    const float* bias;     // padded to whole groups
+    int group;
+    bool relu;
+};
+
+// Which lanes of a tile's vectors read inside of the image, for each tap; `full` when all do.
+struct Strip {
+    int32_t first, vectors;  // output column, vectors
+    bool full;
+    OutputRange lanes[max_taps][row_vectors];
+    VM mask[max_taps][row_vectors];
+};
+
+XB_INLINE int32_t clamp(int32_t value, int32_t lo, int32_t hi) { return value < lo ? lo : value > hi ? hi : value; }
+
+XB_INLINE Strip strip_at(const Axis& columns, int32_t first, int32_t vectors) {
+    Strip strip;
+    strip.first = first;
+    strip.vectors = vectors;
+    strip.full = columns.step == 1 && columns.out_step == 1 && first + vectors * vf_width <= columns.outputs;
+    for (int32_t s = 0; s < columns.taps; ++s) {
+        const OutputRange valid = valid_outputs(columns, columns.tap[s].shift);
+        for (int32_t v = 0; v < vectors; ++v) {
+            const int32_t at = first + v * vf_width;
+            const OutputRange lanes = {clamp(valid.lo - at, 0, vf_width), clamp(valid.hi - at, 0, vf_width)};
+            strip.lanes[s][v] = lanes;
+            strip.mask[s][v] = vm_range(lanes.lo, lanes.hi);
+            if (lanes.lo > 0 || lanes.hi < vf_width) strip.full = false;
+        }
+    }
+    return strip;
+}
+
+enum class Border { none, masked, strided };
+
+// The input of vector v of a strip through tap s. `row` is the input row.
+template <Border border>
+XB_INLINE VF load_input(const Axis& columns, const Strip& strip, const float* row, int32_t s, int v) {
+    const int64_t at = int64_t{strip.first + v * vf_width} * columns.step + columns.tap[s].shift;
+    if constexpr (border == Border::none) {
+        return vf_load(row + at);
+    } else if constexpr (border == Border::masked) {
+        return vf_load(row + at, strip.mask[s][v]);
+    } else {
+        return vf_load_strided(row + at, columns.step, strip.lanes[s][v].lo, strip.lanes[s][v].hi);
+    }
+}
+
+template <int KT, int NV>
+XB_INLINE void store_rows(const RowJob& job, const Strip& strip, VF (&acc)[KT][NV], int64_t k0, int32_t i,
+                          float* out_image) {
+    const int64_t y = job.rows.out_first + int64_t{i} * job.rows.out_step;
+#pragma GCC unroll 16
+    for (int k = 0; k < KT; ++k) {
+        if (k0 + k >= job.out.c) break;
+        float* row = out_image + (k0 + k) * job.out.plane + y * job.out.w + job.columns.out_first;
+#pragma GCC unroll 3
+        for (int v = 0; v < NV; ++v) {
+            const VF value = job.relu ? vf_relu(acc[k][v]) : acc[k][v];
+            const int32_t j = strip.first + v * vf_width, left = clamp(job.columns.outputs - j, 0, vf_width);
+            if (job.columns.out_step != 1) {
+                vf_store_strided(row + int64_t{j} * job.columns.out_step, job.columns.out_step, value, left);
+            } else if (left == vf_width) {
+                vf_store(row + j, value);
+            } else {
+                vf_store(row + j, value, vm_first(left));
+            }
+        }
+    }
+}
+
+template <int KT, int NV, Border border>
+static void row_tile(const RowJob& job, const Strip& strip, const float* image, const float* w, int64_t k0, int32_t i,
+                     float* out_image) {
+    VF acc[KT][NV];
+#pragma GCC unroll 16
+    for (int k = 0; k < KT; ++k)
+#pragma GCC unroll 3
+        for (int v = 0; v < NV; ++v) acc[k][v] = vf_set1(job.bias[k0 + k]);
+    const Axis &rows = job.rows, &columns = job.columns;
+    for (int64_t c = 0; c < job.in.c; ++c, image += job.in.plane)
+        for (int32_t r = 0; r < rows.taps; ++r) {
+            const int32_t y = i * rows.step + rows.tap[r].shift;
+            if (y < 0 || y >= rows.inputs) {
+                w += int64_t{columns.taps} * KT;
+                continue;
+            }
+            const float* row = image + int64_t{y} * job.in.w;
+            for (int32_t s = 0; s < columns.taps; ++s, w += KT) {
+                VF x[NV];
+#pragma GCC unroll 3
+                for (int v = 0; v < NV; ++v) x[v] = load_input<border>(columns, strip, row, s, v);
+#pragma GCC unroll 16
+                for (int k = 0; k < KT; ++k) {
+                    const VF weight = vf_set1(w[k]);
+#pragma GCC unroll 3
+                    for (int v = 0; v < NV; ++v) acc[k][v] = vf_fma(weight, x[v], acc[k][v]);
+                }
+            }
+        }
+    store_rows<KT, NV>(job, strip, acc, k0, i, out_image);
+}
+
+typedef void (*RowTile)(const RowJob&, const Strip&, const float*, const float*, int64_t, int32_t, float*);
+
+template <int KT, int NV>
+static RowTile row_tile_for(const RowJob& job, const Strip& strip) {
+    if (job.columns.step != 1) return row_tile<KT, NV, Border::strided>;
+    return strip.full ? row_tile<KT, NV, Border::none> : row_tile<KT, NV, Border::masked>;
+}
+
+static RowTile find_row_tile(const RowJob& job, const Strip& strip) {
+    if (job.group != row_group) return row_tile_for<narrow_group, 1>(job, strip);
+    if (strip.vectors == 1) return row_tile_for<row_group, 1>(job, strip);
+    return strip.vectors == 2 ? row_tile_for<row_group, 2>(job, strip) : row_tile_for<row_group, 3>(job, strip);
+}
+
+static void row_convolution(const RowJob& job, const Team& team) {
+    const int32_t vectors = static_cast<int32_t>(div_up(job.columns.outputs, vf_width));
+    const int32_t strips = static_cast<int32_t>(div_up(vectors, row_vectors));
+    const int64_t groups = div_up(job.out.c, job.group), bands = div_up(job.rows.outputs, rows_a_task);
+    const int64_t group_size = job.in.c * job.rows.taps * job.columns.taps * job.group;
+    const Share mine = share_of(job.in.n * groups * bands, team);
+    for (int64_t task = mine.begin; task < mine.end; ++task) {
+        const int64_t group = task / bands % groups, n = task / bands / groups;
+        const int32_t p0 = static_cast<int32_t>(task % bands) * rows_a_task;
+        const int32_t p1 = p0 + rows_a_task < job.rows.outputs ? p0 + rows_a_task : job.rows.outputs;
+        for (int32_t t = 0; t < strips; ++t) {
+            const int32_t first = vectors * t / strips, last = vectors * (t + 1) / strips;
+            const Strip strip = strip_at(job.columns, first * vf_width, last - first);
+            const RowTile tile = find_row_tile(job, strip);
+            for (int32_t p = p0; p < p1; ++p)
+                tile(job, strip, job.in.data + n * job.in.image, job.weights + group * group_size, group * job.group, p,
+                     job.out.data + n * job.out.image);
+        }
+    }
+}
+
+// Packs one output channel after another as row_tile reads them; channels past the last are zero.
+static void pack_row_filters(const FilterView& w, const RowJob& job, float* packed, const Team& team) {
+    const int64_t taps = int64_t{job.rows.taps} * job.columns.taps, group_size = w.ins * taps * job.group;
+    const Share mine = share_of(div_up(w.outs, job.group) * job.group, team);
+    for (int64_t k = mine.begin; k < mine.end; ++k) {
+        float* to = packed + k / job.group * group_size + k % job.group;
+        for (int64_t c = 0; c < w.ins; ++c) {
+            const float* filter = w.data + k * w.out_step + c * w.in_step;
+            for (int32_t r = 0; r < job.rows.taps; ++r)
+                for (int32_t s = 0; s < job.columns.taps; ++s, to += job.group)
+                    *to = k < w.outs ? filter[job.rows.tap[r].filter * w.s + job.columns.tap[s].filter] : 0.0f;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench
