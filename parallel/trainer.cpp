@@ -39,19 +39,24 @@ ModelConfig model_for(const Config& config, const DatasetInfo& info) {
     return resolve_model(model);
 }
 
+// How many leaves a batch is cut into. The fast reduction needs no common tree: one leaf a rank.
+int64_t virtual_ranks(const TrainConfig& config, int ranks) {
+    return config.reduction == "fast" ? ranks : config.virtual_ranks;
+}
+
 void check(const Config& config, const Communicator& communicator) {
     const TrainConfig& train = config.train;
     const int ranks = communicator.size();
-    if (ranks > train.virtual_ranks)
+    if (train.reduction == "invariant" && ranks > train.virtual_ranks)
         throw UsageError(fmt::format("{} ranks but only {} virtual ranks", ranks, train.virtual_ranks), "/train/virtual_ranks",
                          "raise it to at least the number of ranks, or start fewer ranks");
     if (train.reduction == "invariant" && ((ranks & (ranks - 1)) != 0 || train.virtual_ranks % ranks != 0))
         throw UsageError(
             fmt::format("the invariant reduction over {} ranks and {} virtual ranks is not available", ranks, train.virtual_ranks),
             "/train/reduction", "use 1, 2, 4 or 8 ranks that divide virtual_ranks, or set reduction to fast");
-    if (train.batch_size < train.virtual_ranks)
+    if (train.batch_size < virtual_ranks(train, ranks))
         throw UsageError(fmt::format("a batch of {} images cannot be cut into {} virtual ranks", train.batch_size,
-                                     train.virtual_ranks),
+                                     virtual_ranks(train, ranks)),
                          "/train/virtual_ranks", "lower virtual_ranks or raise batch_size");
 }
 
@@ -81,6 +86,7 @@ private:
     const TrainOptions& options_;
     const Isa isa_;
     const Reduction reduction_;
+    const int leaves_;                // the most on a rank
     const ModelConfig model_;
     const Graph graph_;
     ModelState state_;
@@ -102,7 +108,7 @@ private:
 PlanOptions Training::plan_options(const Loader& loader) const {
     PlanOptions options;
     options.max_batch = loader.max_local_batch();
-    options.leaves = static_cast<int>((config_.train.virtual_ranks + communicator_.size() - 1) / communicator_.size());
+    options.leaves = leaves_;
     options.threads = options_.threads;
     return options;
 }
@@ -111,7 +117,7 @@ LoaderOptions Training::loader_options(Split split) const {
     LoaderOptions options;
     options.split = split;
     options.batch_size = config_.train.batch_size;
-    options.virtual_ranks = config_.train.virtual_ranks;
+    options.virtual_ranks = virtual_ranks(config_.train, communicator_.size());
     options.rank = communicator_.rank();
     options.ranks = communicator_.size();
     options.seed = config_.train.seed;
@@ -133,14 +139,14 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       options_(options),
       isa_(common_isa(communicator)),
       reduction_(config.train.reduction == "fast" ? Reduction::fast : Reduction::invariant),
+      leaves_(static_cast<int>((virtual_ranks(config.train, communicator.size()) + communicator.size() - 1) / communicator.size())),
       model_(model_for(config, dataset.info())),
       graph_(build_model(model_)),
       state_(graph_),
       loader_(dataset, loader_options(Split::train)),
       plan_(compile(graph_, Target{isa_}, plan_options(loader_))),
       executor_(plan_),
-      evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size,
-                 (config.train.virtual_ranks + communicator.size() - 1) / communicator.size()),
+      evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size, leaves_),
       strategy_(make_replicated(config.train, state_, communicator, isa_, options.threads)) {
     state_.initialize(config.train.seed);
     state_.bind_to(executor_);

@@ -42,7 +42,9 @@ void check_finite_differences(const Graph& graph) {
             checked += std::abs(difference);
         }
         const bool before_batchnorm = name == "f.0.bias";   // its gradient is zero by mathematics
-        if (!before_batchnorm) EXPECT_GT(checked, 1e-6) << name << " has no gradient: the test shows nothing";
+        if (!before_batchnorm) {
+            EXPECT_GT(checked, 1e-6) << name << " has no gradient: the test shows nothing";
+        }
     }
 }
 
@@ -113,7 +115,7 @@ TEST_P(EveryIsa, SameBitsForAnyNumberOfThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Isa, EveryIsa, testing::Values(Isa::portable, Isa::avx2, Isa::avx512),
-                         [](const auto& info) { return std::string(isa_name(info.param)); });
+                         [](const auto& instance) { return std::string(isa_name(instance.param)); });
 
 TEST(Placement, LiveValuesDoNotOverlap) {
     for (const ModelInfo& info : model_table()) {
