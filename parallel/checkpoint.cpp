@@ -1,16 +1,12 @@
 // Weights <-> safetensors, their hash, and the description of the model in the file's metadata.
 #include "parallel/checkpoint.h"
 
-#include <algorithm>
-#include <array>
-#include <memory>
-#include <set>
 #include <string_view>
 
 #include <fmt/core.h>
-#include <xxhash.h>
 
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/json.h"
 
 namespace xbench {
@@ -25,7 +21,7 @@ bool ends_with_part(std::string_view name, std::string_view part) {
 Json model_json(const ModelConfig& model) {
     return Json{{"name", model.name},     {"widths", model.widths},           {"dropout", model.dropout},
                 {"bn_eps", model.bn_eps}, {"bn_momentum", model.bn_momentum}, {"channels", model.channels},
-                {"size", model.size},     {"classes", model.classes}};
+                {"size", model.size},     {"classes", model.classes},         {"multilabel", model.multilabel}};
 }
 
 ModelConfig model_from(const Json& json) {
@@ -38,6 +34,7 @@ ModelConfig model_from(const Json& json) {
     model.channels = json.at("channels").get<int64_t>();
     model.size = json.at("size").get<int64_t>();
     model.classes = json.at("classes").get<int64_t>();
+    model.multilabel = json.at("multilabel").get<bool>();
     return model;
 }
 
@@ -78,14 +75,9 @@ WeightSet load_weights(const std::filesystem::path& path) {
 }
 
 std::string weights_hash(const WeightSet& weights) {
-    const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
-    if (!state) throw Error("out of memory", "weights_hash");
-    XXH3_128bits_reset(state.get());
-    for (const NamedTensor& tensor : weights.tensors) {
-        XXH3_128bits_update(state.get(), tensor.data.data(), tensor.data.size() * sizeof(float));
-    }
-    const XXH128_hash_t hash = XXH3_128bits_digest(state.get());
-    return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+    Hash hash;
+    for (const NamedTensor& tensor : weights.tensors) hash.add(tensor.data.data(), tensor.data.size() * sizeof(float));
+    return hash.hex();
 }
 
 std::vector<const NamedTensor*> match_weights(const WeightSet& weights, const Graph& graph, const std::string& origin) {
