@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs what the build and the tests need, builds everything with warnings as errors, and runs all tests.
+# Ends with ctest's summary, and with its exit code. This is also what CI runs (.ci/run).
+#
+#   scripts/test.sh [ctest options, such as -R safetensors, or -LE slow]
+#
+# XBENCH_BUILD (build/test) names the build folder, XBENCH_JOBS (all cores) the compile jobs and parallel tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${XBENCH_BUILD:-build/test} jobs=${XBENCH_JOBS:-$(nproc)}
+
+bash scripts/install_deps.sh --tests
+cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DXB_TESTS=ON -DXB_WERROR=ON
+cmake --build "$build" -j "$jobs"
+
+if [ "$(id -u)" = 0 ]; then   # Open MPI refuses to start as root (a container's usual user) unless told twice
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+exec ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$jobs" "$@"

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Checks every #include of a file of the project: written from the root, and only in the directions of the architecture
+# (docs/architecture.md). Also: an optional library's header has one user, and code built for one instruction set (*.isa.cpp)
+# includes nothing whose inline functions the linker could keep for everybody.
+#
+#   include_directions.sh ROOT      prints the lines that break a rule; exit code 1 if there are any
+set -euo pipefail
+cd "$1"
+
+# file<TAB>line<TAB>"path" or <path>, for every include of the given folders
+list_includes() {
+    # A folder that does not exist (yet) is no mistake.
+    { find "$@" -type f \( -name '*.cpp' -o -name '*.h' \) -print0 2>/dev/null || true; } | sort -z |
+        xargs -0 -r awk '/^[ \t]*#[ \t]*include[ \t]*["<]/ {
+            text = $0; sub(/^[ \t]*#[ \t]*include[ \t]*/, "", text)
+            close_at = substr(text, 1, 1) == "<" ? ">" : "\""
+            text = substr(text, 1, 1 + index(substr(text, 2), close_at))
+            printf "%s\t%d\t%s\n", FILENAME, FNR, text
+        }'
+}
+
+directions() {
+    awk -F '\t' '
+        BEGIN {
+            allowed["core"]     = "core"
+            allowed["kernels"]  = "core kernels"
+            allowed["models"]   = "core models"              # and kernels/op.h
+            allowed["plan"]     = "core kernels plan"
+            allowed["data"]     = "core data"
+            allowed["eval"]     = "core kernels plan data eval"
+            allowed["parallel"] = "core kernels plan data eval models parallel"
+            allowed["bench"]    = allowed["parallel"] " bench"
+            allowed["app"]      = allowed["bench"] " app"
+        }
+        substr($3, 1, 1) == "\"" {
+            split($1, from, "/")
+            path = substr($3, 2, length($3) - 2)
+            if (path == "build_info.h") next   # written by cmake/xb_build_info.cmake
+            if (index(path, "/") == 0 || path ~ /^\.\.?\//) {
+                printf "%s:%d: %s: write the path from the root of the project\n", $1, $2, $3
+                next
+            }
+            split(path, to, "/")
+            if (from[1] == "models" && path == "kernels/op.h") next
+            if (index(" " allowed[from[1]] " ", " " to[1] " ") == 0)
+                printf "%s:%d: %s/ must not include %s\n", $1, $2, from[1], path
+        }'
+}
+
+# hdf5.h and its like: one file each, so that an optional dependency stays in one place.
+single_users() {
+    awk -F '\t' '
+        $3 ~ /^<(hdf5|mpi|nccl|png|turbojpeg|jpeglib|hwloc)\.h>$/ {
+            user[$3] = user[$3] " " $1 ":" $2
+            count[$3]++
+        }
+        END { for (header in count) if (count[header] > 1) printf "%s: one file may include it, not all of:%s\n", header, user[header] }'
+}
+
+# A *.isa.cpp and the headers of its operator that it includes (kernels/<op>/*.h).
+isa_files() {
+    awk -F '\t' '
+        { includes[$1] = includes[$1] "\n" $2 "\t" $3; if ($1 ~ /\.isa\.cpp$/) todo[++n] = $1 }
+        END {
+            for (i = 1; i <= n; ++i) {
+                file = todo[i]
+                if (seen[file]++) continue
+                count = split(substr(includes[file], 2), lines, "\n")
+                for (j = 1; j <= count; ++j) {
+                    split(lines[j], part, "\t")
+                    path = substr(part[2], 2, length(part[2]) - 2)
+                    if (part[2] ~ /^"kernels\/[a-z0-9_]+\/[a-z0-9_]+\.h"$/) { todo[++n] = path; continue }
+                    if (part[2] ~ /^"(kernels\/(kernel|simd|leaf_tree)|core\/(philox|ops|types))\.h"$/) continue
+                    if (part[2] ~ /^<(immintrin|stddef|stdint|string|float|math)\.h>$/) continue
+                    printf "%s:%d: %s in code that is built for one instruction set\n", file, part[1], part[2]
+                }
+            }
+        }'
+}
+
+includes=$(list_includes core kernels models plan data eval parallel bench app)
+if [ -z "$includes" ]; then
+    echo "no includes found under $1: nothing was checked"
+    exit 1
+fi
+problems=$(printf '%s\n' "$includes" | directions
+    printf '%s\n' "$includes" | single_users
+    printf '%s\n' "$includes" | isa_files)
+if [ -n "$problems" ]; then
+    printf '%s\n' "$problems"
+    exit 1
+fi
+printf '%d includes, all in the right direction\n' "$(printf '%s\n' "$includes" | wc -l)"

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Shows that the checks of this folder can fail: each one is given a small good tree, which it must accept, and the same tree
+# with one thing wrong, which it must refuse while naming the place.
+#
+#   self_test.sh CHECK COMPILER      CHECK: include_directions isa_symbols file_headers paths readme format
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+check=$1 compiler=${2:-c++}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+
+# put PATH TEXT: writes a file of the sample tree
+put() {
+    mkdir -p "$(dirname "$scratch/tree/$1")"
+    printf '%b' "$2" >"$scratch/tree/$1"
+}
+fresh() {
+    rm -rf "$scratch/tree"
+    put core/a.h '// A header.\n#include <vector>\n'
+    put core/a.cpp '// Code.\n#include "core/a.h"\n#include <hwloc.h>\n'
+    put kernels/op.h '// Meaning.\n#include "core/a.h"\n'
+    put kernels/kernel.h '// Kernel.\n#include <cstddef>\n'
+    put kernels/conv2d/direct.isa.cpp '// Fast code.\n#include "kernels/kernel.h"\n#include "kernels/conv2d/tile.h"\n'
+    put kernels/conv2d/tile.h '// A tile.\n#include <immintrin.h>\n'
+    put models/m.cpp '// A model.\n#include "core/a.h"\n#include "kernels/op.h"\n#include "models/m.h"\n'
+    put models/m.h '// A model.\n'
+    put eval/e.cpp '// Scores.\n#include "plan/p.h"\n#include "core/a.h"\n'
+    put plan/p.h '// Plans.\n#include "kernels/op.h"\n'
+    put scripts/first_run.sh '#!/usr/bin/env bash\n# Runs.\n'
+    put scripts/test.sh '#!/usr/bin/env bash\n# Tests.\n'
+    put .ci/run '#!/usr/bin/env bash\n# CI.\nexec bash scripts/test.sh\n'
+    put README.md '# x\n```\nbash scripts/first_run.sh\nbash scripts/test.sh\n```\n'
+    chmod +x "$scratch/tree/scripts/"*.sh
+}
+# expect accepted | refused TEXT: runs the check on the sample tree
+expect() {
+    local output status=0
+    output=$(bash "$here/$check.sh" "$scratch/tree" 2>&1) || status=$?
+    if [ "$1" = accepted ] && [ "$status" != 0 ]; then
+        printf 'FAIL: a good tree was refused:\n%s\n' "$output"
+        failures=$((failures + 1))
+    elif [ "$1" = refused ] && { [ "$status" != 1 ] || ! grep -qF -- "$2" <<<"$output"; }; then
+        printf 'FAIL: exit code %s, expected 1 and the text "%s":\n%s\n' "$status" "$2" "$output"
+        failures=$((failures + 1))
+    fi
+}
+# bad PATH TEXT MESSAGE: one thing wrong in an otherwise good tree
+bad() {
+    fresh
+    put "$1" "$2"
+    expect refused "$3"
+}
+
+test_include_directions() {
+    bad core/b.cpp '// B.\n#include "kernels/op.h"\n' 'core/b.cpp:2: core/ must not include kernels/op.h'
+    bad models/n.cpp '// N.\n\n#include "kernels/kernel.h"\n' 'models/n.cpp:3: models/ must not include kernels/kernel.h'
+    bad plan/q.cpp '// Q.\n#include "data/d.h"\n' 'plan/q.cpp:2'
+    bad kernels/k.cpp '// K.\n  #  include "plan/p.h"  // why\n' 'kernels/k.cpp:2'
+    bad eval/f.cpp '// F.\n#include "parallel/t.h"\n' 'eval/f.cpp:2'
+    bad data/d.cpp '// D.\n#include "models/m.h"\n' 'data/d.cpp:2'
+    bad core/b.cpp '// B.\n#include "a.h"\n' 'from the root'
+    bad core/b.cpp '// B.\n#include "../core/a.h"\n' 'from the root'
+    bad data/d.cpp '// D.\n#include <hwloc.h>\n' 'one file may include it'
+    bad kernels/conv2d/direct.isa.cpp '// F.\n#include <vector>\n' '<vector>'
+    bad kernels/conv2d/direct.isa.cpp '// F.\n#include "core/a.h"\n' '"core/a.h"'
+    bad kernels/conv2d/tile.h '// T.\n#include <algorithm>\n' 'kernels/conv2d/tile.h:2: <algorithm>'
+    rm -rf "$scratch/tree" && mkdir "$scratch/tree"
+    expect refused 'nothing was checked'
+}
+
+test_isa_symbols() {
+    local object=$scratch/o.o
+    compile() { printf '%b' "$1" | "$compiler" -std=c++20 "${2:--O2}" -x c++ -c -o "$object" -; }
+    verdict() { bash "$here/isa_symbols.sh" -o "$object" >"$scratch/out" 2>&1; }
+    compile 'namespace xbench::isa_avx2 { int twice(int x) { return 2 * x; } struct S { virtual int f(); }; int S::f() { return 1; } }\nstatic int helper() { return 3; }\nint (*volatile keep)();\n' && verdict && {
+        echo 'FAIL: a global variable outside of the namespace was accepted'
+        failures=$((failures + 1))
+    }
+    compile 'namespace xbench::isa_avx2 { int twice(int x) { return 2 * x; } struct S { virtual int f(); }; int S::f() { return 1; } }\n' && verdict || {
+        echo 'FAIL: good object refused:' && cat "$scratch/out"
+        failures=$((failures + 1))
+    }
+    compile 'inline __attribute__((noinline)) int weak(int x) { return x + 1; }\nnamespace xbench::isa_avx2 { int f(int x) { return weak(x); } }\n'
+    if verdict || ! grep -q 'weak(int)' "$scratch/out"; then
+        echo 'FAIL: an inline function outside of the namespace was accepted'
+        failures=$((failures + 1))
+    fi
+    compile '#include <algorithm>\n#include <vector>\nnamespace xbench::isa_avx2 { void f(std::vector<int>& v) { std::sort(v.begin(), v.end()); v.push_back(1); } }\n' -O0
+    if verdict || ! grep -q 'std::' "$scratch/out"; then
+        echo 'FAIL: a standard template was accepted'
+        failures=$((failures + 1))
+    fi
+}
+
+test_file_headers() {
+    bad core/b.cpp '#include "core/a.h"\n// late\n' 'core/b.cpp'
+    bad core/b.h '#pragma once\n' 'core/b.h'
+    bad scripts/s.sh '#!/usr/bin/env bash\nset -e\n' 'scripts/s.sh'
+    bad core/c.cpp '' 'core/c.cpp'
+}
+
+test_paths() {
+    bad core/b.cpp '// see /home/somebody/notes\n' 'core/b.cpp:1'
+    bad docs/a.md 'x\nrun `/opt/tool/bin/x`\n' 'docs/a.md:2'
+}
+
+test_readme() {
+    bad README.md '```\nscripts/first_run.sh\nscripts/test.sh\n```\nsee docs/absent.md\n' 'docs/absent.md does not exist'
+    bad README.md '```\nscripts/first_run.sh\n```\nscripts/test.sh\n' 'no command runs scripts/test.sh'
+    bad .ci/run '#!/bin/sh\n' '.ci/run does not run'
+    fresh
+    chmod -x "$scratch/tree/scripts/test.sh"
+    expect refused 'not executable'
+    bad scripts/test.sh 'if\n' 'does not parse'
+}
+
+test_format() {
+    local status=0
+    fresh
+    printf 'BasedOnStyle: Google\n' >"$scratch/tree/.clang-format"
+    bash "$here/format.sh" "$scratch/tree" >"$scratch/out" 2>&1 || status=$?
+    if [ "$status" = 77 ]; then
+        cat "$scratch/out"
+        exit 77
+    fi
+    put core/b.cpp '// B.\nint   f( ) {return 1 ;}\n'
+    expect refused 'core/b.cpp:2'
+    fresh
+    printf 'BasedOnStyle: Google\nSortIncludes: false\n' >"$scratch/tree/.clang-format"
+    expect accepted
+}
+
+fresh
+[ "$check" = isa_symbols ] || [ "$check" = format ] || expect accepted
+"test_$check"
+[ "$failures" = 0 ] || exit 1
+echo "$check refuses what it should"
