@@ -1,0 +1,314 @@
+// "packed": the fully connected layer and its gradients, f32, x{n,f} w{k,f} y{n,k}, for a few to a few hundred images and up
+// to 100,000 features. Bound by reading (wgrad: writing) the weights, which every pass does once.
+//   forward   dot products, 4 outputs x 6 images in registers (AVX-512); features in chunks, so that the weights of a tile
+//             stay in the first-level cache for all images. Chunks do not depend on the batch: same bits for any split.
+//   dgrad     2 vectors of features x 12 images; outputs k in ascending order
+//   wgrad     2 vectors of features x 8 outputs; images in ascending order, the tree over leaves in registers and on the
+//   stack
+// dgrad and wgrad copy a panel of 8 vectors of features of w (or x) side by side: rows of w are often a large power of two
+// apart and would evict each other.
+#include "kernels/kernel.h"
+#include "kernels/leaf_tree.h"
+#include "kernels/simd.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+KernelRows linear_packed_rows();
+namespace {
+
+constexpr int64_t feature_chunk = 2048;
+constexpr int forward_outputs = 4, forward_images = vf_registers == 32 ? 6 : 3;
+constexpr int dgrad_images = vf_registers == 32 ? 12 : 6;
+constexpr int wgrad_outputs = vf_registers == 32 ? 8 : 4;
+constexpr int panel_vectors = 8, tile_vectors = 2;
+constexpr int tile_width = tile_vectors * vf_width, panel_width = panel_vectors * vf_width;
+
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// ---- forward ----
+
+struct ForwardTile {
+    const float *x, *w;
+    float* y;
+    int64_t features, outputs;  // steps of x and w, of y
+    int64_t length;             // features of this chunk
+    bool first;                 // chunk: y is not yet written
+};
+
+template <int KT, int NT, bool masked>
+XB_INLINE void multiply_chunk(const ForwardTile& t, int64_t f, VM mask, VF (&acc)[KT][NT]) {
+    VF w[KT];
+#pragma GCC unroll 4
+    for (int k = 0; k < KT; ++k) w[k] = masked ? vf_load(t.w + k * t.features + f, mask) : vf_load(t.w + k * t.features + f);
+#pragma GCC unroll 6
+    for (int n = 0; n < NT; ++n) {
+        const VF x = masked ? vf_load(t.x + n * t.features + f, mask) : vf_load(t.x + n * t.features + f);
+#pragma GCC unroll 4
+        for (int k = 0; k < KT; ++k) acc[k][n] = vf_fma(x, w[k], acc[k][n]);
+    }
+}
+
+template <int KT, int NT>
+static void forward_tile(const ForwardTile& t) {
+    VF acc[KT][NT];
+#pragma GCC unroll 4
+    for (int k = 0; k < KT; ++k)
+#pragma GCC unroll 6
+        for (int n = 0; n < NT; ++n) acc[k][n] = vf_zero();
+    int64_t f = 0;
+    for (; f + vf_width <= t.length; f += vf_width) multiply_chunk<KT, NT, false>(t, f, vm_first(vf_width), acc);
+    if (f < t.length) multiply_chunk<KT, NT, true>(t, f, vm_first(static_cast<int>(t.length - f)), acc);
+    for (int n = 0; n < NT; ++n)
+        for (int k = 0; k < KT; ++k) {
+            float* y = t.y + n * t.outputs + k;
+            *y = t.first ? vf_sum(acc[k][n]) : *y + vf_sum(acc[k][n]);
+        }
+}
+
+typedef void (*ForwardTileFunction)(const ForwardTile&);
+
+template <int KT, int NT>
+static ForwardTileFunction find_forward_tile(int64_t outputs, int64_t images) {
+    if constexpr (KT == 0 || NT == 0) {
+        return nullptr;
+    } else {
+        if (outputs < KT) return find_forward_tile<KT - 1, NT>(outputs, images);
+        if (images < NT) return find_forward_tile<KT, NT - 1>(outputs, images);
+        return forward_tile<KT, NT>;
+    }
+}
+
+void run_forward(const KernelArgs& args, const Team& team) noexcept {
+    const int64_t images = args.in[0].dim[0], features = args.in[1].dim[1], outputs = args.in[1].dim[0];
+    const float *x = static_cast<const float*>(args.in[0].data), *w = static_cast<const float*>(args.in[1].data);
+    const float* b = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
+    const bool relu = static_cast<const Linear*>(args.attrs)->activation == Activation::relu;
+    float* y = static_cast<float*>(args.out[0].data);
+    const Share mine = share_of(div_up(outputs, forward_outputs), team);
+    const int64_t k_first = mine.begin * forward_outputs, k_end = smaller(mine.end * forward_outputs, outputs);
+    for (int64_t f = 0; f < features; f += feature_chunk)
+        for (int64_t k = k_first; k < k_end; k += forward_outputs)
+            for (int64_t n = 0; n < images; n += forward_images) {
+                const ForwardTile tile = {x + n * features + f,
+                                          w + k * features + f,
+                                          y + n * outputs + k,
+                                          features,
+                                          outputs,
+                                          smaller(feature_chunk, features - f),
+                                          f == 0};
+                find_forward_tile<forward_outputs, forward_images>(smaller(outputs - k, forward_outputs),
+                                                                   smaller(images - n, forward_images))(tile);
+            }
+    for (int64_t n = 0; n < images; ++n)
+        for (int64_t k = k_first; k < k_end; ++k) {
+            float value = y[n * outputs + k];
+            if (b) value += b[k];
+            y[n * outputs + k] = relu && !(value > 0) ? 0.0f : value;
+        }
+}
+
+// ---- panels of features, shared by dgrad and wgrad ----
+
+// Copies `width` features of each row side by side, tile by tile: {tile}{row}{tile_width}; what is missing is zero.
+void pack_panel(const float* from, int64_t rows, int64_t row_step, int64_t width, float* panel) {
+    for (int64_t row = 0; row < rows; ++row, from += row_step)
+        for (int64_t f = 0; f < panel_width; f += vf_width) {
+            const int64_t left = width - f;
+            const VF v = left >= vf_width ? vf_load(from + f)
+                         : left > 0       ? vf_load(from + f, vm_first(static_cast<int>(left)))
+                                          : vf_zero();
+            vf_store(panel + (f / tile_width * rows + row) * tile_width + f % tile_width, v);
+        }
+}
+
+// Stores tile_vectors vectors of which `width` features exist.
+XB_INLINE void store_tile_row(float* to, const VF (&v)[tile_vectors], int64_t width) {
+#pragma GCC unroll 2
+    for (int i = 0; i < tile_vectors; ++i) {
+        const int64_t left = width - i * vf_width;
+        if (left >= vf_width) {
+            vf_store(to + i * vf_width, v[i]);
+        } else if (left > 0) {
+            vf_store(to + i * vf_width, v[i], vm_first(static_cast<int>(left)));
+        }
+    }
+}
+
+struct PanelTile {
+    const float* panel;  // {rows}{tile_width}: w for dgrad, x for wgrad
+    const float* dy;     // at the tile's first image (dgrad) or output (wgrad)
+    float* out;
+    int64_t outputs, features, width;  // columns of dy; row step of out; features of this tile that exist
+};
+
+template <int NT>
+static void dgrad_tile(const PanelTile& t, const StepContext*) {
+    VF acc[NT][tile_vectors];
+#pragma GCC unroll 12
+    for (int n = 0; n < NT; ++n)
+#pragma GCC unroll 2
+        for (int v = 0; v < tile_vectors; ++v) acc[n][v] = vf_zero();
+    const float* w = t.panel;
+    for (int64_t k = 0; k < t.outputs; ++k, w += tile_width) {
+        const VF w0 = vf_load(w), w1 = vf_load(w + vf_width);
+#pragma GCC unroll 12
+        for (int n = 0; n < NT; ++n) {
+            const VF gradient = vf_set1(t.dy[n * t.outputs + k]);
+            acc[n][0] = vf_fma(gradient, w0, acc[n][0]);
+            acc[n][1] = vf_fma(gradient, w1, acc[n][1]);
+        }
+    }
+#pragma GCC unroll 12
+    for (int n = 0; n < NT; ++n) store_tile_row(t.out + n * t.features, acc[n], t.width);
+}
+
+template <int KT>
+XB_INLINE void wgrad_leaf(const PanelTile& t, int64_t first, int64_t last, VF (&acc)[KT][tile_vectors]) {
+#pragma GCC unroll 8
+    for (int k = 0; k < KT; ++k)
+#pragma GCC unroll 2
+        for (int v = 0; v < tile_vectors; ++v) acc[k][v] = vf_zero();
+    const float* x = t.panel + first * tile_width;
+    const float* dy = t.dy + first * t.outputs;
+    for (int64_t n = first; n < last; ++n, x += tile_width, dy += t.outputs) {
+        const VF x0 = vf_load(x), x1 = vf_load(x + vf_width);
+#pragma GCC unroll 8
+        for (int k = 0; k < KT; ++k) {
+            const VF gradient = vf_set1(dy[k]);
+            acc[k][0] = vf_fma(gradient, x0, acc[k][0]);
+            acc[k][1] = vf_fma(gradient, x1, acc[k][1]);
+        }
+    }
+}
+
+template <int KT>
+XB_INLINE void add_left(const VF (&left)[KT][tile_vectors], VF (&acc)[KT][tile_vectors]) {
+#pragma GCC unroll 8
+    for (int k = 0; k < KT; ++k)
+#pragma GCC unroll 2
+        for (int v = 0; v < tile_vectors; ++v) acc[k][v] = left[k][v] + acc[k][v];
+}
+
+template <int KT>
+static void wgrad_tile(const PanelTile& t, const StepContext* step) {
+    VF stack[leaf_tree_depth][KT][tile_vectors];
+    VF acc[KT][tile_vectors] = {};
+    int level = 0;  // partial sums on the stack, without acc
+    for (int32_t v = 0; v < step->leaves; ++v) {
+        wgrad_leaf<KT>(t, step->leaf_begin[v], step->leaf_begin[v + 1], acc);
+        for (int merges = leaf_tree_merges(v); merges > 0; --merges) add_left<KT>(stack[--level], acc);
+        if (v + 1 == step->leaves) break;
+        for (int k = 0; k < KT; ++k)
+            for (int i = 0; i < tile_vectors; ++i) stack[level][k][i] = acc[k][i];
+        ++level;
+    }
+    while (level > 0) add_left<KT>(stack[--level], acc);
+#pragma GCC unroll 8
+    for (int k = 0; k < KT; ++k) store_tile_row(t.out + k * t.features, acc[k], t.width);
+}
+
+typedef void (*PanelTileFunction)(const PanelTile&, const StepContext*);
+
+template <int NT>
+static PanelTileFunction find_dgrad_tile(int64_t images) {
+    if constexpr (NT == 0) {
+        return nullptr;
+    } else {
+        return images < NT ? find_dgrad_tile<NT - 1>(images) : dgrad_tile<NT>;
+    }
+}
+
+template <int KT>
+static PanelTileFunction find_wgrad_tile(int64_t outputs) {
+    if constexpr (KT == 0) {
+        return nullptr;
+    } else {
+        return outputs < KT ? find_wgrad_tile<KT - 1>(outputs) : wgrad_tile<KT>;
+    }
+}
+
+// ---- dgrad ----
+
+void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
+    const int64_t images = args.in[0].dim[0], outputs = args.in[1].dim[0], features = args.in[1].dim[1];
+    const float *dy = static_cast<const float*>(args.in[0].data), *w = static_cast<const float*>(args.in[1].data);
+    float* dx = static_cast<float*>(args.out[0].data);
+    float* panel = static_cast<float*>(args.workspace) + team.rank * outputs * panel_width;
+    const Share mine = share_of(div_up(features, panel_width), team);
+    for (int64_t f = mine.begin * panel_width; f < smaller(mine.end * panel_width, features); f += panel_width) {
+        const int64_t width = smaller(panel_width, features - f);
+        pack_panel(w + f, outputs, features, width, panel);
+        for (int64_t n = 0; n < images; n += dgrad_images)
+            for (int64_t at = 0; at < width; at += tile_width) {
+                const PanelTile tile = {
+                    panel + at * outputs, dy + n * outputs, dx + n * features + f + at, outputs, features, width - at};
+                find_dgrad_tile<dgrad_images>(smaller(images - n, dgrad_images))(tile, nullptr);
+            }
+    }
+}
+
+size_t dgrad_workspace(const Problem& p, int threads) {
+    return static_cast<size_t>(threads * p.in[1].dim[0] * panel_width) * sizeof(float);
+}
+
+// ---- wgrad ----
+
+void bias_gradient(const KernelArgs& args, const Team& team) {
+    const int64_t outputs = args.out[0].dim[0];
+    const float* dy = static_cast<const float*>(args.in[1].data);
+    const Share mine = share_of(outputs, team);
+    for (int64_t k = mine.begin; k < mine.end; ++k) {
+        float stack[leaf_tree_depth] = {};
+        int level = 0;
+        for (int32_t v = 0; v < args.step->leaves; ++v) {
+            float sum = 0;
+            for (int64_t n = args.step->leaf_begin[v]; n < args.step->leaf_begin[v + 1]; ++n) sum += dy[n * outputs + k];
+            stack[level++] = sum;
+            for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
+        }
+        for (; level > 1; --level) stack[level - 2] += stack[level - 1];
+        static_cast<float*>(args.out[1].data)[k] = stack[0];
+    }
+}
+
+void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
+    const int64_t images = args.in[0].dim[0], outputs = args.out[0].dim[0], features = args.out[0].dim[1];
+    const float *x = static_cast<const float*>(args.in[0].data), *dy = static_cast<const float*>(args.in[1].data);
+    float* dw = static_cast<float*>(args.out[0].data);
+    float* panel = static_cast<float*>(args.workspace) + team.rank * images * panel_width;
+    const Share mine = share_of(div_up(features, panel_width), team);
+    for (int64_t f = mine.begin * panel_width; f < smaller(mine.end * panel_width, features); f += panel_width) {
+        const int64_t width = smaller(panel_width, features - f);
+        pack_panel(x + f, images, features, width, panel);
+        for (int64_t k = 0; k < outputs; k += wgrad_outputs)
+            for (int64_t at = 0; at < width; at += tile_width) {
+                const PanelTile tile = {panel + at * images, dy + k, dw + k * features + f + at, outputs, features,
+                                        width - at};
+                find_wgrad_tile<wgrad_outputs>(smaller(outputs - k, wgrad_outputs))(tile, args.step);
+            }
+    }
+    if (has_operand(args.out, args.n_out, 1)) bias_gradient(args, team);
+}
+
+size_t wgrad_workspace(const Problem& p, int threads) {
+    return static_cast<size_t>(threads * p.in[0].dim[0] * panel_width) * sizeof(float);
+}
+
+bool supports(const Problem& p) {
+    for (int32_t i = 0; i < p.n_in; ++i)
+        if (p.in[i].rank > 0 && !is_dense_f32(p.in[i], Layout::plain)) return false;
+    return is_dense_f32(p.out[0], Layout::plain);
+}
+
+const Kernel rows[] = {
+    {OpKind::linear, "packed", this_isa, supports, nullptr, run_forward},
+    {OpKind::linear_dgrad, "packed", this_isa, supports, dgrad_workspace, run_dgrad},
+    {OpKind::linear_wgrad, "packed", this_isa, supports, wgrad_workspace, run_wgrad},
+};
+
+}  // namespace
+
+KernelRows linear_packed_rows() { return KernelRows{rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench
