@@ -60,16 +60,13 @@ public:
         context_.learning_rate = 1e-3f;
         bind_batch(batch_.batch, executor_, context_);
     }
-    int64_t step(std::vector<int64_t>* step_ns = nullptr) {
-        const auto start = Clock::now();
+    void step(std::vector<int64_t>* step_ns = nullptr) {
         context_.update = context_.step + 1;
         executor_.run(context_, strategy_.get(), step_ns);
         const auto before_update = Clock::now();
         strategy_->update(context_);
-        const auto end = Clock::now();
         ++context_.step;
-        if (step_ns) step_ns->push_back(std::chrono::nanoseconds(end - before_update).count());
-        return std::chrono::nanoseconds(end - start).count();
+        if (step_ns) step_ns->push_back(std::chrono::nanoseconds(Clock::now() - before_update).count());
     }
     const Plan& plan() const { return plan_; }
 
@@ -105,10 +102,12 @@ std::vector<std::pair<std::string, double>> profile(StepRunner& runner, double s
     std::vector<std::pair<std::string, double>> rows;
     for (size_t i = 0; i < times.size(); ++i) {
         const bool optimizer = i == runner.plan().steps.size();
-        const Node* node = optimizer ? nullptr : &runner.plan().graph.nodes[static_cast<size_t>(runner.plan().steps[i].node)];
+        const Node* node =
+            optimizer ? nullptr : &runner.plan().graph.nodes[static_cast<size_t>(runner.plan().steps[i].node)];
         const Kernel* kernel = optimizer ? nullptr : runner.plan().steps[i].kernel;
-        rows.emplace_back(optimizer ? "optimizer"
-                                    : fmt::format("{:<26} {:<8} {}", name_of(node->op), node->name, kernel ? kernel->name : ""),
+        rows.emplace_back(optimizer
+                              ? "optimizer"
+                              : fmt::format("{:<26} {:<8} {}", name_of(node->op), node->name, kernel ? kernel->name : ""),
                           median(times[i]));
     }
     return rows;
@@ -143,16 +142,15 @@ StepTiming measure_step(const StepBenchOptions& options) {
     timing.flops_per_step = flops_per_step(runner.plan());
     timing.peak_gflops = measure_fma_peak(isa, options.threads);
 
-    const auto warm_up = Clock::now();
-    for (int i = 0; i < 3 || std::chrono::duration<double>(Clock::now() - warm_up).count() < options.seconds * 0.1; ++i)
-        runner.step();
+    MeasureOptions budget;
+    budget.warmup_seconds = options.seconds * 0.1;
+    budget.warmup_calls = 3;
+    budget.seconds = options.seconds;
     std::vector<double> milliseconds;
-    const auto start = Clock::now();
-    while (milliseconds.size() < 6 || std::chrono::duration<double>(Clock::now() - start).count() < options.seconds)
-        milliseconds.push_back(static_cast<double>(runner.step()) * 1e-6);
+    for (const int64_t ns : measure([&] { runner.step(); }, budget)) milliseconds.push_back(static_cast<double>(ns) * 1e-6);
     if (options.profile) timing.profile = profile(runner, options.seconds);
 
-    const Interval interval = median_interval(milliseconds);
+    const Interval interval = interval_of(milliseconds);
     timing.steps = static_cast<int64_t>(milliseconds.size());
     timing.step_ms_median = interval.median;
     timing.step_ms_low = interval.low;

@@ -49,7 +49,8 @@ struct Conv2d {
 //   batchnorm_inference        running_mean, running_var -> mean_rstd{2,c}
 //   batchnorm_apply            x, mean_rstd, gamma, beta -> y = (x - mean) * rstd * gamma + beta, then the activation
 //   batchnorm_grad_statistics  x, dy, mean_rstd, [y] -> sums f64{2,c}: sum(dy), sum(dy * xhat)
-//   batchnorm_grad_parameters  sums (of this rank alone) -> dgamma{c}, dbeta{c}
+//   batchnorm_grad_parameters  sums (of all ranks) -> dgamma{c}, dbeta{c} on the rank that owns the first leaf, zero on the
+//                              others (StepContext.later_rank): rounded to f32 once, the gradients' sum over ranks is exact
 //   batchnorm_grad_input       x, dy, mean_rstd, gamma, sums (of all ranks), [y] -> dx
 // With activation relu the last three take y and use dy where y > 0, else 0. Ioffe and Szegedy, ICML 2015.
 struct BatchNorm {

@@ -43,6 +43,7 @@ struct Problem {
 struct StepContext {
     const int32_t* leaf_begin;   // {leaves + 1}; leaf_begin[leaves] = images on this rank now
     int32_t leaves;
+    int32_t later_rank;          // 0 on the rank that owns the first leaf of the batch, else 1
     const int64_t* sample_ids;   // {images}: index of each image in its data set
     uint64_t seed;
     uint32_t step;               // counts from 0 over the whole training

@@ -151,6 +151,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
     state_.initialize(config.train.seed);
     state_.bind_to(executor_);
     context_.seed = config.train.seed;
+    context_.later_rank = communicator.rank() > 0;
     losses_.resize(static_cast<size_t>(loader_.batches()));
     result_.isa = isa_name(isa_);
     for (const ValueId id : graph_.parameters) result_.parameters += graph_.values[static_cast<size_t>(id)].shape.elements();

@@ -32,13 +32,13 @@ void grad_apply(GradBuilder& g, const Node& node) {
     const ValueId x = node.in[0], mean_rstd = node.in[1], gamma = node.in[2], beta = node.in[3];
     const ValueId dy = g.gradient(node.out[0]);
     const ValueId sums = g.append(OpKind::batchnorm_grad_statistics, node.attrs, {x, dy, mean_rstd}, node.name)[0];
+    const ValueId total = g.append(OpKind::all_reduce, {}, {sums}, node.name)[0];
     if (g.needed(gamma)) {
-        const auto grads = g.append(OpKind::batchnorm_grad_parameters, node.attrs, {sums}, node.name, {gamma, beta});
+        const auto grads = g.append(OpKind::batchnorm_grad_parameters, node.attrs, {total}, node.name, {gamma, beta});
         g.set_parameter_gradient(gamma, grads[0]);
         g.set_parameter_gradient(beta, grads[1]);
     }
     if (!g.needed(x)) return;
-    const ValueId total = g.append(OpKind::all_reduce, {}, {sums}, node.name)[0];
     const auto dx = g.append(OpKind::batchnorm_grad_input, node.attrs, {x, dy, mean_rstd, gamma, total}, node.name, {x});
     g.contribute(x, dx[0], node.name);
 }

@@ -103,9 +103,10 @@ void grad_parameters(const KernelArgs& args, const Team& team) {
     const auto* sums = static_cast<const double*>(args.in[0].data);
     const RefTensor<T> dgamma(args.out[0]), dbeta(args.out[1]);
     const int64_t channels = dgamma.n();
+    const double mine = args.step->later_rank ? 0 : 1;   // these sums are those of all ranks already
     for (auto [c, end] = share(channels, team); c < end; ++c) {
-        dgamma.at(c) = static_cast<T>(sums[channels + c]);
-        dbeta.at(c) = static_cast<T>(sums[c]);
+        dgamma.at(c) = static_cast<T>(mine * sums[channels + c]);
+        dbeta.at(c) = static_cast<T>(mine * sums[c]);
     }
 }
 

@@ -1,0 +1,106 @@
+// Ranks that are threads of one process: the trainers' collectives without MPI, for tests.
+#pragma once
+
+#include <barrier>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "core/communicator.h"
+
+namespace xbench::test {
+
+// What the ranks share.
+struct ThreadTeam {
+    explicit ThreadTeam(int ranks) : size(ranks), meet(ranks), pointer(static_cast<size_t>(ranks)) {}
+    int size;
+    std::barrier<> meet;
+    std::vector<const void*> pointer;
+};
+
+class ThreadCommunicator final : public Communicator {
+public:
+    ThreadCommunicator(ThreadTeam& team, int rank) : team_(team), rank_(rank) {}
+    int rank() const override { return rank_; }
+    int size() const override { return team_.size; }
+    const char* name() const override { return "threads"; }
+    void all_reduce_sum(float* data, size_t count, Reduction) override { sum(data, count); }
+    void all_reduce_sum(double* data, size_t count, Reduction) override { sum(data, count); }
+    void all_reduce_max(double* data, size_t count) override {
+        std::vector<double> result(data, data + count);
+        share(data, [&] {
+            for (int r = 0; r < team_.size; ++r)
+                for (size_t i = 0; i < count; ++i) result[i] = std::max(result[i], of<double>(r)[i]);
+        });
+        std::copy(result.begin(), result.end(), data);
+    }
+    void broadcast(void* data, size_t bytes, int root) override {
+        std::vector<char> result(bytes);
+        share(data, [&] { std::memcpy(result.data(), team_.pointer[static_cast<size_t>(root)], bytes); });
+        std::memcpy(data, result.data(), bytes);
+    }
+    std::vector<std::byte> all_gather_bytes(const std::vector<std::byte>& mine) override {
+        std::vector<std::byte> result;
+        share(&mine, [&] {
+            for (int r = 0; r < team_.size; ++r) {
+                const auto& other = *of<std::vector<std::byte>>(r);
+                result.insert(result.end(), other.begin(), other.end());
+            }
+        });
+        return result;
+    }
+    void barrier() override { team_.meet.arrive_and_wait(); }
+    void abort(int code) override { std::_Exit(code); }
+
+private:
+    template <class T>
+    const T* of(int r) const { return static_cast<const T*>(team_.pointer[static_cast<size_t>(r)]); }
+    // Every rank shows its memory; `look` reads the others'; nobody writes before all have read.
+    template <class F>
+    void share(const void* mine, F&& look) {
+        team_.pointer[static_cast<size_t>(rank_)] = mine;
+        barrier();
+        look();
+        barrier();
+    }
+    // The tree over ranks: neighbours at distance 1, then 2, then 4.
+    template <class T>
+    void sum(T* data, size_t count) {
+        std::vector<T> mine(data, data + count);
+        for (int distance = 1; distance < team_.size; distance *= 2) {
+            std::vector<T> next = mine;
+            share(mine.data(), [&] {
+                for (size_t i = 0; i < count; ++i) next[i] += of<T>(rank_ ^ distance)[i];
+            });
+            mine = std::move(next);
+        }
+        std::copy(mine.begin(), mine.end(), data);
+    }
+
+    ThreadTeam& team_;
+    int rank_;
+};
+
+// Calls body(communicator) on one thread a rank. The first rank's exception is thrown after all have ended.
+inline void on_ranks(int ranks, const std::function<void(Communicator&)>& body) {
+    ThreadTeam team(ranks);
+    std::vector<std::thread> threads;
+    std::vector<std::exception_ptr> failures(static_cast<size_t>(ranks));
+    for (int rank = 0; rank < ranks; ++rank)
+        threads.emplace_back([&, rank] {
+            try {
+                ThreadCommunicator communicator(team, rank);
+                body(communicator);
+            } catch (...) {
+                failures[static_cast<size_t>(rank)] = std::current_exception();
+            }
+        });
+    for (std::thread& thread : threads) thread.join();
+    for (const auto& failure : failures)
+        if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace xbench::test
