@@ -14,29 +14,30 @@ namespace xbench {
 
 struct StepBenchOptions {
     ModelConfig model;
-    int64_t batch = 0;              // 0: the published one
+    int64_t batch = 0;  // 0: the published one
     int threads = 1;
-    double seconds = 3;             // of timed steps, after the warm-up
-    int64_t virtual_ranks = 8;      // leaves of the batch, at most the batch
+    double seconds = 3;         // of timed steps, after the warm-up
+    int64_t virtual_ranks = 8;  // leaves of the batch, at most the batch
     std::string reduction = "invariant";
-    std::vector<Choice> forced;     // implementations asked for by name
-    bool profile = false;           // the time of every step of the plan too
+    std::vector<Choice> forced;  // implementations asked for by name
+    bool profile = false;        // the time of every step of the plan too
 };
 
 struct StepTiming {
     int64_t batch = 0, steps = 0;
     int threads = 1;
     std::string isa;
-    double step_ms_median = 0, step_ms_low = 0, step_ms_high = 0;   // 95% interval of the median
-    double images_per_second = 0;                                   // batch / median
-    double flops_per_step = 0;         // of convolutions and linear layers
-    double peak_gflops = 0;            // fused multiply-adds on these threads, measured before and after the steps
+    double step_ms_median = 0, step_ms_low = 0, step_ms_high = 0;  // 95% interval of the median
+    double images_per_second = 0;                                  // batch / median
+    double flops_per_step = 0;                                     // of convolutions and linear layers
+    double peak_gflops = 0;  // fused multiply-adds on these threads, measured before and after the steps
     double share_of_peak = 0;
-    std::vector<std::pair<std::string, double>> profile;            // plan step -> median microseconds
+    std::vector<std::pair<std::string, double>> profile;  // plan step -> median microseconds
 };
 
 StepTiming measure_step(const StepBenchOptions& options);
-Json to_json(const StepTiming& timing, const std::string& model, const std::string& precision);   // the keys of `xbench step --json`
+Json to_json(const StepTiming& timing, const std::string& model,
+             const std::string& precision);  // the keys of `xbench step --json`
 
 // GFLOP/s of `threads` threads that do nothing but fused multiply-adds in registers: best of a few short runs.
 double measure_fma_peak(Isa isa, int threads);

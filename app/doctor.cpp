@@ -1,0 +1,165 @@
+// xbench doctor: what this machine and this build offer, and what is wrong with them.
+#include <fmt/format.h>
+
+#include <unistd.h>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include "app/commands.h"
+#include "bench/energy.h"
+#include "bench/environment.h"
+#include "bench/measure.h"
+#include "core/hardware.h"
+#include "parallel/setups.h"
+
+namespace xbench {
+namespace {
+
+struct Finding {
+    std::string what, level, value, remedy;  // level: ok | note | warn | wrong
+};
+using Findings = std::vector<Finding>;
+
+void examine_processor(const Hardware& hardware, Findings& found) {
+    found.push_back({"processor", "ok",
+                     fmt::format("{}, {} sockets, {} cores, {} threads", hardware.cpu_model, hardware.sockets,
+                                 hardware.cores, hardware.hardware_threads),
+                     ""});
+    const bool all = hardware.allowed_threads == hardware.hardware_threads;
+    found.push_back({"cores allowed", all ? "ok" : "warn",
+                     fmt::format("{} of {} (cpus {})", hardware.allowed_cores, hardware.cores, hardware.allowed_cpuset),
+                     all ? "" : "this process is bound or in a cpuset; sweeps count only what it may use"});
+    found.push_back({"SMT", hardware.smt ? "note" : "ok", hardware.smt ? "on" : "off",
+                     hardware.smt ? "xbench uses one hardware thread of each core" : ""});
+    found.push_back({"instruction set", best_isa() == Isa::portable ? "warn" : "ok", isa_name(best_isa()),
+                     best_isa() == Isa::portable ? "no AVX2: the portable kernels are several times slower" : ""});
+    if (usable_isa() != best_isa())
+        found.push_back({"XBENCH_ISA", "warn", isa_name(usable_isa()), "unset it to use the best instruction set"});
+    const bool fixed = hardware.governor == "performance";
+    if (hardware.governor.empty())
+        found.push_back({"governor", "note", "not shown by this system (a virtual machine?)", ""});
+    else
+        found.push_back(
+            {"governor", fixed ? "ok" : "warn", hardware.governor, fixed ? "" : "cpupower frequency-set -g performance"});
+    std::string caches;
+    for (const CacheLevel& cache : hardware.data_caches)
+        caches += fmt::format("{}L{} {} x {} KiB", caches.empty() ? "" : ", ", cache.level, cache.count, cache.bytes / 1024);
+    found.push_back({"caches", "ok", caches, ""});
+    found.push_back({"NUMA nodes", "ok", std::to_string(hardware.numa_nodes), ""});
+}
+
+void examine_memory(const Hardware& hardware, Findings& found) {
+    constexpr double gib = 1024.0 * 1024 * 1024;
+    const double available = static_cast<double>(hardware.memory_available_bytes) / gib;
+    found.push_back(
+        {"memory", available < 1 ? "warn" : "ok",
+         fmt::format("{:.1f} GiB, {:.1f} GiB available", static_cast<double>(hardware.memory_bytes) / gib, available),
+         available < 1 ? "free memory before a run" : ""});
+    const auto shm = std::filesystem::exists("/dev/shm") ? std::filesystem::space("/dev/shm").available : 0;
+    const bool enough = shm >= (uintmax_t{64} << 20);
+    found.push_back({"/dev/shm", enough ? "ok" : "warn", fmt::format("{} MiB free", shm >> 20),
+                     enough ? "" : "MPI ranks share memory there; in a container give --shm-size=1g"});
+    const EnergyMeter energy;
+    found.push_back({"energy", "note", energy.why().empty() ? "RAPL counters are readable" : energy.why(), ""});
+}
+
+// The spread of one short computation, repeated: what other work on the machine does to a measurement.
+void examine_noise(const Hardware& hardware, Findings& found) {
+    volatile double sink = 0;
+    const auto work = [&] {
+        double x = 1;
+        for (int i = 0; i < 200000; ++i) x = x * 1.0000001 + 1e-9;
+        sink = x;
+    };
+    const std::vector<int64_t> samples = measure(work, {.seconds = 0.3});
+    const std::vector<double> times(samples.begin(), samples.end());
+    const Interval spread = interval_of(times);
+    std::vector<double> sorted = times;
+    std::sort(sorted.begin(), sorted.end());
+    const double tail = sorted[sorted.size() * 95 / 100] / spread.median - 1;
+    found.push_back({"noise", tail > 0.05 ? "warn" : "ok",
+                     fmt::format("95th percentile {:.1f}% above the median", 100 * tail),
+                     tail > 0.05 ? "something else runs here; stop it, or take more repeats" : ""});
+    const bool busy = hardware.load_average > 0.5 * hardware.cores;
+    found.push_back({"load", busy ? "warn" : "ok", fmt::format("{:.2f} in the last minute", hardware.load_average),
+                     busy ? "other programs use the cores" : ""});
+}
+
+void examine_launchers(Findings& found) {
+    const std::string mpi = first_line_of("mpirun --version"), slurm = first_line_of("sinfo --version");
+    found.push_back({"mpirun", mpi.empty() ? "wrong" : "ok", mpi.empty() ? "not found" : mpi,
+                     mpi.empty() ? "apt-get install openmpi-bin; without it cpu_ddp rows do not run" : ""});
+    if (geteuid() == 0)
+        found.push_back(
+            {"root", "note", "running as root",
+             "xbench sets OMPI_ALLOW_RUN_AS_ROOT for the ranks that it starts; your own mpirun needs --allow-run-as-root"});
+    found.push_back({"Slurm", "note", slurm.empty() ? "not found; slurm/ scripts are for a cluster" : slurm, ""});
+    if (const char* job = std::getenv("SLURM_JOB_ID"))
+        found.push_back({"Slurm job", "ok", fmt::format("inside job {}; ranks start by srun", job), ""});
+    for (const TrainerSetup& setup : trainer_setups())
+        found.push_back({fmt::format("trainer {}", setup.name), setup.available ? "ok" : "note",
+                         setup.available ? "available" : setup.reason, ""});
+    found.push_back({"GPU", "note", "none used: the CUDA kernels are not part of this version", ""});
+}
+
+void examine_build(Findings& found) {
+    const Json build = build_info();
+    const bool release = build["build_type"] == "Release" && build["sanitize"] == "";
+    found.push_back(
+        {"build", release ? "ok" : "warn",
+         fmt::format("xbench {} {}, {}, {} {}", build["version"].get<std::string>(),
+                     build["commit"].get<std::string>().substr(0, 12), build["compiler"].get<std::string>(),
+                     build["build_type"].get<std::string>(), build["flags"].get<std::string>()),
+         release ? "" : "times of this build mean nothing; configure with -DCMAKE_BUILD_TYPE=Release and no sanitizer"});
+    if (build["dirty"] == true)
+        found.push_back({"source", "note", "changed since the commit", "commit before a run that is to be published"});
+    std::string libraries;
+    for (const auto& [name, version] : build["libraries"].items())
+        libraries += fmt::format("{}{} {}", libraries.empty() ? "" : ", ", name, version.get<std::string>());
+    found.push_back({"libraries", "ok", libraries, ""});
+}
+
+void run_doctor(bool json) {
+    const Hardware hardware = query_hardware();
+    Findings found;
+    examine_build(found);
+    examine_processor(hardware, found);
+    examine_memory(hardware, found);
+    examine_launchers(found);
+    examine_noise(hardware, found);
+    if (json) {
+        Json list = Json::array();
+        for (const Finding& f : found)
+            list.push_back(Json{{"what", f.what}, {"level", f.level}, {"value", f.value}, {"remedy", f.remedy}});
+        fmt::print("{}\n",
+                   Json{{"environment", describe_environment({"xbench", "doctor", "--json"})}, {"findings", list}}.dump(2));
+        return;
+    }
+    int problems = 0;
+    for (const Finding& f : found) {
+        fmt::print("{:<6} {:<18} {}\n", f.level, f.what, f.value);
+        if (!f.remedy.empty()) fmt::print("{:<25} -> {}\n", "", f.remedy);
+        problems += f.level == "warn" || f.level == "wrong" ? 1 : 0;
+    }
+    fmt::print("\n{}\n", problems == 0 ? "nothing is wrong" : fmt::format("{} of {} need a look", problems, found.size()));
+}
+
+}  // namespace
+
+void add_doctor_command(CLI::App& app) {
+    CLI::App* doctor =
+        app.add_subcommand("doctor", "hardware, bindings, libraries, MPI, Slurm, and what is wrong with them");
+    auto json = std::make_shared<bool>(false);
+    doctor->add_flag("--json", *json, "as JSON");
+    doctor->callback([json] { run_doctor(*json); });
+}
+
+std::string version_text() {
+    const Json build = build_info();
+    return fmt::format("xbench {} ({}{}, {} {})", build["version"].get<std::string>(),
+                       build["commit"].get<std::string>().substr(0, 12), build["dirty"] == true ? " and changes" : "",
+                       build["compiler"].get<std::string>(), build["build_type"].get<std::string>());
+}
+
+}  // namespace xbench

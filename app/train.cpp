@@ -1,0 +1,161 @@
+// xbench train: one training run, in this process or as one rank of many. Rank 0 writes the run folder.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "app/commands.h"
+#include "bench/energy.h"
+#include "bench/environment.h"
+#include "bench/train_report.h"
+#include "core/error.h"
+#include "core/progress.h"
+#include "models/registry.h"
+#include "parallel/setups.h"
+
+namespace xbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct TrainCommand {
+    std::string config, model, data, trainer = "serial", out;
+    std::vector<std::string> settings;
+    int64_t epochs = 0;
+    int threads = 0;
+    bool quiet = false;
+};
+
+Config read_config(const TrainCommand& command) {
+    if (command.config.empty() && (command.model.empty() || command.data.empty()))
+        throw UsageError("nothing to train", "xbench train", "give --config FILE, or --model NAME and --data F.h5");
+    std::vector<std::string> settings = command.settings;
+    if (!command.model.empty()) settings.push_back("model=" + command.model);
+    if (!command.data.empty()) settings.push_back("data=" + Json{{"path", command.data}}.dump());
+    if (command.epochs > 0) settings.push_back(fmt::format("train.epochs={}", command.epochs));
+    Config config = load_config(command.config, settings, known_models());
+    if (command.config.empty()) config.name = command.model;
+    config.sweep.clear();
+    return config;
+}
+
+const TrainerSetup& usable_setup(const std::string& name) {
+    const TrainerSetup& setup = find_setup(name);
+    if (!setup.available) throw Error(setup.reason, "trainer " + name, "`xbench doctor` lists what this build has");
+    return setup;
+}
+
+fs::path folder_of(const TrainCommand& command, const Config& config) {
+    if (!command.out.empty()) return command.out;
+    return fs::path(config.output) / fmt::format("{}-train-{}", config.name, utc_time("%Y%m%dT%H%M%SZ"));
+}
+
+std::function<void(const TrainProgress&)> show_on(ProgressLine& line) {
+    return [&line](const TrainProgress& p) {
+        if (p.finished_epoch != nullptr) {
+            const EpochResult& e = *p.finished_epoch;
+            line.note(
+                fmt::format("epoch {:>3}/{}  train loss {:.4f}  val loss {:.4f}  val accuracy {:.4f}  {:.0f} images/s{}",
+                            e.epoch, p.epochs, e.train_loss, e.val_loss, e.val_accuracy,
+                            static_cast<double>(e.images) / e.train_seconds, e.best ? "  best" : ""));
+        } else {
+            line.update(static_cast<double>(p.step), static_cast<double>(p.steps),
+                        fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}  {:.0f} images/s", p.epoch, p.epochs, p.step,
+                                    p.steps, p.loss, p.images_per_second),
+                        p.seconds_left);
+        }
+    };
+}
+
+// What is done once the ranks are connected.
+void train_on(const TrainCommand& command, const Config& config, const TrainerSetup& setup, Communicator& communicator,
+              const Binding& binding) {
+    const bool first = communicator.rank() == 0;
+    const std::unique_ptr<Dataset> dataset = open_dataset(config.data);
+    const fs::path folder = folder_of(command, config);
+    if (first) {
+        fs::create_directories(folder / "checkpoints");
+        write_text(folder / "config.resolved.json", to_json(config).dump(2) + "\n");
+    }
+    const Json per_rank = gather_ranks(communicator, binding);
+    ProgressLine line(stderr, command.quiet || !first);
+    TrainOptions options;
+    options.threads = command.threads;
+    options.checkpoint_dir = folder / "checkpoints";
+    options.progress = show_on(line);
+    const EnergyMeter energy;
+    const TrainResult result = train(config, *dataset, communicator, options);
+    line.finish();
+    if (!first) return;
+    Json environment = describe_environment({"xbench", "train"});
+    environment["cpusets"] = per_rank;
+    write_text(folder / "env.json", environment.dump(2) + "\n");
+    TrainRun run{config,
+                 *dataset,
+                 result,
+                 setup.name,
+                 setup.device,
+                 communicator.size(),
+                 command.threads,
+                 per_rank,
+                 energy.joules(),
+                 energy.why(),
+                 environment["env_id"].get<std::string>()};
+    write_train_files(run, folder);
+    if (command.quiet) return;
+    fmt::print("{}", classification_report(result.test));
+    fmt::print("test accuracy {:.4f}  balanced {:.4f}  majority {:.4f}  loss {:.4f}  (best epoch {})\nweights {}\n{}\n",
+               result.test.accuracy, result.test.balanced_accuracy, result.test.majority_baseline, result.test.loss,
+               result.best_epoch, result.weights_hash, folder.string());
+}
+
+void run_train(const TrainCommand& given) {
+    TrainCommand command = given;
+    const Config config = read_config(command);
+    const TrainerSetup& setup = usable_setup(command.trainer);
+    if (command.threads == 0) command.threads = 1;
+    const bool alone = std::string(setup.communicator) == "self";
+    // Before the first OpenMP region and before MPI starts its own threads.
+    const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(),
+                                              alone ? 1 : ranks_on_node_from_environment(), command.threads);
+    const std::unique_ptr<Communicator> communicator = setup.connect();
+    if (communicator->size() == 1) return train_on(command, config, setup, *communicator, binding);
+    int code = 0;
+    try {
+        train_on(command, config, setup, *communicator, binding);
+        return;
+    } catch (const Error& error) {
+        fmt::print(stderr, "xbench train, rank {}: {}\n", communicator->rank(), error.what());
+        code = static_cast<int>(error.code());
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "xbench train, rank {}: {}\n", communicator->rank(), error.what());
+        code = static_cast<int>(ExitCode::failed);
+    }
+    communicator->abort(code);  // the peers wait in a collective for ever otherwise
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app) {
+    CLI::App* train = app.add_subcommand("train", "one training run");
+    auto command = std::make_shared<TrainCommand>();
+    train->add_option("--config", command->config, "configuration; its sweep is left aside");
+    train->add_option("--model", command->model, "a model's name, instead of or over the configuration's");
+    train->add_option("--data", command->data, "an HDF5 set, instead of or over the configuration's");
+    train->add_option("--epochs", command->epochs, "passes over the training split")->check(CLI::PositiveNumber);
+    train->add_option("--trainer", command->trainer, "serial or cpu_ddp (started by mpirun or srun)")->capture_default_str();
+    train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")->check(CLI::PositiveNumber);
+    train->add_option("--out", command->out, "the run folder (default: <output>/<name>-train-<UTC time>)");
+    train->add_option("--set", command->settings, "replace one value: --set train.seed=2 (may be repeated)")
+        ->allow_extra_args(false);
+    train->add_flag("--quiet", command->quiet, "no progress and no report on the terminal");
+    train->callback([command] { run_train(*command); });
+}
+
+std::vector<std::string> known_models() {
+    std::vector<std::string> names;
+    for (const ModelInfo& model : model_table()) names.emplace_back(model.name);
+    return names;
+}
+
+}  // namespace xbench

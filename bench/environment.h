@@ -1,0 +1,21 @@
+// Where and how a run was made: what env.json holds, and its digest.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+
+namespace xbench {
+
+Json build_info();  // version, git commit and dirty flag, compiler, flags, library versions
+// build_info, hardware, Slurm and MPI variables, command line, time. `command_line` is argv.
+Json describe_environment(const std::vector<std::string>& command_line);
+// A digest of what makes figures comparable: everything but the time, the command line, the load and the job's variables.
+std::string environment_id(const Json& environment);
+
+std::string utc_time(const char* format);  // now; strftime's format
+// The first line that a program prints, or "" when it cannot be run.
+std::string first_line_of(const std::string& command);
+
+}  // namespace xbench
