@@ -274,20 +274,10 @@ void Loader::State::normalise(float* images, int64_t count) const {
 
 Loader::Loader(const Dataset& dataset, const LoaderOptions& options) : state_(std::make_unique<State>(dataset, options)) {}
 Loader::~Loader() = default;
-int64_t Loader::samples() const {
-    return state_->samples();
-}
-int64_t Loader::batches() const {
-    return state_->batches();
-}
-int64_t Loader::max_local_batch() const {
-    return state_->max_local_batch();
-}
-void Loader::start_epoch(int64_t epoch) {
-    state_->start_epoch(epoch);
-}
-const Batch* Loader::next() {
-    return state_->next();
-}
+int64_t Loader::samples() const { return state_->samples(); }
+int64_t Loader::batches() const { return state_->batches(); }
+int64_t Loader::max_local_batch() const { return state_->max_local_batch(); }
+void Loader::start_epoch(int64_t epoch) { state_->start_epoch(epoch); }
+const Batch* Loader::next() { return state_->next(); }
 
 }  // namespace xbench

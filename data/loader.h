@@ -39,9 +39,7 @@ struct Batch {
 // The order of an epoch, a function of (seed, epoch) alone: every index of the split exactly once.
 std::vector<int64_t> epoch_order(std::vector<int64_t> indices, uint64_t seed, int64_t epoch);
 // First sample of leaf v of a batch of `size` images cut into `leaves`.
-constexpr int64_t leaf_start(int64_t v, int64_t size, int64_t leaves) {
-    return v * size / leaves;
-}
+constexpr int64_t leaf_start(int64_t v, int64_t size, int64_t leaves) { return v * size / leaves; }
 
 class Loader {
 public:

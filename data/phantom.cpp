@@ -34,9 +34,7 @@ inline float blob(float squared) {
     return rest * rest;
 }
 
-inline float square(float value) {
-    return value * value;
-}
+inline float square(float value) { return value * value; }
 
 // Smooth noise from a small lattice of random values in -1..1, spread over the body frame.
 template <int Cells>
@@ -252,7 +250,7 @@ void draw_body(Canvas& canvas, const Anatomy& a, Random& random) {
 
 // Pulmonary vessels: from each hilum outwards, thinner at each turn.
 void draw_vessels(Canvas& canvas, const Anatomy& a, Random& random) {
-    const float strength = random.uniform(0.05f, 0.14f);
+    const float strength = random.uniform(0.04f, 0.10f);
     for (const float side : {-1.0f, 1.0f}) {
         const Point hilum{side * (a.inner + 0.06f), random.uniform(-0.16f, -0.04f)};
         canvas.near(hilum, 0.14f, [&](size_t i, int64_t, int64_t, Point p) {
@@ -304,7 +302,7 @@ void draw_devices(Canvas& canvas, Random& random) {
 // drawn holds too little air, and then nothing was drawn.
 std::vector<Box> draw_opacity(Canvas& canvas, const Anatomy& a, Random& random) {
     const int side = static_cast<int>(random.below(2));
-    const float reach = random.uniform(0.10f, 0.24f), contrast = random.uniform(0.12f, 0.30f);
+    const float reach = random.uniform(0.16f, 0.34f), contrast = random.uniform(0.12f, 0.26f);
     const Point centre{(side == 0 ? -1.0f : 1.0f) * random.uniform(a.inner + 0.08f, a.lung_width[side] - 0.10f),
                        random.uniform(a.lung_top + 0.2f, a.lung_base[side])};
     struct Part {
@@ -317,7 +315,7 @@ std::vector<Box> draw_opacity(Canvas& canvas, const Anatomy& a, Random& random) 
         part.radius = reach * random.uniform(0.5f, 0.9f);
         part.weight = random.uniform(0.4f, 0.9f);
     }
-    const ValueNoise<24> texture(random);
+    const ValueNoise<33> texture(random);
     std::vector<std::pair<size_t, float>> added;
     int64_t left = canvas.size(), right = -1, top = canvas.size(), bottom = -1;
     float area = 0, aerated = 0;
@@ -331,7 +329,7 @@ std::vector<Box> draw_opacity(Canvas& canvas, const Anatomy& a, Random& random) 
         aerated += cover * canvas.air[i];
         const float shade = cover * canvas.air[i];
         if (shade <= 0) return;
-        added.emplace_back(i, contrast * shade * (1 + 0.45f * texture.at(p)));
+        added.emplace_back(i, contrast * shade * (1 + 1.8f * texture.at(p)));
         if (shade < 0.3f) return;
         left = std::min(left, column);
         right = std::max(right, column);
@@ -347,7 +345,7 @@ std::vector<Box> draw_opacity(Canvas& canvas, const Anatomy& a, Random& random) 
 // From density to gray levels: exposure, contrast curve, collimator edges, noise.
 void expose(const Canvas& canvas, Random& random, std::span<uint8_t> gray) {
     const float gain = random.uniform(0.95f, 1.35f), offset = random.uniform(-0.08f, 0.06f);
-    const float gamma = random.uniform(0.75f, 1.3f), noise = random.uniform(0.008f, 0.035f);
+    const float gamma = random.uniform(0.75f, 1.3f), noise = random.uniform(0.004f, 0.018f);
     std::array<float, 4> edge{};
     for (float& side : edge) side = std::max(0.0f, random.uniform(-0.15f, 0.06f)) * static_cast<float>(canvas.size());
     std::array<float, 257> curve;

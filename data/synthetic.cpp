@@ -32,7 +32,7 @@ ImageSet make_synthetic(const SyntheticConfig& config, int threads) {
     const size_t image_bytes = set.image_bytes();
     set.pixels.resize(count * image_bytes);
     std::vector<Phantom> phantoms(count);
-    parallel_for(config.count, threads > 0 ? threads : usable_cores(), 16, [&](int64_t i) {
+    parallel_for(config.count, threads > 0 ? threads : usable_cores(), 16, [&](int64_t i, int) {
         const std::span<uint8_t> image(set.pixels.data() + static_cast<size_t>(i) * image_bytes, image_bytes);
         phantoms[static_cast<size_t>(i)] =
             draw_phantom(config.seed, static_cast<uint32_t>(i), config.size, image.first(plane));
