@@ -10,7 +10,7 @@
 #include "core/tensor.h"
 
 // The stems of the *.isa.cpp files, best first within an operator.
-#define XB_ISA_FILES(file)
+#define XB_ISA_FILES(file) file(conv2d_nchw) file(conv2d_blocked)
 
 namespace xbench {
 

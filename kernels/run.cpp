@@ -1,0 +1,67 @@
+// A workspace, a team, one kernel.
+#include "kernels/run.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "core/hardware.h"
+
+namespace xbench {
+namespace {
+
+struct AlignedDelete {
+    void operator()(char* p) const { ::operator delete[](p, std::align_val_t{64}); }
+};
+using Workspace = std::unique_ptr<char[], AlignedDelete>;
+
+// Filled with NaN patterns: its contents are undefined, and a kernel that relies on zeros shall not get them by luck.
+Workspace make_workspace(const Kernel& kernel, const KernelArgs& args, int threads) {
+    const size_t bytes = kernel.workspace ? kernel.workspace(args, threads) : 0;
+    if (bytes == 0) return nullptr;
+    Workspace workspace(static_cast<char*>(::operator new[](bytes, std::align_val_t{64})));
+    std::memset(workspace.get(), 0xFF, bytes);
+    return workspace;
+}
+
+void omp_team_barrier() {
+#pragma omp barrier
+}
+
+// Calls body(Team) on all threads of a team at once.
+template <class Body>
+void with_team(int threads, const Body& body) {
+#pragma omp parallel num_threads(threads)
+    {
+        flush_denormals();
+        body(Team{omp_get_thread_num(), omp_get_num_threads(), omp_team_barrier});
+    }
+}
+
+}  // namespace
+
+void run_kernel(const Kernel& kernel, KernelArgs args, int threads) {
+    const Workspace workspace = make_workspace(kernel, args, threads);
+    args.workspace = workspace.get();
+    with_team(threads, [&](const Team& team) { kernel.run(args, team); });
+}
+
+void time_kernel(const Kernel& kernel, KernelArgs args, int threads, int repeats, double* seconds) {
+    using Clock = std::chrono::steady_clock;
+    const Workspace workspace = make_workspace(kernel, args, threads);
+    args.workspace = workspace.get();
+    with_team(threads, [&](const Team& team) {
+        for (int i = 0; i < repeats; ++i) {
+            const auto start = Clock::now();
+            kernel.run(args, team);
+            team.barrier();
+            if (team.rank == 0) seconds[i] = std::chrono::duration<double>(Clock::now() - start).count();
+        }
+    });
+}
+
+}  // namespace xbench
