@@ -8,7 +8,7 @@
 #include <fmt/core.h>
 
 #include "core/error.h"
-#include "eval/csv.h"
+#include "data/csv.h"
 
 namespace xbench {
 namespace {

@@ -1,0 +1,153 @@
+// xbench predict: the probabilities that a checkpoint gives to each image of a set or a folder. Nothing is asked of labels.
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <numeric>
+
+#include <fmt/core.h>
+
+#include "app/checkpoint_input.h"
+#include "app/commands.h"
+#include "bench/record.h"
+#include "core/error.h"
+#include "data/csv.h"
+#include "data/h5.h"
+#include "data/import.h"
+#include "data/import_list.h"
+#include "data/parallel_for.h"
+#include "parallel/inference.h"
+
+namespace xbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct PredictCommand {
+    std::string checkpoint, data, split, out;
+    int threads = 0;
+};
+
+// The images of another set with labels that suit the model, as its own may be of other classes or none.
+class WithoutLabels : public Dataset {
+public:
+    WithoutLabels(const Dataset& images, const LoadedModel& model) : images_(images) {
+        info_ = images.info();
+        info_.class_names = model.description.class_names;
+        info_.multilabel = model.description.model.multilabel;
+        const auto count = static_cast<size_t>(info_.count);
+        if (info_.multilabel)
+            targets_.assign(count * info_.class_names.size(), 0);
+        else
+            labels_.assign(count, 0);
+        splits_.assign(images.splits().begin(), images.splits().end());
+        ids_ = images.ids();
+    }
+    void read(std::span<const int64_t> indices, float* images) const override { images_.read(indices, images); }
+    std::string digest() const override { return images_.digest(); }
+
+private:
+    const Dataset& images_;
+};
+
+// A folder that is removed with all that is in it.
+struct ScratchFolder {
+    ScratchFolder() {
+        std::string name = (fs::temp_directory_path() / "xbench_predict_XXXXXX").string();
+        if (mkdtemp(name.data()) == nullptr) throw Error("cannot make a temporary folder", name, "check TMPDIR");
+        path = name;
+    }
+    ~ScratchFolder() {
+        std::error_code ignored;
+        fs::remove_all(path, ignored);
+    }
+    ScratchFolder(const ScratchFolder&) = delete;
+    ScratchFolder& operator=(const ScratchFolder&) = delete;
+    fs::path path;
+};
+
+// The images below a folder, decoded and resized as an import does it, so that training and prediction see the same pixels.
+std::unique_ptr<Dataset> import_folder(const PredictCommand& command, const LoadedModel& model) {
+    const ScratchFolder scratch;
+    std::string table = "path,label\n";
+    for (const std::string& file : files_below(command.data)) table += csv_field(file) + ",x\n";
+    write_text(scratch.path / "files.csv", table);
+    ImportOptions options;
+    options.source = command.data;
+    options.out = (scratch.path / "images.h5").string();
+    options.labels = (scratch.path / "files.csv").string();
+    options.format = "csv";
+    options.channels = model.description.model.channels;
+    options.size = model.description.model.size;
+    options.threads = command.threads;
+    const ImportReport report = import_images(options);
+    for (const auto& [path, reason] : report.quarantined) fmt::print(stderr, "left out {}: {}\n", path, reason);
+    if (!report.quarantined.empty()) fmt::print(stderr, "{} files left out\n", report.quarantined.size());
+    return open_h5(options.out, std::numeric_limits<int64_t>::max());  // read into memory: the file goes with the folder
+}
+
+// The most probable class, or of a multi-label model every class from the threshold on, as A|B.
+std::string label_of(const Predictions& p, size_t image, const LoadedModel& model) {
+    const std::vector<std::string>& names = model.description.class_names;
+    const float* row = p.probabilities.data() + image * names.size();
+    if (!model.description.model.multilabel)
+        return names[static_cast<size_t>(std::max_element(row, row + names.size()) - row)];
+    std::string label;
+    for (size_t c = 0; c < names.size(); ++c) {
+        if (row[c] >= multilabel_threshold) label += (label.empty() ? "" : "|") + names[c];
+    }
+    return label;
+}
+
+std::string predictions_csv(const Predictions& p, const LoadedModel& model, const std::vector<std::string>& ids) {
+    std::string text = "id,label";
+    for (int64_t c = 0; c < p.classes; ++c) text += fmt::format(",p_{}", c);
+    text += '\n';
+    for (size_t i = 0; i < p.samples.size(); ++i) {
+        text += csv_field(ids[static_cast<size_t>(p.samples[i])]) + ',' + csv_field(label_of(p, i, model));
+        for (int64_t c = 0; c < p.classes; ++c) {
+            text += fmt::format(",{:.9g}", p.probabilities[i * static_cast<size_t>(p.classes) + static_cast<size_t>(c)]);
+        }
+        text += '\n';
+    }
+    return text;
+}
+
+void run_predict(const PredictCommand& given) {
+    PredictCommand command = given;
+    if (command.threads == 0) command.threads = usable_cores();
+    const LoadedModel model = load_model(command.checkpoint);
+    const bool folder = fs::is_directory(command.data);
+    if (folder && !command.split.empty()) throw UsageError("a folder has no splits", "--split", "leave it out");
+    const std::unique_ptr<Dataset> images = folder ? import_folder(command, model) : open_h5(command.data);
+    check_images_fit(model, images->info());
+    const WithoutLabels dataset(*images, model);
+    std::vector<int64_t> indices;
+    if (command.split.empty()) {
+        indices.resize(static_cast<size_t>(dataset.info().count));
+        std::iota(indices.begin(), indices.end(), int64_t{0});
+    } else {
+        indices = dataset.indices(split_from(command.split));
+    }
+    if (indices.empty()) throw Error("no images to predict", command.data, "choose another --split or data set");
+    const Predictions predictions = predict(model.graph, model.weights, dataset, indices, command.threads,
+                                            model.description.mean, model.description.std);
+    write_text(command.out, predictions_csv(predictions, model, dataset.ids()));
+    fmt::print("{}: {} images\n", command.out, predictions.count());
+}
+
+}  // namespace
+
+void add_predict_command(CLI::App& app) {
+    CLI::App* predict = app.add_subcommand("predict", "the probabilities that a checkpoint gives to each image");
+    auto command = std::make_shared<PredictCommand>();
+    predict->add_option("--checkpoint", command->checkpoint, "a .safetensors file, or the folder that holds it")->required();
+    predict->add_option("--data", command->data, "an HDF5 set, or a folder of PNG and JPEG files")->required();
+    predict->add_option("--split", command->split, "of an HDF5 set: train, val or test (default: all images)");
+    predict->add_option("--out", command->out, "CSV: id, label (the predicted class), p_0 .. p_{K-1}")->required();
+    predict->add_option("--threads", command->threads, "0: all cores that this process may use")->capture_default_str();
+    predict->callback([command] { run_predict(*command); });
+}
+
+}  // namespace xbench
