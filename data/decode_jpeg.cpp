@@ -5,8 +5,8 @@
 // this bounds the time that a hostile file can take.
 #include <algorithm>
 #include <memory>
+#include <string>
 
-#include <fmt/core.h>
 #include <turbojpeg.h>
 
 #include "core/error.h"
@@ -23,17 +23,29 @@ struct Destroy {
     void operator()(void* decoder) const { tjDestroy(decoder); }
 };
 
-tjhandle thread_decoder() {
-    thread_local const std::unique_ptr<void, Destroy> decoder(tjInitDecompress());
-    if (!decoder) throw Error("TurboJPEG cannot start");
-    return decoder.get();
-}
+// Each thread keeps a decoder between files, but none that has failed: its state is not to be trusted.
+class ThreadDecoder {
+public:
+    tjhandle get() {
+        if (!handle_) handle_.reset(tjInitDecompress());
+        if (!handle_) throw Error("TurboJPEG cannot start");
+        return handle_.get();
+    }
+    [[noreturn]] void fail() {
+        const std::string reason = tjGetErrorStr2(handle_.get());
+        handle_.reset();
+        throw Error("broken JPEG: " + reason);
+    }
 
-[[noreturn]] void fail(tjhandle decoder) { throw Error(fmt::format("broken JPEG: {}", tjGetErrorStr2(decoder))); }
+private:
+    std::unique_ptr<void, Destroy> handle_;
+};
 
-void decompress(tjhandle decoder, std::span<const uint8_t> bytes, int width, int height, int format, uint8_t* samples) {
+void decompress(ThreadDecoder& decoder, std::span<const uint8_t> bytes, int width, int height, int format,
+                uint8_t* samples) {
     constexpr int flags = TJFLAG_LIMITSCANS | TJFLAG_STOPONWARNING | TJFLAG_ACCURATEDCT;
-    if (tjDecompress2(decoder, bytes.data(), bytes.size(), samples, width, 0, height, format, flags) != 0) fail(decoder);
+    if (tjDecompress2(decoder.get(), bytes.data(), bytes.size(), samples, width, 0, height, format, flags) != 0)
+        decoder.fail();
 }
 
 // Adobe's CMYK is inverted: 255 is no ink.
@@ -56,9 +68,10 @@ void from_cmyk(const std::vector<uint8_t>& cmyk, Image& image) {
 }  // namespace
 
 Image decode_jpeg(std::span<const uint8_t> bytes, int channels) {
-    const tjhandle decoder = thread_decoder();
+    thread_local ThreadDecoder decoder;
     int width = 0, height = 0, subsampling = 0, colors = 0;
-    if (tjDecompressHeader3(decoder, bytes.data(), bytes.size(), &width, &height, &subsampling, &colors) != 0) fail(decoder);
+    if (tjDecompressHeader3(decoder.get(), bytes.data(), bytes.size(), &width, &height, &subsampling, &colors) != 0)
+        decoder.fail();
     check_image_size(width, height, bytes.size(), most_pixels_per_byte);
     Image image{width, height, channels, 1, {}};
     const size_t pixels = static_cast<size_t>(width) * static_cast<size_t>(height);

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "data/h5.h"
 #include "data/h5_handles.h"
+#include "data/h5_probe.h"
 #include "data/memory_dataset.h"
 
 namespace xbench {
@@ -367,10 +368,23 @@ std::vector<uint8_t> read_all(const Reader& reader) {
     return pixels;
 }
 
+// Reads the set once in a child process: everything but the pixels, and images all over the file, so that every part of
+// the index of chunks is walked.
+void try_out(const std::string& path) {
+    h5::probe(path, [&path] {
+        Reader reader(path);
+        reader.records();
+        std::vector<uint8_t> pixels(reader.image_bytes());
+        const hsize_t looks = std::min(reader.count(), std::max<hsize_t>(16, (hsize_t{64} << 20) / reader.image_bytes()));
+        for (hsize_t i = 0; i < looks; ++i) reader.read_images(i * reader.count() / looks, 1, pixels.data());
+    });
+}
+
 }  // namespace
 
 std::unique_ptr<Dataset> open_h5(const std::string& path, int64_t memory_limit_bytes) {
     const auto lock = h5::lock_library();
+    try_out(path);
     Reader reader(path);
     SetRecords records = reader.records();
     if (std::cmp_greater(reader.count() * reader.image_bytes(), memory_limit_bytes)) {
@@ -381,11 +395,13 @@ std::unique_ptr<Dataset> open_h5(const std::string& path, int64_t memory_limit_b
 
 SetRecords read_h5_records(const std::string& path) {
     const auto lock = h5::lock_library();
+    try_out(path);
     return Reader(path).records();
 }
 
 ImageSet read_h5(const std::string& path) {
     const auto lock = h5::lock_library();
+    try_out(path);
     Reader reader(path);
     SetRecords records = reader.records();
     return {std::move(records), read_all(reader)};
