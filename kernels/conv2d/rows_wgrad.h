@@ -73,7 +73,9 @@ XB_INLINE void wgrad_leaf(const RowWgradJob& job, const RowWgradTile& tile, int6
             }
         }
     }
+#pragma GCC unroll 8
     for (int k = 0; k < KT; ++k)
+#pragma GCC unroll 3
         for (int s = 0; s < ST; ++s) sums[k * ST + s] = vf_sum(acc[k][s]);
 }
 

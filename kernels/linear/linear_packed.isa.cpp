@@ -58,7 +58,9 @@ static void forward_tile(const ForwardTile& t) {
     int64_t f = 0;
     for (; f + vf_width <= t.length; f += vf_width) multiply_chunk<KT, NT, false>(t, f, vm_first(vf_width), acc);
     if (f < t.length) multiply_chunk<KT, NT, true>(t, f, vm_first(static_cast<int>(t.length - f)), acc);
+#pragma GCC unroll 6
     for (int n = 0; n < NT; ++n)
+#pragma GCC unroll 4
         for (int k = 0; k < KT; ++k) {
             float* y = t.y + n * t.outputs + k;
             *y = t.first ? vf_sum(acc[k][n]) : *y + vf_sum(acc[k][n]);
@@ -198,7 +200,9 @@ static void wgrad_tile(const PanelTile& t, const StepContext* step) {
         wgrad_leaf<KT>(t, step->leaf_begin[v], step->leaf_begin[v + 1], acc);
         for (int merges = leaf_tree_merges(v); merges > 0; --merges) add_left<KT>(stack[--level], acc);
         if (v + 1 == step->leaves) break;
+#pragma GCC unroll 8
         for (int k = 0; k < KT; ++k)
+#pragma GCC unroll 2
             for (int i = 0; i < tile_vectors; ++i) stack[level][k][i] = acc[k][i];
         ++level;
     }
