@@ -38,7 +38,12 @@ int run(int argc, char** argv) {
     xbench::RunOptions options;
     bool print_schema = false, print_docs = false, help_config = false;
     add_root_options(app, options, print_schema, print_docs, help_config);
+    xbench::add_data_commands(app);
     xbench::add_train_command(app);
+    xbench::add_eval_command(app);
+    xbench::add_predict_command(app);
+    xbench::add_models_command(app);
+    xbench::add_step_command(app);
     xbench::add_doctor_command(app);
     try {
         app.parse(argc, argv);  // a subcommand does its work inside

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 struct TrainCommand {
     std::string config, model, data, trainer = "serial", out;
-    std::vector<std::string> settings;
+    std::vector<std::string> settings, command_line;
     int64_t epochs = 0;
     int threads = 0;
     bool quiet = false;
@@ -69,7 +69,7 @@ std::function<void(const TrainProgress&)> show_on(ProgressLine& line) {
 
 // What is done once the ranks are connected.
 void train_on(const TrainCommand& command, const Config& config, const TrainerSetup& setup, Communicator& communicator,
-              const Binding& binding) {
+              const Hardware& hardware, const Binding& binding) {
     const bool first = communicator.rank() == 0;
     const std::unique_ptr<Dataset> dataset = open_dataset(config.data);
     const fs::path folder = folder_of(command, config);
@@ -87,7 +87,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     const TrainResult result = train(config, *dataset, communicator, options);
     line.finish();
     if (!first) return;
-    Json environment = describe_environment({"xbench", "train"});
+    Json environment = describe_environment(command.command_line, hardware);
     environment["cpusets"] = per_rank;
     write_text(folder / "env.json", environment.dump(2) + "\n");
     TrainRun run{config,
@@ -115,14 +115,15 @@ void run_train(const TrainCommand& given) {
     const TrainerSetup& setup = usable_setup(command.trainer);
     if (command.threads == 0) command.threads = 1;
     const bool alone = std::string(setup.communicator) == "self";
+    const Hardware hardware = query_hardware();
     // Before the first OpenMP region and before MPI starts its own threads.
     const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(),
                                               alone ? 1 : ranks_on_node_from_environment(), command.threads);
     const std::unique_ptr<Communicator> communicator = setup.connect();
-    if (communicator->size() == 1) return train_on(command, config, setup, *communicator, binding);
+    if (communicator->size() == 1) return train_on(command, config, setup, *communicator, hardware, binding);
     int code = 0;
     try {
-        train_on(command, config, setup, *communicator, binding);
+        train_on(command, config, setup, *communicator, hardware, binding);
         return;
     } catch (const Error& error) {
         fmt::print(stderr, "xbench train, rank {}: {}\n", communicator->rank(), error.what());
@@ -149,7 +150,10 @@ void add_train_command(CLI::App& app) {
     train->add_option("--set", command->settings, "replace one value: --set train.seed=2 (may be repeated)")
         ->allow_extra_args(false);
     train->add_flag("--quiet", command->quiet, "no progress and no report on the terminal");
-    train->callback([command] { run_train(*command); });
+    train->callback([command] {
+        command->command_line = this_command_line();
+        run_train(*command);
+    });
 }
 
 std::vector<std::string> known_models() {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <fstream>
 #include <memory>
 #include <set>
 #include <string_view>
@@ -67,8 +68,7 @@ Json hardware_json(const Hardware& hardware) {
 
 Json build_info() { return Json::parse(XB_BUILD_INFO); }
 
-Json describe_environment(const std::vector<std::string>& command_line) {
-    const Hardware hardware = query_hardware();
+Json describe_environment(const std::vector<std::string>& command_line, const Hardware& hardware) {
     Json json{{"schema", "xbench.env/1"}, {"time_utc", utc_time("%Y-%m-%dT%H:%M:%SZ")}};
     json["build"] = build_info();
     json["machine"] = hardware_json(hardware);
@@ -86,6 +86,13 @@ std::string environment_id(const Json& environment) {
     for (const char* key : {"time_utc", "command_line", "load_average", "variables", "env_id", "cpusets"})
         comparable.erase(key);
     return hash_hex(comparable.dump()).substr(0, 16);
+}
+
+std::vector<std::string> this_command_line() {
+    std::ifstream file("/proc/self/cmdline", std::ios::binary);
+    std::vector<std::string> words;
+    for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
+    return words;
 }
 
 std::string utc_time(const char* format) {

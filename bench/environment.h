@@ -4,17 +4,20 @@
 #include <string>
 #include <vector>
 
+#include "core/hardware.h"
 #include "core/json.h"
 
 namespace xbench {
 
 Json build_info();  // version, git commit and dirty flag, compiler, flags, library versions
 // build_info, hardware, Slurm and MPI variables, command line, time. `command_line` is argv.
-Json describe_environment(const std::vector<std::string>& command_line);
+// `hardware` as it was before this process bound itself.
+Json describe_environment(const std::vector<std::string>& command_line, const Hardware& hardware);
 // A digest of what makes figures comparable: everything but the time, the command line, the load and the job's variables.
 std::string environment_id(const Json& environment);
 
-std::string utc_time(const char* format);  // now; strftime's format
+std::vector<std::string> this_command_line();  // argv of this process
+std::string utc_time(const char* format);      // now; strftime's format
 // The first line that a program prints, or "" when it cannot be run.
 std::string first_line_of(const std::string& command);
 

@@ -1,0 +1,57 @@
+// xbench --config FILE: the sweep that a configuration describes.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "app/commands.h"
+#include "bench/environment.h"
+#include "bench/sweep.h"
+#include "bench/text_table.h"
+#include "core/config.h"
+#include "core/progress.h"
+
+namespace xbench {
+namespace {
+
+void print_points(const Config& config) {
+    std::vector<std::vector<std::string>> rows;
+    int64_t runs = 0;
+    for (const Point& point : expand_points(config, limits_here(config.scaling))) {
+        const bool will_run = point.status == PointStatus::ok || point.status == PointStatus::oversubscribed;
+        runs += will_run ? config.scaling.repeats : 0;
+        rows.push_back({point.id(), std::to_string(point.global_batch),
+                        will_run ? std::to_string(config.scaling.repeats) : "0", name_of(point.status), point.reason});
+    }
+    fmt::print("{}\n{} runs of {}, {} epochs each; nothing was run (--dry-run)\n",
+               markdown_table({{"point", false}, {"global batch"}, {"runs"}, {"status", false}, {"reason", false}}, rows),
+               runs, config.model.name, config.train.epochs);
+}
+
+}  // namespace
+
+void run_sweep_command(const RunOptions& options) {
+    const Config config = load_config(options.config, options.settings, known_models());
+    if (options.print_config) {
+        fmt::print("{}\n", to_json(config).dump(2));
+        return;
+    }
+    if (options.dry_run) return print_points(config);
+    SweepOptions sweep;
+    sweep.folder = options.out.empty()
+                       ? std::filesystem::path(config.output) / fmt::format("{}-{}", config.name, utc_time("%Y%m%dT%H%M%SZ"))
+                       : std::filesystem::path(options.out);
+    sweep.program = this_program();
+    sweep.command_line = this_command_line();
+    ProgressLine line(stderr, options.quiet);
+    sweep.progress = [&](const SweepProgress& progress) {
+        if (!progress.finished.empty())
+            line.note(progress.finished);
+        else
+            line.update(progress.done, progress.total, progress.text, progress.seconds_left);
+    };
+    const std::string table = run_sweep(config, sweep);
+    line.finish();
+    fmt::print("{}\n{}\n", table, (sweep.folder / "scaling.md").string());
+}
+
+}  // namespace xbench

@@ -1,0 +1,56 @@
+// Starting the processes of one point of a sweep: which command line, which environment, and what became of it.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace xbench {
+
+enum class Launcher { local, mpirun, srun };
+
+struct LaunchRequest {
+    bool needs_launcher = false;  // false: one plain child process (the serial trainer)
+    int ranks = 1, threads = 1;
+    bool oversubscribe = false;        // more ranks x threads than cores
+    std::vector<std::string> program;  // path and arguments
+};
+
+struct Launch {
+    std::vector<std::string> command;
+    std::map<std::string, std::string> environment;  // set in addition to this process' own
+};
+
+// What this machine can start ranks with. `wanted` is scaling.launcher: auto takes srun inside a Slurm allocation when it is
+// there, else mpirun. An empty reason means that it works.
+struct LauncherChoice {
+    Launcher launcher = Launcher::local;
+    std::string reason;
+};
+LauncherChoice choose_launcher(const std::string& wanted);
+
+// Launchers bind nothing: Open MPI would put a single rank with all its threads on one core. xbench binds itself.
+Launch make_launch(const LaunchRequest& request, Launcher launcher);
+
+std::string find_program(const std::string& name);                // on PATH; "" when it is not there
+std::string this_program();                                       // the path of the running executable
+std::string shell_text(const std::vector<std::string>& command);  // quoted where a shell needs it
+
+struct Outcome {
+    int exit_code = -1;  // 128 + signal when killed
+    bool timed_out = false;
+    double seconds = 0;
+    std::string reason;  // empty: it went well
+};
+
+// Runs a command with its output in a file, and waits. After `timeout_seconds` (0: never) the whole process group is
+// terminated, and killed 5 seconds later. The child ends when this process dies. `tick` is called about once a second.
+Outcome run_process(const Launch& launch, const std::filesystem::path& log, double timeout_seconds,
+                    const std::function<void(double seconds)>& tick = {});
+
+// The line of a log that explains a failure: the last one that xbench wrote, else the last one at all.
+std::string telling_line(const std::filesystem::path& log);
+
+}  // namespace xbench
