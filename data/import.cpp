@@ -7,12 +7,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
@@ -33,17 +37,17 @@ namespace {
 constexpr int64_t window_per_thread = 64;  // files a thread gets before the results are written
 constexpr int64_t most_file_bytes = int64_t{1} << 30;
 
-// A file's bytes; at most `limit` of them. Throws Error with the system's reason.
-void read_file(const std::string& path, int64_t limit, std::vector<uint8_t>& bytes) {
+// Throws Error with the system's reason.
+void read_file(const std::string& path, std::vector<uint8_t>& bytes) {
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not make the import wait
     if (file < 0) throw Error(std::strerror(errno));
     struct stat status {};
     std::string failure;
     if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
         failure = "not a regular file";
-    else if (limit == most_file_bytes && status.st_size > most_file_bytes)
+    else if (status.st_size > most_file_bytes)
         failure = "above 1 GiB";
-    bytes.resize(failure.empty() ? static_cast<size_t>(std::min<int64_t>(limit, status.st_size)) : 0);
+    bytes.resize(failure.empty() ? static_cast<size_t>(status.st_size) : 0);
     size_t got = 0;
     while (failure.empty() && got < bytes.size()) {
         const ssize_t count = ::read(file, bytes.data() + got, bytes.size() - got);
@@ -82,11 +86,10 @@ private:
 
     void check() const;
     std::string path_of(const ImportItem& item) const { return (source_ / item.path).string(); }
-    int find_depth();
-    void decode_all(H5Writer& writer);
+    bool decode_all(int bytes_per_pixel);
     void decode(int64_t first, Window& window);
     void decode_one(const ImportItem& item, Worker& worker, std::string& digest, uint8_t* pixels);
-    void keep(int64_t first, Window& window, H5Writer& writer);
+    void keep(int64_t first, Window& window);
     void tell(int64_t done) const;
     SetRecords make_records();
     std::vector<std::string> leak_free_groups() const;
@@ -106,8 +109,10 @@ private:
     ImportList list_;
     DatasetInfo info_;
     size_t image_bytes_ = 0;
-    std::vector<ImportItem> kept_;
+    std::atomic<bool> deeper_{false};  // a 16-bit image was met while the set was to have 8
+    std::vector<const ImportItem*> kept_;
     std::vector<std::string> digests_;  // of the kept files' bytes
+    std::optional<H5Writer> writer_;
     ImportReport report_;
 };
 
@@ -118,28 +123,16 @@ void Importer::check() const {
     if (options_.out.empty()) throw UsageError("no file to write", "--out", "name the HDF5 set");
 }
 
-// 2 when any file is a PNG of 16 bits, else 1.
-int Importer::find_depth() {
-    std::vector<uint8_t> deep(list_.items.size());
-    parallel_for(static_cast<int64_t>(deep.size()), threads_, 64, [&](int64_t i, int worker) {
-        std::vector<uint8_t>& head = workers_[static_cast<size_t>(worker)].file;
-        try {
-            read_file(path_of(list_.items[static_cast<size_t>(i)]), 33, head);
-            // Signature, length, IHDR, width, height, bit depth.
-            deep[static_cast<size_t>(i)] = head.size() > 24 && image_format(head) == ImageFormat::png && head[24] == 16;
-        } catch (const Error&) {
-            // It is quarantined when its turn comes.
-        }
-    });
-    return std::find(deep.begin(), deep.end(), 1) != deep.end() ? 2 : 1;
-}
-
 void Importer::decode_one(const ImportItem& item, Worker& worker, std::string& digest, uint8_t* pixels) {
-    read_file(path_of(item), most_file_bytes, worker.file);
+    read_file(path_of(item), worker.file);
     digest = hash_hex({reinterpret_cast<const char*>(worker.file.data()), worker.file.size()});
     const Image image = decode_image(worker.file, static_cast<int>(options_.channels));
     if (image.bytes_per_sample == info_.bytes_per_pixel) {
         worker.resizer.resize(image, options_.size, options_.size, pixels);
+        return;
+    }
+    if (image.bytes_per_sample > info_.bytes_per_pixel) {
+        deeper_ = true;
         return;
     }
     // An 8-bit file among 16-bit ones: 0..255 becomes 0..65535.
@@ -169,10 +162,10 @@ void Importer::decode(int64_t first, Window& window) {
     });
 }
 
-void Importer::keep(int64_t first, Window& window, H5Writer& writer) {
+void Importer::keep(int64_t first, Window& window) {
     size_t good = 0;
     for (size_t i = 0; i < window.failures.size(); ++i) {
-        ImportItem& item = list_.items[static_cast<size_t>(first) + i];
+        const ImportItem& item = list_.items[static_cast<size_t>(first) + i];
         if (!window.failures[i].empty()) {
             report_.quarantined.push_back({item.path, window.failures[i]});
             continue;
@@ -180,10 +173,10 @@ void Importer::keep(int64_t first, Window& window, H5Writer& writer) {
         if (good != i)
             std::memcpy(window.pixels.data() + good * image_bytes_, window.pixels.data() + i * image_bytes_, image_bytes_);
         ++good;
-        kept_.push_back(std::move(item));
+        kept_.push_back(&item);
         digests_.push_back(std::move(window.digests[i]));
     }
-    writer.append({window.pixels.data(), good * image_bytes_});
+    writer_->append({window.pixels.data(), good * image_bytes_});
 }
 
 void Importer::tell(int64_t done) const {
@@ -194,7 +187,15 @@ void Importer::tell(int64_t done) const {
                seconds * static_cast<double>(total - done) / static_cast<double>(done)});
 }
 
-void Importer::decode_all(H5Writer& writer) {
+// Makes the set's pixels, of 1 or 2 bytes. False when 8 bits turned out not to be enough; then nothing is kept.
+bool Importer::decode_all(int bytes_per_pixel) {
+    info_.bytes_per_pixel = bytes_per_pixel;
+    image_bytes_ = static_cast<size_t>(info_.channels * info_.height * info_.width * bytes_per_pixel);
+    writer_.emplace(options_.out, info_);
+    kept_.clear();
+    digests_.clear();
+    deeper_ = false;
+    report_.quarantined = list_.quarantined;
     std::array<Window, 2> windows;
     std::future<void> writing;
     const auto total = static_cast<int64_t>(list_.items.size());
@@ -203,12 +204,14 @@ void Importer::decode_all(H5Writer& writer) {
         Window& window = windows[turn];
         decode(at, window);
         if (writing.valid()) writing.get();
+        if (deeper_) return false;
         tell(at);
-        writing = std::async(std::launch::async, [this, at, &window, &writer] { keep(at, window, writer); });
+        writing = std::async(std::launch::async, [this, at, &window] { keep(at, window); });
         at += static_cast<int64_t>(window.failures.size());
     }
     if (writing.valid()) writing.get();
     tell(total);
+    return true;
 }
 
 // Group names for splitting: files of the same bytes belong together even when their groups say nothing.
@@ -221,7 +224,7 @@ std::vector<std::string> Importer::leak_free_groups() const {
     };
     std::unordered_map<std::string, size_t> by_group, by_digest;
     for (size_t i = 0; i < kept_.size(); ++i) {
-        if (!kept_[i].group.empty()) parent[root(i)] = root(by_group.emplace(kept_[i].group, i).first->second);
+        if (!kept_[i]->group.empty()) parent[root(i)] = root(by_group.emplace(kept_[i]->group, i).first->second);
         parent[root(i)] = root(by_digest.emplace(digests_[i], i).first->second);
     }
     std::vector<std::string> groups;
@@ -232,19 +235,19 @@ std::vector<std::string> Importer::leak_free_groups() const {
 // The class that an image is balanced by: its first; of a multi-label image without any, one more.
 std::vector<int32_t> Importer::strata() const {
     std::vector<int32_t> classes;
-    for (const ImportItem& item : kept_) {
-        classes.push_back(item.classes.empty() ? static_cast<int32_t>(list_.class_names.size()) : item.classes[0]);
+    for (const ImportItem* item : kept_) {
+        classes.push_back(item->classes.empty() ? static_cast<int32_t>(list_.class_names.size()) : item->classes[0]);
     }
     return classes;
 }
 
 std::vector<uint8_t> Importer::make_splits() {
-    if (!kept_.front().split) {
+    if (!kept_.front()->split) {
         report_.notes.push_back(fmt::format("the source has no splits: split by group with seed {}", options_.seed));
         return assign_splits(strata(), leak_free_groups(), options_.shares, options_.seed);
     }
     std::vector<uint8_t> splits;
-    for (const ImportItem& item : kept_) splits.push_back(static_cast<uint8_t>(*item.split));
+    for (const ImportItem* item : kept_) splits.push_back(static_cast<uint8_t>(*item->split));
     const auto has = [&](Split split) {
         return std::find(splits.begin(), splits.end(), static_cast<uint8_t>(split)) != splits.end();
     };
@@ -279,16 +282,17 @@ SetRecords Importer::make_records() {
     records.info = info_;
     records.created_by = options_.created_by;
     records.splits = make_splits();
-    const bool grouped = std::any_of(kept_.begin(), kept_.end(), [](const ImportItem& item) { return !item.group.empty(); });
+    const bool grouped =
+        std::any_of(kept_.begin(), kept_.end(), [](const ImportItem* item) { return !item->group.empty(); });
     const size_t classes = info_.class_names.size();
     if (info_.multilabel) records.targets.assign(kept_.size() * classes, 0);
     for (size_t i = 0; i < kept_.size(); ++i) {
-        records.ids.push_back(kept_[i].path);
-        if (grouped) records.groups.push_back(kept_[i].group);
+        records.ids.push_back(kept_[i]->path);
+        if (grouped) records.groups.push_back(kept_[i]->group);
         if (!info_.multilabel)
-            records.labels.push_back(kept_[i].classes.front());
+            records.labels.push_back(kept_[i]->classes.front());
         else
-            for (const int32_t k : kept_[i].classes) records.targets[i * classes + static_cast<size_t>(k)] = 1;
+            for (const int32_t k : kept_[i]->classes) records.targets[i * classes + static_cast<size_t>(k)] = 1;
     }
     return records;
 }
@@ -299,7 +303,7 @@ void Importer::count_classes(const SetRecords& records) {
     report_.counts.resize(info_.class_names.size());
     for (size_t i = 0; i < kept_.size(); ++i) {
         ++report_.split_counts[records.splits[i]];
-        for (const int32_t k : kept_[i].classes) ++report_.counts[static_cast<size_t>(k)][records.splits[i]];
+        for (const int32_t k : kept_[i]->classes) ++report_.counts[static_cast<size_t>(k)][records.splits[i]];
     }
 }
 
@@ -310,7 +314,7 @@ void Importer::count_leaks(const SetRecords& records) {
         const auto [first, fresh] = first_split.emplace(digests_[i], records.splits[i]);
         report_.duplicates += !fresh;
         report_.duplicates_across_splits += !fresh && first->second != records.splits[i];
-        if (!kept_[i].group.empty()) group_splits[kept_[i].group].insert(records.splits[i]);
+        if (!kept_[i]->group.empty()) group_splits[kept_[i]->group].insert(records.splits[i]);
     }
     for (const auto& [group, splits] : group_splits) report_.groups_across_splits += splits.size() > 1;
 }
@@ -329,20 +333,13 @@ void Importer::write_quarantine() const {
 ImportReport Importer::run() {
     check();
     list_ = list_images(options_);
-    report_.quarantined = std::move(list_.quarantined);
-    report_.unlisted = list_.unlisted;
-    if (list_.items.empty()) {
-        write_quarantine();
-        throw Error(fmt::format("nothing to import, {} rows were refused", report_.quarantined.size()), options_.source,
-                    report_.quarantined.empty() ? "" : "the first: " + report_.quarantined.front().reason);
-    }
     info_ = {source_.string(),  static_cast<int64_t>(list_.items.size()),
              options_.channels, options_.size,
-             options_.size,     find_depth(),
+             options_.size,     1,
              list_.class_names, list_.multilabel};
-    image_bytes_ = static_cast<size_t>(info_.channels * info_.height * info_.width * info_.bytes_per_pixel);
-    H5Writer writer(options_.out, info_);
-    decode_all(writer);
+    report_.quarantined = list_.quarantined;
+    // The depth is that of the deepest file; sets of 16 bits are known as such by their first files.
+    if (!list_.items.empty() && !decode_all(1)) decode_all(2);
     std::sort(report_.quarantined.begin(), report_.quarantined.end(),
               [](const auto& a, const auto& b) { return a.path < b.path; });
     write_quarantine();
@@ -351,10 +348,11 @@ ImportReport Importer::run() {
                     "the reasons are in " + options_.out + ".quarantine.csv");
     }
     SetRecords records = make_records();
-    writer.finish(records);
+    writer_->finish(records);
     count_classes(records);
     count_leaks(records);
     report_.images = records.info.count;
+    report_.unlisted = list_.unlisted;
     report_.bytes_per_pixel = info_.bytes_per_pixel;
     report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     return std::move(report_);

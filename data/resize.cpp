@@ -3,8 +3,8 @@
 #include "data/resize.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace xbench {
@@ -13,6 +13,8 @@ namespace {
 constexpr int64_t strip = 16;        // rows that the horizontal pass takes together
 constexpr size_t most_tables = 512;  // (from, to) sizes remembered
 
+int64_t padded(int64_t width) { return (width + strip - 1) / strip * strip; }
+
 double lanczos3(double x) {
     if (x < -3 || x >= 3) return 0;
     if (x == 0) return 1;
@@ -20,11 +22,30 @@ double lanczos3(double x) {
     return std::sin(angle) / angle * (std::sin(angle / 3) / (angle / 3));
 }
 
-// Rounds and clips to what T holds; the value stays a float.
+// Four neighbouring samples, by the vector extension of GCC and clang: GCC 12 takes the same loops over arrays apart into
+// scalars.
+using Four = float __attribute__((vector_size(16)));
+using WholeFour = int32_t __attribute__((vector_size(16)));
+
+// sum = weights[0] * rows[0..strip) + weights[1] * rows[pitch..pitch + strip) + ..., rounded and clipped to what T holds.
+// Both passes come down to this loop, whose sums stay in registers.
 template <class T>
-inline float settle(float value) {
+inline void weighted_sum(const float* weights, int64_t taps, const float* rows, int64_t pitch, int32_t* sum) {
+    Four lanes[strip / 4] = {};
+    for (int64_t t = 0; t < taps; ++t, rows += pitch) {
+        for (size_t l = 0; l < strip / 4; ++l) {
+            Four row;
+            std::memcpy(&row, rows + 4 * l, sizeof row);
+            lanes[l] += weights[t] * row;
+        }
+    }
     constexpr float most = std::numeric_limits<T>::max();
-    return static_cast<float>(static_cast<int32_t>(std::min(std::max(value, 0.0f), most) + 0.5f));
+    for (size_t l = 0; l < strip / 4; ++l) {
+        Four value = lanes[l] > 0.0f ? lanes[l] : Four{};
+        value = value < most ? value : Four{} + most;
+        const WholeFour whole = __builtin_convertvector(value + 0.5f, WholeFour);
+        std::memcpy(sum + 4 * l, &whole, sizeof whole);
+    }
 }
 
 }  // namespace
@@ -35,14 +56,17 @@ const Resizer::Taps& Resizer::taps_for(int64_t from, int64_t to) {
     Taps table;
     const double scale = static_cast<double>(from) / static_cast<double>(to), widening = std::max(scale, 1.0);
     const double support = 3 * widening;
-    table.taps = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
-    table.taps = std::min(table.taps, from);
+    const auto window = [&](int64_t i) {  // the inputs of output i
+        const double centre = (static_cast<double>(i) + 0.5) * scale;
+        return std::pair{std::max<int64_t>(static_cast<int64_t>(centre - support + 0.5), 0),
+                         std::min(static_cast<int64_t>(centre + support + 0.5), from)};
+    };
+    for (int64_t i = 0; i < to; ++i) table.taps = std::max(table.taps, window(i).second - window(i).first);
     table.weights.assign(static_cast<size_t>(to * table.taps), 0.0f);
     std::vector<double> weights;
     for (int64_t i = 0; i < to; ++i) {
         const double centre = (static_cast<double>(i) + 0.5) * scale;
-        int64_t first = std::max<int64_t>(static_cast<int64_t>(centre - support + 0.5), 0);
-        const int64_t last = std::min(static_cast<int64_t>(centre + support + 0.5), from);
+        auto [first, last] = window(i);
         weights.clear();
         double total = 0;
         for (int64_t x = first; x < last; ++x) {
@@ -64,25 +88,21 @@ const Resizer::Taps& Resizer::taps_for(int64_t from, int64_t to) {
 template <class T>
 void Resizer::resize_rows(const Image& image, int channel, const Taps& across, int64_t width) {
     const T* samples = reinterpret_cast<const T*>(image.samples.data()) + channel;
-    const int64_t step = image.channels, pitch = image.width * step;
+    const int64_t step = image.channels, pitch = padded(width);
     columns_.resize(static_cast<size_t>(image.width * strip));
-    rows_.resize(static_cast<size_t>(image.height * width));
+    rows_.resize(static_cast<size_t>(image.height * pitch));
     for (int64_t top = 0; top < image.height; top += strip) {
         const int64_t count = std::min(strip, image.height - top);
         for (int64_t r = 0; r < count; ++r) {
-            const T* row = samples + (top + r) * pitch;
+            const T* row = samples + (top + r) * image.width * step;
             for (int64_t x = 0; x < image.width; ++x) columns_[static_cast<size_t>(x * strip + r)] = row[x * step];
         }
         for (int64_t x = 0; x < width; ++x) {
-            const float* weights = across.weights.data() + x * across.taps;
-            const float* column = columns_.data() + across.first[static_cast<size_t>(x)] * strip;
-            std::array<float, strip> sum{};
-            for (int64_t t = 0; t < across.taps; ++t, column += strip) {
-                for (size_t r = 0; r < strip; ++r) sum[r] += weights[t] * column[r];
-            }
-            for (float& value : sum) value = settle<T>(value);
+            int32_t sum[strip];
+            weighted_sum<T>(across.weights.data() + x * across.taps, across.taps,
+                            columns_.data() + across.first[static_cast<size_t>(x)] * strip, strip, sum);
             for (int64_t r = 0; r < count; ++r)
-                rows_[static_cast<size_t>((top + r) * width + x)] = sum[static_cast<size_t>(r)];
+                rows_[static_cast<size_t>((top + r) * pitch + x)] = static_cast<float>(sum[r]);
         }
     }
 }
@@ -91,16 +111,16 @@ template <class T>
 void Resizer::resize_plane(const Image& image, int channel, int64_t width, int64_t height, T* plane) {
     resize_rows<T>(image, channel, taps_for(image.width, width), width);
     const Taps& down = taps_for(image.height, height);
-    sum_.resize(static_cast<size_t>(width));
+    const int64_t pitch = padded(width);
     for (int64_t y = 0; y < height; ++y) {
-        std::fill(sum_.begin(), sum_.end(), 0.0f);
-        for (int64_t t = 0; t < down.taps; ++t) {
-            const float weight = down.weights[static_cast<size_t>(y * down.taps + t)];
-            const float* row = rows_.data() + (down.first[static_cast<size_t>(y)] + t) * width;
-            for (size_t x = 0; x < sum_.size(); ++x) sum_[x] += weight * row[x];
+        const float* weights = down.weights.data() + y * down.taps;
+        const float* rows = rows_.data() + down.first[static_cast<size_t>(y)] * pitch;
+        for (int64_t left = 0; left < width; left += strip) {
+            int32_t sum[strip];
+            weighted_sum<T>(weights, down.taps, rows + left, pitch, sum);
+            const int64_t count = std::min(strip, width - left);
+            for (int64_t l = 0; l < count; ++l) plane[y * width + left + l] = static_cast<T>(sum[l]);
         }
-        for (size_t x = 0; x < sum_.size(); ++x)
-            plane[static_cast<size_t>(y * width) + x] = static_cast<T>(settle<T>(sum_[x]));
     }
 }
 

@@ -33,8 +33,7 @@ private:
 
     std::map<std::pair<int64_t, int64_t>, Taps> tables_;
     std::vector<float> columns_;  // a strip of rows of the image, transposed: {width, strip}
-    std::vector<float> rows_;     // after the horizontal pass: {image height, width}
-    std::vector<float> sum_;      // one row of output
+    std::vector<float> rows_;     // after the horizontal pass: {image height, width rounded up to a strip}
 };
 
 }  // namespace xbench
