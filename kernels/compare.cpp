@@ -76,23 +76,27 @@ Comparison compare_output(const ProblemData& actual, const ProblemData& oracle, 
     return result;
 }
 
-Comparison check_kernel(const Kernel& kernel, const ProblemData& data, int threads, double k) {
-    ProblemData actual(data), oracle = data.in_double(), scale = data.magnitudes();
+Oracle::Oracle(const ProblemData& data) : expected(data.in_double()), scale(data.magnitudes()) {
+    const Kernel& row = reference(data.problem().op);
+    run_kernel(row, expected.args(), 2);
+    if (row.op != OpKind::adam && row.op != OpKind::sgd) {
+        run_kernel(row, scale.args(), 2);
+        return;
+    }
+    const ProblemData initial = data.in_double();
+    for (int output = 0; output < data.args().n_out; ++output)
+        for (int64_t i = 0; i < elements_of(scale.args().out[output]); ++i)
+            set_element(scale.args().out[output], i, optimizer_scale(expected, initial, output, i));
+}
+
+Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Oracle& oracle, int threads, double k) {
+    ProblemData actual(data);
     actual.reset_outputs();
     run_kernel(kernel, actual.args(), threads);
-    run_kernel(reference(kernel.op), oracle.args(), 1);
-    if (kernel.op == OpKind::adam || kernel.op == OpKind::sgd) {
-        const ProblemData initial = data.in_double();
-        for (int output = 0; output < data.args().n_out; ++output)
-            for (int64_t i = 0; i < elements_of(scale.args().out[output]); ++i)
-                set_element(scale.args().out[output], i, optimizer_scale(oracle, initial, output, i));
-    } else {
-        run_kernel(reference(kernel.op), scale.args(), 1);
-    }
     Comparison all;
     for (int output = 0; output < data.args().n_out; ++output) {
         const bool exact = data.args().out[output].dtype == static_cast<int32_t>(DType::u8);
-        merge(all, compare_output(actual, oracle, &scale, output, exact ? 0 : k));
+        merge(all, compare_output(actual, oracle.expected, &oracle.scale, output, exact ? 0 : k));
     }
     if (!actual.guards_intact()) {
         all.ok = false;

@@ -22,8 +22,14 @@ struct Comparison {
 Comparison compare_output(const ProblemData& actual, const ProblemData& oracle, const ProblemData* scale, int output,
                           double k);
 
-// Runs the kernel and the f64 reference on this data and compares all outputs, the padding and the guards.
-Comparison check_kernel(const Kernel& kernel, const ProblemData& data, int threads, double k);
+// What the f64 reference makes of this data, once for all rows that are compared with it.
+struct Oracle {
+    explicit Oracle(const ProblemData& data);
+    ProblemData expected, scale;
+};
+
+// Runs the kernel on this data and compares all outputs, the padding and the guards.
+Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Oracle& oracle, int threads, double k);
 
 // How far an f32 implementation of this problem may be off, as k.
 double tolerance_of(const LayerProblem& problem);

@@ -23,13 +23,12 @@ inline std::string row_name(const Kernel& kernel) {
 
 inline bool is_reference(const Kernel& kernel) { return &kernel == &reference(kernel.op); }
 
-// Calls body(kernel, problem) for every row of the registry that can run here and every problem that it supports.
-template <class Body>
-void for_each_case(Body&& body) {
+// The rows that support a problem and can run here.
+inline std::vector<const Kernel*> rows_for(const LayerProblem& problem) {
+    std::vector<const Kernel*> rows;
     for (const Kernel& kernel : kernel_table())
-        if (runs_here(kernel))
-            for (const LayerProblem& problem : all_problems())
-                if (problem.op == kernel.op && kernel.supports(problem.problem())) body(kernel, problem);
+        if (kernel.op == problem.op && runs_here(kernel) && kernel.supports(problem.problem())) rows.push_back(&kernel);
+    return rows;
 }
 
 }  // namespace xbench

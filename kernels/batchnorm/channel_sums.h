@@ -1,0 +1,76 @@
+// The two sums over the batch that batch normalisation takes for each channel, forward and backward, in both layouts.
+// Numbers are added in f32 over short runs (512 floats: 16 lanes of 32) and from there on in double: about as exact as
+// adding in double throughout, at the speed of memory. A leaf's sum goes into the workspace, {leaves, groups, 2, 16}
+// doubles, so that the threads share leaves as well as channels; then come the lanes and the tree over leaves.
+#pragma once
+
+#include "kernels/chunk.h"
+#include "kernels/leaf_tree.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+
+enum { run_chunks = 32, sum_unroll = vf_width == 16 ? 4 : 2 };
+
+struct SumPair {
+    double lane[2][chunk_size];
+};
+
+// Adds a plane of `count` floats to the sums. terms(i, left, a, b): the chunk's two terms; floats from i on, `left` of them.
+template <class Terms>
+XB_INLINE void add_plane(SumPair& sums, int64_t count, Terms&& terms) {
+    const int64_t whole = count / chunk_size;
+    for (int64_t start = 0; start < whole; start += run_chunks) {
+        const int64_t end = start + run_chunks < whole ? start + run_chunks : whole;
+        Chunk a[sum_unroll], b[sum_unroll];
+        for (int u = 0; u < sum_unroll; ++u) a[u] = b[u] = chunk_set1(0);
+        int64_t i = start;
+        for (; i + sum_unroll <= end; i += sum_unroll)
+            for (int u = 0; u < sum_unroll; ++u) terms((i + u) * chunk_size, int64_t{chunk_size}, a[u], b[u]);
+        for (; i < end; ++i) terms(i * chunk_size, int64_t{chunk_size}, a[0], b[0]);
+        for (int u = 1; u < sum_unroll; ++u) a[0] = a[0] + a[u], b[0] = b[0] + b[u];
+        chunk_add_to(sums.lane[0], a[0]);
+        chunk_add_to(sums.lane[1], b[0]);
+    }
+    if (const int64_t left = count - whole * chunk_size; left > 0) {
+        Chunk a = chunk_set1(0), b = chunk_set1(0);
+        terms(whole * chunk_size, left, a, b);
+        chunk_add_to(sums.lane[0], a);
+        chunk_add_to(sums.lane[1], b);
+    }
+}
+
+// Sums of all leaves and groups into the workspace. plane(n, group, sums) adds one image's plane.
+template <class AddImage>
+XB_INLINE void leaf_sums(const Planes& planes, const StepContext& step, SumPair* partial, const Team& team,
+                         AddImage&& image) {
+    const Share share = share_of(step.leaves * planes.groups, team);
+    for (int64_t task = share.begin; task < share.end; ++task) {
+        const int64_t v = task / planes.groups, group = task % planes.groups;
+        SumPair sums = {};
+        for (int64_t n = step.leaf_begin[v]; n < step.leaf_begin[v + 1]; ++n) image(n, group, sums);
+        partial[task] = sums;
+    }
+}
+
+// The tree over leaves: out {2, channels}.
+XB_INLINE void add_leaves(const Planes& planes, const StepContext& step, const SumPair* partial, double* out,
+                          const Team& team) {
+    const Share share = share_of(planes.channels * 2, team);
+    for (int64_t task = share.begin; task < share.end; ++task) {
+        const int64_t which = task / planes.channels, c = task % planes.channels;
+        const int64_t group = planes.blocked ? c / chunk_size : c;
+        double stack[leaf_tree_depth + 1];
+        int level = 0;
+        for (int32_t v = 0; v < step.leaves; ++v) {
+            const double* lane = partial[v * planes.groups + group].lane[which];
+            stack[level++] = planes.blocked ? lane[c % chunk_size] : sum_of_lanes(lane);
+            for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
+        }
+        for (; level > 1; --level) stack[level - 2] += stack[level - 1];
+        out[task] = level > 0 ? stack[0] : 0;
+    }
+}
+
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench
