@@ -48,7 +48,7 @@ struct Value {
     }
 };
 
-using Attrs = std::variant<std::monostate, Conv2d, BatchNorm, Elementwise, Pool2d, Linear, Dropout, Loss, Optimizer>;
+using Attrs = std::variant<std::monostate, Conv2d, BatchNorm, BatchNormPool, Elementwise, Pool2d, Linear, Dropout, Loss, Optimizer>;
 const void* plain(const Attrs& attrs);   // pointer to the struct inside, null for none
 
 struct Node {

@@ -18,6 +18,7 @@ enum class OpKind : int32_t {
     conv2d_dgrad, conv2d_wgrad,
     batchnorm_statistics, batchnorm_finalize, batchnorm_inference, batchnorm_apply,
     batchnorm_grad_statistics, batchnorm_grad_parameters, batchnorm_grad_input,
+    batchnorm_pool_apply, batchnorm_pool_grad_statistics, batchnorm_pool_grad_input,
     relu_grad, max_pool2d_grad, avg_pool2d_grad, global_avg_pool_grad, linear_dgrad, linear_wgrad, dropout_grad,
     softmax_cross_entropy_grad, bce_with_logits_grad, accumulate, reorder, all_reduce,
     // What an optimizer runs over the flat parameters.
@@ -58,6 +59,19 @@ struct BatchNorm {
     float momentum;  // weight of the new value (PyTorch's sense; Keras' momentum is 1 minus this)
     Activation activation;
     int64_t pixels;  // h*w of x, set by the planner: finalize and grad_input divide by global_batch * pixels
+    // relu: x itself is the output of a ReLU, and grad_input also does the ReLU's gradient: dx = x > 0 ? dx : 0
+    Activation input_activation;
+};
+
+// What fuse makes of a batch normalisation (with or without ReLU) in front of a max-pooling whose windows touch but do not
+// overlap: the normalised image is never written.
+//   batchnorm_pool_apply            x, mean_rstd, gamma, beta -> y{n,c,p,q}, index u8{n,c,p,q}, xhat{n,c,p,q}: the normalised
+//                                   x of each window's first maximum, which is all that the sums below need
+//   batchnorm_pool_grad_statistics  xhat, dy, [y] -> sums f64{2,c}; y where the activation is relu
+//   batchnorm_pool_grad_input       x, dy, index, mean_rstd, gamma, sums (of all ranks), [y] -> dx
+struct BatchNormPool {
+    BatchNorm norm;   // norm.pixels counts those of x
+    int32_t r, s;     // window and stride
 };
 
 // relu       x -> y = max(x, 0)
@@ -71,7 +85,7 @@ struct Elementwise {
 
 // max_pool2d       x{n,c,h,w} -> y{n,c,p,q}, index u8{n,c,p,q}: position i*s+j of the first maximum in its window.
 //                  Inference plans leave index out. Padding never wins.
-// max_pool2d_grad  dy, index -> dx
+// max_pool2d_grad  dy, index, [y] -> dx; with y (the pooled output of a ReLU) only where y > 0
 // avg_pool2d       x -> y; divides by r*s, or by the number of real elements when not count_include_pad
 // avg_pool2d_grad  dy -> dx
 // global_avg_pool  x{n,c,h,w} -> y{n,c};   global_avg_pool_grad  dy{n,c} -> dx{n,c,h,w}

@@ -34,7 +34,7 @@ struct Problem {
     OpKind op;
     const void* attrs;  // the operator's struct of core/ops.h
     int32_t n_in, n_out;
-    KernelTensor in[6];
+    KernelTensor in[8];
     KernelTensor out[3];
     int32_t leaves;     // the largest number of leaves that a call can have
 };

@@ -105,6 +105,19 @@ void fill_special(const KernelArgs& args, uint64_t seed) {
             transform(args.in[4], [&](double v) { return v * pixels; });
             break;
         }
+        case OpKind::batchnorm_pool_apply: fill_second_row(args.in[1], positive); break;
+        case OpKind::batchnorm_pool_grad_statistics:
+            if (args.n_in > 2) positive_part(args.in[2]);
+            break;
+        case OpKind::batchnorm_pool_grad_input: {
+            const auto& attrs = *static_cast<const BatchNormPool*>(args.attrs);
+            const auto places = static_cast<uint32_t>(attrs.r * attrs.s);
+            transform(args.in[2], [&](double) { return random.below(places); });
+            fill_second_row(args.in[3], positive);
+            transform(args.in[5], [&](double v) { return v * count * static_cast<double>(attrs.norm.pixels); });
+            if (args.n_in > 6) positive_part(args.in[6]);
+            break;
+        }
         case OpKind::batchnorm_finalize: {
             const double pixels = count * static_cast<double>(static_cast<const BatchNorm*>(args.attrs)->pixels);
             fill_second_row(args.in[0], [&](double v, double sum) { return pixels * (sum * sum + 0.1 + std::fabs(v)); });
@@ -166,6 +179,16 @@ void batchnorm_magnitudes(const KernelArgs& args) {
             magnitude(args.in[0]), magnitude(args.in[1]), magnitude(args.in[3]);
             negate_mean(args.in[2]);
             negate(args.in[4]);
+            break;
+        case OpKind::batchnorm_pool_apply:
+            magnitude(args.in[0]), magnitude(args.in[2]), magnitude(args.in[3]);
+            negate_mean(args.in[1]);
+            break;
+        case OpKind::batchnorm_pool_grad_statistics: magnitude(args.in[0]), magnitude(args.in[1]); break;
+        case OpKind::batchnorm_pool_grad_input:
+            magnitude(args.in[0]), magnitude(args.in[1]), magnitude(args.in[4]);
+            negate_mean(args.in[3]);
+            negate(args.in[5]);
             break;
         default: break;  // the rest works on channels, without cancellation that matters
     }

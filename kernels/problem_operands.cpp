@@ -112,6 +112,37 @@ std::vector<LayerProblem> batchnorm(const ProblemFields& f) {
     return all;
 }
 
+// r is the pooling's window and stride; noindex is an inference plan.
+std::vector<LayerProblem> batchnorm_pool(const ProblemFields& f) {
+    const Shape shape = image_shape(f);
+    BatchNormPool a{};
+    a.norm.eps = 1e-5f, a.norm.momentum = 0.1f;
+    a.norm.activation = activation(f), a.norm.pixels = shape[2] * shape[3];
+    a.norm.input_activation = f.has("relu_input") ? Activation::relu : Activation::none;
+    a.r = a.s = f.option("r", 2);
+    const Shape pooled{shape[0], shape[1], shape[2] / a.r, shape[3] / a.s};
+    const KernelTensor channel = tensor({shape[1]}), pair = tensor({2, shape[1]});
+    const KernelTensor sums = tensor({2, shape[1]}, Layout::plain, DType::f64);
+    std::vector<LayerProblem> all;
+    for (const Layout layout : layouts) {
+        const KernelTensor x = tensor(shape, layout), y = tensor(pooled, layout), index = tensor(pooled, layout, DType::u8);
+        if (f.has("noindex")) {
+            all.push_back(call(OpKind::batchnorm_pool_apply, a, {x, pair, channel, channel}, {y}));
+            continue;
+        }
+        all.push_back(call(OpKind::batchnorm_pool_apply, a, {x, pair, channel, channel}, {y, index, y}));
+        LayerProblem statistics = call(OpKind::batchnorm_pool_grad_statistics, a, {y, y}, {sums});
+        LayerProblem input = call(OpKind::batchnorm_pool_grad_input, a, {x, y, index, pair, channel, sums}, {x});
+        if (a.norm.activation == Activation::relu) {
+            statistics.in.push_back(y);
+            input.in.push_back(y);
+        }
+        all.push_back(statistics);
+        all.push_back(input);
+    }
+    return all;
+}
+
 Pool2d pool_attrs(const ProblemFields& f) {
     Pool2d a{};
     a.r = f.option("r", 1), a.s = f.option("s", a.r);
@@ -240,6 +271,7 @@ const std::map<std::string, Maker>& makers() {
     static const std::map<std::string, Maker> table{{"conv2d", conv2d},
                                                     {"linear", linear},
                                                     {"batchnorm", batchnorm},
+                                                    {"batchnorm_pool", batchnorm_pool},
                                                     {"max_pool2d", max_pool2d},
                                                     {"avg_pool2d", avg_pool2d},
                                                     {"global_avg_pool", global_avg_pool},
@@ -263,7 +295,7 @@ FieldKind kind_of_field(const std::string& key) {
         "pad", "pad_h", "dilation", "dilation_h", "groups", "stride_w", "pad_w", "leaves", "dilation_w"};
     static const std::set<std::string> reals{"p", "eps", "weight_decay", "momentum", "update"};
     static const std::set<std::string> words{"relu",    "nobias",    "per_channel", "exclude_pad",
-                                             "noindex", "decoupled", "nesterov",    "nopos"};
+                                             "noindex", "decoupled", "nesterov",    "nopos", "relu_input"};
     if (numbers.count(key)) return FieldKind::number;
     if (reals.count(key)) return FieldKind::real;
     return words.count(key) ? FieldKind::word : FieldKind::none;

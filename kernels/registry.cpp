@@ -10,7 +10,8 @@
 #include "core/tensor.h"
 
 // The stems of the *.isa.cpp files, best first within an operator.
-#define XB_ISA_FILES(file) file(conv2d_nchw) file(conv2d_blocked)
+#define XB_ISA_FILES(file) \
+    file(conv2d_nchw) file(conv2d_blocked) file(linear_packed) file(batchnorm) file(elementwise) file(optimizer)
 
 namespace xbench {
 
@@ -29,6 +30,7 @@ XB_ISA_FILES(XB_DECLARE_ROWS)
 KernelRows conv2d_reference();
 KernelRows linear_reference();
 KernelRows batchnorm_reference();
+KernelRows batchnorm_pool_reference();
 KernelRows pool2d_reference();
 KernelRows elementwise_reference();
 KernelRows loss_reference();
@@ -57,8 +59,8 @@ std::vector<Kernel> make_table() {
 #undef XB_APPEND_ROWS
 #undef XB_APPEND_AVX2
 #undef XB_APPEND_AVX512
-    for (const auto rows : {conv2d_reference, linear_reference, batchnorm_reference, pool2d_reference, elementwise_reference,
-                            loss_reference, dropout_reference, optimizer_reference})
+    for (const auto rows : {conv2d_reference, linear_reference, batchnorm_reference, batchnorm_pool_reference,
+                            pool2d_reference, elementwise_reference, loss_reference, dropout_reference, optimizer_reference})
         append(rows());
     return table;
 }

@@ -82,7 +82,7 @@ ValueId GraphBuilder::batchnorm(ValueId x, const std::string& name, const BatchN
     const ValueId beta = parameter(name + ".bias", channels, {Init::Rule::constant, 0});
     const ValueId mean = parameter(name + ".running_mean", channels, {Init::Rule::constant, 0}, Role::buffer);
     const ValueId var = parameter(name + ".running_var", channels, {Init::Rule::constant, 1}, Role::buffer);
-    const BatchNorm attrs{o.eps, o.momentum, Activation::none, shape(x)[2] * shape(x)[3]};
+    const BatchNorm attrs{o.eps, o.momentum, Activation::none, shape(x)[2] * shape(x)[3], Activation::none};
     return append(OpKind::batchnorm, attrs, {x, gamma, beta, mean, var}, name);
 }
 

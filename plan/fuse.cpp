@@ -1,6 +1,7 @@
 // Rewrites pairs of nodes into one where a kernel can do both in one pass over memory.
 //   producer, relu            -> producer with activation relu   (conv2d, linear, batchnorm_apply, add)
 //   relu_grad, batchnorm_grad -> batchnorm_grad with the mask read from y
+//   batchnorm_apply, max_pool -> one (fuse_pool.cpp), forward and backward
 // Every fused node equals its unfused pair: tests/plan compares them.
 #include <algorithm>
 
@@ -95,6 +96,9 @@ void fuse(Graph& graph, std::vector<bool>& backward) {
     std::vector<bool> dead(graph.nodes.size(), false);
     fuse_forward_relu(graph, dead);
     fuse_relu_gradient(graph, dead);
+    erase_nodes(graph, backward, dead);
+    dead.assign(graph.nodes.size(), false);
+    fuse_batchnorm_pool(graph, dead);
     erase_nodes(graph, backward, dead);
 }
 

@@ -14,9 +14,11 @@ struct Differentiated {
     size_t forward_nodes = 0;
 };
 Differentiated differentiate(Graph& graph);
-// conv/linear/batchnorm/add + ReLU in one node, and the ReLU's gradient inside that of the batch normalisation.
-// Returns for every node left whether it belongs to the backward pass.
+// conv/linear/batchnorm/add + ReLU in one node, batch normalisation + max-pooling in one, and their gradients likewise.
+// `backward` tells for every node whether it belongs to the backward pass, and is kept in step.
 void fuse(Graph& graph, std::vector<bool>& backward);
+// One part of fuse: marks what disappears in `dead`.
+void fuse_batchnorm_pool(Graph& graph, std::vector<bool>& dead);
 // Chooses each value's layout and inserts reorders.
 void choose_layouts(Plan& plan, std::vector<bool>& backward);
 // Turns nodes into steps with a kernel each.

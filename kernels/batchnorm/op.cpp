@@ -58,7 +58,10 @@ std::vector<OpDef> batchnorm_ops() {
             {OpKind::batchnorm_apply, infer_apply, grad_apply, apply_work},
             {OpKind::batchnorm_grad_statistics, infer_sums, nullptr, statistics_work},
             {OpKind::batchnorm_grad_parameters, nullptr, nullptr, small_work},
-            {OpKind::batchnorm_grad_input, nullptr, nullptr, grad_input_work}};
+            {OpKind::batchnorm_grad_input, nullptr, nullptr, grad_input_work},
+            {OpKind::batchnorm_pool_apply, nullptr, nullptr, apply_work},   // the planner's fusions make these
+            {OpKind::batchnorm_pool_grad_statistics, nullptr, nullptr, statistics_work},
+            {OpKind::batchnorm_pool_grad_input, nullptr, nullptr, grad_input_work}};
 }
 
 }  // namespace xbench

@@ -51,6 +51,11 @@ struct Bench {
         const auto size = [](int64_t elements) { return static_cast<size_t>(std::max<int64_t>(elements, 1)); };
         std::vector<float> p(size(plan.parameters.parameter_elements)), s(size(plan.parameters.state_elements));
         initialize(graph, plan.parameters, seed, p.data(), s.data());
+        // Scales and shifts of batch normalisations start as 1 and 0; random ones, negative ones too, show more.
+        Random random(seed, RandomUse::test_data, 1);
+        for (const FlatRange& range : plan.parameters.parameters)
+            if (graph.values[static_cast<size_t>(range.value)].init.rule == Init::Rule::constant)
+                for (int64_t i = 0; i < range.count; ++i) p[static_cast<size_t>(range.begin + i)] = random.uniform(-1, 1);
         parameters.assign(p.begin(), p.end());
         state.assign(s.begin(), s.end());
         gradients.assign(p.size(), T(0));

@@ -90,6 +90,16 @@ TEST_P(EveryIsa, PlannedEqualsNaiveForTheSmallModels) {
     }
 }
 
+TEST_P(EveryIsa, OddSizesLeaveARimOutsideThePoolingWindows) {
+    for (const char* name : {"pneumonia_cnn", "cifar_cnn"}) {
+        SCOPED_TRACE(name);
+        ModelConfig config;
+        config.name = name;
+        config.size = 27;
+        expect_equal_training(build_model(config), {}, GetParam(), 5, 1e-4);
+    }
+}
+
 TEST_P(EveryIsa, FusedEqualsUnfusedBitForBit) {
     const Graph graph = every_operator(LossKind::softmax_cross_entropy, 0.25f);
     PlanOptions unfused;
@@ -116,6 +126,24 @@ TEST_P(EveryIsa, SameBitsForAnyNumberOfThreads) {
 
 INSTANTIATE_TEST_SUITE_P(Isa, EveryIsa, testing::Values(Isa::portable, Isa::avx2, Isa::avx512),
                          [](const auto& instance) { return std::string(isa_name(instance.param)); });
+
+TEST(Fusion, BatchNormalisationAndPoolingBecomeOne) {
+    const auto count = [](const Plan& plan, OpKind op) {
+        return std::count_if(plan.steps.begin(), plan.steps.end(), [&](const PlannedStep& s) { return s.problem.op == op; });
+    };
+    ModelConfig config;
+    config.name = "pneumonia_cnn";
+    for (const bool training : {true, false}) {
+        PlanOptions options;
+        options.training = training;
+        const Plan plan = compile(build_model(config), Target{Isa::portable}, options);
+        EXPECT_EQ(count(plan, OpKind::batchnorm_pool_apply), 3);
+        EXPECT_EQ(count(plan, OpKind::batchnorm_pool_grad_input), training ? 3 : 0);
+        EXPECT_EQ(count(plan, OpKind::max_pool2d), 0);
+        EXPECT_EQ(count(plan, OpKind::max_pool2d_grad), 0);
+        EXPECT_EQ(count(plan, OpKind::relu_grad), 0);
+    }
+}
 
 TEST(Placement, LiveValuesDoNotOverlap) {
     for (const ModelInfo& info : model_table()) {

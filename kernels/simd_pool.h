@@ -1,0 +1,84 @@
+// Vector moves that pooling needs beside simd.h: pairs of neighbours apart and together, and window positions as bytes.
+//   vf_even(a, b), vf_odd(a, b)      a0 a2 .. b0 b2 ..  and  a1 a3 .. b1 b3 ..
+//   vf_weave_low(e, o), _high(e, o)  e0 o0 e1 o1 ..  first and second half
+//   store_bytes, load_bytes          small whole numbers held as floats, `count` of them, one byte each
+// All static inline in the namespace of the instruction set, as simd.h.
+#pragma once
+
+#include "kernels/simd.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+
+#if defined(__AVX512F__)
+
+XB_INLINE VF vf_even(VF a, VF b) {
+    const __m512i pick = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_ps(a, pick, b);
+}
+XB_INLINE VF vf_odd(VF a, VF b) {
+    const __m512i pick = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_ps(a, pick, b);
+}
+XB_INLINE VF vf_weave_low(VF e, VF o) {
+    const __m512i pick = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    return _mm512_permutex2var_ps(e, pick, o);
+}
+XB_INLINE VF vf_weave_high(VF e, VF o) {
+    const __m512i pick = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    return _mm512_permutex2var_ps(e, pick, o);
+}
+XB_INLINE void store_bytes(uint8_t* p, VF v, int count) {
+    _mm512_mask_cvtepi32_storeu_epi8(p, vm_first(count), _mm512_cvtps_epi32(v));
+}
+XB_INLINE VF load_bytes(const uint8_t* p, int count) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(vm_first(count), p)));
+}
+
+#elif defined(__AVX2__)
+
+XB_INLINE VF vf_even(VF a, VF b) {
+    const __m256 mixed = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0));   // a0 a2 b0 b2 | a4 a6 b4 b6
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(mixed), _MM_SHUFFLE(3, 1, 2, 0)));
+}
+XB_INLINE VF vf_odd(VF a, VF b) {
+    const __m256 mixed = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(mixed), _MM_SHUFFLE(3, 1, 2, 0)));
+}
+XB_INLINE VF vf_weave_low(VF e, VF o) {
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(e, o), _mm256_unpackhi_ps(e, o), 0x20);
+}
+XB_INLINE VF vf_weave_high(VF e, VF o) {
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(e, o), _mm256_unpackhi_ps(e, o), 0x31);
+}
+XB_INLINE void store_bytes(uint8_t* p, VF v, int count) {
+    const __m256i words = _mm256_cvtps_epi32(v);
+    const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    const int64_t bytes = _mm_cvtsi128_si64(_mm_packus_epi16(halves, halves));
+    __builtin_memcpy(p, &bytes, static_cast<size_t>(count));
+}
+XB_INLINE VF load_bytes(const uint8_t* p, int count) {
+    int64_t bytes = 0;
+    __builtin_memcpy(&bytes, p, static_cast<size_t>(count));
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(bytes)));
+}
+
+#else
+
+XB_INLINE VF vf_even(VF a, VF b) { return VF{a[0], a[2], b[0], b[2]}; }
+XB_INLINE VF vf_odd(VF a, VF b) { return VF{a[1], a[3], b[1], b[3]}; }
+XB_INLINE VF vf_weave_low(VF e, VF o) { return VF{e[0], o[0], e[1], o[1]}; }
+XB_INLINE VF vf_weave_high(VF e, VF o) { return VF{e[2], o[2], e[3], o[3]}; }
+XB_INLINE void store_bytes(uint8_t* p, VF v, int count) {
+    for (int i = 0; i < count; ++i) p[i] = static_cast<uint8_t>(v[i]);
+}
+XB_INLINE VF load_bytes(const uint8_t* p, int count) {
+    VF v = vf_zero();
+    for (int i = 0; i < count; ++i) v[i] = p[i];
+    return v;
+}
+
+#endif
+
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench
