@@ -70,8 +70,9 @@ struct ScratchFolder {
 // The images below a folder, decoded and resized as an import does it, so that training and prediction see the same pixels.
 std::unique_ptr<Dataset> import_folder(const PredictCommand& command, const LoadedModel& model) {
     const ScratchFolder scratch;
-    std::string table = "path,label\n";
-    for (const std::string& file : files_below(command.data)) table += csv_field(file) + ",x\n";
+    // An import insists on labels of more than one class; these are never looked at.
+    std::string table = "path,label,split\n";
+    for (const std::string& file : files_below(command.data)) table += csv_field(file) + ",a|b,test\n";
     write_text(scratch.path / "files.csv", table);
     ImportOptions options;
     options.source = command.data;

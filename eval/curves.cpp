@@ -13,9 +13,7 @@
 namespace xbench {
 namespace {
 
-Json number_or_null(double value) {
-    return std::isnan(value) ? Json(nullptr) : Json(value);
-}
+Json number_or_null(double value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
 
 // Trapezoids under the ROC curve, steps under the precision-recall curve (no interpolation: it is too optimistic there).
 void add_areas(Curve& curve) {

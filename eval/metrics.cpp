@@ -18,9 +18,7 @@ struct Counts {
     int64_t true_positive = 0, false_positive = 0, false_negative = 0;
 };
 
-double ratio(double numerator, double denominator) {
-    return denominator > 0 ? numerator / denominator : 0.0;
-}
+double ratio(double numerator, double denominator) { return denominator > 0 ? numerator / denominator : 0.0; }
 
 ClassScore score(std::string name, const Counts& counts) {
     const auto hits = static_cast<double>(counts.true_positive);

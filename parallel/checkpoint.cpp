@@ -53,6 +53,7 @@ void save_weights(const std::filesystem::path& path, const WeightSet& weights) {
 
 std::filesystem::path find_weights(const std::filesystem::path& path) {
     if (!std::filesystem::is_directory(path)) return path;
+    if (std::filesystem::is_directory(path / "checkpoints")) return find_weights(path / "checkpoints");
     if (std::filesystem::exists(path / "best.safetensors")) return path / "best.safetensors";
     std::vector<std::filesystem::path> found;
     for (const auto& entry : std::filesystem::directory_iterator(path)) {

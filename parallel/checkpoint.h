@@ -22,7 +22,8 @@ struct WeightSet {
 };
 
 void save_weights(const std::filesystem::path& path, const WeightSet& weights);
-// `path` is a .safetensors file or a folder that holds best.safetensors, or no other than one .safetensors file.
+// `path` is a .safetensors file, a folder that holds best.safetensors (or no other than one .safetensors file), or a run
+// folder with such a folder named checkpoints.
 WeightSet load_weights(const std::filesystem::path& path);
 std::filesystem::path find_weights(const std::filesystem::path& path);
 

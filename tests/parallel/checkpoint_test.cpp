@@ -18,9 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-Graph small_graph() {
-    return build_model(resolve_model(ModelConfig{.name = "pneumonia_cnn", .widths = {2, 3, 4}}));
-}
+Graph small_graph() { return build_model(resolve_model(ModelConfig{.name = "pneumonia_cnn", .widths = {2, 3, 4}})); }
 
 WeightSet weights_for(const Graph& graph) {
     WeightSet weights;
@@ -99,6 +97,10 @@ TEST(Checkpoint, AFolderIsSearched) {
     std::ofstream(folder.path() / "best.safetensors") << "x";
     EXPECT_EQ(find_weights(folder.path()), folder.path() / "best.safetensors");
     EXPECT_EQ(find_weights(folder.path() / "other.safetensors"), folder.path() / "other.safetensors");
+    fs::create_directory(folder.path() / "run");
+    fs::create_directory(folder.path() / "run" / "checkpoints");
+    std::ofstream(folder.path() / "run" / "checkpoints" / "best.safetensors") << "x";
+    EXPECT_EQ(find_weights(folder.path() / "run"), folder.path() / "run" / "checkpoints" / "best.safetensors");
 }
 
 TEST(Checkpoint, AllMistakesAreListedAtOnce) {

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# `xbench eval` and `xbench predict` from a shell: a short training leaves a checkpoint; eval must find the accuracy, loss and
+# confusion that the training found, predict the same predictions, for the set and for files in a folder; what does not fit is refused.
+#
+#   eval_predict_test.sh XBENCH
+set -euo pipefail
+xbench=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir"
+fail() {
+    echo "FAIL: $1"
+    exit 1
+}
+# refused CODE TEXT COMMAND...: the exit code and what the message must say
+refused() {
+    local code=0 want=$1 text=$2 output
+    shift 2
+    output=$("$@" 2>&1) || code=$?
+    [ "$code" = "$want" ] || fail "exit code $code, not $want: $* ($output)"
+    grep -qF -- "$text" <<<"$output" || fail "no '$text' in: $output"
+}
+# The figures of metrics.json that both must agree on; the loss is summed over batches of another size, hence 10 digits.
+figures() { awk -F '[:,]' '/^  "(accuracy|balanced_accuracy|loss|majority_baseline)"/ { printf "%s %.10f\n", $1, $2 }' "$1"; }
+
+"$xbench" data synth --out set.h5 --count 200 --size 32 >/dev/null
+"$xbench" train --model pneumonia_cnn --data set.h5 --epochs 2 --set train.batch_size=8 --out run --quiet
+"$xbench" eval --checkpoint run --data set.h5 --split test --out ev --threads 2 >ev.txt
+
+[ "$(figures ev/metrics.json)" = "$(figures run/metrics.json)" ] || fail "eval's figures are not those of the training"
+[ "$(figures ev/metrics.json | wc -l)" = 4 ] || fail "metrics.json lacks a figure"
+cmp -s ev/confusion_matrix.csv run/confusion_matrix.csv || fail "another confusion matrix"
+cmp -s ev/classification_report.txt run/classification_report.txt || fail "another report"
+grep -q '"roc_auc": [0-9.]*' ev/metrics.json || fail "no roc_auc"
+head -n 1 ev/roc.csv | grep -q '^class,threshold,' && head -n 1 ev/pr.csv | grep -q '^class,threshold,' || fail "no curves"
+"$xbench" eval --checkpoint run/checkpoints/best.safetensors --data set.h5 --split val --out ev_val >/dev/null
+cmp -s ev/metrics.json ev_val/metrics.json && fail "val and test cannot be equal"
+
+"$xbench" predict --checkpoint run/checkpoints --data set.h5 --split test --out test.csv >/dev/null
+"$xbench" predict --checkpoint run/checkpoints --data set.h5 --out all.csv --threads 1 >/dev/null
+[ "$(head -n 1 all.csv)" = "id,label,p_0,p_1" ] || fail "header of all.csv"
+[ "$(wc -l <all.csv)" = 201 ] || fail "all.csv has no row for each image"
+count=$(grep -o '"count": [0-9]*' ev/metrics.json | head -n 1 | tr -dc 0-9)
+[ "$(wc -l <test.csv)" = $((count + 1)) ] || fail "test.csv has no row for each image of the split"
+while read -r row; do grep -qxF "$row" all.csv || fail "other numbers for $row"; done <test.csv
+awk -F , 'NR > 1 { s = $3 + $4; if (s < .99999 || s > 1.00001 || $2 != ($3 >= $4 ? "normal" : "pneumonia")) exit 1 }' all.csv ||
+    fail "probabilities do not add up, or the label is not the most probable class"
+
+refused 1 "no such file" "$xbench" eval --checkpoint absent --data set.h5 --split test --out x
+refused 2 "" "$xbench" eval --checkpoint run --data set.h5 --split tset --out x
+"$xbench" data synth --out big.h5 --count 20 --size 48 >/dev/null
+refused 1 "import them with --size 32 --channels 1" "$xbench" predict --checkpoint run --data big.h5 --out x.csv
+refused 1 "import them with --size 32 --channels 1" "$xbench" eval --checkpoint run --data big.h5 --out x
+head -c 5000 run/checkpoints/best.safetensors >cut.safetensors
+refused 1 "cut.safetensors" "$xbench" eval --checkpoint cut.safetensors --data set.h5 --out x
+
+# A folder: one good image (a gray 2x2 PNG), one file that is none.
+mkdir -p folder/sub
+printf 'iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGNgaGBo+A8ABAUCAFfUMz8AAAAASUVORK5CYII=' | base64 -d >folder/sub/one.png
+echo text >folder/two.png
+"$xbench" predict --checkpoint run --data folder --out folder.csv 2>folder.log >/dev/null || fail "a folder: $(cat folder.log)"
+[ "$(wc -l <folder.csv)" = 2 ] && grep -q '^sub/one.png,' folder.csv || fail "folder.csv: $(cat folder.csv)"
+grep -q 'left out two.png' folder.log || fail "the broken file is not named"
+echo "eval and predict agree with the training"
