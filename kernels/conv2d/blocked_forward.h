@@ -49,14 +49,15 @@ struct DirectJob {
 
 const float zero_block[block] = {};
 
-template <int PT, int KV, int STEP>
+// Pixels lo .. PT-hi-1 of the tile.
+template <int PT, int KV, int STEP, int lo, int hi>
 XB_INLINE void multiply_inside(VF (&acc)[PT][KV], const float* x, const float* w, int32_t channels) {
     for (int32_t c = 0; c < channels; ++c, ++x, w += KV * vf_width) {
         VF filter[KV];
 #pragma GCC unroll 2
         for (int v = 0; v < KV; ++v) filter[v] = vf_load(w + v * vf_width);
 #pragma GCC unroll 16
-        for (int p = 0; p < PT; ++p) {
+        for (int p = lo; p < PT - hi; ++p) {
             const VF input = vf_set1(x[p * STEP]);
 #pragma GCC unroll 2
             for (int v = 0; v < KV; ++v) acc[p][v] = vf_fma(input, filter[v], acc[p][v]);
@@ -85,6 +86,26 @@ XB_INLINE void multiply_at_border(VF (&acc)[PT][KV], const float* row, int32_t c
     }
 }
 
+// One tap of a tile whose first pixel reads column x. The usual borders have loops of their own, which multiply no zeros.
+template <int PT, int KV, int STEP>
+XB_INLINE void multiply_tap(VF (&acc)[PT][KV], const float* row, int32_t x, const DirectJob& job, const float* w,
+                            int32_t channels) {
+    const int32_t step = job.columns.step;
+    const float* first = row + int64_t{x} * job.in.pixel;
+    const bool begins = x >= 0, ends = x + (PT - 1) * step < job.columns.inputs;
+    if constexpr (STEP != 0)
+        if (begins && ends) return multiply_inside<PT, KV, STEP, 0, 0>(acc, first, w, channels);
+    if constexpr (STEP == block && PT > 2) {
+        const int32_t lo = begins ? 0 : -x, hi = ends ? 0 : x + PT - job.columns.inputs;
+        if (lo == 1 && hi == 0) return multiply_inside<PT, KV, STEP, 1, 0>(acc, first, w, channels);
+        if (lo == 0 && hi == 1) return multiply_inside<PT, KV, STEP, 0, 1>(acc, first, w, channels);
+        if (lo == 1 && hi == 1) return multiply_inside<PT, KV, STEP, 1, 1>(acc, first, w, channels);
+        if (lo == 2 && hi == 0) return multiply_inside<PT, KV, STEP, 2, 0>(acc, first, w, channels);
+        if (lo == 0 && hi == 2) return multiply_inside<PT, KV, STEP, 0, 2>(acc, first, w, channels);
+    }
+    multiply_at_border<PT, KV>(acc, row, x, step, job, w, channels);
+}
+
 // Outputs (i, j .. j+PT-1) of one image for the channels channel .. channel + KV*vf_width - 1.
 // STEP: floats between the inputs of neighbouring outputs; 0: not known, always through the table.
 template <int PT, int KV, int STEP>
@@ -108,11 +129,7 @@ static void direct_tile(const DirectJob& job, const float* image, const float* w
             const float* row = image + y * job.in.row;
             for (int32_t s = 0; s < columns.taps; ++s, w += filter_size) {
                 const int32_t x = j * columns.step + columns.tap[s].shift;
-                if (STEP != 0 && x >= 0 && x + (PT - 1) * columns.step < columns.inputs) {
-                    multiply_inside<PT, KV, STEP>(acc, row + int64_t{x} * job.in.pixel, w, channels);
-                } else {
-                    multiply_at_border<PT, KV>(acc, row, x, columns.step, job, w, channels);
-                }
+                multiply_tap<PT, KV, STEP>(acc, row, x, job, w, channels);
             }
         }
     }

@@ -17,9 +17,10 @@ struct WgradJob {
     Blocks x, dy;
     Axis rows, columns;
     const StepContext* step;
-    float* dw;    // canonical
-    float* db;    // or null
-    float* sums;  // this thread's stack of partial sums
+    float* dw;         // canonical
+    float* db;         // or null
+    float* sums;       // this thread's stack of partial sums
+    float* rows_copy;  // a stem's input rows, of this thread
 };
 
 // One tap of a band: acc[c][k] += sum over rows p0 .. p1-1 of x[c] dy[k].
@@ -32,11 +33,11 @@ static void wgrad_tap(const WgradJob& job, const float* x, const float* dy, int3
 #pragma GCC unroll 2
         for (int v = 0; v < KV; ++v) acc[c][v] = vf_load(sums + (c * KV + v) * vf_width);
     const OutputRange q = valid_outputs(job.columns, column_shift);
-    const int64_t channel = job.x.width == 1 ? job.x.plane : 1, x_step = int64_t{job.columns.step} * job.x.pixel;
+    const int64_t x_step = int64_t{job.columns.step} * block;
     const int64_t next_block = vf_width == block ? job.dy.plane : vf_width;
     for (int32_t p = p0; p < p1; ++p) {
-        const float* a = x + (p * job.rows.step + row_shift) * job.x.row +
-                         (int64_t{q.lo} * job.columns.step + column_shift) * job.x.pixel;
+        const float* a =
+            x + (p * job.rows.step + row_shift) * job.x.row + (int64_t{q.lo} * job.columns.step + column_shift) * block;
         const float* b = dy + p * job.dy.row + int64_t{q.lo} * block;
         for (int32_t j = q.lo; j < q.hi; ++j, a += x_step, b += block) {
             VF gradient[KV];
@@ -44,7 +45,7 @@ static void wgrad_tap(const WgradJob& job, const float* x, const float* dy, int3
             for (int v = 0; v < KV; ++v) gradient[v] = vf_load(b + v * next_block);
 #pragma GCC unroll 8
             for (int c = 0; c < CT; ++c) {
-                const VF input = vf_set1(a[c * channel]);
+                const VF input = vf_set1(a[c]);
 #pragma GCC unroll 2
                 for (int v = 0; v < KV; ++v) acc[c][v] = vf_fma(input, gradient[v], acc[c][v]);
             }
@@ -77,7 +78,7 @@ struct WgradTile {
 };
 
 XB_INLINE void wgrad_image(const WgradJob& job, const WgradTile& tile, int64_t n, float* sums) {
-    const float* x = job.x.data + n * job.x.image + tile.c / job.x.width * job.x.plane + tile.c % job.x.width;
+    const float* x = job.x.data + n * job.x.image + tile.c / block * job.x.plane + tile.c % block;
     const float* dy = job.dy.data + n * job.dy.image + tile.k / block * job.dy.plane + tile.k % block;
     const int32_t band = job.columns.outputs >= band_pixels ? 1 : band_pixels / job.columns.outputs;
     for (int32_t p0 = 0; p0 < job.rows.outputs; p0 += band) {
@@ -100,15 +101,22 @@ XB_INLINE void clear(float* sums, int64_t size) {
     for (int64_t i = 0; i < size; i += vf_width) vf_store(sums + i, vf_zero());
 }
 
-static void wgrad_tile(const WgradJob& job, const WgradTile& tile) {
+// Evaluates the tree over the leaves on a stack of partial sums of `size` floats each; the result is the first of them.
+// add_image(n, sums) adds image n to a partial sum.
+template <class AddImage>
+XB_INLINE void sum_leaves(const StepContext& step, float* stack, int64_t size, const AddImage& add_image) {
     int level = 0;
-    for (int32_t v = 0; v < job.step->leaves; ++v) {
-        float* sums = job.sums + level++ * tile.size;
-        clear(sums, tile.size);
-        for (int64_t n = job.step->leaf_begin[v]; n < job.step->leaf_begin[v + 1]; ++n) wgrad_image(job, tile, n, sums);
-        for (int merges = leaf_tree_merges(v); merges > 0; --merges) merge_top(job.sums, tile.size, level--);
+    for (int32_t v = 0; v < step.leaves; ++v) {
+        float* sums = stack + level++ * size;
+        clear(sums, size);
+        for (int64_t n = step.leaf_begin[v]; n < step.leaf_begin[v + 1]; ++n) add_image(n, sums);
+        for (int merges = leaf_tree_merges(v); merges > 0; --merges) merge_top(stack, size, level--);
     }
-    for (; level > 1; --level) merge_top(job.sums, tile.size, level);
+    for (; level > 1; --level) merge_top(stack, size, level);
+}
+
+static void wgrad_tile(const WgradJob& job, const WgradTile& tile) {
+    sum_leaves(*job.step, job.sums, tile.size, [&](int64_t n, float* sums) { wgrad_image(job, tile, n, sums); });
     const int64_t taps = int64_t{job.rows.taps} * job.columns.taps;
     const int width = tile.vectors * vf_width;
     for (int lane = 0; lane < width && tile.k + lane < job.dy.c; ++lane)
@@ -142,37 +150,29 @@ static void bias_tile(const WgradJob& job, int64_t k) {
     if (left > 0) vf_store(job.db + k, stack[0], vm_first(left < vf_width ? static_cast<int>(left) : vf_width));
 }
 
-XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t chunk) {
+XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t c) {
     WgradTile tile = {};
-    const int64_t width = job.x.width == 1 ? job.x.c : job.x.width;  // a stem's channels all in one block
-    const int64_t chunks = div_up(width, wgrad_channels), block_first = chunk / chunks * width;
     tile.k = k;
-    tile.c = block_first + chunk % chunks * wgrad_channels;
-    const int64_t end = block_first + width < job.x.c ? block_first + width : job.x.c, left = end - tile.c;
-    tile.channels = static_cast<int>(left < wgrad_channels ? left : wgrad_channels);
+    tile.c = c;
+    tile.channels = static_cast<int>(job.x.c - c < wgrad_channels ? job.x.c - c : wgrad_channels);
     tile.vectors = group_vectors_at(k, job.dy.c);
-    if (tile.channels <= 0) return tile;
     tile.tap = find_wgrad_tap<wgrad_channels>(tile.channels, tile.vectors);
     tile.tap_size = int64_t{tile.channels} * tile.vectors * vf_width;
     tile.size = tile.tap_size * job.rows.taps * job.columns.taps;
     return tile;
 }
 
+// Each thread takes some tiles of dw and some of db.
 static void blocked_wgrad(const WgradJob& job, const Team& team) {
     const int64_t k_padded = div_up(job.dy.c, block) * block, groups = div_up(k_padded, group_width);
-    const int64_t width = job.x.width == 1 ? job.x.c : job.x.width;
-    const int64_t chunks = div_up(job.x.c, width) * div_up(width, wgrad_channels);
-    const int64_t tiles = groups * chunks, bias_tiles = job.db ? k_padded / vf_width : 0;
-    const Share mine = share_of(tiles + bias_tiles, team);
-    for (int64_t task = mine.begin; task < mine.end; ++task) {
-        if (task >= tiles) {
-            bias_tile(job, (task - tiles) * vf_width);
-            continue;
-        }
-        const WgradTile tile = wgrad_tile_at(job, task / chunks * group_width, task % chunks);
-        if (tile.channels > 0) wgrad_tile(job, tile);
-    }
+    const int64_t chunks = div_up(job.x.c, wgrad_channels);
+    const Share tiles = share_of(groups * chunks, team), biases = share_of(job.db ? k_padded / vf_width : 0, team);
+    for (int64_t t = tiles.begin; t < tiles.end; ++t)
+        wgrad_tile(job, wgrad_tile_at(job, t / chunks * group_width, t % chunks * wgrad_channels));
+    for (int64_t t = biases.begin; t < biases.end; ++t) bias_tile(job, t * vf_width);
 }
+
+XB_INLINE int64_t blocked_wgrad_sums(const Conv2d& conv) { return int64_t{wgrad_channels} * group_width * conv.r * conv.s; }
 
 }  // namespace
 }  // namespace XB_ISA_NAMESPACE

@@ -5,6 +5,7 @@
 // Bound by the multiply-add units for 16 channels and more; a stem by its loads.
 #include "kernels/conv2d/blocked_forward.h"
 #include "kernels/conv2d/blocked_wgrad.h"
+#include "kernels/conv2d/stem_wgrad.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -80,30 +81,47 @@ void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
     }
 }
 
-int64_t wgrad_stack_size(const Problem& p) {
+// A thread's workspace of wgrad in floats: the stack of partial sums, and a stem's input rows.
+struct WgradSpace {
+    int64_t stack, rows;
+};
+
+WgradSpace wgrad_space(const Problem& p) {
+    const Conv2d& conv = conv_of(p);
+    const bool stem = is_dense_f32(p.in[0], Layout::plain);
     int64_t levels = 2;
     for (int64_t leaves = p.leaves; leaves > 1; leaves /= 2) ++levels;
-    const Conv2d& conv = conv_of(p);
-    return levels * wgrad_channels * group_width * conv.r * conv.s;
+    const int64_t widest = p.in[0].dim[3] + 2 * conv.pad_w + 16;
+    return WgradSpace{levels * (stem ? stem_wgrad_sums() : blocked_wgrad_sums(conv)),
+                      stem ? div_up(stem_positions * widest, 16) * 16 : 0};
 }
 
 size_t wgrad_workspace(const Problem& p, int threads) {
-    return static_cast<size_t>(threads * wgrad_stack_size(p)) * sizeof(float);
+    const WgradSpace space = wgrad_space(p);
+    return static_cast<size_t>(threads * (space.stack + space.rows)) * sizeof(float);
 }
 
 void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
+    const WgradSpace space = wgrad_space(args);
+    float* mine = static_cast<float*>(args.workspace) + team.rank * (space.stack + space.rows);
     WgradJob job = {blocks_of(args.in[0]),
                     blocks_of(args.in[1]),
                     {},
                     {},
                     args.step,
                     static_cast<float*>(args.out[0].data),
-                    has_operand(args.out, args.n_out, 1) ? static_cast<float*>(args.out[1].data) : nullptr,
-                    static_cast<float*>(args.workspace) + team.rank * wgrad_stack_size(args)};
+                    nullptr,
+                    mine,
+                    mine + space.stack};
+    if (has_operand(args.out, args.n_out, 1)) job.db = static_cast<float*>(args.out[1].data);
     job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.x.h, job.dy.h);
     job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.x.w, job.dy.w);
-    blocked_wgrad(job, team);
+    if (job.x.width == 1) {
+        stem_wgrad(job, team);
+    } else {
+        blocked_wgrad(job, team);
+    }
 }
 
 const Kernel rows[] = {

@@ -64,16 +64,26 @@ XB_INLINE Strip strip_at(const Axis& columns, int32_t first, int32_t vectors) {
 
 enum class Border { none, masked, strided };
 
-// The input of vector v of a strip through tap s. `row` is the input row.
-template <Border border>
-XB_INLINE VF load_input(const Axis& columns, const Strip& strip, const float* row, int32_t s, int v) {
+// Where vector v of a strip lies in an input row, seen through tap s.
+struct StripInput {
+    int64_t at;
+    VM mask;
+    OutputRange lanes;
+};
+
+XB_INLINE StripInput strip_input(const Axis& columns, const Strip& strip, int32_t s, int v) {
     const int64_t at = int64_t{strip.first + v * vf_width} * columns.step + columns.tap[s].shift;
+    return StripInput{at, strip.mask[s][v], strip.lanes[s][v]};
+}
+
+template <Border border>
+XB_INLINE VF load_input(const Axis& columns, const StripInput& input, const float* row) {
     if constexpr (border == Border::none) {
-        return vf_load(row + at);
+        return vf_load(row + input.at);
     } else if constexpr (border == Border::masked) {
-        return vf_load(row + at, strip.mask[s][v]);
+        return vf_load(row + input.at, input.mask);
     } else {
-        return vf_load_strided(row + at, columns.step, strip.lanes[s][v].lo, strip.lanes[s][v].hi);
+        return vf_load_strided(row + input.at, columns.step, input.lanes.lo, input.lanes.hi);
     }
 }
 
@@ -120,7 +130,7 @@ static void row_tile(const RowJob& job, const Strip& strip, const float* image, 
             for (int32_t s = 0; s < columns.taps; ++s, w += KT) {
                 VF x[NV];
 #pragma GCC unroll 3
-                for (int v = 0; v < NV; ++v) x[v] = load_input<border>(columns, strip, row, s, v);
+                for (int v = 0; v < NV; ++v) x[v] = load_input<border>(columns, strip_input(columns, strip, s, v), row);
 #pragma GCC unroll 16
                 for (int k = 0; k < KT; ++k) {
                     const VF weight = vf_set1(w[k]);

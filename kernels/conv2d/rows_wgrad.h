@@ -29,8 +29,8 @@ struct RowWgradTile {
     int channels, taps;
 };
 
-// Adds one image's part for the columns of `strip` to acc.
-template <int KT, int ST, Border border>
+// Adds one image's part for the columns of `strip` to acc. whole: the strip lies inside of dy.
+template <int KT, int ST, Border border, bool whole>
 XB_INLINE void wgrad_strip(const RowWgradJob& job, const RowWgradTile& tile, const Strip& strip, int64_t n,
                            VF (&acc)[KT][ST]) {
     const int32_t shift = job.rows.tap[tile.r].shift;
@@ -40,14 +40,17 @@ XB_INLINE void wgrad_strip(const RowWgradJob& job, const RowWgradTile& tile, con
     const VM inside = vm_first(left);
     const float* dy = job.dy.data + n * job.dy.image + tile.k * job.dy.plane + p.lo * job.dy.w + column;
     const float* x = job.x.data + n * job.x.image + tile.c * job.x.plane + (p.lo * job.rows.step + shift) * job.x.w;
+    StripInput input_of[ST];
+#pragma GCC unroll 3
+    for (int s = 0; s < ST; ++s) input_of[s] = strip_input(job.columns, strip, tile.s + s, 0);
     for (int32_t i = p.lo; i < p.hi; ++i, dy += job.dy.w, x += job.rows.step * job.x.w) {
         VF input[ST];
 #pragma GCC unroll 3
-        for (int s = 0; s < ST; ++s) input[s] = load_input<border>(job.columns, strip, x, tile.s + s, 0);
+        for (int s = 0; s < ST; ++s) input[s] = load_input<border>(job.columns, input_of[s], x);
 #pragma GCC unroll 8
         for (int k = 0; k < KT; ++k) {
             const float* at = dy + k * job.dy.plane;
-            const VF gradient = border == Border::none ? vf_load(at) : vf_load(at, inside);
+            const VF gradient = whole ? vf_load(at) : vf_load(at, inside);
 #pragma GCC unroll 3
             for (int s = 0; s < ST; ++s) acc[k][s] = vf_fma(gradient, input[s], acc[k][s]);
         }
@@ -65,11 +68,13 @@ XB_INLINE void wgrad_leaf(const RowWgradJob& job, const RowWgradTile& tile, int6
         const Strip strip = strip_at(job.columns, column, 1);
         for (int64_t n = first; n < last; ++n) {
             if (job.columns.step != 1) {
-                wgrad_strip<KT, ST, Border::strided>(job, tile, strip, n, acc);
+                wgrad_strip<KT, ST, Border::strided, false>(job, tile, strip, n, acc);
             } else if (strip.full) {
-                wgrad_strip<KT, ST, Border::none>(job, tile, strip, n, acc);
+                wgrad_strip<KT, ST, Border::none, true>(job, tile, strip, n, acc);
+            } else if (column + vf_width <= job.columns.outputs) {
+                wgrad_strip<KT, ST, Border::masked, true>(job, tile, strip, n, acc);
             } else {
-                wgrad_strip<KT, ST, Border::masked>(job, tile, strip, n, acc);
+                wgrad_strip<KT, ST, Border::masked, false>(job, tile, strip, n, acc);
             }
         }
     }
