@@ -61,7 +61,7 @@ private:
 struct Anatomy {
     float cosine, sine, scale, shift_x, shift_y;  // pose: body frame from image frame
     float body_width, neck_width, soft_tissue, spine, spine_bend, trachea;
-    float lung_top, lung_width[2], lung_base[2], dome, inner, air_depth;
+    float lung_top, lung_width[2], lung_base[2], air_depth[2], dome, inner;
     float heart_x, heart_y, heart_rx, heart_ry, heart_tilt, heart_density;
     float rib_spacing, rib_phase, rib_droop, rib_width, rib_density, front_rib_density;
     float clavicle_y, clavicle_slope, clavicle_density;
@@ -93,7 +93,8 @@ Anatomy draw_anatomy(Random& random) {
     }
     a.dome = u(0.9f, 1.9f);
     a.inner = u(0.10f, 0.15f);
-    a.air_depth = u(0.30f, 0.46f);
+    const float air_depth = u(0.28f, 0.46f);
+    for (float& side : a.air_depth) side = air_depth * u(0.75f, 1.1f);  // a turned patient, or an expiration
     a.heart_x = u(0.08f, 0.17f);
     a.heart_y = base - u(0.14f, 0.24f);
     a.heart_rx = u(0.24f, 0.36f);
@@ -104,8 +105,8 @@ Anatomy draw_anatomy(Random& random) {
     a.rib_phase = u(0, 1);
     a.rib_droop = u(0.35f, 0.75f);
     a.rib_width = u(0.30f, 0.44f);
-    a.rib_density = u(0.05f, 0.12f);
-    a.front_rib_density = u(0.02f, 0.07f);
+    a.rib_density = u(0.04f, 0.09f);
+    a.front_rib_density = u(0.02f, 0.05f);
     a.clavicle_y = a.lung_top + u(0.10f, 0.20f);
     a.clavicle_slope = u(0.05f, 0.30f);
     a.clavicle_density = u(0.08f, 0.16f);
@@ -183,12 +184,13 @@ float soft_at(const Anatomy& a, Point p, float from_spine) {
     return density;
 }
 
-// The picture while it is drawn: one density and one share of air a pixel.
+// The picture while it is drawn: one density and one share of air a pixel, and an opacity that is being made up.
 class Canvas {
 public:
     Canvas(int64_t size, const Anatomy& anatomy) : size_(size), anatomy_(anatomy) {
         density.assign(static_cast<size_t>(size * size), 0.0f);
         air.assign(density.size(), 0.0f);
+        patch.assign(density.size(), 0.0f);
     }
     Point body_point(int64_t column, int64_t row) const {
         const float u = (2 * static_cast<float>(column) + 1) / static_cast<float>(size_) - 1;
@@ -227,7 +229,7 @@ public:
     }
     int64_t size() const { return size_; }
 
-    std::vector<float> density, air;
+    std::vector<float> density, air, patch;
 
 private:
     int64_t size_;
@@ -243,14 +245,15 @@ void draw_body(Canvas& canvas, const Anatomy& a, Random& random) {
             const float from_spine = p.x - a.spine_bend * p.y;
             const float air = air_at(a, p, from_spine), soft = soft_at(a, p, from_spine);
             canvas.air[i] = air;
-            canvas.density[i] = soft + bones_at(a, p, from_spine) - a.air_depth * air + a.haze * haze.at(p) * (soft > 0.2f);
+            canvas.density[i] = soft + bones_at(a, p, from_spine) - a.air_depth[from_spine < 0 ? 0 : 1] * air +
+                                a.haze * haze.at(p) * (soft > 0.2f);
         }
     }
 }
 
 // Pulmonary vessels: from each hilum outwards, thinner at each turn.
 void draw_vessels(Canvas& canvas, const Anatomy& a, Random& random) {
-    const float strength = random.uniform(0.04f, 0.10f);
+    const float strength = random.uniform(0.03f, 0.07f);
     for (const float side : {-1.0f, 1.0f}) {
         const Point hilum{side * (a.inner + 0.06f), random.uniform(-0.16f, -0.04f)};
         canvas.near(hilum, 0.14f, [&](size_t i, int64_t, int64_t, Point p) {
@@ -298,46 +301,43 @@ void draw_devices(Canvas& canvas, Random& random) {
     }
 }
 
-// A patch of consolidated lung: several overlapping blobs with texture inside. Returns its box; empty where the place
-// drawn holds too little air, and then nothing was drawn.
+// A patch of consolidated lung: a haze of a few wide blobs and many small ones that run together, as filled acini do.
+// Returns its box; empty where the place drawn holds too little air, and then nothing was drawn.
 std::vector<Box> draw_opacity(Canvas& canvas, const Anatomy& a, Random& random) {
     const int side = static_cast<int>(random.below(2));
-    const float reach = random.uniform(0.16f, 0.34f), contrast = random.uniform(0.12f, 0.26f);
+    const float reach = random.uniform(0.20f, 0.36f), contrast = random.uniform(0.28f, 0.52f);
     const Point centre{(side == 0 ? -1.0f : 1.0f) * random.uniform(a.inner + 0.08f, a.lung_width[side] - 0.10f),
                        random.uniform(a.lung_top + 0.2f, a.lung_base[side])};
-    struct Part {
-        Point centre;
-        float radius, weight;
+    std::fill(canvas.patch.begin(), canvas.patch.end(), 0.0f);
+    const auto add_blob = [&](float spread, float radius, float weight) {
+        const float angle = random.uniform(0, 6.2832f), distance = spread * std::sqrt(random.uniform());
+        const Point at{centre.x + distance * std::cos(angle), centre.y + distance * std::sin(angle)};
+        canvas.near(at, radius, [&](size_t i, int64_t, int64_t, Point p) {
+            canvas.patch[i] += weight * blob((square(p.x - at.x) + square(p.y - at.y)) / square(radius));
+        });
     };
-    std::array<Part, 6> parts;
-    for (Part& part : parts) {
-        part.centre = {centre.x + reach * random.uniform(-0.6f, 0.6f), centre.y + reach * random.uniform(-0.6f, 0.6f)};
-        part.radius = reach * random.uniform(0.5f, 0.9f);
-        part.weight = random.uniform(0.4f, 0.9f);
-    }
-    const ValueNoise<33> texture(random);
-    std::vector<std::pair<size_t, float>> added;
+    for (int haze = 0; haze < 4; ++haze)
+        add_blob(0.5f * reach, reach * random.uniform(0.5f, 0.9f), random.uniform(0.15f, 0.35f));
+    const float acinus = random.uniform(0.045f, 0.065f);
+    const int acini = static_cast<int>(0.8f * square(reach / acinus));
+    for (int i = 0; i < acini; ++i) add_blob(reach, acinus * random.uniform(0.8f, 1.3f), random.uniform(0.5f, 1.1f));
+
     int64_t left = canvas.size(), right = -1, top = canvas.size(), bottom = -1;
     float area = 0, aerated = 0;
-    canvas.near(centre, 1.6f * reach, [&](size_t i, int64_t column, int64_t row, Point p) {
-        float cover = 0;
-        for (const Part& part : parts) {
-            cover += part.weight * blob((square(p.x - part.centre.x) + square(p.y - part.centre.y)) / square(part.radius));
-        }
-        cover = std::min(cover, 1.0f);
+    canvas.near(centre, 1.4f * reach, [&](size_t i, int64_t column, int64_t row, Point) {
+        const float sum = std::min(canvas.patch[i], 2.0f), cover = sum - 0.25f * square(sum);  // saturates at 1
         area += cover;
         aerated += cover * canvas.air[i];
-        const float shade = cover * canvas.air[i];
-        if (shade <= 0) return;
-        added.emplace_back(i, contrast * shade * (1 + 1.8f * texture.at(p)));
-        if (shade < 0.3f) return;
+        canvas.patch[i] = cover * canvas.air[i];
+        if (canvas.patch[i] < 0.3f) return;
         left = std::min(left, column);
         right = std::max(right, column);
         top = std::min(top, row);
         bottom = std::max(bottom, row);
     });
     if (right < left || aerated < 0.6f * area) return {};
-    for (const auto& [i, amount] : added) canvas.density[i] += amount;
+    canvas.near(centre, 1.4f * reach,
+                [&](size_t i, int64_t, int64_t, Point) { canvas.density[i] += contrast * canvas.patch[i]; });
     return {Box{1, static_cast<float>(left), static_cast<float>(top), static_cast<float>(right - left + 1),
                 static_cast<float>(bottom - top + 1)}};
 }
