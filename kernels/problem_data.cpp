@@ -70,19 +70,19 @@ void fill_second_row(const KernelTensor& t, F&& f) {
     for (int64_t c = 0; c < channels; ++c) set_element(t, channels + c, f(element(t, channels + c), element(t, c)));
 }
 
-// A valid index for max_pool2d_grad is what the reference's forward pass writes.
-void fill_pool_index(const KernelArgs& grad, uint64_t seed) {
-    KernelTensor x = grad.out[0], y = grad.in[0];
+// Valid positions in windows: those that the reference's max-pooling of a random image finds.
+void fill_pool_index(KernelTensor x, KernelTensor y, const KernelTensor& index, const Pool2d& pool, uint64_t seed) {
     std::vector<float> image(static_cast<size_t>(stored_elements_of(x))), pooled(static_cast<size_t>(stored_elements_of(y)));
     Random random(seed, RandomUse::test_data, 99);
     for (float& value : image) value = random.uniform();
     x.data = image.data();
     y.data = pooled.data();
     x.dtype = y.dtype = static_cast<int32_t>(DType::f32);
-    KernelArgs forward = grad;
+    KernelArgs forward{};
     forward.op = OpKind::max_pool2d;
+    forward.attrs = &pool;
     forward.n_in = 1, forward.n_out = 2;
-    forward.in[0] = x, forward.out[0] = y, forward.out[1] = grad.in[1];
+    forward.in[0] = x, forward.out[0] = y, forward.out[1] = index;
     run_kernel(reference(OpKind::max_pool2d), forward, 1);
 }
 
@@ -95,27 +95,26 @@ void fill_special(const KernelArgs& args, uint64_t seed) {
     switch (args.op) {
         case OpKind::relu_grad: positive_part(args.in[1]); break;
         case OpKind::batchnorm_apply:
-        case OpKind::batchnorm_grad_statistics:
-        case OpKind::batchnorm_grad_input: {
-            fill_second_row(args.in[args.op == OpKind::batchnorm_apply ? 1 : 2], positive);
-            if (args.op == OpKind::batchnorm_grad_statistics && args.n_in > 3) positive_part(args.in[3]);
-            if (args.op == OpKind::batchnorm_grad_input && args.n_in > 5) positive_part(args.in[5]);
-            if (args.op != OpKind::batchnorm_grad_input) break;
-            const double pixels = count * static_cast<double>(args.in[0].dim[2] * args.in[0].dim[3]);
-            transform(args.in[4], [&](double v) { return v * pixels; });
-            break;
-        }
         case OpKind::batchnorm_pool_apply: fill_second_row(args.in[1], positive); break;
+        case OpKind::batchnorm_grad_statistics:
+            fill_second_row(args.in[2], positive);
+            if (args.n_in > 3) positive_part(args.in[3]);
+            break;
         case OpKind::batchnorm_pool_grad_statistics:
             if (args.n_in > 2) positive_part(args.in[2]);
             break;
+        case OpKind::batchnorm_grad_input:
         case OpKind::batchnorm_pool_grad_input: {
-            const auto& attrs = *static_cast<const BatchNormPool*>(args.attrs);
-            const auto places = static_cast<uint32_t>(attrs.r * attrs.s);
-            transform(args.in[2], [&](double) { return random.below(places); });
-            fill_second_row(args.in[3], positive);
-            transform(args.in[5], [&](double v) { return v * count * static_cast<double>(attrs.norm.pixels); });
-            if (args.n_in > 6) positive_part(args.in[6]);
+            const bool pool = args.op == OpKind::batchnorm_pool_grad_input;  // which has an index as operand 2
+            const auto& norm =
+                pool ? static_cast<const BatchNormPool*>(args.attrs)->norm : *static_cast<const BatchNorm*>(args.attrs);
+            fill_second_row(args.in[2 + pool], positive);
+            transform(args.in[4 + pool], [&](double v) { return v * count * static_cast<double>(norm.pixels); });
+            if (args.n_in > 5 + pool) positive_part(args.in[5 + pool]);
+            if (norm.input_activation == Activation::relu) positive_part(args.in[0]);
+            if (!pool) break;
+            const auto& a = *static_cast<const BatchNormPool*>(args.attrs);
+            fill_pool_index(args.in[0], args.in[1], args.in[2], Pool2d{a.r, a.s, a.r, a.s, 0, 0, 1}, seed);
             break;
         }
         case OpKind::batchnorm_finalize: {
@@ -126,7 +125,10 @@ void fill_special(const KernelArgs& args, uint64_t seed) {
             break;
         }
         case OpKind::batchnorm_inference: transform(args.in[1], [](double v) { return 0.5 + std::fabs(v); }); break;
-        case OpKind::max_pool2d_grad: fill_pool_index(args, seed); break;
+        case OpKind::max_pool2d_grad:
+            fill_pool_index(args.out[0], args.in[0], args.in[1], *static_cast<const Pool2d*>(args.attrs), seed);
+            if (args.n_in > 2) positive_part(args.in[2]);
+            break;
         case OpKind::softmax_cross_entropy:
         case OpKind::softmax_cross_entropy_grad: {
             const auto classes = static_cast<uint32_t>(args.in[0].dim[1]);

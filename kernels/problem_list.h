@@ -3,13 +3,15 @@
 //
 //     conv2d n8 c8 h32 k16 r3 pad1 leaves8 name=pneumonia.f.4      # a comment
 //
-//   operator    conv2d | linear | batchnorm | relu | add | reorder | flatten | max_pool2d | avg_pool2d | global_avg_pool |
+//   operator    conv2d | linear | batchnorm | batchnorm_pool | relu | add | reorder | flatten | max_pool2d | avg_pool2d |
+//   global_avg_pool |
 //               dropout | softmax_cross_entropy | bce_with_logits | adam | sgd
 //   sizes       letter and number: n c h w k r s of core/ops.h, f of linear; w is h and s is r when left out. adam and sgd
 //               take n, the elements of the flat buffer. n0 is not a problem: a call has at least one image.
 //   options     stride2 pad1 dilation2 (or stride_h2 stride_w1 ...), groups4, leaves8 (default 1), p=0.4, eps=1e-5,
 //               weight_decay=0.01, momentum=0.9, update=3 (of an optimizer, counts from 1)
-//   words       relu, nobias, per_channel, exclude_pad, noindex, decoupled, nesterov, nopos (no pos_weight)
+//   words       relu (of a pooling: its gradient masks by y), relu_input (of batchnorm), nobias, per_channel, exclude_pad,
+//               noindex, decoupled, nesterov, nopos (no pos_weight)
 //   name=...    a layer of a model, "model.layer", or what makes the case special
 // What a line does not say takes these values: sizes 1, strides 1 (of a pooling: its window), paddings 0.
 #pragma once

@@ -91,6 +91,7 @@ std::vector<LayerProblem> batchnorm(const ProblemFields& f) {
     BatchNorm a{};
     a.eps = static_cast<float>(f.real("eps", 1e-5)), a.momentum = static_cast<float>(f.real("momentum", 0.1));
     a.activation = activation(f), a.pixels = shape[2] * shape[3];
+    a.input_activation = f.has("relu_input") ? Activation::relu : Activation::none;
     const KernelTensor channel = tensor({shape[1]}), pair = tensor({2, shape[1]});
     const KernelTensor sums = tensor({2, shape[1]}, Layout::plain, DType::f64);
     std::vector<LayerProblem> all{call(OpKind::batchnorm_finalize, a, {sums, channel, channel}, {pair, channel, channel}),
@@ -164,6 +165,7 @@ std::vector<LayerProblem> max_pool2d(const ProblemFields& f) {
         }
         all.push_back(call(OpKind::max_pool2d, a, {image}, {pooled, index}));
         all.push_back(call(OpKind::max_pool2d_grad, a, {pooled, index}, {image}));
+        if (f.has("relu")) all.back().in.push_back(pooled);
     }
     return all;
 }
@@ -294,8 +296,8 @@ FieldKind kind_of_field(const std::string& key) {
         "n",   "c",     "h",        "w",          "k",      "r",        "s",     "f",      "stride",    "stride_h",
         "pad", "pad_h", "dilation", "dilation_h", "groups", "stride_w", "pad_w", "leaves", "dilation_w"};
     static const std::set<std::string> reals{"p", "eps", "weight_decay", "momentum", "update"};
-    static const std::set<std::string> words{"relu",    "nobias",    "per_channel", "exclude_pad",
-                                             "noindex", "decoupled", "nesterov",    "nopos", "relu_input"};
+    static const std::set<std::string> words{"relu",    "nobias",    "relu_input", "per_channel", "exclude_pad",
+                                             "noindex", "decoupled", "nesterov",   "nopos"};
     if (numbers.count(key)) return FieldKind::number;
     if (reals.count(key)) return FieldKind::real;
     return words.count(key) ? FieldKind::word : FieldKind::none;

@@ -10,8 +10,19 @@
 #include "core/tensor.h"
 
 // The stems of the *.isa.cpp files, best first within an operator.
+// clang-format off
 #define XB_ISA_FILES(file) \
-    file(conv2d_nchw) file(conv2d_blocked) file(linear_packed) file(batchnorm) file(elementwise) file(optimizer)
+    file(conv2d_nchw)      \
+    file(conv2d_blocked)   \
+    file(linear_packed)    \
+    file(batchnorm)        \
+    file(batchnorm_pool)   \
+    file(max_pool)         \
+    file(average_pool)     \
+    file(elementwise)      \
+    file(reorder)          \
+    file(optimizer)
+// clang-format on
 
 namespace xbench {
 

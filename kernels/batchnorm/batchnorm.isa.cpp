@@ -107,8 +107,8 @@ XB_INLINE Chunk mean_chunk(const Planes& planes, int64_t group, const double* su
     return chunk_load(lane);
 }
 
-// dx = gamma rstd (dy - mean(dy) - xhat mean(dy xhat))
-template <bool relu>
+// dx = gamma rstd (dy - mean(dy) - xhat mean(dy xhat)), and with input_relu only where x > 0
+template <bool relu, bool input_relu>
 void grad_input(const KernelArgs& args, const Team& team) {
     const Planes planes = planes_of(args.in[0]);
     const float *x = floats(args.in[0]), *dy = floats(args.in[1]), *mean_rstd = floats(args.in[2]),
@@ -127,8 +127,9 @@ void grad_input(const KernelArgs& args, const Team& team) {
         const auto piece = [&](int64_t i, int64_t left) {
             Chunk d = chunk_load(dy + offset + i, left);
             if (relu) d = chunk_where_positive(chunk_load(y + offset + i, left), d);
-            const Chunk centred = chunk_load(x + offset + i, left) - mean;
-            chunk_store(dx + offset + i, ((d - mean_dy) - centred * slope) * scale, left);
+            const Chunk value = chunk_load(x + offset + i, left);
+            const Chunk result = ((d - mean_dy) - (value - mean) * slope) * scale;
+            chunk_store(dx + offset + i, input_relu ? chunk_where_positive(value, result) : result, left);
         };
         const int64_t count = planes.plane_floats(), whole = count / chunk_size * chunk_size;
         for (int64_t i = 0; i < whole; i += chunk_size) piece(i, chunk_size);
@@ -137,7 +138,12 @@ void grad_input(const KernelArgs& args, const Team& team) {
 }
 
 void run_grad_input(const KernelArgs& args, const Team& team) noexcept {
-    has_operand(args.in, args.n_in, 5) ? grad_input<true>(args, team) : grad_input<false>(args, team);
+    const bool relu = has_operand(args.in, args.n_in, 5);
+    const bool input_relu = static_cast<const BatchNorm*>(args.attrs)->input_activation == Activation::relu;
+    if (relu)
+        input_relu ? grad_input<true, true>(args, team) : grad_input<true, false>(args, team);
+    else
+        input_relu ? grad_input<false, true>(args, team) : grad_input<false, false>(args, team);
 }
 
 // All images (operands shaped like x) in one layout, everything that is not a sum in f32.

@@ -103,7 +103,7 @@ void grad_parameters(const KernelArgs& args, const Team& team) {
     const auto* sums = static_cast<const double*>(args.in[0].data);
     const RefTensor<T> dgamma(args.out[0]), dbeta(args.out[1]);
     const int64_t channels = dgamma.n();
-    const double mine = args.step->later_rank ? 0 : 1;   // these sums are those of all ranks already
+    const double mine = args.step->later_rank ? 0 : 1;  // these sums are those of all ranks already
     for (auto [c, end] = share(channels, team); c < end; ++c) {
         dgamma.at(c) = static_cast<T>(mine * sums[channels + c]);
         dbeta.at(c) = static_cast<T>(mine * sums[c]);
@@ -116,6 +116,7 @@ void grad_input(const KernelArgs& args, const Team& team) {
         dx(args.out[0]);
     const auto* sums = static_cast<const double*>(args.in[4].data);
     const double count = elements_per_channel(args);
+    const bool input_relu = attributes(args).input_activation == Activation::relu;
     for (auto [n, end] = share(x.n(), team); n < end; ++n)
         for (int64_t c = 0; c < x.c(); ++c) {
             const double mean = static_cast<double>(mean_rstd.at(0, c)), rstd = static_cast<double>(mean_rstd.at(1, c));
@@ -124,9 +125,9 @@ void grad_input(const KernelArgs& args, const Team& team) {
                 for (int64_t w = 0; w < x.w(); ++w) {
                     const bool open = !y.present() || y.at(n, c, h, w) > 0;
                     const double d = open ? static_cast<double>(dy.at(n, c, h, w)) : 0;
-                    const double xhat = (static_cast<double>(x.at(n, c, h, w)) - mean) * rstd;
-                    dx.at(n, c, h, w) =
-                        static_cast<T>(static_cast<double>(gamma.at(c)) * rstd * (d - mean_dy - xhat * mean_dy_xhat));
+                    const double value = static_cast<double>(x.at(n, c, h, w)), xhat = (value - mean) * rstd;
+                    const double result = static_cast<double>(gamma.at(c)) * rstd * (d - mean_dy - xhat * mean_dy_xhat);
+                    dx.at(n, c, h, w) = static_cast<T>(input_relu && !(value > 0) ? 0 : result);
                 }
         }
     dx.clear_padding(team);

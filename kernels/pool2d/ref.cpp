@@ -73,13 +73,14 @@ void for_windows_over(const Pool2d& a, int64_t h, int64_t w, int64_t p_end, int6
 template <class T>
 void max_pool_grad(const KernelArgs& args, const Team& team) {
     const Pool2d& a = attributes(args);
-    const RefTensor<T> dy(args.in[0]), dx(args.out[0]);
+    const RefTensor<T> dy(args.in[0]), y(args.in, args.n_in, 2), dx(args.out[0]);
     const RefTensor<uint8_t> index(args.in[1]);
     for_each_element(dx, team, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
         double sum = 0;
         for_windows_over(a, h, w, dy.h(), dy.w(), [&](int64_t p, int64_t q) {
             const int64_t place = (h - p * a.stride_h + a.pad_h) * a.s + w - q * a.stride_w + a.pad_w;
-            if (index.at(n, c, p, q) == place) sum += static_cast<double>(dy.at(n, c, p, q));
+            const bool open = !y.present() || y.at(n, c, p, q) > 0;
+            if (open && index.at(n, c, p, q) == place) sum += static_cast<double>(dy.at(n, c, p, q));
         });
         dx.at(n, c, h, w) = static_cast<T>(sum);
     });

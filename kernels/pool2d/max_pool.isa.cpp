@@ -1,0 +1,204 @@
+// "window": max-pooling and its gradient, f32, plain and nchw16c. Vectors lie along the width when plain, with a path of its
+// own for 2x2 windows at stride 2 (two rows in, pairs of neighbours apart), and along the channels when blocked. Positions
+// are counted in floats and stored as bytes. The gradient writes each element of dx once where windows do not overlap; where
+// they do, it clears a plane and adds the windows in ascending order. Bound by memory; threads share (image, channel group).
+#include "kernels/pool2d/window.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+KernelRows max_pool_rows();
+namespace {
+
+// The largest so far and its place; the first of equals stays.
+struct Best {
+    VF value, place;
+};
+XB_INLINE void challenge(Best& best, VF candidate, float place) {
+    const VM wins = vm_greater(candidate, best.value);
+    best.value = vf_select(wins, candidate, best.value);
+    best.place = vf_select(wins, vf_set1(place), best.place);
+}
+
+// ---- forward ----
+
+// One row of outputs of a plain 2x2 pooling.
+XB_INLINE void row_2x2(const float* top, int64_t w, int64_t q_end, float* y, uint8_t* index) {
+    const float* bottom = top + w;
+    for (int64_t q = 0; q < q_end; q += vf_width) {
+        const int count = clamp_lane(q_end - q, vf_width);
+        const VM first = vm_first(clamp_lane(2 * count, vf_width)),
+                 second = vm_first(clamp_lane(2 * count - vf_width, vf_width));
+        const VF a = vf_load(top + 2 * q, first), b = vf_load(top + 2 * q + vf_width, second);
+        const VF c = vf_load(bottom + 2 * q, first), d = vf_load(bottom + 2 * q + vf_width, second);
+        Best best{vf_even(a, b), vf_zero()};
+        challenge(best, vf_odd(a, b), 1);
+        challenge(best, vf_even(c, d), 2);
+        challenge(best, vf_odd(c, d), 3);
+        vf_store(y + q, best.value, vm_first(count));
+        if (index) store_bytes(index + q, best.place, count);
+    }
+}
+
+void plane_plain(const PoolGeometry& g, const float* x, float* y, uint8_t* index) {
+    for (int64_t p = 0; p < g.p; ++p, y += g.q, index += index ? g.q : 0) {
+        const int64_t top = p * g.a.stride_h - g.a.pad_h;
+        if (g.is_2x2()) {
+            row_2x2(x + top * g.w, g.w, g.q, y, index);
+            continue;
+        }
+        const Taps rows = taps_inside(top, g.a.r, g.h);
+        for (int64_t q = 0; q < g.q; q += vf_width) {
+            const int count = clamp_lane(g.q - q, vf_width);
+            Best best{vf_set1(-__builtin_inff()), vf_zero()};
+            for (int64_t i = rows.begin; i < rows.end; ++i)
+                for (int64_t j = 0; j < g.a.s; ++j) {
+                    const Lanes lanes =
+                        load_lanes(x + (top + i) * g.w, q * g.a.stride_w - g.a.pad_w + j, g.a.stride_w, g.w, count);
+                    challenge(best, vf_select(lanes.inside, lanes.value, vf_set1(-__builtin_inff())),
+                              static_cast<float>(i * g.a.s + j));
+                }
+            vf_store(y + q, best.value, vm_first(count));
+            if (index) store_bytes(index + q, best.place, count);
+        }
+    }
+}
+
+// `real` channels of the group; the places of the others are 0, like their values.
+void plane_blocked(const PoolGeometry& g, const float* x, float* y, uint8_t* index, int64_t real) {
+    for (int64_t p = 0; p < g.p; ++p)
+        for (int64_t q = 0; q < g.q; ++q) {
+            const int64_t top = p * g.a.stride_h - g.a.pad_h, left = q * g.a.stride_w - g.a.pad_w;
+            const Taps rows = taps_inside(top, g.a.r, g.h), columns = taps_inside(left, g.a.s, g.w);
+            Best best[chunk_parts];
+            for (int k = 0; k < chunk_parts; ++k) best[k] = Best{vf_set1(-__builtin_inff()), vf_zero()};
+            for (int64_t i = rows.begin; i < rows.end; ++i)
+                for (int64_t j = columns.begin; j < columns.end; ++j)
+                    for (int k = 0; k < chunk_parts; ++k)
+                        challenge(best[k], vf_load(x + ((top + i) * g.w + left + j) * chunk_size + k * vf_width),
+                                  static_cast<float>(i * g.a.s + j));
+            const int64_t at = (p * g.q + q) * chunk_size;
+            for (int k = 0; k < chunk_parts; ++k) {
+                vf_store(y + at + k * vf_width, best[k].value);
+                if (!index) continue;
+                const VM lanes = vm_first(clamp_lane(real - k * vf_width, vf_width));
+                store_bytes(index + at + k * vf_width, vf_select(lanes, best[k].place, vf_zero()), vf_width);
+            }
+        }
+}
+
+void run_forward(const KernelArgs& args, const Team& team) noexcept {
+    const PoolGeometry g = pool_geometry(args, args.in[0], args.out[0]);
+    const auto* x = static_cast<const float*>(args.in[0].data);
+    auto* y = static_cast<float*>(args.out[0].data);
+    auto* index = has_operand(args.out, args.n_out, 1) ? static_cast<uint8_t*>(args.out[1].data) : nullptr;
+    for_each_pool_plane(g, team, [&](int64_t group, int64_t image, int64_t pooled) {
+        uint8_t* places = index ? index + pooled : nullptr;
+        if (g.planes.blocked)
+            plane_blocked(g, x + image, y + pooled, places, channels_of_group(g.planes, group));
+        else
+            plane_plain(g, x + image, y + pooled, places);
+    });
+}
+
+// ---- gradient ----
+
+struct GradPlane {
+    const float *dy, *y;  // y is null, or the output of a ReLU: its gradient comes along
+    const uint8_t* index;
+    float* dx;
+};
+
+XB_INLINE VF gradient_at(const GradPlane& plane, int64_t at, VM lanes) {
+    const VF d = vf_load(plane.dy + at, lanes);
+    return plane.y ? vf_where_positive(vf_load(plane.y + at, lanes), d) : d;
+}
+
+// d where the place is `which`, else 0. Places are small whole numbers.
+XB_INLINE VF only_at(VF place, int64_t which, VF d) {
+    const VF distance = place - vf_set1(static_cast<float>(which));
+    return vf_select(vm_greater(vf_set1(0.5f), distance * distance), d, vf_zero());
+}
+
+// Two rows of dx from one of dy; what no window covers becomes zero.
+void grad_plain_2x2(const PoolGeometry& g, const GradPlane& plane) {
+    for (int64_t p = 0; p < g.p; ++p) {
+        float* rows[2] = {plane.dx + 2 * p * g.w, plane.dx + (2 * p + 1) * g.w};
+        for (int64_t q = 0; q < g.q; q += vf_width) {
+            const int count = clamp_lane(g.q - q, vf_width);
+            const VM first = vm_first(clamp_lane(2 * count, vf_width)),
+                     second = vm_first(clamp_lane(2 * count - vf_width, vf_width));
+            const VF d = gradient_at(plane, p * g.q + q, vm_first(count));
+            const VF place = load_bytes(plane.index + p * g.q + q, count);
+            for (int row = 0; row < 2; ++row) {
+                const VF even = only_at(place, 2 * row, d), odd = only_at(place, 2 * row + 1, d);
+                vf_store(rows[row] + 2 * q, vf_weave_low(even, odd), first);
+                vf_store(rows[row] + 2 * q + vf_width, vf_weave_high(even, odd), second);
+            }
+        }
+        for (float* row : rows) zero_floats(row + 2 * g.q, g.w - 2 * g.q);
+    }
+    zero_floats(plane.dx + 2 * g.p * g.w, (g.h - 2 * g.p) * g.w);
+}
+
+void grad_plain(const PoolGeometry& g, const GradPlane& plane) {
+    zero_floats(plane.dx, g.h * g.w);
+    for (int64_t p = 0; p < g.p; ++p)
+        for (int64_t q = 0; q < g.q; ++q) {
+            const int64_t at = p * g.q + q, place = plane.index[at];
+            const int64_t h = p * g.a.stride_h - g.a.pad_h + place / g.a.s, w = q * g.a.stride_w - g.a.pad_w + place % g.a.s;
+            const bool inside = h >= 0 && h < g.h && w >= 0 && w < g.w;  // always, unless the image holds NaN
+            if (inside && (!plane.y || plane.y[at] > 0)) plane.dx[h * g.w + w] += plane.dy[at];
+        }
+}
+
+void grad_blocked(const PoolGeometry& g, const GradPlane& plane) {
+    const bool overlaps = g.overlaps();
+    const bool covered =
+        !overlaps && g.a.stride_h == g.a.r && g.a.stride_w == g.a.s && g.p * g.a.r == g.h && g.q * g.a.s == g.w;
+    if (!covered) zero_floats(plane.dx, g.h * g.w * chunk_size);
+    const VM all = vm_first(vf_width);
+    for (int64_t p = 0; p < g.p; ++p)
+        for (int64_t q = 0; q < g.q; ++q) {
+            const int64_t top = p * g.a.stride_h - g.a.pad_h, left = q * g.a.stride_w - g.a.pad_w;
+            const Taps rows = taps_inside(top, g.a.r, g.h), columns = taps_inside(left, g.a.s, g.w);
+            for (int k = 0; k < chunk_parts; ++k) {
+                const int64_t at = (p * g.q + q) * chunk_size + k * vf_width;
+                const VF d = gradient_at(plane, at, all), place = load_bytes(plane.index + at, vf_width);
+                for (int64_t i = rows.begin; i < rows.end; ++i)
+                    for (int64_t j = columns.begin; j < columns.end; ++j) {
+                        float* dx = plane.dx + ((top + i) * g.w + left + j) * chunk_size + k * vf_width;
+                        const VF mine = only_at(place, i * g.a.s + j, d);
+                        vf_store(dx, overlaps ? vf_load(dx) + mine : mine);
+                    }
+            }
+        }
+}
+
+void run_grad(const KernelArgs& args, const Team& team) noexcept {
+    const PoolGeometry g = pool_geometry(args, args.out[0], args.in[0]);
+    const auto* dy = static_cast<const float*>(args.in[0].data);
+    const auto* index = static_cast<const uint8_t*>(args.in[1].data);
+    const auto* y = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
+    auto* dx = static_cast<float*>(args.out[0].data);
+    for_each_pool_plane(g, team, [&](int64_t, int64_t image, int64_t pooled) {
+        const GradPlane plane{dy + pooled, y ? y + pooled : nullptr, index + pooled, dx + image};
+        if (g.planes.blocked)
+            grad_blocked(g, plane);
+        else if (g.is_2x2())
+            grad_plain_2x2(g, plane);
+        else
+            grad_plain(g, plane);
+    });
+}
+
+const Kernel rows[] = {
+    {OpKind::max_pool2d, "window", this_isa, pool_supports, nullptr, run_forward},
+    {OpKind::max_pool2d_grad, "window", this_isa, pool_supports, nullptr, run_grad},
+};
+
+}  // namespace
+
+KernelRows max_pool_rows() { return KernelRows{rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench
