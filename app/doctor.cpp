@@ -2,13 +2,15 @@
 #include <fmt/format.h>
 
 #include <unistd.h>
-#include <chrono>
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
 #include "app/commands.h"
 #include "bench/energy.h"
 #include "bench/environment.h"
+#include "bench/launch.h"
 #include "bench/measure.h"
 #include "core/hardware.h"
 #include "parallel/setups.h"
@@ -87,14 +89,20 @@ void examine_noise(const Hardware& hardware, Findings& found) {
 }
 
 void examine_launchers(Findings& found) {
-    const std::string mpi = first_line_of("mpirun --version"), slurm = first_line_of("sinfo --version");
+    const std::string mpi = first_line_of("mpirun --version"), slurm = first_line_of("sinfo --version"),
+                      sbatch = find_program("sbatch");
     found.push_back({"mpirun", mpi.empty() ? "wrong" : "ok", mpi.empty() ? "not found" : mpi,
                      mpi.empty() ? "apt-get install openmpi-bin; without it cpu_ddp rows do not run" : ""});
     if (geteuid() == 0)
         found.push_back(
             {"root", "note", "running as root",
              "xbench sets OMPI_ALLOW_RUN_AS_ROOT for the ranks that it starts; your own mpirun needs --allow-run-as-root"});
-    found.push_back({"Slurm", "note", slurm.empty() ? "not found; slurm/ scripts are for a cluster" : slurm, ""});
+    const std::string unconfigured = sbatch + ", but no cluster is configured here";
+    found.push_back({"Slurm", sbatch.empty() ? "note" : "ok",
+                     sbatch.empty()  ? "not found: the slurm scripts are for a cluster that has it"
+                     : slurm.empty() ? unconfigured
+                                     : slurm,
+                     ""});
     if (const char* job = std::getenv("SLURM_JOB_ID"))
         found.push_back({"Slurm job", "ok", fmt::format("inside job {}; ranks start by srun", job), ""});
     for (const TrainerSetup& setup : trainer_setups())

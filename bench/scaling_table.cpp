@@ -149,12 +149,15 @@ void note_baseline(ScalingTable& table) {
 
 void note_quality(ScalingTable& table) {
     bool oversubscribed = false;
+    std::vector<std::string> drifting;
     for (const ScalingRow& row : table.rows) {
-        if (row.has_result && !row.steady)
-            table.notes.push_back(
-                fmt::format("{}: the time of a step drifted by more than 10% within a run.", row.point.id()));
+        if (row.has_result && !row.steady) drifting.push_back(row.point.id());
         oversubscribed = oversubscribed || (row.has_result && row.point.status == PointStatus::oversubscribed);
     }
+    if (!drifting.empty())
+        table.notes.push_back(
+            fmt::format("The time of a step drifted by more than 10% within a run of {}: other work on the machine?",
+                        fmt::join(drifting, ", ")));
     if (oversubscribed)
         table.notes.emplace_back(
             "Rows marked oversubscribed had fewer cores than ranks x threads; they show that the run is right, not how it "

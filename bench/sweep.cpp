@@ -59,7 +59,7 @@ public:
     Sweep(const Config& config, const SweepOptions& options)
         : config_(config),
           options_(options),
-          points_(expand_points(config, limits_here(config.scaling))),
+          points_(expand_points(config, options.limits ? *options.limits : limits_here(config.scaling))),
           launcher_(choose_launcher(config.scaling.launcher).launcher) {}
 
     std::string run();

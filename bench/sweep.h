@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,9 +32,9 @@ struct Point {
 
 // What the sweep may use here. Nodes of a Slurm allocation are taken to be alike.
 struct SweepLimits {
-    int cores = 1;                  // over all nodes
-    std::string launcher_reason;    // why ranks cannot be launched; empty: they can
-    bool one_process_only = false;  // launcher local
+    int cores = 1;                     // over all nodes
+    std::string launcher_reason = {};  // why ranks cannot be launched; empty: they can
+    bool one_process_only = false;     // launcher local
 };
 SweepLimits limits_here(const ScalingConfig& scaling);
 
@@ -52,6 +53,7 @@ struct SweepOptions {
     std::string program;                    // the xbench executable that trains
     std::vector<std::string> command_line;  // for env.json
     std::function<void(const SweepProgress&)> progress;
+    std::optional<SweepLimits> limits;  // none: limits_here()
 };
 
 // The command that trains one repeat of a point into `out`.

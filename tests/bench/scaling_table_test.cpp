@@ -1,0 +1,164 @@
+// The arithmetic of the scaling table and its two files, against a golden file (XB_UPDATE_GOLDEN=1 rewrites it).
+#include "bench/scaling_table.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "bench/text_table.h"
+#include "bench/train_report.h"
+
+namespace xbench {
+namespace {
+
+Config config_of(const std::string& more = "") {
+    return parse_config(
+        R"({"name": "golden", "model": "pneumonia_cnn", "data": {"path": "d.h5"}, "train": {"epochs": 3})" + more + "}",
+        "t");
+}
+
+Point point(const std::string& trainer, int ranks, int threads, PointStatus status = PointStatus::ok,
+            const std::string& reason = "") {
+    Point p;
+    p.trainer = trainer;
+    p.device = "cpu";
+    p.ranks = ranks;
+    p.threads = threads;
+    p.global_batch = 64;
+    p.status = status;
+    p.reason = reason;
+    return p;
+}
+
+Record rep(const Point& p, int number, double rate, int64_t images = 12000,
+           const std::string& hash = "00112233445566778899aabbccddeeff") {
+    Record record;
+    record.rep = number;
+    record.value = rate;
+    record.params = Json{{"point", p.id()}, {"isa", "avx2"}};
+    record.weights_hash = hash;
+    record.counters = Json{{"step_ms", 64e3 / rate},    {"exposed_comm_ms", p.ranks > 1 ? 1.25 : 0.0},
+                           {"images_trained", images},  {"train_seconds", static_cast<double>(images) / rate},
+                           {"test_accuracy", 0.912345}, {"test_balanced_accuracy", 0.887},
+                           {"test_loss", 0.25},         {"test_majority_baseline", 0.741}};
+    return record;
+}
+
+std::vector<Record> reps(const Point& p, double rate, int count = 3) {
+    std::vector<Record> records;
+    for (int i = 0; i < count; ++i) records.push_back(rep(p, i + 1, rate * (1 + 0.01 * (i - count / 2))));
+    return records;
+}
+
+void append(std::vector<Record>& to, const std::vector<Record>& from) { to.insert(to.end(), from.begin(), from.end()); }
+
+TEST(ScalingTable, Golden) {
+    const std::vector<Point> points{
+        point("serial", 1, 1),
+        point("cpu_ddp", 1, 1),
+        point("cpu_ddp", 2, 1),
+        point("cpu_ddp", 4, 1),
+        point("cpu_ddp", 8, 1, PointStatus::oversubscribed, "needs 8 cores, this machine allows 4"),
+        point("gpu_ddp", 2, 1, PointStatus::not_run, "this version has no CUDA kernels yet"),
+        point("cpu_ddp", 2, 2, PointStatus::failed,
+              "exit code 1: xbench train, rank 1: a | bar, a \"quote\" and a text that is too long for the table")};
+    std::vector<Record> records;
+    for (const auto& [index, rate] : {std::pair{0, 1000.0}, {1, 950.0}, {2, 1800.0}, {3, 3100.0}, {4, 2900.0}})
+        append(records, reps(points[static_cast<size_t>(index)], rate));
+    ScalingTable table = make_scaling_table(config_of(), points, records);
+    table.machine = "a machine";
+    const std::string text = scaling_markdown(table) + "\n---\n" + scaling_csv(table);
+    const std::string path = std::string(XB_SOURCE_DIR) + "/tests/bench/scaling.golden";
+    if (std::getenv("XB_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
+    std::stringstream golden;
+    golden << std::ifstream(path).rdbuf();
+    EXPECT_EQ(text, golden.str());
+}
+
+TEST(ScalingTable, SpeedUpsAreAgainstTheFastestSerialRow) {
+    const std::vector<Point> points{point("serial", 1, 1), point("serial", 1, 2), point("cpu_ddp", 2, 1)};
+    std::vector<Record> records = reps(points[0], 1000);
+    append(records, reps(points[1], 1500));
+    append(records, reps(points[2], 1800));
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    EXPECT_EQ(table.baseline, 1);
+    EXPECT_NEAR(*table.rows[2].speedup, 1.2, 1e-12);
+    EXPECT_NEAR(*table.rows[0].speedup, 1 / 1.5, 1e-12);
+    EXPECT_TRUE(table.fits.empty());
+    EXPECT_THAT(scaling_markdown(table), testing::HasSubstr("The fastest serial row uses 2 threads"));
+}
+
+TEST(ScalingTable, OtherWorkGetsNoSpeedUp) {
+    const std::vector<Point> points{point("serial", 1, 1), point("cpu_ddp", 2, 1)};
+    std::vector<Record> records = reps(points[0], 1000);
+    records.push_back(rep(points[1], 1, 1800, 6000));
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    EXPECT_FALSE(table.rows[1].speedup);
+    EXPECT_THAT(scaling_markdown(table),
+                testing::HasSubstr("cpu_ddp-r2-t1 trained on 6000 images and the baseline on 12000: other work"));
+}
+
+TEST(ScalingTable, OversubscribedRowsStayOutOfFits) {
+    std::vector<Point> points{point("serial", 1, 1), point("cpu_ddp", 2, 1),
+                              point("cpu_ddp", 4, 1, PointStatus::oversubscribed)};
+    std::vector<Record> records = reps(points[0], 1000);
+    append(records, reps(points[1], 1800));
+    append(records, reps(points[2], 1700));
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    ASSERT_EQ(table.fits.size(), 1u);
+    EXPECT_EQ(table.fits[0].amdahl->points, 1);
+    EXPECT_NEAR(table.fits[0].amdahl->serial_fraction, 1 / 9.0, 1e-9);  // (1/1.8 - 1/2) / (1 - 1/2)
+    EXPECT_TRUE(table.rows[2].speedup);
+}
+
+TEST(ScalingTable, NineRepeatsHaveAConfidenceInterval) {
+    const std::vector<Point> points{point("serial", 1, 1)};
+    const ScalingTable table = make_scaling_table(config_of(), points, reps(points[0], 1000, 9));
+    EXPECT_STREQ(table.rows[0].images_per_second.kind, "95%");
+    EXPECT_NEAR(table.rows[0].images_per_second.low, 970, 1e-9);  // the second of nine
+    EXPECT_THAT(scaling_csv(table), testing::HasSubstr(",95%,"));
+}
+
+TEST(ScalingTable, RepeatsWithOtherWeightsAreFound) {
+    const std::vector<Point> points{point("serial", 1, 1)};
+    const std::vector<Record> records{rep(points[0], 1, 1000), rep(points[0], 2, 1000, 12000, "ff")};
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    EXPECT_EQ(table.rows[0].weights_hash, "differs");
+    EXPECT_THAT(scaling_markdown(table), testing::HasSubstr("DIFFER"));
+    const ScalingTable fast =
+        make_scaling_table(config_of(R"(, "scaling": {"mode": "strong"})"), points, std::span(records).first(1));
+    EXPECT_THAT(scaling_markdown(fast), testing::Not(testing::HasSubstr("DIFFER")));
+}
+
+TEST(TextTable, AlignsCharactersAndEscapesBars) {
+    EXPECT_EQ(markdown_table({{"name", false}, {"n"}}, {{"a|b", "1"}, {"\xC3\xA4", "1000"}}),
+              "| name |    n |\n"
+              "| ---- | ---: |\n"
+              "| a\\|b |    1 |\n"
+              "| \xC3\xA4    | 1000 |\n");
+}
+
+TEST(TextTable, CsvQuotes) { EXPECT_EQ(csv_line({"a", "b,c", "d\"e", ""}), "a,\"b,c\",\"d\"\"e\",\n"); }
+
+TEST(Ranks, SharedCoresAreFoundPerMachine) {
+    const auto rank = [](const char* machine, const char* cpuset, bool bound = true, bool oversubscribed = false) {
+        return Json{{"machine", machine}, {"cpuset", cpuset}, {"bound", bound}, {"oversubscribed", oversubscribed}};
+    };
+    EXPECT_FALSE(cores_are_shared(Json::array({rank("m", "0"), rank("m", "1-2")})));
+    EXPECT_TRUE(cores_are_shared(Json::array({rank("m", "0-3"), rank("m", "2")})));
+    EXPECT_FALSE(cores_are_shared(Json::array({rank("m", "0"), rank("other", "0")})));
+    EXPECT_TRUE(cores_are_shared(Json::array({rank("m", "0-1", false, true)})));
+    EXPECT_FALSE(
+        cores_are_shared(Json::array({rank("m", "0-1", false), rank("m", "0-1", false)})));  // unbound, and enough for both
+}
+
+TEST(Ranks, WarmUpIsLeftOut) {
+    EXPECT_EQ(warmup_steps(0), 0u);
+    EXPECT_EQ(warmup_steps(19), 1u);
+    EXPECT_EQ(warmup_steps(1000), 5u);
+}
+
+}  // namespace
+}  // namespace xbench

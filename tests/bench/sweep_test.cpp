@@ -1,0 +1,233 @@
+// The sweep: expansion into points, interleaved repeats in child processes, failures, time limits, files. The children are a
+// shell script that stands for `xbench train`.
+#include "bench/sweep.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "core/error.h"
+#include "parallel/setups.h"
+
+namespace xbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+Config config_of(const std::string& sweep, const std::string& scaling = "{}") {
+    return parse_config(
+        R"({"model": "m", "data": {"synthetic": {"count": 64}}, "sweep": )" + sweep + R"(, "scaling": )" + scaling + "}",
+        "t.json");
+}
+
+std::vector<std::string> described(const std::vector<Point>& points) {
+    std::vector<std::string> lines;
+    for (const Point& point : points)
+        lines.push_back(point.id() + " " + name_of(point.status) + (point.reason.empty() ? "" : ": " + point.reason));
+    return lines;
+}
+
+std::string text_of(const fs::path& path) {
+    std::ifstream file(path);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+class ExpandPoints : public testing::Test {
+protected:
+    void SetUp() override {
+        if (!find_setup("cpu_ddp").available) GTEST_SKIP() << "this build has no MPI";
+    }
+};
+
+TEST_F(ExpandPoints, MultipliesListsOutAndKeepsRowsThatCannotRun) {
+    const Config config = config_of(R"([{"trainer": "serial", "threads": [1, 2]}, {"trainer": "cpu_ddp", "ranks": [1, 2, 4]},
+                                        {"trainer": "gpu_ddp", "ranks": 2}, {"trainer": "sharded", "ranks": 2, "stage": 3},
+                                        {"trainer": "cpu_ddp", "ranks": [2]}])");
+    EXPECT_EQ(described(expand_points(config, {.cores = 2})),
+              (std::vector<std::string>{"serial-r1-t1 ok", "serial-r1-t2 ok", "cpu_ddp-r1-t1 ok", "cpu_ddp-r2-t1 ok",
+                                        "cpu_ddp-r4-t1 not_run: needs 4 cores, this machine allows 2",
+                                        std::string("gpu_ddp-r2-t1-cuda not_run: ") + find_setup("gpu_ddp").reason,
+                                        std::string("sharded-r2-t1-s3 not_run: ") + find_setup("sharded").reason}));
+}
+
+TEST_F(ExpandPoints, OversubscriptionMustBeAskedFor) {
+    const Config config = config_of(R"([{"trainer": "cpu_ddp", "ranks": 2, "threads": 2}])", R"({"oversubscribe": true})");
+    EXPECT_EQ(described(expand_points(config, {.cores = 3})),
+              std::vector<std::string>{"cpu_ddp-r2-t2 oversubscribed: needs 4 cores, this machine allows 3"});
+    EXPECT_EQ(described(expand_points(config, {.cores = 4})), std::vector<std::string>{"cpu_ddp-r2-t2 ok"});
+}
+
+TEST_F(ExpandPoints, WithoutALauncherOnlySerialRuns) {
+    const Config config = config_of(R"([{"trainer": "serial"}, {"trainer": "cpu_ddp", "ranks": [1, 2]}])");
+    EXPECT_EQ(described(expand_points(config, {.cores = 8, .launcher_reason = "mpirun was not found"})),
+              (std::vector<std::string>{"serial-r1-t1 ok", "cpu_ddp-r1-t1 not_run: mpirun was not found",
+                                        "cpu_ddp-r2-t1 not_run: mpirun was not found"}));
+    EXPECT_EQ(described(expand_points(config, {.cores = 8, .one_process_only = true})),
+              (std::vector<std::string>{"serial-r1-t1 ok", "cpu_ddp-r1-t1 ok",
+                                        "cpu_ddp-r2-t1 not_run: launcher local starts one process only"}));
+}
+
+TEST_F(ExpandPoints, WeakModeGrowsTheBatch) {
+    const Config strong = config_of(R"([{"trainer": "cpu_ddp", "ranks": [1, 4]}])");
+    const Config weak = config_of(R"([{"trainer": "cpu_ddp", "ranks": [1, 4]}])", R"({"mode": "weak"})");
+    EXPECT_EQ(expand_points(strong, {.cores = 4})[1].global_batch, 64);
+    EXPECT_EQ(expand_points(weak, {.cores = 4})[1].global_batch, 256);
+    SweepOptions options;
+    options.folder = "run";
+    options.program = "/x/xbench";
+    EXPECT_EQ(shell_text(train_command(strong, expand_points(strong, {.cores = 4})[1], options, "o")),
+              "/x/xbench train --config run/config.resolved.json --trainer cpu_ddp --threads 1 --out o");
+    EXPECT_EQ(shell_text(train_command(weak, expand_points(weak, {.cores = 4})[1], options, "o")),
+              "/x/xbench train --config run/config.resolved.json --trainer cpu_ddp --threads 1 --out o --set "
+              "train.batch_size=256");
+}
+
+// A folder of its own with a fake mpirun on PATH.
+class SweepRun : public testing::Test {
+protected:
+    void SetUp() override {
+        if (!find_setup("cpu_ddp").available) GTEST_SKIP() << "this build has no MPI";
+        root_ = testing::TempDir() + "/xb_sweep_" + std::to_string(getpid()) + "_" +
+                testing::UnitTest::GetInstance()->current_test_info()->name();
+        fs::remove_all(root_);
+        fs::create_directories(root_ / "bin");
+        fs::copy_file(std::string(XB_SOURCE_DIR) + "/tests/bench/fake_mpirun.sh", root_ / "bin/mpirun");
+        path_ = std::getenv("PATH");
+        setenv("PATH", ((root_ / "bin").string() + ":" + path_).c_str(), 1);
+        setenv("FAKE_CALLS", (root_ / "calls").c_str(), 1);
+        unsetenv("SLURM_JOB_ID");
+        options_.folder = root_ / "run";
+        options_.program = std::string(XB_SOURCE_DIR) + "/tests/bench/fake_xbench.sh";
+        options_.limits = SweepLimits{.cores = 2};
+        options_.command_line = {"xbench", "--config", "t.json"};
+        options_.progress = [this](const SweepProgress& progress) {
+            if (!progress.finished.empty()) finished_.push_back(progress.finished);
+            EXPECT_LE(progress.done, progress.total);
+        };
+    }
+    void TearDown() override {
+        if (!path_.empty()) setenv("PATH", path_.c_str(), 1);
+        for (const char* name : {"FAKE_CALLS", "FAKE_FAIL", "FAKE_HANG", "FAKE_SILENT", "FAKE_SHARED", "FAKE_HASH"})
+            unsetenv(name);
+        fs::remove_all(root_);
+    }
+    std::vector<Record> records(const std::string& kind) const {
+        std::vector<Record> found;
+        for (Record& record : read_records(options_.folder / "records.jsonl"))
+            if (record.kind == kind) found.push_back(std::move(record));
+        return found;
+    }
+    const Record& summary_of(const std::vector<Record>& summaries, const std::string& point) const {
+        for (const Record& record : summaries)
+            if (record.params["point"] == point) return record;
+        throw Error("no summary of " + point);
+    }
+
+    fs::path root_;
+    std::string path_;
+    SweepOptions options_;
+    std::vector<std::string> finished_;
+};
+
+const char* const rows = R"([{"trainer": "serial"}, {"trainer": "cpu_ddp", "ranks": [1, 2, 4]}])";
+
+TEST_F(SweepRun, LeavesRecordsAndTables) {
+    const std::string markdown = run_sweep(config_of(rows), options_);
+    EXPECT_EQ(markdown, text_of(options_.folder / "scaling.md"));
+    EXPECT_EQ(parse_config(text_of(options_.folder / "config.resolved.json"), "resolved").train.batch_size, 64);
+    const Json environment = Json::parse(text_of(options_.folder / "env.json"));
+    EXPECT_EQ(environment["cpusets"]["cpu_ddp-r2-t1"][0]["cpuset"], "0");
+    EXPECT_EQ(text_of(options_.folder / "points/cpu_ddp-r2-t1/command.txt").substr(0, 27), "mpirun -n 2 --bind-to none ");
+
+    const std::vector<Record> reps = records("rep"), summaries = records("summary");
+    ASSERT_EQ(reps.size(), 9u);
+    EXPECT_EQ(reps[0].run_id, "run");
+    EXPECT_EQ(reps[0].env_id, environment["env_id"].get<std::string>());
+    ASSERT_EQ(summaries.size(), 4u);
+    const Record& two = summary_of(summaries, "cpu_ddp-r2-t1");
+    EXPECT_EQ(two.value, 1802);
+    EXPECT_NEAR(two.counters["speedup"].get<double>(), 1802.0 / 1002, 1e-12);
+    EXPECT_NEAR(two.counters["efficiency"].get<double>(), 901.0 / 1002, 1e-12);
+    EXPECT_EQ(summary_of(summaries, "cpu_ddp-r4-t1").counters["reason"], "needs 4 cores, this machine allows 2");
+    EXPECT_THAT(markdown, testing::HasSubstr("the same, bit for bit, in all 9 runs of 3 rows (invariant reduction)"));
+    EXPECT_THAT(markdown, testing::Not(testing::HasSubstr("still running")));
+}
+
+TEST_F(SweepRun, RepeatsAreInterleaved) {
+    run_sweep(config_of(rows), options_);
+    std::vector<std::string> order;
+    for (const Record& record : records("rep"))
+        order.push_back(record.params["point"].get<std::string>() + "/" + std::to_string(record.rep));
+    EXPECT_EQ(order, (std::vector<std::string>{"serial-r1-t1/1", "cpu_ddp-r1-t1/1", "cpu_ddp-r2-t1/1", "serial-r1-t1/2",
+                                               "cpu_ddp-r1-t1/2", "cpu_ddp-r2-t1/2", "serial-r1-t1/3", "cpu_ddp-r1-t1/3",
+                                               "cpu_ddp-r2-t1/3"}));
+    ASSERT_EQ(finished_.size(), 9u);
+    EXPECT_THAT(finished_[8], testing::StartsWith("  9/9  cpu_ddp 2 x 1, repeat 3 of 3       1803 images/s in "));
+}
+
+TEST_F(SweepRun, AFailedPointDoesNotEndTheRest) {
+    setenv("FAKE_FAIL", "*cpu_ddp-r1-t1/rep2", 1);
+    const std::string markdown = run_sweep(config_of(rows), options_);
+    const std::vector<Record> summaries = records("summary");
+    EXPECT_EQ(summary_of(summaries, "cpu_ddp-r1-t1").counters["status"], "failed");
+    EXPECT_EQ(summary_of(summaries, "cpu_ddp-r1-t1").counters["reason"],
+              "exit code 3: xbench train, rank 0: the disk is full");
+    EXPECT_EQ(summary_of(summaries, "cpu_ddp-r2-t1").counters["status"], "ok");
+    EXPECT_EQ(records("rep").size(), 7u);  // what was measured before stays
+    EXPECT_THAT(markdown, testing::HasSubstr("| failed"));
+    EXPECT_THAT(text_of(options_.folder / "scaling.csv"),
+                testing::HasSubstr(",failed,\"exit code 3: xbench train, rank 0: the disk is full\","));
+}
+
+TEST_F(SweepRun, AStuckPointIsStopped) {
+    setenv("FAKE_HANG", "*cpu_ddp-r2-t1/rep1", 1);
+    run_sweep(config_of(rows, R"({"timeout_seconds": 1, "repeats": 1})"), options_);
+    EXPECT_EQ(summary_of(records("summary"), "cpu_ddp-r2-t1").counters["reason"], "stopped after 1 s");
+    EXPECT_EQ(summary_of(records("summary"), "serial-r1-t1").counters["status"], "ok");
+}
+
+TEST_F(SweepRun, AChildWithoutARecordHasFailed) {
+    setenv("FAKE_SILENT", "*serial*", 1);
+    const std::string markdown = run_sweep(config_of(rows, R"({"repeats": 1})"), options_);
+    EXPECT_THAT(summary_of(records("summary"), "serial-r1-t1").counters["reason"].get<std::string>(),
+                testing::StartsWith("no usable record: "));
+    EXPECT_THAT(markdown, testing::HasSubstr("No serial row ran, so there is no speed-up"));
+    EXPECT_TRUE(summary_of(records("summary"), "cpu_ddp-r2-t1").counters["speedup"].is_null());
+}
+
+TEST_F(SweepRun, RanksThatShareCoresAreMarked) {
+    setenv("FAKE_SHARED", "*cpu_ddp-r2*", 1);
+    run_sweep(config_of(rows, R"({"repeats": 1})"), options_);
+    EXPECT_EQ(summary_of(records("summary"), "cpu_ddp-r2-t1").counters["status"], "oversubscribed");
+    EXPECT_EQ(summary_of(records("summary"), "cpu_ddp-r2-t1").counters["reason"], "its ranks share cores");
+}
+
+TEST_F(SweepRun, DifferingWeightsAreShouted) {
+    setenv("FAKE_HASH", "out", 1);
+    EXPECT_THAT(run_sweep(config_of(rows, R"({"repeats": 1})"), options_), testing::HasSubstr("**Weights: they DIFFER"));
+}
+
+TEST_F(SweepRun, AFolderThatHoldsARunIsRefused) {
+    run_sweep(config_of(rows, R"({"repeats": 1})"), options_);
+    EXPECT_THROW(run_sweep(config_of(rows), options_), UsageError);
+    EXPECT_THROW(run_sweep(config_of("[]"), options_), UsageError);
+}
+
+// What a kill leaves: records of whole repeats, and a table that says that it is not complete.
+TEST_F(SweepRun, WhatWasMeasuredSurvivesAStop) {
+    options_.progress = [](const SweepProgress& progress) {
+        if (progress.finished.starts_with("  5/")) throw Error("stopped by the test");
+    };
+    EXPECT_THROW(run_sweep(config_of(rows), options_), Error);
+    EXPECT_EQ(records("rep").size(), 5u);
+    EXPECT_THAT(text_of(options_.folder / "scaling.md"), testing::HasSubstr("this table is not complete"));
+}
+
+}  // namespace
+}  // namespace xbench
