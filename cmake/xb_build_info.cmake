@@ -1,6 +1,7 @@
 # What a build was made of, as JSON text in <build>/generated/build_info.h: commit, compiler, flags, library versions.
 # As a module it adds the target that refreshes the header; run with -P it writes the header, only when it changed.
 if(CMAKE_SCRIPT_MODE_FILE)
+  cmake_policy(VERSION 3.25)
   set(commit "unknown")
   set(dirty "null")
   find_program(GIT git)

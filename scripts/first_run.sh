@@ -18,8 +18,4 @@ if [ "$(id -u)" = 0 ]; then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 out=results/runs/first-$(date -u +%Y%m%dT%H%M%SZ)
-"$build/xbench" --config configs/scaling.json --out "$out" "$@"
-[ -s "$out/scaling.md" ] || { echo "first_run: no table was made in $out" >&2; exit 1; }
-cat "$out/scaling.md"
-echo
-echo "$PWD/$out/scaling.md"
+exec "$build/xbench" --config configs/scaling.json --out "$out" "$@"   # prints the table, and its path last
