@@ -21,6 +21,7 @@
     file(average_pool)     \
     file(elementwise)      \
     file(reorder)          \
+    file(dropout)          \
     file(optimizer)
 // clang-format on
 
