@@ -127,6 +127,14 @@ static void direct_tile(const DirectJob& job, const float* image, const float* w
                 continue;
             }
             const float* row = image + y * job.in.row;
+            if constexpr (STEP == 1 || STEP == 2) {  // plain: neighbouring taps are as neighbouring channels of a block
+                const int32_t x = j * columns.step + columns.tap[0].shift;
+                if (x >= 0 && columns.contiguous && x + columns.taps - 1 + (PT - 1) * STEP < columns.inputs) {
+                    multiply_inside<PT, KV, STEP, 0, 0>(acc, row + x, w, columns.taps);
+                    w += filter_size * columns.taps;
+                    continue;
+                }
+            }
             for (int32_t s = 0; s < columns.taps; ++s, w += filter_size) {
                 const int32_t x = j * columns.step + columns.tap[s].shift;
                 multiply_tap<PT, KV, STEP>(acc, row, x, job, w, channels);

@@ -22,11 +22,18 @@ struct Axis {
     int32_t taps, step;
     int32_t inputs, outputs;      // sizes of the two sides
     int32_t out_first, out_step;  // output i of this axis is row out_first + i*out_step of the tensor
+    bool contiguous;              // each tap reads the input next to that of the tap before
     Tap tap[max_taps];
 };
 
 XB_INLINE Axis forward_axis(int32_t filter, int32_t stride, int32_t pad, int32_t dilation, int64_t inputs, int64_t outputs) {
-    Axis axis = {filter, stride, static_cast<int32_t>(inputs), static_cast<int32_t>(outputs), 0, 1, {}};
+    Axis axis = {};
+    axis.taps = filter;
+    axis.step = stride;
+    axis.inputs = static_cast<int32_t>(inputs);
+    axis.outputs = static_cast<int32_t>(outputs);
+    axis.out_step = 1;
+    axis.contiguous = dilation == 1;
     for (int32_t r = 0; r < filter; ++r) axis.tap[r] = Tap{r, r * dilation - pad};
     return axis;
 }
@@ -35,8 +42,12 @@ XB_INLINE Axis forward_axis(int32_t filter, int32_t stride, int32_t pad, int32_t
 XB_INLINE Axis dgrad_axis(int32_t filter, int32_t stride, int32_t pad, int32_t dilation, int64_t inputs, int64_t outputs,
                           int32_t phase) {
     const int32_t rows = static_cast<int32_t>(outputs);
-    Axis axis = {0,      1, static_cast<int32_t>(inputs), phase < rows ? (rows - phase + stride - 1) / stride : 0, phase,
-                 stride, {}};
+    Axis axis = {};
+    axis.step = 1;
+    axis.inputs = static_cast<int32_t>(inputs);
+    axis.outputs = phase < rows ? (rows - phase + stride - 1) / stride : 0;
+    axis.out_first = phase;
+    axis.out_step = stride;
     for (int32_t r = filter - 1; r >= 0; --r) {  // backwards: dy is then read in ascending order
         const int32_t scaled = phase + pad - r * dilation;
         if (scaled % stride == 0) axis.tap[axis.taps++] = Tap{r, scaled / stride};
