@@ -1,6 +1,8 @@
 // Rewrites pairs of nodes into one where a kernel can do both in one pass over memory.
 //   producer, relu            -> producer with activation relu   (conv2d, linear, batchnorm_apply, add)
 //   relu_grad, batchnorm_grad -> batchnorm_grad with the mask read from y
+//   max_pool_grad, relu_grad  -> max_pool_grad with the mask read from the pooled y
+//   batchnorm_grad, relu_grad -> batchnorm_grad with the mask read from its own x
 //   batchnorm_apply, max_pool -> one (fuse_pool.cpp), forward and backward
 // Every fused node equals its unfused pair: tests/plan compares them.
 #include <algorithm>
@@ -65,6 +67,30 @@ void fuse_forward_relu(Graph& graph, std::vector<bool>& dead) {
     }
 }
 
+// A relu_grad right behind the node that made its dy disappears into that node, where the node can do it.
+void fuse_into_producer(Graph& graph, std::vector<bool>& dead) {
+    const auto uses = count_uses(graph);
+    const auto producer = producers(graph);
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+        const Node& relu = graph.nodes[i];
+        if (relu.op != OpKind::relu_grad || dead[i] || uses[static_cast<size_t>(relu.in[0])] != 1) continue;
+        const NodeId before_id = producer[static_cast<size_t>(relu.in[0])];
+        if (before_id < 0) continue;
+        Node& before = graph.nodes[static_cast<size_t>(before_id)];
+        if (before.op == OpKind::batchnorm_grad_input && before.in[0] == relu.in[1]) {
+            std::get<BatchNorm>(before.attrs).input_activation = Activation::relu;
+        } else if (before.op == OpKind::max_pool2d_grad && before.in.size() == 2) {
+            const Node& pool = graph.nodes[static_cast<size_t>(producer[static_cast<size_t>(before.in[1])])];
+            if (pool.in[0] != relu.in[1]) continue;
+            before.in.push_back(pool.out[0]);
+        } else {
+            continue;
+        }
+        before.out[0] = relu.out[0];
+        dead[i] = true;
+    }
+}
+
 // A relu_grad whose result only batch normalisation reads disappears: the readers take (dy, y) instead.
 void fuse_relu_gradient(Graph& graph, std::vector<bool>& dead) {
     const auto reads_dy = [](const Node& node) {
@@ -96,6 +122,7 @@ void fuse(Graph& graph, std::vector<bool>& backward) {
     std::vector<bool> dead(graph.nodes.size(), false);
     fuse_forward_relu(graph, dead);
     fuse_relu_gradient(graph, dead);
+    fuse_into_producer(graph, dead);
     erase_nodes(graph, backward, dead);
     dead.assign(graph.nodes.size(), false);
     fuse_batchnorm_pool(graph, dead);
