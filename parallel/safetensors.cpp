@@ -159,8 +159,9 @@ T load(const char* bytes, size_t index) {
     return value;
 }
 
-std::vector<float> convert(const std::string& dtype, const std::vector<char>& bytes) {
-    std::vector<float> data(bytes.size() / element_bytes(dtype));
+std::vector<float> convert(const Entry& entry, const std::vector<char>& bytes) {
+    const std::string& dtype = entry.dtype;
+    std::vector<float> data(static_cast<size_t>(entry.shape.elements()));
     for (size_t i = 0; i < data.size(); ++i) {
         if (dtype == "F32")
             data[i] = load<float>(bytes.data(), i);
@@ -235,7 +236,7 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
             if (bytes.size() != 8) fail(path, "whole numbers are read as a single one only", entry.name);
             file.integers.push_back({entry.name, load<int64_t>(bytes.data(), 0)});
         } else {
-            file.tensors.push_back({entry.name, entry.shape, convert(entry.dtype, bytes)});
+            file.tensors.push_back({entry.name, entry.shape, convert(entry, bytes)});
         }
     }
     return file;
