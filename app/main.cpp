@@ -20,8 +20,7 @@ int exit_for(const CLI::App& app, const CLI::ParseError& error) {
 
 void add_root_options(CLI::App& app, xbench::RunOptions& options, bool& print_schema, bool& print_docs, bool& help_config) {
     app.add_option("--config", options.config, "Run the sweep that this JSON file describes");
-    app.add_option("--set", options.settings, "Replace one value: --set train.epochs=3 (may be repeated)")
-        ->allow_extra_args(false);
+    app.add_option("--set", options.settings, "Replace one value: --set train.epochs=3 (may be repeated)");
     app.add_option("--out", options.out, "The run folder itself (default: <output>/<name>-<UTC time>)");
     app.add_flag("--dry-run", options.dry_run, "List the points of the sweep and run nothing");
     app.add_flag("--print-config", options.print_config, "Print the configuration with every default filled in");

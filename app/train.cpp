@@ -147,8 +147,7 @@ void add_train_command(CLI::App& app) {
     train->add_option("--trainer", command->trainer, "serial or cpu_ddp (started by mpirun or srun)")->capture_default_str();
     train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")->check(CLI::PositiveNumber);
     train->add_option("--out", command->out, "the run folder (default: <output>/<name>-train-<UTC time>)");
-    train->add_option("--set", command->settings, "replace one value: --set train.seed=2 (may be repeated)")
-        ->allow_extra_args(false);
+    train->add_option("--set", command->settings, "replace one value: --set train.seed=2 (may be repeated)");
     train->add_flag("--quiet", command->quiet, "no progress and no report on the terminal");
     train->callback([command] {
         command->command_line = this_command_line();

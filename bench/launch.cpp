@@ -196,15 +196,20 @@ Outcome run_process(const Launch& launch, const std::filesystem::path& log, doub
 
 std::string telling_line(const std::filesystem::path& log) {
     std::ifstream file(log);
-    std::string last, ours;
+    std::string last, ours, before_rule;
+    bool rule_seen = false;
     for (std::string line; std::getline(file, line);) {
         if (const size_t carriage = line.rfind('\r'); carriage != std::string::npos) line.erase(0, carriage + 1);
-        const bool rule = line.find_first_not_of("- \t") == std::string::npos;  // mpirun frames its messages
-        if (rule) continue;
+        if (line.find_first_not_of(" \t") == std::string::npos) continue;
+        if (line.starts_with("-----")) {  // mpirun frames its own messages, which follow the program's
+            if (!rule_seen) before_rule = last;
+            rule_seen = true;
+            continue;
+        }
         last = line;
         if (line.starts_with("xbench")) ours = line;
     }
-    const std::string& telling = ours.empty() ? last : ours;
+    const std::string& telling = !ours.empty() ? ours : !before_rule.empty() ? before_rule : last;
     return telling.empty() ? "no output" : telling.substr(0, 300);
 }
 

@@ -151,6 +151,10 @@ void note_quality(ScalingTable& table) {
     bool oversubscribed = false;
     std::vector<std::string> drifting;
     for (const ScalingRow& row : table.rows) {
+        if (row.efficiency && *row.efficiency > 1.05)
+            table.notes.push_back(fmt::format(
+                "{} is more than linear (efficiency {:.2f}): larger caches in all, or a baseline that was disturbed.",
+                row.point.id(), *row.efficiency));
         if (row.has_result && !row.steady) drifting.push_back(row.point.id());
         oversubscribed = oversubscribed || (row.has_result && row.point.status == PointStatus::oversubscribed);
     }

@@ -97,18 +97,16 @@ std::string table_text(const ScalingTable& table) {
 
 std::string amdahl_sentence(const TrainerFit& fit) {
     const ScalingFit& amdahl = *fit.amdahl;
-    const std::string points = fmt::format("{} point{}", amdahl.points, amdahl.points == 1 ? "" : "s");
-    std::string text = fmt::format("- {}: Amdahl's serial fraction is {:.4f}, by least squares over {}", fit.trainer,
-                                   amdahl.serial_fraction, points);
-    text += amdahl.points > 1 ? fmt::format(" (worst error {:.1f}%)", 100 * amdahl.worst_relative_error)
-                              : " - one point is met exactly, which confirms nothing";
-    if (amdahl.serial_fraction > 0)
-        text +=
-            fmt::format(". If it held, no number of cores would give more than {:.1f}x; 8 would give {:.2f}x, 16 {:.2f}x.",
-                        1 / amdahl.serial_fraction, amdahl_speedup(amdahl.serial_fraction, 8),
-                        amdahl_speedup(amdahl.serial_fraction, 16));
-    else
-        text += ": no serial part can be seen at these sizes.";
+    const double f = amdahl.serial_fraction;
+    std::string text = fmt::format("- {}: Amdahl's serial fraction is {:.4f}, by least squares over {} point{}", fit.trainer,
+                                   f, amdahl.points, amdahl.points == 1 ? "" : "s");
+    if (amdahl.points > 1) text += fmt::format(" (worst error {:.1f}%)", 100 * amdahl.worst_relative_error);
+    text +=
+        f > 0 ? fmt::format(". If it held, 8 cores would give {:.2f}x, 16 {:.2f}x, and no number of them more than {:.1f}x.",
+                            amdahl_speedup(f, 8), amdahl_speedup(f, 16), 1 / f)
+              : ": no serial part can be seen at these sizes.";
+    if (amdahl.points == 1)
+        text += " One point is always met exactly, so this is a description and not a test of the model.";
     return text + "\n";
 }
 
@@ -150,7 +148,8 @@ std::string work_text(const ScalingTable& table) {
     for (const ScalingRow& row : table.rows)
         if (row.has_result) images.insert(row.images_trained), isas.insert(row.isa);
     const int64_t batch = table.rows.empty() ? 0 : table.rows.front().point.global_batch;
-    std::string text = fmt::format("- Work of each run: {}, {} epochs", table.data, table.epochs);
+    std::string text =
+        fmt::format("- Work of each run: {}, {} epoch{}", table.data, table.epochs, table.epochs == 1 ? "" : "s");
     if (images.size() == 1) text += fmt::format(", {} images trained on in all", *images.begin());
     text += fmt::format("; global batch {}{}, {} virtual ranks, {} reduction.\n", batch,
                         table.mode == "weak" ? " x ranks" : "", table.virtual_ranks, table.reduction);
@@ -175,7 +174,10 @@ std::string scaling_markdown(const ScalingTable& table) {
     int repeats = 0;
     for (const ScalingRow& row : table.rows) repeats = std::max(repeats, row.repeats);
     std::string text = fmt::format("# {}: {} scaling of {}\n\n", table.name, table.mode, table.model);
-    text += work_text(table) + fmt::format("- Medians of {} runs of each point, repeats interleaved.\n\n", repeats);
+    text += work_text(table) +
+            fmt::format("- {}\n\n", repeats == 1
+                                        ? "One run of each point."
+                                        : fmt::format("Medians of {} runs of each point, repeats interleaved.", repeats));
     text += table_text(table) + "\n";
     for (const std::string& note : table.notes) text += "- " + note + "\n";
     for (const ScalingRow& row : table.rows)

@@ -252,8 +252,11 @@ std::string Point::id() const {
 
 SweepLimits limits_here(const ScalingConfig& scaling) {
     SweepLimits limits;
-    const int nodes = std::getenv("SLURM_JOB_ID") != nullptr ? number_from_environment("SLURM_JOB_NUM_NODES", 1) : 1;
-    limits.cores = query_hardware().allowed_cores * nodes;
+    limits.cores = query_hardware().allowed_cores;
+    if (std::getenv("SLURM_JOB_ID") != nullptr) {  // not every cluster binds a job to what it was given
+        limits.cores = std::min(limits.cores, number_from_environment("SLURM_CPUS_ON_NODE", limits.cores));
+        limits.cores *= number_from_environment("SLURM_JOB_NUM_NODES", 1);
+    }
     limits.launcher_reason = choose_launcher(scaling.launcher).reason;
     limits.one_process_only = scaling.launcher == "local";
     return limits;

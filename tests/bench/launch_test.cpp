@@ -95,6 +95,12 @@ TEST(RunProcess, FailuresCarryTheTellingLine) {
         shell("echo 'xbench train, rank 1: no such file'; echo ----------; echo 'mpirun has exited'; echo -------; exit 1")
             .reason,
         "exit code 1: xbench train, rank 1: no such file");
+    EXPECT_EQ(shell("echo 'c.json:1:2 /x: wrong'; echo ------; echo 'Primary job terminated'; echo ------; echo 'mpirun "
+                    "noticed'; exit 2")
+                  .reason,
+              "exit code 2: c.json:1:2 /x: wrong");
+    EXPECT_EQ(shell("echo ------; echo 'There are not enough slots'; echo ------; exit 1").reason,
+              "exit code 1: There are not enough slots");
     EXPECT_EQ(shell("exit 2").reason, "exit code 2: no output");
     EXPECT_EQ(shell("printf 'progress 10%%\\rprogress 20%%\\rdied\\n'; exit 1").reason, "exit code 1: died");
     const Outcome killed = shell("echo x; kill -9 $$");
