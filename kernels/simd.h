@@ -123,8 +123,19 @@ XB_INLINE float vf_sum(VF v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 
 #endif
 
+// Makes the compiler keep a loaded vector in a register: GCC repeats a load as the memory operand of every use, and the
+// loads then bound the loop.
+XB_INLINE VF vf_keep(VF v) {
+#if defined(__AVX512F__)
+    __asm__("" : "+v"(v));
+#elif defined(__x86_64__)
+    __asm__("" : "+x"(v));
+#endif
+    return v;
+}
+
 XB_INLINE VM vm_first(int n) { return vm_range(0, n); }
-XB_INLINE VF vf_relu(VF v) { return vf_max(v, vf_zero()); }
+XB_INLINE VF vf_relu(VF v) { return vf_max(vf_zero(), v); }  // in this order a NaN stays one
 XB_INLINE VF vf_where_positive(VF gate, VF v) { return vf_select(vm_greater(gate, vf_zero()), v, vf_zero()); }
 
 // Lanes p[0], p[step], p[2 step] ...; lanes lo .. hi-1 are read, the others are +0.

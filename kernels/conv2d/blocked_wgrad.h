@@ -25,19 +25,19 @@ struct WgradJob {
 
 // One tap of a band: acc[c][k] += sum over rows p0 .. p1-1 of x[c] dy[k].
 template <int CT, int KV>
-static void wgrad_tap(const WgradJob& job, const float* x, const float* dy, int32_t row_shift, int32_t column_shift,
-                      int32_t p0, int32_t p1, float* sums) {
+static void wgrad_tap(const WgradJob& job, const float* x, const float* dy, int32_t row_shift, const Tap& column, int32_t p0,
+                      int32_t p1, float* sums) {
     VF acc[CT][KV];
 #pragma GCC unroll 8
     for (int c = 0; c < CT; ++c)
 #pragma GCC unroll 2
         for (int v = 0; v < KV; ++v) acc[c][v] = vf_load(sums + (c * KV + v) * vf_width);
-    const OutputRange q = valid_outputs(job.columns, column_shift);
+    const OutputRange q = column.inside;
     const int64_t x_step = int64_t{job.columns.step} * block;
     const int64_t next_block = vf_width == block ? job.dy.plane : vf_width;
     for (int32_t p = p0; p < p1; ++p) {
         const float* a =
-            x + (p * job.rows.step + row_shift) * job.x.row + (int64_t{q.lo} * job.columns.step + column_shift) * block;
+            x + (p * job.rows.step + row_shift) * job.x.row + (int64_t{q.lo} * job.columns.step + column.shift) * block;
         const float* b = dy + p * job.dy.row + int64_t{q.lo} * block;
         for (int32_t j = q.lo; j < q.hi; ++j, a += x_step, b += block) {
             VF gradient[KV];
@@ -57,7 +57,7 @@ static void wgrad_tap(const WgradJob& job, const float* x, const float* dy, int3
         for (int v = 0; v < KV; ++v) vf_store(sums + (c * KV + v) * vf_width, acc[c][v]);
 }
 
-typedef void (*WgradTap)(const WgradJob&, const float*, const float*, int32_t, int32_t, int32_t, int32_t, float*);
+typedef void (*WgradTap)(const WgradJob&, const float*, const float*, int32_t, const Tap&, int32_t, int32_t, float*);
 
 template <int CT>
 static WgradTap find_wgrad_tap(int channels, int vectors) {
@@ -84,10 +84,10 @@ XB_INLINE void wgrad_image(const WgradJob& job, const WgradTile& tile, int64_t n
     for (int32_t p0 = 0; p0 < job.rows.outputs; p0 += band) {
         float* to = sums;
         for (int32_t r = 0; r < job.rows.taps; ++r) {
-            const OutputRange valid = valid_outputs(job.rows, job.rows.tap[r].shift);
+            const OutputRange valid = job.rows.tap[r].inside;
             const int32_t from = p0 > valid.lo ? p0 : valid.lo, until = p0 + band < valid.hi ? p0 + band : valid.hi;
             for (int32_t s = 0; s < job.columns.taps; ++s, to += tile.tap_size)
-                if (from < until) tile.tap(job, x, dy, job.rows.tap[r].shift, job.columns.tap[s].shift, from, until, to);
+                if (from < until) tile.tap(job, x, dy, job.rows.tap[r].shift, job.columns.tap[s], from, until, to);
         }
     }
 }

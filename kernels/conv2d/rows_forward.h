@@ -50,7 +50,7 @@ XB_INLINE Strip strip_at(const Axis& columns, int32_t first, int32_t vectors) {
     strip.vectors = vectors;
     strip.full = columns.step == 1 && columns.out_step == 1 && first + vectors * vf_width <= columns.outputs;
     for (int32_t s = 0; s < columns.taps; ++s) {
-        const OutputRange valid = valid_outputs(columns, columns.tap[s].shift);
+        const OutputRange valid = columns.tap[s].inside;
         for (int32_t v = 0; v < vectors; ++v) {
             const int32_t at = first + v * vf_width;
             const OutputRange lanes = {clamp(valid.lo - at, 0, vf_width), clamp(valid.hi - at, 0, vf_width)};
@@ -90,22 +90,30 @@ XB_INLINE VF load_input(const Axis& columns, const StripInput& input, const floa
 template <int KT, int NV>
 XB_INLINE void store_rows(const RowJob& job, const Strip& strip, VF (&acc)[KT][NV], int64_t k0, int32_t i,
                           float* out_image) {
-    const int64_t y = job.rows.out_first + int64_t{i} * job.rows.out_step;
+    const int64_t y = job.rows.out_first + int64_t{i} * job.rows.out_step, step = job.columns.out_step;
+    float* row = out_image + k0 * job.out.plane + y * job.out.w + job.columns.out_first + strip.first * step;
+    const int32_t last = (NV - 1) * vf_width, left = clamp(job.columns.outputs - strip.first - last, 0, vf_width);
+    const VM mask = vm_first(left);
+    const bool whole = left == vf_width;
 #pragma GCC unroll 16
-    for (int k = 0; k < KT; ++k) {
+    for (int k = 0; k < KT; ++k, row += job.out.plane) {
         if (k0 + k >= job.out.c) break;
-        float* row = out_image + (k0 + k) * job.out.plane + y * job.out.w + job.columns.out_first;
+        if (job.relu) {
 #pragma GCC unroll 3
-        for (int v = 0; v < NV; ++v) {
-            const VF value = job.relu ? vf_relu(acc[k][v]) : acc[k][v];
-            const int32_t j = strip.first + v * vf_width, left = clamp(job.columns.outputs - j, 0, vf_width);
-            if (job.columns.out_step != 1) {
-                vf_store_strided(row + int64_t{j} * job.columns.out_step, job.columns.out_step, value, left);
-            } else if (left == vf_width) {
-                vf_store(row + j, value);
-            } else {
-                vf_store(row + j, value, vm_first(left));
-            }
+            for (int v = 0; v < NV; ++v) acc[k][v] = vf_relu(acc[k][v]);
+        }
+        if (step != 1) {
+#pragma GCC unroll 3
+            for (int v = 0; v < NV; ++v)
+                vf_store_strided(row + v * vf_width * step, step, acc[k][v], v < NV - 1 ? vf_width : left);
+            continue;
+        }
+#pragma GCC unroll 3
+        for (int v = 0; v < NV - 1; ++v) vf_store(row + v * vf_width, acc[k][v]);
+        if (whole) {
+            vf_store(row + last, acc[k][NV - 1]);
+        } else {
+            vf_store(row + last, acc[k][NV - 1], mask);
         }
     }
 }

@@ -34,7 +34,7 @@ template <int KT, int ST, Border border, bool whole>
 XB_INLINE void wgrad_strip(const RowWgradJob& job, const RowWgradTile& tile, const Strip& strip, int64_t n,
                            VF (&acc)[KT][ST]) {
     const int32_t shift = job.rows.tap[tile.r].shift;
-    const OutputRange p = valid_outputs(job.rows, shift);
+    const OutputRange p = job.rows.tap[tile.r].inside;
     const int64_t column = strip.first;
     const int32_t left = clamp(job.columns.outputs - strip.first, 0, vf_width);
     const VM inside = vm_first(left);
@@ -50,7 +50,7 @@ XB_INLINE void wgrad_strip(const RowWgradJob& job, const RowWgradTile& tile, con
 #pragma GCC unroll 8
         for (int k = 0; k < KT; ++k) {
             const float* at = dy + k * job.dy.plane;
-            const VF gradient = whole ? vf_load(at) : vf_load(at, inside);
+            const VF gradient = vf_keep(whole ? vf_load(at) : vf_load(at, inside));
 #pragma GCC unroll 3
             for (int s = 0; s < ST; ++s) acc[k][s] = vf_fma(gradient, input[s], acc[k][s]);
         }

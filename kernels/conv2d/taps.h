@@ -13,9 +13,15 @@ namespace {
 
 constexpr int max_taps = 16;
 
+// The outputs lo .. hi-1.
+struct OutputRange {
+    int32_t lo, hi;
+};
+
 struct Tap {
-    int32_t filter;  // r or s
-    int32_t shift;   // input = output * step + shift
+    int32_t filter;      // r or s
+    int32_t shift;       // input = output * step + shift
+    OutputRange inside;  // the outputs whose input is inside of the image
 };
 
 struct Axis {
@@ -26,6 +32,13 @@ struct Axis {
     Tap tap[max_taps];
 };
 
+XB_INLINE Tap tap_of(const Axis& axis, int32_t filter, int32_t shift) {
+    const int32_t lo = shift >= 0 ? 0 : (-shift + axis.step - 1) / axis.step, last = axis.inputs - 1 - shift;
+    int32_t hi = last < 0 ? 0 : last / axis.step + 1;
+    if (hi > axis.outputs) hi = axis.outputs;
+    return Tap{filter, shift, {lo, hi < lo ? lo : hi}};
+}
+
 XB_INLINE Axis forward_axis(int32_t filter, int32_t stride, int32_t pad, int32_t dilation, int64_t inputs, int64_t outputs) {
     Axis axis = {};
     axis.taps = filter;
@@ -34,7 +47,7 @@ XB_INLINE Axis forward_axis(int32_t filter, int32_t stride, int32_t pad, int32_t
     axis.outputs = static_cast<int32_t>(outputs);
     axis.out_step = 1;
     axis.contiguous = dilation == 1;
-    for (int32_t r = 0; r < filter; ++r) axis.tap[r] = Tap{r, r * dilation - pad};
+    for (int32_t r = 0; r < filter; ++r) axis.tap[r] = tap_of(axis, r, r * dilation - pad);
     return axis;
 }
 
@@ -50,22 +63,9 @@ XB_INLINE Axis dgrad_axis(int32_t filter, int32_t stride, int32_t pad, int32_t d
     axis.out_step = stride;
     for (int32_t r = filter - 1; r >= 0; --r) {  // backwards: dy is then read in ascending order
         const int32_t scaled = phase + pad - r * dilation;
-        if (scaled % stride == 0) axis.tap[axis.taps++] = Tap{r, scaled / stride};
+        if (scaled % stride == 0) axis.tap[axis.taps++] = tap_of(axis, r, scaled / stride);
     }
     return axis;
-}
-
-// The outputs lo .. hi-1 for which output*step + shift lies in 0 .. inputs-1.
-struct OutputRange {
-    int32_t lo, hi;
-};
-
-XB_INLINE OutputRange valid_outputs(const Axis& axis, int32_t shift) {
-    const int32_t lo = shift >= 0 ? 0 : (-shift + axis.step - 1) / axis.step;
-    const int32_t last = axis.inputs - 1 - shift;
-    int32_t hi = last < 0 ? 0 : last / axis.step + 1;
-    if (hi > axis.outputs) hi = axis.outputs;
-    return OutputRange{lo, hi < lo ? lo : hi};
 }
 
 // One output channel's filters in the canonical {k, c, r, s}: forward goes over k, dgrad over c.

@@ -105,7 +105,7 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
         for (int64_t k = k_first; k < k_end; ++k) {
             float value = y[n * outputs + k];
             if (b) value += b[k];
-            y[n * outputs + k] = relu && !(value > 0) ? 0.0f : value;
+            y[n * outputs + k] = relu && value < 0 ? 0.0f : value;
         }
 }
 
