@@ -12,8 +12,14 @@ set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 
 usage() { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2 && exit 2; }
-impossible() { echo "slurm_one_machine: $1" >&2 && exit 77; }
 die() { echo "slurm_one_machine: $1" >&2 && exit 1; }
+# Nothing that was started stays behind.
+impossible() {
+    echo "slurm_one_machine: $1" >&2
+    tail -qn 3 "$dir"/log/slurm*.log >&2 2>/dev/null || true
+    [ ! -e "$conf" ] || stop
+    exit 77
+}
 
 [ $# -ge 2 ] || usage
 command=$1 cpus=${3:-8}
@@ -55,7 +61,7 @@ check_machine() {
     done
     [ ${#dir} -le 60 ] || impossible "$dir is too long for Unix sockets"
     # slurmctld and munge give up slowly and unclearly where the machine does not know its own name.
-    address=$(getent ahostsv4 "$(hostname -s)" | awk 'NR == 1 { print $1 }')
+    address=$(getent ahostsv4 "$(hostname -s)" | awk 'NR == 1 { print $1 }') || true
     [ -n "$address" ] || impossible "the name of this host does not resolve; add '127.0.0.1 $(hostname -s)' to /etc/hosts"
 }
 
@@ -113,6 +119,8 @@ MailProg=/bin/true
 NodeName=n1 NodeHostname=$host NodeAddr=$address Port=$(free_port) CPUs=$cpus RealMemory=1000 State=UNKNOWN
 PartitionName=batch Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
 CONF
+    # Nothing here uses control groups, but slurmd looks for version 2 and ends where none is mounted (a bare chroot).
+    [ -e /sys/fs/cgroup/cgroup.controllers ] || echo "CgroupPlugin=cgroup/v1" >"$dir/cgroup.conf"
     # Only the loopback interface, where the host's name says so; with another address steps would hang.
     [ "$address" != 127.0.0.1 ] || echo "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny" >>"$conf"
 }

@@ -16,4 +16,16 @@ cmake --build "$build" -j "$jobs"
 if [ "$(id -u)" = 0 ]; then   # Open MPI refuses to start as root (a container's usual user) unless told twice
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
-exec ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$jobs" "$@"
+result=0
+ctest --test-dir "$build" --output-on-failure --no-tests=error --output-log "$build/ctest.log" -j "$jobs" "$@" || result=$?
+
+# ctest names the skipped tests but not their reasons: the line below GoogleTest's "Skipped", or a script's first line.
+[ ! -f "$build/ctest.log" ] || awk '
+    NR == FNR { if (/\(Skipped\)$/) skipped[$3] = 1; next }
+    / Testing: / { name = $3; reason = ""; inside = 0 }
+    inside && (reason == "" || below) { reason = $0 }
+    { below = /: Skipped$/ }
+    /^Output:$/ { inside = 1; getline; next }
+    /^<end of output>/ { if (name in skipped) print "skipped " name ": " reason; inside = 0 }
+' "$build/ctest.log" "$build/Testing/Temporary/LastTest.log"
+exit "$result"
