@@ -40,16 +40,18 @@ Json model_json(const ModelConfig& config) {
     for (const ValueId id : graph.state) {
         const Value& value = graph.values[static_cast<size_t>(id)];
         const int64_t count = value.shape.elements();
-        if (value.role == Role::buffer) buffers += count;
-        else parameters += count;
+        if (value.role == Role::buffer)
+            buffers += count;
+        else
+            parameters += count;
         if (value.role == Role::parameter && value.trainable) trainable += count;
     }
     Json layers = Json::array();
     for (const Node& node : graph.nodes)
         if (node.out[0] != graph.loss) layers.push_back(layer_json(graph, node));
-    return {{"name", graph.name},           {"input", shape_json(graph.values[static_cast<size_t>(graph.input)].shape, 1)},
-            {"parameters", parameters},     {"trainable", trainable},
-            {"buffers", buffers},           {"layers", layers}};
+    return {{"name", graph.name},       {"input", shape_json(graph.values[static_cast<size_t>(graph.input)].shape, 1)},
+            {"parameters", parameters}, {"trainable", trainable},
+            {"buffers", buffers},       {"layers", layers}};
 }
 
 std::string joined(const Json& numbers) {
@@ -106,8 +108,10 @@ void run(const ModelsOptions& options) {
     if (options.model.name.empty()) return print_list(options.json);
     if (options.explain) return print_plan(options);
     const Json model = model_json(options.model);
-    if (options.json) fmt::print("{}\n", model.dump(2));
-    else print_model(model);
+    if (options.json)
+        fmt::print("{}\n", model.dump(2));
+    else
+        print_model(model);
 }
 
 }  // namespace
@@ -121,7 +125,8 @@ void add_models_command(CLI::App& app) {
     command->add_option("--channels", options->model.channels, "input channels (default: the model's own)");
     command->add_option("--size", options->model.size, "input height and width (default: the model's own)");
     command->add_option("--classes", options->model.classes, "outputs (default: the model's own)");
-    command->add_option("--widths", options->model.widths, "channels of the convolution blocks, as 16,32,32")->delimiter(',');
+    command->add_option("--widths", options->model.widths, "channels of the convolution blocks, as 16,32,32")
+        ->delimiter(',');
     command->add_option("--batch", options->batch, "images of the plan (default: the published batch)");
     command->callback([options] { run(*options); });
 }

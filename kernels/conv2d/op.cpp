@@ -14,16 +14,18 @@ std::vector<Value> infer(const Attrs& attrs, std::span<const Value* const> in) {
     const Value &x = *in[0], &w = *in[1];
     require_rank(x, 4, "the input of a convolution");
     require_rank(w, 4, "the filter of a convolution");
-    require(a.stride_h > 0 && a.stride_w > 0 && a.dilation_h > 0 && a.dilation_w > 0 && a.groups > 0 && a.pad_h >= 0 && a.pad_w >= 0,
+    require(a.stride_h > 0 && a.stride_w > 0 && a.dilation_h > 0 && a.dilation_w > 0 && a.groups > 0 && a.pad_h >= 0 &&
+                a.pad_w >= 0,
             "stride, dilation and groups must be positive and padding not negative");
     require(x.shape[1] == w.shape[1] * a.groups && w.shape[0] % a.groups == 0,
-            "an input of " + std::to_string(x.shape[1]) + " channels does not fit a filter of shape " + to_string(w.shape) + " in " +
-                std::to_string(a.groups) + " groups");
+            "an input of " + std::to_string(x.shape[1]) + " channels does not fit a filter of shape " + to_string(w.shape) +
+                " in " + std::to_string(a.groups) + " groups");
     const int64_t p = output_size(x.shape[2], a.r, a.stride_h, a.pad_h, a.dilation_h);
     const int64_t q = output_size(x.shape[3], a.s, a.stride_w, a.pad_w, a.dilation_w);
-    require(x.shape[2] + 2 * a.pad_h >= a.dilation_h * (a.r - 1) + 1 && x.shape[3] + 2 * a.pad_w >= a.dilation_w * (a.s - 1) + 1,
-            "an image of " + std::to_string(x.shape[2]) + "x" + std::to_string(x.shape[3]) + " is smaller than the filter",
-            "use larger images or a model with fewer reductions");
+    require(
+        x.shape[2] + 2 * a.pad_h >= a.dilation_h * (a.r - 1) + 1 && x.shape[3] + 2 * a.pad_w >= a.dilation_w * (a.s - 1) + 1,
+        "an image of " + std::to_string(x.shape[2]) + "x" + std::to_string(x.shape[3]) + " is smaller than the filter",
+        "use larger images or a model with fewer reductions");
     return {output({x.shape[0], w.shape[0], p, q})};
 }
 

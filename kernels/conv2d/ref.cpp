@@ -6,9 +6,7 @@
 namespace xbench {
 namespace {
 
-const Conv2d& conv_of(const KernelArgs& args) {
-    return *static_cast<const Conv2d*>(args.attrs);
-}
+const Conv2d& conv_of(const KernelArgs& args) { return *static_cast<const Conv2d*>(args.attrs); }
 
 // Input row (or column) that output position `out` reads through filter position `tap`; may lie outside of the image.
 int64_t input_row(const Conv2d& conv, int64_t out, int64_t tap) {
@@ -139,9 +137,7 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     dispatch_float(args.in[0].dtype, [&](auto zero) { wgrad<decltype(zero)>(args, team); });
 }
 
-bool supports(const Problem& problem) {
-    return is_float(problem.in[0]);
-}
+bool supports(const Problem& problem) { return is_float(problem.in[0]); }
 
 const Kernel rows[] = {
     {OpKind::conv2d, "reference", Isa::portable, supports, nullptr, run_forward},
@@ -152,8 +148,6 @@ const Kernel rows[] = {
 }  // namespace
 
 KernelRows conv2d_reference();
-KernelRows conv2d_reference() {
-    return {rows, static_cast<int>(sizeof rows / sizeof rows[0])};
-}
+KernelRows conv2d_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
 
 }  // namespace xbench
