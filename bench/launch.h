@@ -50,8 +50,8 @@ struct Outcome {
 Outcome run_process(const Launch& launch, const std::filesystem::path& log, double timeout_seconds,
                     const std::function<void(double seconds)>& tick = {});
 
-// The line of a log that explains a failure: the last one that begins with "xbench", else the last one before mpirun's framed
-// messages, else the last one.
+// The line of a log that explains a failure: the last one that begins with "xbench", else the last one before mpirun's
+// framed messages, else the last one.
 std::string telling_line(const std::filesystem::path& log);
 
 }  // namespace xbench

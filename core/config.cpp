@@ -42,7 +42,7 @@ public:
         for (const std::string& setting : settings) apply(setting);
         section(document_, "", "", 0);
         if (complete) require_sections();
-        if (errors_.empty()) check_rules();
+        check_rules();
         if (!errors_.empty()) fail();
         return config_;
     }
@@ -50,7 +50,7 @@ public:
 private:
     struct Mistake {
         size_t offset;
-        std::string text;
+        std::string text, pointer;
     };
 
     void parse();
@@ -76,6 +76,7 @@ private:
     const Setting* setting_at(std::string pointer) const;
     size_t offset_of(std::string pointer, bool of_key) const;
     void mistake(const std::string& pointer, const std::string& what, bool at_key = false);
+    bool sound(const std::string& pointer) const;
     [[noreturn]] void fail();
 
     std::string text_, origin_;
@@ -117,8 +118,10 @@ void Reader::parse() {
     for (const DuplicateKey& twice : positions_.duplicates) {
         const LineColumn first = line_column(text_, twice.first);
         const LineColumn at = line_column(text_, twice.second);
-        errors_.push_back({twice.second, fmt::format("{}:{}:{} {}: duplicate key; first given at {}:{}", origin_, at.line,
-                                                     at.column, twice.pointer, first.line, first.column)});
+        errors_.push_back({twice.second,
+                           fmt::format("{}:{}:{} {}: duplicate key; first given at {}:{}", origin_, at.line, at.column,
+                                       twice.pointer, first.line, first.column),
+                           twice.pointer});
     }
 }
 
@@ -126,7 +129,7 @@ void Reader::parse() {
 void Reader::apply(const std::string& setting) {
     const size_t equals = setting.find('=');
     if (equals == std::string::npos || equals == 0) {
-        errors_.push_back({text_.size(), fmt::format("--set {}: not a setting; write key.path=value", setting)});
+        errors_.push_back({text_.size(), fmt::format("--set {}: not a setting; write key.path=value", setting), {}});
         return;
     }
     std::vector<std::string> keys;
@@ -310,15 +313,19 @@ void Reader::require_sections() {
             mistake("", fmt::format("no {}; {}", wanted.path.substr(1), wanted.help));
 }
 
+// Rules look only at parts that were read without a mistake: one slip should be told once.
 void Reader::check_rules() {
-    check_model();
-    check_data();
+    if (sound("/model")) check_model();
+    if (sound("/data")) check_data();
     const TrainConfig& train = config_.train;
-    if (train.virtual_ranks > train.batch_size)
+    const bool batch_sound = sound("/train/virtual_ranks") && sound("/train/batch_size");
+    if (batch_sound && train.virtual_ranks > train.batch_size)
         mistake("/train/virtual_ranks",
                 fmt::format("{} virtual ranks for a batch of {}; set virtual_ranks to at most batch_size",
                             train.virtual_ranks, train.batch_size));
-    for (size_t row = 0; row < config_.sweep.size(); ++row) check_row(config_.sweep[row], fmt::format("/sweep/{}", row));
+    for (size_t row = 0; row < config_.sweep.size(); ++row)
+        if (const std::string pointer = fmt::format("/sweep/{}", row); sound(pointer))
+            check_row(config_.sweep[row], pointer);
 }
 
 void Reader::check_model() {
@@ -388,12 +395,19 @@ size_t Reader::offset_of(std::string pointer, bool of_key) const {
 void Reader::mistake(const std::string& pointer, const std::string& what, bool at_key) {
     const std::string path = pointer.empty() ? "/" : pointer;
     if (const Setting* setting = setting_at(pointer)) {
-        errors_.push_back({text_.size(), fmt::format("--set {} {}: {}", setting->text, path, what)});
+        errors_.push_back({text_.size(), fmt::format("--set {} {}: {}", setting->text, path, what), pointer});
         return;
     }
     const size_t offset = offset_of(pointer, at_key);
     const LineColumn at = line_column(text_, offset);
-    errors_.push_back({offset, fmt::format("{}:{}:{} {}: {}", origin_, at.line, at.column, path, what)});
+    errors_.push_back({offset, fmt::format("{}:{}:{} {}: {}", origin_, at.line, at.column, path, what), pointer});
+}
+
+// Whether nothing was wrong with a value, nor inside it.
+bool Reader::sound(const std::string& pointer) const {
+    return std::none_of(errors_.begin(), errors_.end(), [&](const Mistake& error) {
+        return error.pointer == pointer || error.pointer.starts_with(pointer + "/");
+    });
 }
 
 void Reader::fail() {

@@ -13,13 +13,13 @@ namespace xbench {
 // "model": a name, or an object {"name": ..., "widths": [...], ...}.
 struct ModelConfig {
     std::string name;
-    std::vector<int64_t> widths;     // empty: the model's own
-    double dropout = -1;             // negative: the model's own
+    std::vector<int64_t> widths;  // empty: the model's own
+    double dropout = -1;          // negative: the model's own
     double bn_eps = 1e-5;
-    double bn_momentum = 0.1;        // weight of the new value
+    double bn_momentum = 0.1;  // weight of the new value
     // Of the data set; 0: the model's own definition.
     int64_t channels = 0, size = 0, classes = 0;
-    bool multilabel = false;         // binary cross-entropy over each output instead of softmax
+    bool multilabel = false;  // binary cross-entropy over each output instead of softmax
 };
 
 struct SyntheticConfig {
@@ -28,42 +28,42 @@ struct SyntheticConfig {
 };
 
 struct DataConfig {
-    std::string path;                // an HDF5 set, or empty when synthetic
-    SyntheticConfig synthetic;       // count 0: not synthetic
-    std::vector<double> mean{0.5}, std{0.5};   // one number, or one a channel
-    int64_t workers = 1;             // loader threads of each rank
+    std::string path;                         // an HDF5 set, or empty when synthetic
+    SyntheticConfig synthetic;                // count 0: not synthetic
+    std::vector<double> mean{0.5}, std{0.5};  // one number, or one a channel
+    int64_t workers = 1;                      // loader threads of each rank
 };
 
 struct TrainConfig {
     std::string optimizer = "adam";  // adam | adamw | sgd
     double learning_rate = 0.001;
     double weight_decay = 0, momentum = 0.9, adam_epsilon = 1e-8, beta1 = 0.9, beta2 = 0.999;
-    int64_t batch_size = 64;         // global
+    int64_t batch_size = 64;  // global
     int64_t epochs = 1;
-    int64_t patience = 0;            // epochs without a better monitor before stopping; 0: never
-    std::string monitor = "val_accuracy";   // val_accuracy | val_loss | val_balanced_accuracy
+    int64_t patience = 0;                  // epochs without a better monitor before stopping; 0: never
+    std::string monitor = "val_accuracy";  // val_accuracy | val_loss | val_balanced_accuracy
     uint64_t seed = 1;
     std::string precision = "fp32";
     int64_t virtual_ranks = 8;
-    std::string reduction = "invariant";    // invariant | fast
+    std::string reduction = "invariant";  // invariant | fast
     std::string batchnorm = "global";
     std::vector<double> pos_weight;  // of binary cross-entropy; empty: 1
 };
 
 // One row of the sweep: its lists are multiplied out by the bench.
 struct SweepRow {
-    std::string trainer;             // serial | cpu_ddp | gpu_ddp | sharded
-    std::string device;              // empty: the trainer's own
+    std::string trainer;  // serial | cpu_ddp | gpu_ddp | sharded
+    std::string device;   // empty: the trainer's own
     std::vector<int64_t> ranks{1}, threads{1};
-    int64_t stage = 0;               // ZeRO stage of sharded
+    int64_t stage = 0;  // ZeRO stage of sharded
 };
 
 struct ScalingConfig {
-    std::string mode = "strong";     // strong | weak
+    std::string mode = "strong";  // strong | weak
     int64_t repeats = 3;
-    std::string launcher = "auto";   // auto | mpirun | srun | local
+    std::string launcher = "auto";  // auto | mpirun | srun | local
     bool oversubscribe = false;
-    int64_t timeout_seconds = 0;     // of one point; 0: none
+    int64_t timeout_seconds = 0;  // of one point; 0: none
 };
 
 struct Config {
@@ -84,9 +84,9 @@ Config load_config(const std::string& path, const std::vector<std::string>& sett
                    const std::vector<std::string>& model_names = {});
 Config parse_config(const std::string& text, const std::string& origin, const std::vector<std::string>& settings = {},
                     const std::vector<std::string>& model_names = {});
-Json to_json(const Config& config);             // all keys, for config.resolved.json and --print-config
-Json config_schema();                           // JSON Schema, draft 7
-std::string config_markdown();                  // the tables of docs/configuration.md
-std::string config_help();                      // one line a key, for a terminal
+Json to_json(const Config& config);  // all keys, for config.resolved.json and --print-config
+Json config_schema();                // JSON Schema, draft 7
+std::string config_markdown();       // the tables of docs/configuration.md
+std::string config_help();           // one line a key, for a terminal
 
 }  // namespace xbench

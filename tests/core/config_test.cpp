@@ -118,6 +118,15 @@ TEST(ConfigErrors, RulesBetweenFields) {
     EXPECT_EQ(mistakes(R"({"data": {}})"), "t.json:1:10 /data: neither path nor synthetic is given; name a data set");
 }
 
+TEST(ConfigErrors, RulesAreCheckedBesideOtherMistakes) {
+    EXPECT_EQ(
+        mistakes(R"({"nam": 1, "train": {"batch_size": 4, "epochs": 0}, "sweep": [{"trainer": "serial", "ranks": 2}]})"),
+        "t.json:1:2 /nam: unknown key; did you mean name?\n"
+        "t.json:1:21 /train/virtual_ranks: 8 virtual ranks for a batch of 4; set virtual_ranks to at most batch_size\n"
+        "t.json:1:49 /train/epochs: 0 is out of range; at least 1 and at most 1000000\n"
+        "t.json:1:94 /sweep/0/ranks: serial has one rank, not 2; use cpu_ddp for more");
+}
+
 TEST(ConfigErrors, ListElementsHaveTheirOwnPosition) {
     EXPECT_EQ(mistakes(R"({"sweep": [{"trainer": "cpu_ddp", "ranks": [1, "two"]}]})"),
               "t.json:1:48 /sweep/0/ranks/1: expected a whole number, got the text \"two\"");

@@ -1,0 +1,57 @@
+#!/bin/bash
+# Exit codes and messages of the program: command_line_test.sh XBENCH
+set -u
+xbench=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+# expect RC TEXT ARGUMENTS...: the program must end with RC and its output must hold TEXT.
+expect() {
+    local rc=$1 text=$2 output got
+    shift 2
+    output=$(cd "$folder" && "$xbench" "$@" 2>&1)
+    got=$?
+    if [ $got -ne "$rc" ] || ! grep -qF -- "$text" <<< "$output"; then
+        echo "FAILED: xbench $*"
+        echo "  expected exit code $rc and: $text"
+        echo "  got exit code $got and: $output"
+        failures=$((failures + 1))
+    fi
+}
+
+cat > "$folder/good.json" <<'EOF'
+{"name": "good", "model": "pneumonia_cnn", "data": {"synthetic": {"count": 96, "size": 16}},
+ "train": {"batch_size": 16},
+ "sweep": [{"trainer": "serial"}, {"trainer": "gpu_ddp", "ranks": 2}]}
+EOF
+printf '{\n  "model": "pneumonia_cnm",\n  "data": {"path": "x.h5"},\n  "train": {\n        "learnig_rate": 0.1,\n        "epochs": "two" }\n}\n' > "$folder/bad.json"
+
+expect 0 "xbench " --version
+expect 0 "--config" --help
+expect 0 "json-schema.org/draft-07" --print-schema
+expect 0 "train.learning_rate" --help-config
+expect 2 "give --config FILE or a subcommand"
+expect 2 "bogus" bogus
+expect 2 "--nonsense" --nonsense
+expect 2 "no.json: cannot be read" --config no.json
+expect 2 'bad.json:2:12 /model/name: unknown model "pneumonia_cnm"; did you mean pneumonia_cnn?' --config bad.json
+expect 2 "bad.json:5:9 /train/learnig_rate: unknown key; did you mean learning_rate?" --config bad.json
+expect 2 'bad.json:6:19 /train/epochs: expected a whole number, got the text "two"' --config bad.json
+expect 2 "--set train.epoch=2 /train/epoch: unknown key; did you mean epochs?" --config good.json --set train.epoch=2
+expect 0 '"epochs": 7' --config good.json --set train.epochs=7 --print-config
+expect 0 "nothing was run" --config good.json --dry-run
+expect 2 "give --config FILE, or --model NAME and --data F.h5" train
+expect 2 "did you mean serial?" train --config good.json --trainer seriel
+expect 1 "gpu_ddp" train --config good.json --trainer gpu_ddp
+expect 1 "missing.h5" train --model pneumonia_cnn --data missing.h5
+expect 0 "instruction set" doctor
+expect 0 '"findings"' doctor --json
+expect 0 "weights " train --config good.json --out trained
+expect 0 "scaling.md" --config good.json --set scaling.repeats=1 --out run
+expect 2 "holds a run already" --config good.json --out run
+[ -s "$folder/trained/metrics.json" ] && [ -s "$folder/trained/checkpoints/best.safetensors" ] || { echo "FAILED: files of the training run"; failures=1; }
+XBENCH_ISA=mmx expect 2 "XBENCH_ISA: unknown instruction set" train --config good.json --out isa
+
+[ $failures -eq 0 ] && echo "all as expected"
+exit $((failures > 0))

@@ -1,0 +1,77 @@
+// The files that a real, tiny training run leaves, and what they say.
+#include "bench/train_report.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+#include <sstream>
+
+#include "core/communicator.h"
+#include "core/hash.h"
+
+namespace xbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string text_of(const fs::path& path) {
+    std::ifstream file(path);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+TEST(TrainReport, FilesOfATrainingRun) {
+    const Config config = parse_config(
+        R"({"name": "tiny", "model": {"name": "pneumonia_cnn", "widths": [2, 3, 4]}, "data": {"synthetic": {"count": 120, "size": 16}},
+            "train": {"batch_size": 16, "epochs": 2}})",
+        "t.json");
+    const auto dataset = open_dataset(config.data);
+    const auto communicator = make_self_communicator();
+    const fs::path folder = testing::TempDir() + "/xb_train_report_" + std::to_string(getpid());
+    fs::create_directories(folder);
+    TrainOptions options;
+    options.checkpoint_dir = folder / "checkpoints";
+    fs::create_directories(options.checkpoint_dir);
+    const TrainResult result = train(config, *dataset, *communicator, options);
+    const Json ranks = gather_ranks(*communicator, {true, false, 1, "0"});
+    const TrainRun run{config, *dataset, result, "serial", "cpu", 1, 1, ranks, std::nullopt, "no counters", "env"};
+    write_train_files(run, folder);
+
+    const Json metrics = Json::parse(text_of(folder / "metrics.json"));
+    for (const char* key :
+         {"accuracy", "balanced_accuracy", "majority_baseline", "loss", "per_class", "macro", "weighted", "confusion"}) {
+        EXPECT_TRUE(metrics.contains(key)) << key;
+        EXPECT_TRUE(metrics["val"].contains(key)) << key;
+    }
+    const std::string history = text_of(folder / "history.csv");
+    EXPECT_EQ(std::count(history.begin(), history.end(), '\n'), 3);  // a header and two epochs
+    for (const char* file : {"classification_report.txt", "confusion_matrix.csv", "model_summary.txt", "training_time.txt",
+                             "checkpoints/best.safetensors"})
+        EXPECT_GT(fs::file_size(folder / file), 0u) << file;
+
+    const std::vector<Record> records = read_records(folder / "records.jsonl");
+    ASSERT_EQ(records.size(), 1u);
+    const Record& record = records[0];
+    EXPECT_EQ(record.samples_ns, result.step_ns);
+    EXPECT_EQ(record.weights_hash, result.weights_hash);
+    EXPECT_EQ(record.counters["images_trained"].get<int64_t>(),
+              2 * static_cast<int64_t>(dataset->indices(Split::train).size()));
+    EXPECT_EQ(record.counters["test_accuracy"].get<double>(), metrics["accuracy"].get<double>());
+    EXPECT_EQ(record.config_sha, hash_hex(to_json(config).dump()));
+    EXPECT_EQ(record.data_sha, dataset->digest());
+    EXPECT_EQ(record.per_rank[0]["cpuset"], "0");
+
+    // Throughput leaves the warm-up steps out and nothing else.
+    const size_t skip = warmup_steps(result.step_ns.size());
+    const double images =
+        std::accumulate(result.step_images.begin() + static_cast<std::ptrdiff_t>(skip), result.step_images.end(), 0.0);
+    const double ns = std::accumulate(result.step_ns.begin() + static_cast<std::ptrdiff_t>(skip), result.step_ns.end(), 0.0);
+    EXPECT_NEAR(record.value, images / (ns * 1e-9), 1e-6 * record.value);
+    fs::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace xbench
