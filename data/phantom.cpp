@@ -301,11 +301,25 @@ void draw_devices(Canvas& canvas, Random& random) {
     }
 }
 
+// A smooth shadow over the lungs in either class: a fold of skin, fluid, a blanket. It is as bright as an opacity, so that
+// brightness tells little, but has none of its texture; and it has no box.
+void draw_shadow(Canvas& canvas, const Anatomy& a, Random& random) {
+    if (random.uniform() < 0.4f) return;
+    const Point centre{(random.below(2) ? 1.0f : -1.0f) * random.uniform(0.15f, a.lung_width[0]),
+                       random.uniform(-0.5f, 0.45f)};
+    const float across = random.uniform(0.20f, 0.50f), down = random.uniform(0.20f, 0.50f),
+                amount = random.uniform(0.06f, 0.26f);
+    canvas.near(centre, std::max(across, down), [&](size_t i, int64_t, int64_t, Point p) {
+        canvas.density[i] +=
+            amount * canvas.air[i] * blob(square((p.x - centre.x) / across) + square((p.y - centre.y) / down));
+    });
+}
+
 // A patch of consolidated lung: a haze of a few wide blobs and many small ones that run together, as filled acini do.
 // Returns its box; empty where the place drawn holds too little air, and then nothing was drawn.
 std::vector<Box> draw_opacity(Canvas& canvas, const Anatomy& a, Random& random) {
     const int side = static_cast<int>(random.below(2));
-    const float reach = random.uniform(0.20f, 0.36f), contrast = random.uniform(0.28f, 0.52f);
+    const float reach = random.uniform(0.20f, 0.36f), contrast = random.uniform(0.30f, 0.56f);
     const Point centre{(side == 0 ? -1.0f : 1.0f) * random.uniform(a.inner + 0.08f, a.lung_width[side] - 0.10f),
                        random.uniform(a.lung_top + 0.2f, a.lung_base[side])};
     std::fill(canvas.patch.begin(), canvas.patch.end(), 0.0f);
@@ -377,6 +391,7 @@ Phantom draw_phantom(uint64_t seed, uint32_t index, int64_t size, std::span<uint
     draw_body(canvas, anatomy, random);
     draw_vessels(canvas, anatomy, random);
     draw_devices(canvas, random);
+    draw_shadow(canvas, anatomy, random);
     const size_t wanted = phantom.pneumonia ? 1 + random.below(3) : 0;
     // A place without air is drawn again; in an image of very few pixels there may be none at all.
     for (int tries = 0; tries < 100 && phantom.boxes.size() < wanted; ++tries) {

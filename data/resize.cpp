@@ -40,10 +40,12 @@ inline void weighted_sum(const float* weights, int64_t taps, const float* rows, 
         }
     }
     constexpr float most = std::numeric_limits<T>::max();
+    // A little above one half: ties, which symmetric windows give often, go up in spite of rounding errors, as Pillow's do.
+    constexpr float half = 0.5f + most / (1 << 22);
     for (size_t l = 0; l < strip / 4; ++l) {
         Four value = lanes[l] > 0.0f ? lanes[l] : Four{};
         value = value < most ? value : Four{} + most;
-        const WholeFour whole = __builtin_convertvector(value + 0.5f, WholeFour);
+        const WholeFour whole = __builtin_convertvector(value + half, WholeFour);
         std::memcpy(sum + 4 * l, &whole, sizeof whole);
     }
 }

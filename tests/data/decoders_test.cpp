@@ -1,0 +1,165 @@
+// PNG and JPEG of every kind are read as Pillow reads them; what is broken, hostile or of another format is refused.
+#include "data/decoders.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "image_files.h"
+
+namespace xbench {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+std::string refusal(const Bytes& bytes) {
+    try {
+        decode_image(bytes, 1);
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "accepted";
+}
+
+uint16_t deep(const Image& image, size_t at) {
+    uint16_t value;
+    std::memcpy(&value, image.samples.data() + 2 * at, sizeof value);
+    return value;
+}
+
+TEST(DecodePng, SpreadsFewBits) {
+    const Image one = decode_image(encode_png({8, 1, 1}, {0b10100000}), 1);
+    EXPECT_EQ(one.samples, (Bytes{255, 0, 255, 0, 0, 0, 0, 0}));
+    const Image two = decode_image(encode_png({4, 1, 2}, {0b00011011}), 1);
+    EXPECT_EQ(two.samples, (Bytes{0, 85, 170, 255}));
+    const Image four = decode_image(encode_png({2, 1, 4}, {0x3C}), 3);
+    EXPECT_EQ(four.samples, (Bytes{51, 51, 51, 204, 204, 204}));
+}
+
+TEST(DecodePng, KeepsSixteenBits) {
+    const Image gray = decode_image(encode_png({2, 1, 16}, {0x12, 0x34, 0xFF, 0xFE}), 1);
+    EXPECT_EQ(gray.bytes_per_sample, 2);
+    EXPECT_EQ(deep(gray, 0), 0x1234);
+    EXPECT_EQ(deep(gray, 1), 0xFFFE);
+    const Image color = decode_image(encode_png({1, 1, 16, PNG_COLOR_TYPE_RGB}, {0xFF, 0xFF, 0, 0, 0, 0}), 1);
+    EXPECT_EQ(deep(color, 0), 19595);  // 65535 * 19595 / 65536
+}
+
+TEST(DecodePng, DropsAlphaAndLooksUpPalettes) {
+    EXPECT_EQ(decode_image(encode_png({1, 1, 8, PNG_COLOR_TYPE_GRAY_ALPHA}, {77, 0}), 1).samples, Bytes{77});
+    EXPECT_EQ(decode_image(encode_png({1, 1, 8, PNG_COLOR_TYPE_RGB_ALPHA}, {10, 20, 30, 0}), 3).samples,
+              (Bytes{10, 20, 30}));
+    const PngSpec palette{2, 1, 8, PNG_COLOR_TYPE_PALETTE, false, {{0, 0, 0}, {255, 0, 0}, {0, 255, 0}}};
+    EXPECT_EQ(decode_image(encode_png(palette, {1, 2}), 3).samples, (Bytes{255, 0, 0, 0, 255, 0}));
+    EXPECT_EQ(decode_image(encode_png(palette, {1, 2}), 1).samples, (Bytes{76, 150}));  // Pillow's "L" of red and green
+}
+
+TEST(DecodePng, ReadsInterlacedAsPlain) {
+    Bytes samples(13 * 11);
+    for (size_t i = 0; i < samples.size(); ++i) samples[i] = static_cast<uint8_t>(i * 7);
+    EXPECT_EQ(decode_image(encode_png({13, 11, 8, PNG_COLOR_TYPE_GRAY, true}, samples), 1).samples, samples);
+}
+
+TEST(DecodePng, RefusesTruncatedAndChanged) {
+    const Bytes good = encode_png({64, 64}, Bytes(64 * 64, 9));
+    for (const size_t keep : {9u, 30u, 45u}) {
+        EXPECT_THAT(refusal(Bytes(good.begin(), good.begin() + static_cast<long>(keep))), testing::HasSubstr("broken PNG"));
+    }
+    EXPECT_THAT(refusal(Bytes(good.begin(), good.end() - 14)), testing::HasSubstr("broken PNG"));
+    Bytes changed = good;
+    changed[changed.size() / 2] ^= 0x55;
+    EXPECT_THAT(refusal(changed), testing::HasSubstr("broken PNG"));
+}
+
+// Rewrites the size in the header, with a right checksum.
+Bytes with_png_size(Bytes bytes, uint32_t width, uint32_t height) {
+    const auto put = [&](size_t at, uint32_t value) {
+        for (size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<uint8_t>(value >> (24 - 8 * i));
+    };
+    put(16, width);
+    put(20, height);
+    uint32_t crc = 0xFFFFFFFF;
+    for (size_t i = 12; i < 29; ++i) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc & 1 ? 0xEDB88320u : 0);
+    }
+    put(29, ~crc);
+    return bytes;
+}
+
+TEST(DecodePng, RefusesAbsurdSizesBeforeItAllocates) {
+    const Bytes good = gray_png(4, 4, 1);
+    EXPECT_THAT(refusal(with_png_size(good, 20000, 10)), testing::HasSubstr("20000x10"));
+    EXPECT_THAT(refusal(with_png_size(good, 16000, 16000)), testing::HasSubstr("limits"));
+    EXPECT_THAT(refusal(with_png_size(good, 9000, 9000)), testing::HasSubstr("more than"));  // of so small a file
+    EXPECT_THAT(refusal(with_png_size(good, 4, 5)), testing::HasSubstr("broken PNG"));
+}
+
+TEST(DecodeJpeg, ReadsGrayAndColor) {
+    const Bytes gray = gray_jpeg(16, 8, 100);
+    EXPECT_EQ(decode_image(gray, 1).samples, Bytes(128, 100));
+    EXPECT_EQ(decode_image(gray, 3).samples, Bytes(3 * 128, 100));
+    Bytes red;
+    for (int i = 0; i < 64; ++i) red.insert(red.end(), {250, 20, 20});
+    for (const int flags : {0, TJFLAG_PROGRESSIVE}) {
+        const Image color = decode_image(encode_jpeg(8, 8, 3, red, flags), 3);
+        EXPECT_NEAR(color.samples[0], 250, 3);
+        EXPECT_NEAR(color.samples[1], 20, 3);
+        EXPECT_NEAR(decode_image(encode_jpeg(8, 8, 3, red, flags), 1).samples[0], luma(250, 20, 20), 2);
+    }
+}
+
+TEST(DecodeJpeg, RefusesTruncatedAndAbsurd) {
+    Bytes noise(64 * 64);
+    for (size_t i = 0; i < noise.size(); ++i) noise[i] = static_cast<uint8_t>(i * i * 31);
+    const Bytes good = encode_jpeg(64, 64, 1, noise);
+    EXPECT_THAT(refusal(Bytes(good.begin(), good.begin() + static_cast<long>(good.size() / 2))),
+                testing::HasSubstr("broken JPEG"));
+    EXPECT_THAT(refusal(Bytes(good.begin(), good.begin() + 4)), testing::HasSubstr("0x0 pixels"));
+    const Bytes frame{0xFF, 0xC0, 0x00, 0x0B, 8};
+    const auto at = std::search(good.begin(), good.end(), frame.begin(), frame.end());
+    ASSERT_NE(at, good.end());
+    Bytes huge = good;
+    const auto size = huge.begin() + (at - good.begin()) + 5;
+    std::fill_n(size, 4, uint8_t{0xFF});  // 65535 x 65535, as some fuzzed files claim
+    EXPECT_THAT(refusal(huge), testing::AnyOf(testing::HasSubstr("limits"), testing::HasSubstr("dimension")));
+    const Bytes large{0x23, 0x28, 0x23, 0x28};  // 9000 x 9000
+    std::copy(large.begin(), large.end(), size);
+    EXPECT_THAT(refusal(huge), testing::HasSubstr("more than"));
+    // A failure leaves nothing behind for the next file.
+    EXPECT_EQ(decode_image(good, 1).width, 64);
+}
+
+TEST(DecodeImage, GoesByContentAndSaysWhatIsNotSupported) {
+    const std::string gif = "GIF89a......";
+    EXPECT_THAT(refusal(Bytes(gif.begin(), gif.end())), testing::HasSubstr("GIF is not supported"));
+    EXPECT_THAT(refusal({}), testing::HasSubstr("empty"));
+    EXPECT_THAT(refusal({1, 2, 3}), testing::HasSubstr("neither PNG nor JPEG"));
+    EXPECT_THROW(decode_image(gray_png(2, 2, 0), 2), UsageError);
+}
+
+// Every file of the collection either is read or refused; the test fails by crashing, hanging or eating memory.
+TEST(DecodeImage, SurvivesBadFiles) {
+    int tried = 0, read = 0;
+    for (const char* folder : {"bad_files/png", "bad_files/jpeg", "bone_fracture/dirty"}) {
+        for (const std::string& file : shared_files(folder)) {
+            ++tried;
+            for (const int channels : {1, 3}) {
+                try {
+                    const Image image = decode_image(read_bytes(file), channels);
+                    EXPECT_EQ(static_cast<int64_t>(image.samples.size()),
+                              image.width * image.height * channels * image.bytes_per_sample);
+                    ++read;
+                } catch (const Error&) {
+                }
+            }
+        }
+    }
+    if (tried == 0) GTEST_SKIP() << "the collection of bad files is not here";
+    EXPECT_GT(read, 100);  // PngSuite's good files are among them
+    for (const std::string& file : shared_files("bad_files/png/corrupt"))
+        EXPECT_NE(refusal(read_bytes(file)), "accepted") << file;
+}
+
+}  // namespace
+}  // namespace xbench
