@@ -8,6 +8,8 @@
 #include "bench/sweep.h"
 #include "bench/text_table.h"
 #include "core/config.h"
+#include "core/error.h"
+#include "core/hardware.h"
 #include "core/progress.h"
 
 namespace xbench {
@@ -36,6 +38,9 @@ void run_sweep_command(const RunOptions& options) {
         return;
     }
     if (options.dry_run) return print_points(config);
+    if (ranks_from_environment() > 1)
+        throw UsageError(fmt::format("the sweep was started {} times by a launcher", ranks_from_environment()),
+                         "xbench --config", "start it alone; it starts its ranks itself");
     SweepOptions sweep;
     sweep.folder = options.out.empty()
                        ? std::filesystem::path(config.output) / fmt::format("{}-{}", config.name, utc_time("%Y%m%dT%H%M%SZ"))

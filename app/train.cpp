@@ -115,6 +115,10 @@ void run_train(const TrainCommand& given) {
     const TrainerSetup& setup = usable_setup(command.trainer);
     if (command.threads == 0) command.threads = 1;
     const bool alone = std::string(setup.communicator) == "self";
+    if (alone && ranks_from_environment() > 1)
+        throw UsageError(
+            fmt::format("the {} trainer was started {} times by a launcher", setup.name, ranks_from_environment()),
+            "xbench train", "give --trainer cpu_ddp, or start it alone");
     const Hardware hardware = query_hardware();
     // Before the first OpenMP region and before MPI starts its own threads.
     const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(),

@@ -176,6 +176,8 @@ int local_rank_from_environment() {
     return from_environment({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0);
 }
 
+int ranks_from_environment() { return std::max(1, from_environment({"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}, 1)); }
+
 int ranks_on_node_from_environment() {
     if (const int size = from_environment({"OMPI_COMM_WORLD_LOCAL_SIZE"}, 0); size > 0) return size;
     // "4(x2),3": tasks of each node of the step; all nodes of a step that xbench starts have equally many or fewer.

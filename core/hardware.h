@@ -39,6 +39,7 @@ Isa usable_isa();
 // Where this process is among the ranks of its node. Open MPI's variables come first: under mpirun inside a Slurm job
 // SLURM_LOCALID is that of the daemon.
 int local_rank_from_environment();
+int ranks_from_environment();          // of the job or step that this process was started in; 1 without a launcher
 int ranks_on_node_from_environment();  // 1 when no launcher says otherwise
 
 struct Binding {

@@ -51,6 +51,8 @@ expect 0 "weights " train --config good.json --out trained
 expect 0 "scaling.md" --config good.json --set scaling.repeats=1 --out run
 expect 2 "holds a run already" --config good.json --out run
 [ -s "$folder/trained/metrics.json" ] && [ -s "$folder/trained/checkpoints/best.safetensors" ] || { echo "FAILED: files of the training run"; failures=1; }
+OMPI_COMM_WORLD_SIZE=2 expect 2 "give --trainer cpu_ddp, or start it alone" train --config good.json --out twice
+OMPI_COMM_WORLD_SIZE=2 expect 2 "start it alone; it starts its ranks itself" --config good.json --out twice
 XBENCH_ISA=mmx expect 2 "XBENCH_ISA: unknown instruction set" train --config good.json --out isa
 
 [ $failures -eq 0 ] && echo "all as expected"

@@ -86,9 +86,13 @@ TEST(Hardware, InstructionSetCanBeLoweredOnly) {
 
 TEST(Hardware, LocalRankPrefersOpenMpi) {
     const Environment none_size("OMPI_COMM_WORLD_LOCAL_SIZE", nullptr), none("OMPI_COMM_WORLD_LOCAL_RANK", nullptr);
+    const Environment none_steps("SLURM_STEP_NUM_TASKS", nullptr), none_world("OMPI_COMM_WORLD_SIZE", nullptr);
     const Environment slurm("SLURM_LOCALID", "3"), tasks("SLURM_STEP_TASKS_PER_NODE", "4(x2),1");
     EXPECT_EQ(local_rank_from_environment(), 3);
     EXPECT_EQ(ranks_on_node_from_environment(), 4);
+    EXPECT_EQ(ranks_from_environment(), 1);
+    const Environment size("OMPI_COMM_WORLD_SIZE", "6");
+    EXPECT_EQ(ranks_from_environment(), 6);
     const Environment mpi("OMPI_COMM_WORLD_LOCAL_RANK", "1"), mpi_size("OMPI_COMM_WORLD_LOCAL_SIZE", "2");
     EXPECT_EQ(local_rank_from_environment(), 1);
     EXPECT_EQ(ranks_on_node_from_environment(), 2);
