@@ -1,5 +1,5 @@
 // Which memory layout the images between layers have: one for the whole plan, so that nothing is converted on the way.
-//   plain    the vector runs along the width: models with few channels, where blocks of 16 would be mostly padding
+//   plain    the vector runs along the width: models with few channels, where blocks of 16 would be partly padding
 //   nchw16c  the vector runs along the channels: everything wider
 // Never by batch or threads: another layout is another order of summation.
 #include <algorithm>
@@ -9,7 +9,8 @@
 namespace xbench {
 namespace {
 
-constexpr int64_t most_plain_channels = 32;   // measured: at 32 and below the width gives fuller vectors than the channels
+// Measured: where a layer has fewer channels than a block and none has many, the width gives fuller vectors.
+constexpr int64_t few_channels = 16, many_channels = 48;
 constexpr int64_t most_stem_channels = 4;     // a convolution of so few reads plain images and writes blocked ones
 
 bool spatial(const Value& value) {
@@ -18,10 +19,13 @@ bool spatial(const Value& value) {
 
 Layout layout_of_plan(const Plan& plan) {
     if (plan.options.naive) return Layout::plain;
-    int64_t channels = 0;
-    for (const Value& value : plan.graph.values)
-        if (spatial(value)) channels = std::max(channels, value.shape[1]);
-    return channels <= most_plain_channels ? Layout::plain : Layout::nchw16c;
+    int64_t fewest = many_channels, most = 0;
+    for (const Value& value : plan.graph.values) {
+        if (!spatial(value)) continue;
+        fewest = std::min(fewest, value.shape[1]);
+        most = std::max(most, value.shape[1]);
+    }
+    return fewest < few_channels && most < many_channels ? Layout::plain : Layout::nchw16c;
 }
 
 bool reads_plain_input(const Graph& graph, const Node& node) {
