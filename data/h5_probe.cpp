@@ -72,7 +72,8 @@ void probe(const std::string& path, const std::function<void()>& trial) {
             fmt::format("is damaged: reading it ended with signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status))),
             path, remedy);
     }
-    throw Error(message.empty() ? fmt::format("is damaged; {}", remedy) : message);
+    if (message.empty()) throw Error("is damaged: the attempt to read it ended early", path, remedy);
+    throw Error(message);  // of the trial, with its place
 }
 
 }  // namespace xbench::h5
