@@ -1,10 +1,10 @@
 // "direct_blocked": the convolution and its gradients over nchw16c activations, f32, any stride, padding and dilation, one
 // group, filters up to 16x16. The first layer's input may also be plain with up to 4 channels (the stem).
-//   forward, dgrad   blocked_forward.h: 14 pixels x 32 channels in registers; the filters are packed into the workspace
-//   first wgrad            blocked_wgrad.h: 8 input x 32 output channels in registers, all taps of a band of rows at a time
+//   forward, dgrad   blocked_forward.h: 14 pixels x 32 channels in registers; packs the filters into the workspace before
+//   wgrad            blocked_wgrad.h: 8 input x 32 output channels in registers, all taps of a band of rows at a time
+//   wgrad of a stem  stem_wgrad.h: 14 positions of the filter x 32 output channels in registers
 // Bound by the multiply-add units for 16 channels and more; a stem by the bandwidth to its output.
-// Measured on one core (EPYC of family 26, GFLOP/s of real work, packing of the filters included; multiply-adds alone reach
-// about 285 with AVX-512 and 143 with AVX2):
+// Measured on one core (EPYC of family 26, GFLOP/s of real work, packing of the filters included):
 //   layer (all 3x3)                   avx512 forward dgrad wgrad    avx2 forward dgrad wgrad
 //   fracture   1->32  @48 batch 32          137    -    157            68    -     68
 //   fracture  32->64  @23                   269   272   268           129   129   113
