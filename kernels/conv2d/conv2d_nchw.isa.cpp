@@ -1,7 +1,7 @@
 // "direct_rows": the convolution and its gradients over plain activations, f32, any stride, padding and dilation, one group,
 // filters up to 16x16. Vectors lie along the width, so a few channels cost no padding to 16: made for 1 to 32 channels.
-//   forward, dgrad   rows_forward.h: 2 or 3 vectors of a row x 8 channels in registers (16 channels when a row is one
-//   vector) wgrad            rows_wgrad.h: 8 output channels x 3 filter columns in registers
+//   forward, dgrad   rows_forward.h: 2 or 3 vectors of a row x 8 channels in registers; 16 channels if a row is one vector
+//   wgrad            rows_wgrad.h: 8 output channels x 3 filter columns in registers
 // A stride other than 1 is right but slow: it gathers its inputs one by one. wgrad reads dy once for each input channel and
 // filter row, so it wants an image's dy to fit the second-level cache.
 // Measured on one core (EPYC of family 26, GFLOP/s, batch 8, all 3x3 pad 1):
