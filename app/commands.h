@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/registry.h"
+
 namespace xbench {
 
 // `xbench --config FILE`, the sweep (run.cpp).
@@ -22,10 +24,13 @@ void add_eval_command(CLI::App& app);
 void add_predict_command(CLI::App& app);
 void add_models_command(CLI::App& app);
 void add_step_command(CLI::App& app);
+void add_kernels_command(CLI::App& app);
 void add_doctor_command(CLI::App& app);
 
 // The names that "model" may take, for configuration errors.
 std::vector<std::string> known_models();
+// --impl conv2d=reference
+Choice parse_choice(const std::string& text);
 // The version and what it was built with, for --version and env.json.
 std::string version_text();
 

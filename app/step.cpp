@@ -19,13 +19,6 @@ struct StepOptions {
     bool json = false;
 };
 
-Choice parse_choice(const std::string& text) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
-        throw UsageError("'" + text + "' is not OPERATOR=IMPLEMENTATION", "--impl", "write it as conv2d=reference");
-    return {text.substr(0, equals), text.substr(equals + 1)};
-}
-
 void print(const StepTiming& t, const StepOptions& options) {
     fmt::print("{}, batch {}, {} thread{}, {}, {}, {} reduction\n", options.bench.model.name, t.batch, t.threads,
                t.threads == 1 ? "" : "s", options.precision, t.isa, options.bench.reduction);

@@ -93,20 +93,28 @@ std::vector<LayerProblem> parse_problem(std::string_view line, const std::string
         problem.line = text;
         problem.leaf_begin = even_leaves(fields.size("n"), fields.size("leaves"));
         problem.update = static_cast<uint32_t>(fields.real("update", 1));
+        problem.bench_only = fields.has("bench");
     }
     return problems;
+}
+
+std::vector<LayerProblem> parse_problems(std::string_view text, const std::string& where) {
+    std::istringstream stream{std::string(text)};
+    std::vector<LayerProblem> all;
+    std::string line;
+    for (int number = 1; std::getline(stream, line); ++number) {
+        auto problems = parse_problem(line, where + ":" + std::to_string(number));
+        all.insert(all.end(), std::make_move_iterator(problems.begin()), std::make_move_iterator(problems.end()));
+    }
+    return all;
 }
 
 std::vector<LayerProblem> load_problems(const std::filesystem::path& file) {
     std::ifstream stream(file);
     if (!stream) throw Error("cannot open the list of problems", file.string());
-    std::vector<LayerProblem> all;
-    std::string line;
-    for (int number = 1; std::getline(stream, line); ++number) {
-        auto problems = parse_problem(line, file.string() + ":" + std::to_string(number));
-        all.insert(all.end(), std::make_move_iterator(problems.begin()), std::make_move_iterator(problems.end()));
-    }
-    return all;
+    std::ostringstream text;
+    text << stream.rdbuf();
+    return parse_problems(text.str(), file.string());
 }
 
 std::vector<LayerProblem> load_all_problems(const std::filesystem::path& folder) {

@@ -11,7 +11,8 @@
 //   options     stride2 pad1 dilation2 (or stride_h2 stride_w1 ...), groups4, leaves8 (default 1), p=0.4, eps=1e-5,
 //               weight_decay=0.01, momentum=0.9, update=3 (of an optimizer, counts from 1)
 //   words       relu (of a pooling: its gradient masks by y), relu_input (of batchnorm), nobias, per_channel, exclude_pad,
-//               noindex, decoupled, nesterov, nopos (no pos_weight)
+//               noindex, decoupled, nesterov, nopos (no pos_weight), bench (to be timed only: the conformance tests leave it
+//               out, as the reference is too slow for it)
 //   name=...    a layer of a model, "model.layer", or what makes the case special
 // What a line does not say takes these values: sizes 1, strides 1 (of a pooling: its window), paddings 0.
 #pragma once
@@ -35,6 +36,7 @@ struct LayerProblem {
     std::vector<KernelTensor> in, out;  // f32 where the operator is floating point; no addresses
     std::vector<int32_t> leaf_begin;    // {leaves + 1}
     uint32_t update = 1;                // of an optimizer
+    bool bench_only = false;            // not for the conformance tests
 
     Problem problem() const;  // valid while this object lives: it points to attrs
     int64_t images() const { return leaf_begin.back(); }
@@ -43,6 +45,8 @@ struct LayerProblem {
 
 // All kernel calls that a line stands for. Throws UsageError, `where` names the place, for what it does not understand.
 std::vector<LayerProblem> parse_problem(std::string_view line, const std::string& where);
+// The same for a whole list; `where` is the name of its file.
+std::vector<LayerProblem> parse_problems(std::string_view text, const std::string& where);
 std::vector<LayerProblem> load_problems(const std::filesystem::path& file);
 
 // Every problems.cfg under this folder (the kernels/ of the source tree), in the order of their paths.

@@ -297,7 +297,7 @@ FieldKind kind_of_field(const std::string& key) {
         "pad", "pad_h", "dilation", "dilation_h", "groups", "stride_w", "pad_w", "leaves", "dilation_w"};
     static const std::set<std::string> reals{"p", "eps", "weight_decay", "momentum", "update"};
     static const std::set<std::string> words{"relu",    "nobias",    "relu_input", "per_channel", "exclude_pad",
-                                             "noindex", "decoupled", "nesterov",   "nopos"};
+                                             "noindex", "decoupled", "nesterov",   "nopos",       "bench"};
     if (numbers.count(key)) return FieldKind::number;
     if (reals.count(key)) return FieldKind::real;
     return words.count(key) ? FieldKind::word : FieldKind::none;

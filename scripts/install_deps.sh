@@ -4,14 +4,15 @@
 #
 #   scripts/install_deps.sh             build and run xbench
 #   scripts/install_deps.sh --minimal   the same without MPI (no cpu_ddp trainer)
-#   scripts/install_deps.sh --tests     also what the tests use: GoogleTest, Google Benchmark, Slurm, clang-format
+#   scripts/install_deps.sh --tests     also what the tests use: GoogleTest, Slurm, clang-format
 #   scripts/install_deps.sh --list      only print the packages
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config git ca-certificates
-    libhdf5-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libpng-dev libturbojpeg0-dev libhwloc-dev libxxhash-dev)
+    libhdf5-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpng-dev libturbojpeg0-dev libhwloc-dev libxxhash-dev
+    libbenchmark-dev)
 mpi=(openmpi-bin libopenmpi-dev)
-tests=(libgtest-dev libgmock-dev libbenchmark-dev slurm-wlm munge procps clang-format-14)
+tests=(libgtest-dev libgmock-dev slurm-wlm munge procps clang-format-14)
 
 with_mpi=1 with_tests=0 list=0
 for argument in "$@"; do

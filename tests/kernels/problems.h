@@ -1,4 +1,5 @@
-// What the tests of the kernels share: the problems of all operators, the instruction set of this machine, readable names.
+// What the tests of the kernels share: the problems of all operators (but those for timing only), the instruction set of
+// this machine, readable names.
 #pragma once
 
 #include <string>
@@ -11,7 +12,11 @@
 namespace xbench {
 
 inline const std::vector<LayerProblem>& all_problems() {
-    static const std::vector<LayerProblem> problems = load_all_problems(std::string(XB_SOURCE_DIR) + "/kernels");
+    static const std::vector<LayerProblem> problems = [] {
+        auto all = load_all_problems(std::string(XB_SOURCE_DIR) + "/kernels");
+        std::erase_if(all, [](const LayerProblem& problem) { return problem.bench_only; });
+        return all;
+    }();
     return problems;
 }
 

@@ -1,0 +1,119 @@
+// xbench kernels: every kernel against this machine's limits, the reference and, where the build has one, a peer library.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <memory>
+
+#include "app/commands.h"
+#include "bench/environment.h"
+#include "bench/kernel_problems.h"
+#include "bench/kernel_suite.h"
+#include "bench/kernel_table.h"
+#include "core/error.h"
+
+namespace xbench {
+namespace {
+
+struct KernelsOptions {
+    KernelSuiteOptions suite;
+    std::vector<std::string> forced;
+    std::string json, passport;
+    bool list = false, no_check = false;
+};
+
+// Opened before the suite runs: minutes of measuring shall not be lost to a mistyped path.
+std::ofstream open_output(const std::string& path) {
+    std::ofstream file;
+    if (path.empty()) return file;
+    file.open(path);
+    if (!file) throw UsageError("cannot write this file", path, "give a path in a folder that exists");
+    return file;
+}
+
+void close_output(std::ofstream& file, const std::string& path) {
+    file.close();
+    if (!file) throw Error("could not be written completely", path, "is the disk full?");
+}
+
+void print_list(const KernelSelection& selection) {
+    for (const KernelSuiteEntry& entry : selection.entries)
+        fmt::print("{:<70} {} ({})\n", entry.name, entry.kernel->name, name_of(entry.kernel->isa));
+}
+
+std::string command_line() {
+    std::string text;
+    for (const std::string& word : this_command_line()) text += (text.empty() ? "" : " ") + word;
+    return text.substr(text.rfind('/', text.find(' ')) + 1);
+}
+
+void print_report(const KernelReport& report) {
+    fmt::print("{}\n{}\n", kernel_table_text(report), kernel_summary_text(report));
+    fmt::print("{} thread{}, {}; FMA peak {:.1f} GFLOP/s ({:.1f} at the end), copy from memory {:.1f} GB/s, both measured\n",
+               report.threads, report.threads == 1 ? "" : "s", report.isa, report.peak_gflops, report.peak_gflops_at_end,
+               report.memory.gbytes_per_second);
+    if (report.left_out > 0)
+        fmt::print("{} calls left out that no plan makes; --all-impls times them too\n", report.left_out);
+}
+
+void run(KernelsOptions& options) {
+    for (const std::string& text : options.forced) options.suite.forced.push_back(parse_choice(text));
+    options.suite.check = !options.no_check;
+    const std::vector<LayerProblem> problems = bundled_problems();
+    const KernelSelection selection = select_entries(problems, options.suite, Target{usable_isa()});
+    if (options.list) return print_list(selection);
+    std::ofstream json = open_output(options.json), passport = open_output(options.passport);
+    const Hardware hardware = query_hardware();
+    if (bind_this_process(0, 1, options.suite.threads).oversubscribed)
+        fmt::print(stderr, "xbench: more threads than cores are allowed here; the times say little\n");
+
+    const bool terminal = isatty(STDERR_FILENO) != 0;
+    size_t done = 0, failed = 0;
+    const KernelReport report = run_kernel_suite(options.suite, problems, [&](const KernelMeasurement& row) {
+        ++done;
+        failed += row.failure.empty() ? 0 : 1;
+        if (terminal) fmt::print(stderr, "\r\033[K{}/{} {}", done, selection.entries.size(), row.name);
+    });
+    if (terminal) fmt::print(stderr, "\r\033[K");
+    print_report(report);
+    if (!options.json.empty()) {
+        json << report.google_benchmark.dump(2) << '\n';
+        close_output(json, options.json);
+    }
+    if (!options.passport.empty()) {
+        passport << kernel_passport(report, hardware, build_info(), command_line());
+        close_output(passport, options.passport);
+    }
+    if (failed > 0)
+        throw Error(fmt::format("{} of {} kernels are further from the reference than they may be", failed, done), "kernels",
+                    "see the remarks in the table");
+}
+
+}  // namespace
+
+Choice parse_choice(const std::string& text) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+        throw UsageError("'" + text + "' is not OPERATOR=IMPLEMENTATION", "--impl", "write it as conv2d=reference");
+    return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void add_kernels_command(CLI::App& app) {
+    auto* command = app.add_subcommand("kernels", "time every kernel and hold it against this machine's limits");
+    auto options = std::make_shared<KernelsOptions>();
+    KernelSuiteOptions& suite = options->suite;
+    command->add_option("--op", suite.op, "one operator with its gradients (conv2d), or one of them (conv2d_wgrad)");
+    command->add_option("--impl", options->forced, "only this implementation: conv2d=reference (may be repeated)");
+    command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them");
+    command->add_option("--threads", suite.threads, "compute threads")->check(CLI::PositiveNumber);
+    command->add_option("--repetitions", suite.repetitions, "of each kernel (default 7)")->check(CLI::PositiveNumber);
+    command->add_option("--min-time", suite.min_time, "seconds of a repetition (default 0.05)")->check(CLI::PositiveNumber);
+    command->add_flag("--all-impls", suite.all_impls, "all rows that support a problem, not only the one a plan takes");
+    command->add_flag("--no-check", options->no_check, "do not compare with the reference");
+    command->add_flag("--list", options->list, "only list what would be timed");
+    command->add_option("--json", options->json, "write Google Benchmark's JSON, for its compare.py");
+    command->add_option("--passport", options->passport, "write the tables with machine and build as Markdown");
+    command->callback([options] { run(*options); });
+}
+
+}  // namespace xbench
