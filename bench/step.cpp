@@ -138,7 +138,7 @@ StepTiming measure_step(const StepBenchOptions& options) {
     StepTiming timing;
     timing.batch = runner.plan().options.max_batch;
     timing.threads = options.threads;
-    timing.isa = isa_name(isa);
+    timing.isa = isa_name(isa_of(runner.plan()));
     timing.flops_per_step = flops_per_step(runner.plan());
     timing.peak_gflops = measure_fma_peak(isa, options.threads);
 

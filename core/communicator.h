@@ -10,16 +10,16 @@
 
 namespace xbench {
 
-enum class Reduction { invariant, fast };   // fixed tree and the same bits at any number of ranks, or the library's own
+enum class Reduction { invariant, fast };  // fixed tree and the same bits at any number of ranks, or the library's own
 
 class Communicator {
 public:
     virtual ~Communicator() = default;
     virtual int rank() const = 0;
     virtual int size() const = 0;
-    virtual const char* name() const = 0;    // "self", "mpi"
-    virtual void all_reduce_sum(float* data, size_t count, Reduction how) = 0;    // in place
-    virtual void all_reduce_sum(double* data, size_t count, Reduction how) = 0;   // in place
+    virtual const char* name() const = 0;                                        // "self", "mpi"
+    virtual void all_reduce_sum(float* data, size_t count, Reduction how) = 0;   // in place
+    virtual void all_reduce_sum(double* data, size_t count, Reduction how) = 0;  // in place
     virtual void all_reduce_max(double* data, size_t count) = 0;
     virtual void broadcast(void* data, size_t bytes, int root) = 0;
     // Concatenates every rank's bytes in rank order, on every rank; sizes may differ.

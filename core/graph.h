@@ -18,29 +18,29 @@ using NodeId = int;
 inline constexpr ValueId no_value = -1;
 
 enum class Role : int32_t {
-    input,               // images {1,c,h,w}
-    label,               // class index i32 {1}, or targets {1,k}
-    parameter,           // learned
-    buffer,              // kept, not learned: running statistics
-    constant,            // set once from the configuration (pos_weight)
-    activation,          // {1,...}: one row an image
-    gradient,            // of an activation
+    input,       // images {1,c,h,w}
+    label,       // class index i32 {1}, or targets {1,k}
+    parameter,   // learned
+    buffer,      // kept, not learned: running statistics
+    constant,    // set once from the configuration (pos_weight)
+    activation,  // {1,...}: one row an image
+    gradient,    // of an activation
     parameter_gradient,
-    statistic            // without a batch dimension: sums, mean_rstd, loss
+    statistic  // without a batch dimension: sums, mean_rstd, loss
 };
 
 // How a parameter or buffer starts.
 struct Init {
     enum class Rule : int32_t { none, constant, uniform } rule = Rule::none;
-    double value = 0;    // constant: the value; uniform: the bound, numbers lie in [-value, value)
+    double value = 0;  // constant: the value; uniform: the bound, numbers lie in [-value, value)
 };
 
 struct Value {
-    std::string name;    // of a parameter or buffer: PyTorch's name, "f.0.weight"
+    std::string name;  // of a parameter or buffer: PyTorch's name, "f.0.weight"
     Shape shape;
     DType dtype = DType::f32;
     Role role = Role::activation;
-    int unit = 0;        // shard, bucket and checkpoint unit
+    int unit = 0;  // shard, bucket and checkpoint unit
     Init init;
     bool trainable = true;
     bool batched() const {  // has the batch as dim 0
@@ -48,27 +48,28 @@ struct Value {
     }
 };
 
-using Attrs = std::variant<std::monostate, Conv2d, BatchNorm, BatchNormPool, Elementwise, Pool2d, Linear, Dropout, Loss, Optimizer>;
-const void* plain(const Attrs& attrs);   // pointer to the struct inside, null for none
+using Attrs =
+    std::variant<std::monostate, Conv2d, BatchNorm, BatchNormPool, Elementwise, Pool2d, Linear, Dropout, Loss, Optimizer>;
+const void* plain(const Attrs& attrs);  // pointer to the struct inside, null for none
 
 struct Node {
     OpKind op;
     Attrs attrs;
-    std::vector<ValueId> in, out;   // no_value for an absent optional operand
-    std::string name;               // "f.0"
+    std::vector<ValueId> in, out;  // no_value for an absent optional operand
+    std::string name;              // "f.0"
 };
 
 struct Graph {
     std::string name;
-    std::vector<Node> nodes;        // in an order of execution
+    std::vector<Node> nodes;  // in an order of execution
     std::vector<Value> values;
     ValueId input = no_value, label = no_value, logits = no_value, loss = no_value, probabilities = no_value;
     std::vector<std::string> units;
-    std::vector<ValueId> parameters;   // in forward order: parameters, then see buffers
-    std::vector<ValueId> state;        // parameters and buffers in forward order: the canonical order of weights
+    std::vector<ValueId> parameters;  // in forward order: parameters, then see buffers
+    std::vector<ValueId> state;       // parameters and buffers in forward order: the canonical order of weights
 };
 
-const char* name_of(OpKind op);          // "conv2d"
+const char* name_of(OpKind op);  // "conv2d"
 const char* name_of(Role role);
 
 }  // namespace xbench

@@ -14,7 +14,8 @@ AlignedBuffer::AlignedBuffer(size_t bytes) : bytes_(bytes) {
     if (rounded == 0) return;
     data_.reset(std::aligned_alloc(alignment, rounded));
     if (!data_)
-        throw Error("cannot allocate " + std::to_string(rounded >> 20) + " MiB", "memory", "use a smaller batch or more ranks");
+        throw Error("cannot allocate " + std::to_string(rounded >> 20) + " MiB", "memory",
+                    "use a smaller batch or more ranks");
     std::memset(data_.get(), 0, rounded);
 }
 

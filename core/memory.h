@@ -13,7 +13,9 @@ public:
     explicit AlignedBuffer(size_t bytes);
     void* data() const { return data_.get(); }
     template <class T>
-    T* as() const { return static_cast<T*>(data_.get()); }
+    T* as() const {
+        return static_cast<T*>(data_.get());
+    }
     size_t bytes() const { return bytes_; }
 
 private:

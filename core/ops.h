@@ -12,17 +12,46 @@ namespace xbench {
 
 enum class OpKind : int32_t {
     // What a model is written in.
-    conv2d, batchnorm, relu, max_pool2d, avg_pool2d, global_avg_pool, flatten, linear, dropout, add,
-    softmax_cross_entropy, bce_with_logits,
+    conv2d,
+    batchnorm,
+    relu,
+    max_pool2d,
+    avg_pool2d,
+    global_avg_pool,
+    flatten,
+    linear,
+    dropout,
+    add,
+    softmax_cross_entropy,
+    bce_with_logits,
     // What the planner adds: gradients, the parts of a batch normalisation, changes of layout, communication.
-    conv2d_dgrad, conv2d_wgrad,
-    batchnorm_statistics, batchnorm_finalize, batchnorm_inference, batchnorm_apply,
-    batchnorm_grad_statistics, batchnorm_grad_parameters, batchnorm_grad_input,
-    batchnorm_pool_apply, batchnorm_pool_grad_statistics, batchnorm_pool_grad_input,
-    relu_grad, max_pool2d_grad, avg_pool2d_grad, global_avg_pool_grad, linear_dgrad, linear_wgrad, dropout_grad,
-    softmax_cross_entropy_grad, bce_with_logits_grad, accumulate, reorder, all_reduce,
+    conv2d_dgrad,
+    conv2d_wgrad,
+    batchnorm_statistics,
+    batchnorm_finalize,
+    batchnorm_inference,
+    batchnorm_apply,
+    batchnorm_grad_statistics,
+    batchnorm_grad_parameters,
+    batchnorm_grad_input,
+    batchnorm_pool_apply,
+    batchnorm_pool_grad_statistics,
+    batchnorm_pool_grad_input,
+    relu_grad,
+    max_pool2d_grad,
+    avg_pool2d_grad,
+    global_avg_pool_grad,
+    linear_dgrad,
+    linear_wgrad,
+    dropout_grad,
+    softmax_cross_entropy_grad,
+    bce_with_logits_grad,
+    accumulate,
+    reorder,
+    all_reduce,
     // What an optimizer runs over the flat parameters.
-    adam, sgd,
+    adam,
+    sgd,
     count_
 };
 
@@ -46,7 +75,8 @@ struct Conv2d {
 //                              running_mean, which keeps the squares small and the sums additive over leaves and ranks
 //   all_reduce                 sums over all ranks (a step of the executor)
 //   batchnorm_finalize         in sums, running_mean, running_var; out mean_rstd{2,c}, running_mean, running_var (the same
-//                              memory as in): running += momentum * (batch - running), the variance unbiased (PyTorch's rule)
+//                              memory as in): running += momentum * (batch - running), the variance unbiased (PyTorch's
+//                              rule)
 //   batchnorm_inference        running_mean, running_var -> mean_rstd{2,c}
 //   batchnorm_apply            x, mean_rstd, gamma, beta -> y = (x - mean) * rstd * gamma + beta, then the activation
 //   batchnorm_grad_statistics  x, dy, mean_rstd, [y] -> sums f64{2,c}: sum(dy), sum(dy * xhat)
@@ -65,13 +95,14 @@ struct BatchNorm {
 
 // What fuse makes of a batch normalisation (with or without ReLU) in front of a max-pooling whose windows touch but do not
 // overlap: the normalised image is never written.
-//   batchnorm_pool_apply            x, mean_rstd, gamma, beta -> y{n,c,p,q}, index u8{n,c,p,q}, xhat{n,c,p,q}: the normalised
+//   batchnorm_pool_apply            x, mean_rstd, gamma, beta -> y{n,c,p,q}, index u8{n,c,p,q}, xhat{n,c,p,q}: the
+//   normalised
 //                                   x of each window's first maximum, which is all that the sums below need
 //   batchnorm_pool_grad_statistics  xhat, dy, [y] -> sums f64{2,c}; y where the activation is relu
 //   batchnorm_pool_grad_input       x, dy, index, mean_rstd, gamma, sums (of all ranks), [y] -> dx
 struct BatchNormPool {
-    BatchNorm norm;   // norm.pixels counts those of x
-    int32_t r, s;     // window and stride
+    BatchNorm norm;  // norm.pixels counts those of x
+    int32_t r, s;    // window and stride
 };
 
 // relu       x -> y = max(x, 0)
@@ -123,10 +154,12 @@ struct Loss {
     int32_t unused;
 };
 
-// adam  in g{n}; out p{n}, m{n}, v{n}, updated in place; lr and t are StepContext's. Kingma and Ba, ICLR 2015, with PyTorch's placement of eps:
+// adam  in g{n}; out p{n}, m{n}, v{n}, updated in place; lr and t are StepContext's. Kingma and Ba, ICLR 2015, with
+// PyTorch's placement of eps:
 //   g' = g + weight_decay p (adam), p -= lr weight_decay p (adamw, decoupled)
 //   m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2;  p -= lr/(1-b1^t) * m / (sqrt(v)/sqrt(1-b2^t) + eps)
-// sgd   in g{n}; out p{n}, m{n}, in place:  g' = g + weight_decay p;  m = momentum m + g' (m = g' at t = 1);  p -= lr (nesterov ? g' + momentum m : m)
+// sgd   in g{n}; out p{n}, m{n}, in place:  g' = g + weight_decay p;  m = momentum m + g' (m = g' at t = 1);  p -= lr
+// (nesterov ? g' + momentum m : m)
 struct Optimizer {
     float beta1, beta2, eps, weight_decay, momentum;
     int32_t decoupled, nesterov;

@@ -33,13 +33,9 @@ static inline Philox4 philox4x32(uint64_t key, uint64_t counter_low, uint64_t co
 // What a random number is for. The high counter word; the low one is the logical element (or a quarter of it).
 //   op:     the node's index in the graph for dropout, or one of the RandomUse values
 //   sample: the image's index in its data set, so that a mask follows the image to whatever rank owns it
-static inline uint64_t random_stream(uint32_t op, uint32_t step) {
-    return (uint64_t{op} << 32) | step;
-}
+static inline uint64_t random_stream(uint32_t op, uint32_t step) { return (uint64_t{op} << 32) | step; }
 
 // Uniform in [0, 1) with 24 random bits.
-static inline float uniform01(uint32_t bits) {
-    return static_cast<float>(bits >> 8) * (1.0f / 16777216.0f);
-}
+static inline float uniform01(uint32_t bits) { return static_cast<float>(bits >> 8) * (1.0f / 16777216.0f); }
 
 }  // namespace xbench

@@ -26,7 +26,7 @@ public:
         }
         return block_.v[4 - left_--];
     }
-    float uniform() { return uniform01(bits()); }                                  // [0, 1)
+    float uniform() { return uniform01(bits()); }                                    // [0, 1)
     float uniform(float low, float high) { return low + (high - low) * uniform(); }  // [low, high)
     // Uniform integer in [0, bound), without modulo bias (Lemire's multiply and reject). bound >= 1.
     uint32_t below(uint32_t bound) {

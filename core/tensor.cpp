@@ -42,9 +42,7 @@ const char* name_of(DType dtype) {
     return "?";
 }
 
-const char* name_of(Layout layout) {
-    return layout == Layout::plain ? "plain" : "nchw16c";
-}
+const char* name_of(Layout layout) { return layout == Layout::plain ? "plain" : "nchw16c"; }
 
 std::string to_string(const Shape& shape) {
     std::string text;

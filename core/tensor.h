@@ -22,15 +22,15 @@ struct Shape {
     Shape(std::initializer_list<int64_t> dims);
     int64_t operator[](int axis) const { return dim[static_cast<size_t>(axis)]; }
     int64_t& operator[](int axis) { return dim[static_cast<size_t>(axis)]; }
-    int64_t elements() const;           // logical
+    int64_t elements() const;  // logical
     bool operator==(const Shape&) const = default;
 };
 
-size_t size_of(DType dtype);            // bytes of one element
-const char* name_of(DType dtype);       // "f32"
-const char* name_of(Layout layout);     // "plain"
-std::string to_string(const Shape& shape);                  // "8x16x64x64"
-int64_t stored_elements(const Shape& shape, Layout layout); // including the padding of the layout
+size_t size_of(DType dtype);                                 // bytes of one element
+const char* name_of(DType dtype);                            // "f32"
+const char* name_of(Layout layout);                          // "plain"
+std::string to_string(const Shape& shape);                   // "8x16x64x64"
+int64_t stored_elements(const Shape& shape, Layout layout);  // including the padding of the layout
 size_t stored_bytes(const Shape& shape, DType dtype, Layout layout);
 
 struct TensorView {
@@ -40,7 +40,9 @@ struct TensorView {
     Shape shape;
 
     template <class T>
-    T* as() const { return static_cast<T*>(data); }
+    T* as() const {
+        return static_cast<T*>(data);
+    }
     size_t bytes() const { return stored_bytes(shape, dtype, layout); }
 };
 

@@ -71,7 +71,8 @@ void GradBuilder::contribute(ValueId id, ValueId contribution, const std::string
 
 void GradBuilder::set_parameter_gradient(ValueId parameter, ValueId gradient) {
     if (this->gradient(parameter) != no_value)
-        throw Error("the parameter " + value(parameter).name + " is used by two layers", "autodiff", "give each layer its own");
+        throw Error("the parameter " + value(parameter).name + " is used by two layers", "autodiff",
+                    "give each layer its own");
     gradient_[static_cast<size_t>(parameter)] = gradient;
 }
 

@@ -10,9 +10,7 @@ namespace xbench {
 namespace {
 
 // PyTorch's default for Conv2d and Linear: kaiming_uniform(a = sqrt 5) is U(-1/sqrt(fan_in), 1/sqrt(fan_in)), the bias too.
-Init pytorch_uniform(int64_t fan_in) {
-    return {Init::Rule::uniform, 1.0 / std::sqrt(static_cast<double>(fan_in))};
-}
+Init pytorch_uniform(int64_t fan_in) { return {Init::Rule::uniform, 1.0 / std::sqrt(static_cast<double>(fan_in))}; }
 
 }  // namespace
 
@@ -68,10 +66,10 @@ ValueId GraphBuilder::conv2d(ValueId x, const std::string& name, int64_t out_cha
     if (o.groups < 1 || channels % o.groups != 0)
         throw Error(std::to_string(channels) + " channels cannot be cut into " + std::to_string(o.groups) + " groups", name);
     const int64_t fan_in = channels / o.groups * o.kernel * o.kernel;
-    std::vector<ValueId> in{x, parameter(name + ".weight", {out_channels, channels / o.groups, o.kernel, o.kernel},
-                                         pytorch_uniform(fan_in))};
+    std::vector<ValueId> in{
+        x, parameter(name + ".weight", {out_channels, channels / o.groups, o.kernel, o.kernel}, pytorch_uniform(fan_in))};
     if (o.bias) in.push_back(parameter(name + ".bias", {out_channels}, pytorch_uniform(fan_in)));
-    const Conv2d attrs{o.kernel, o.kernel, o.stride,   o.stride,   o.pad,
+    const Conv2d attrs{o.kernel, o.kernel,   o.stride,   o.stride, o.pad,
                        o.pad,    o.dilation, o.dilation, o.groups, Activation::none};
     return append(OpKind::conv2d, attrs, std::move(in), name);
 }

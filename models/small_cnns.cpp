@@ -41,7 +41,7 @@ Graph pneumonia_cnn(const ModelConfig& config) {
         x = g.max_pool2d(x, f.next());
     }
     x = g.global_avg_pool(x, f.next());
-    f.next();   // Flatten: the global pooling gives {n,c} already
+    f.next();  // Flatten: the global pooling gives {n,c} already
     const std::string linear = f.next();
     g.begin_unit(linear);
     return g.finish(g.linear(x, linear, config.classes), loss_of(config.multilabel));

@@ -2,11 +2,11 @@
 //
 // The invariant sum adds in the fixed tree of kernels/leaf_tree.h continued over ranks: in round j (distance 1, 2, 4 ...) a
 // rank exchanges its sum with the rank that differs in bit j and adds the two; addition of two numbers commutes exactly, so
-// both hold the same bits, and after log2(N) rounds every rank holds the root of the tree. That needs a number of ranks that is a
-// power of two; the trainer refuses others. The fast sum is MPI_Allreduce, in whatever order the library likes.
+// both hold the same bits, and after log2(N) rounds every rank holds the root of the tree. That needs a number of ranks that
+// is a power of two; the trainer refuses others. The fast sum is MPI_Allreduce, in whatever order the library likes.
 #include "parallel/comm_mpi.h"
 
-#define OMPI_SKIP_MPICXX 1   // the C++ bindings, long gone from the standard, do not compile without warnings
+#define OMPI_SKIP_MPICXX 1  // the C++ bindings, long gone from the standard, do not compile without warnings
 #include <mpi.h>
 
 #include <algorithm>

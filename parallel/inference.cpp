@@ -82,8 +82,8 @@ void bind_batch(const Batch& batch, Executor& executor, StepContext& context) {
 Evaluator::Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, int64_t leaves)
     : plan_(compile(graph, Target{isa}, inference_options(threads, batch, leaves))), executor_(plan_) {}
 
-Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, LoaderOptions options, Communicator& communicator,
-                           Reduction reduction) {
+Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, LoaderOptions options,
+                           Communicator& communicator, Reduction reduction) {
     options.shuffle = false;
     Loader loader(dataset, options);
     state.bind_to(executor_);
@@ -94,7 +94,7 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
     std::vector<double> losses(static_cast<size_t>(loader.batches()), 0.0);
     loader.start_epoch(0);
     while (const Batch* batch = loader.next()) {
-        if (batch->size == 0) continue;   // inference communicates nothing inside a step
+        if (batch->size == 0) continue;  // inference communicates nothing inside a step
         bind_batch(*batch, executor_, context);
         executor_.run(context);
         append_batch(*batch, executor_, mine);

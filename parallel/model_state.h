@@ -10,15 +10,15 @@
 namespace xbench {
 
 struct ModelState {
-    explicit ModelState(const Graph& model);   // the graph must outlive it; everything starts as zero
+    explicit ModelState(const Graph& model);  // the graph must outlive it; everything starts as zero
     void initialize(uint64_t seed);
-    void bind_to(Executor& executor) const;    // parameters, gradients and state
-    WeightSet weights() const;                 // a copy, in canonical order, without metadata
-    void set_weights(const WeightSet& weights, const std::string& origin);   // throws Error listing what does not fit
+    void bind_to(Executor& executor) const;                                 // parameters, gradients and state
+    WeightSet weights() const;                                              // a copy, in canonical order, without metadata
+    void set_weights(const WeightSet& weights, const std::string& origin);  // throws Error listing what does not fit
 
     const Graph& graph;
     FlatParameters flat;
-    AlignedBuffer parameters, gradients, state;   // f32
+    AlignedBuffer parameters, gradients, state;  // f32
 };
 
 }  // namespace xbench

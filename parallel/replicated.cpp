@@ -12,7 +12,7 @@
 namespace xbench {
 namespace {
 
-constexpr int64_t bucket_elements = int64_t{1} << 20;   // 4 MiB
+constexpr int64_t bucket_elements = int64_t{1} << 20;  // 4 MiB
 
 Optimizer optimizer_attrs(const TrainConfig& config) {
     Optimizer attrs{};
@@ -52,8 +52,7 @@ public:
         args_.n_out = static_cast<int32_t>(1 + moment_count(config));
         args_.out[0] = vector_of(state.parameters.data(), state.flat.parameter_elements);
         for (size_t m = 0; m < moment_count(config); ++m)
-            args_.out[1 + m] =
-                vector_of(moments_.as<char>() + m * state.parameters.bytes(), state.flat.parameter_elements);
+            args_.out[1 + m] = vector_of(moments_.as<char>() + m * state.parameters.bytes(), state.flat.parameter_elements);
         kernel_ = &select(args_, Target{isa});
         workspace_ = AlignedBuffer(kernel_->workspace ? kernel_->workspace(args_, threads) : 0);
         args_.workspace = workspace_.data();
@@ -69,8 +68,8 @@ public:
         if (communicator_.size() > 1) {
             timed([&] {
                 for (int64_t begin = 0; begin < elements; begin += bucket_elements)
-                    communicator_.all_reduce_sum(gradients + begin, static_cast<size_t>(std::min(bucket_elements, elements - begin)),
-                                                 reduction_);
+                    communicator_.all_reduce_sum(
+                        gradients + begin, static_cast<size_t>(std::min(bucket_elements, elements - begin)), reduction_);
             });
         }
         args_.step = &context;
@@ -86,7 +85,8 @@ private:
     void timed(F&& communicate) {
         const auto start = std::chrono::steady_clock::now();
         communicate();
-        exposed_ns_ += std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
+        exposed_ns_ +=
+            std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
     }
 
     ModelState& state_;

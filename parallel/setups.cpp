@@ -13,15 +13,15 @@
 namespace xbench {
 
 std::span<const TrainerSetup> trainer_setups() {
-    static const std::array table{
+    static const std::array table {
         TrainerSetup{"serial", "cpu", "self", true, "", make_self_communicator},
 #if XB_HAVE_MPI
-        TrainerSetup{"cpu_ddp", "cpu", "mpi", true, "", make_mpi_communicator},
+            TrainerSetup{"cpu_ddp", "cpu", "mpi", true, "", make_mpi_communicator},
 #else
-        TrainerSetup{"cpu_ddp", "cpu", "mpi", false, "this build has no MPI", nullptr},
+            TrainerSetup{"cpu_ddp", "cpu", "mpi", false, "this build has no MPI", nullptr},
 #endif
-        TrainerSetup{"gpu_ddp", "cuda", "nccl", false, "this version has no CUDA kernels yet", nullptr},
-        TrainerSetup{"sharded", "cpu", "mpi", false, "this version has no sharded trainer yet", nullptr},
+            TrainerSetup{"gpu_ddp", "cuda", "nccl", false, "this version has no CUDA kernels yet", nullptr},
+            TrainerSetup{"sharded", "cpu", "mpi", false, "this version has no sharded trainer yet", nullptr},
     };
     return table;
 }

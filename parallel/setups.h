@@ -14,11 +14,11 @@ struct TrainerSetup {
     const char* device;        // cpu | cuda
     const char* communicator;  // self | mpi | nccl
     bool available;
-    const char* reason;        // why not, when not available
+    const char* reason;  // why not, when not available
     std::unique_ptr<Communicator> (*connect)();
 };
 
 std::span<const TrainerSetup> trainer_setups();
-const TrainerSetup& find_setup(const std::string& name);   // throws UsageError with the nearest name
+const TrainerSetup& find_setup(const std::string& name);  // throws UsageError with the nearest name
 
 }  // namespace xbench

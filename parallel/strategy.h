@@ -15,7 +15,7 @@ class Strategy : public StepObserver {
 public:
     // Makes the gradients of all ranks into one update of the parameters.
     virtual void update(const StepContext& context) = 0;
-    virtual size_t state_bytes() const = 0;      // of the optimizer, on this rank
+    virtual size_t state_bytes() const = 0;  // of the optimizer, on this rank
     // Nanoseconds that computing stood still for communication since the last call.
     virtual int64_t take_exposed_ns() = 0;
 };

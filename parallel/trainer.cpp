@@ -48,12 +48,12 @@ void check(const Config& config, const Communicator& communicator) {
     const TrainConfig& train = config.train;
     const int ranks = communicator.size();
     if (train.reduction == "invariant" && ranks > train.virtual_ranks)
-        throw UsageError(fmt::format("{} ranks but only {} virtual ranks", ranks, train.virtual_ranks), "/train/virtual_ranks",
-                         "raise it to at least the number of ranks, or start fewer ranks");
+        throw UsageError(fmt::format("{} ranks but only {} virtual ranks", ranks, train.virtual_ranks),
+                         "/train/virtual_ranks", "raise it to at least the number of ranks, or start fewer ranks");
     if (train.reduction == "invariant" && ((ranks & (ranks - 1)) != 0 || train.virtual_ranks % ranks != 0))
-        throw UsageError(
-            fmt::format("the invariant reduction over {} ranks and {} virtual ranks is not available", ranks, train.virtual_ranks),
-            "/train/reduction", "use 1, 2, 4 or 8 ranks that divide virtual_ranks, or set reduction to fast");
+        throw UsageError(fmt::format("the invariant reduction over {} ranks and {} virtual ranks is not available", ranks,
+                                     train.virtual_ranks),
+                         "/train/reduction", "use 1, 2, 4 or 8 ranks that divide virtual_ranks, or set reduction to fast");
     if (train.batch_size < virtual_ranks(train, ranks))
         throw UsageError(fmt::format("a batch of {} images cannot be cut into {} virtual ranks", train.batch_size,
                                      virtual_ranks(train, ranks)),
@@ -86,7 +86,7 @@ private:
     const TrainOptions& options_;
     const Isa isa_;
     const Reduction reduction_;
-    const int leaves_;                // the most on a rank
+    const int leaves_;  // the most on a rank
     const ModelConfig model_;
     const Graph graph_;
     ModelState state_;
@@ -98,7 +98,7 @@ private:
     StepContext context_{};
 
     TrainResult result_;
-    std::vector<double> losses_;      // of this epoch's batches, this rank's share
+    std::vector<double> losses_;  // of this epoch's batches, this rank's share
     WeightSet best_;
     EpochResult best_epoch_;
     Metrics last_val_;
@@ -139,7 +139,8 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       options_(options),
       isa_(common_isa(communicator)),
       reduction_(config.train.reduction == "fast" ? Reduction::fast : Reduction::invariant),
-      leaves_(static_cast<int>((virtual_ranks(config.train, communicator.size()) + communicator.size() - 1) / communicator.size())),
+      leaves_(static_cast<int>((virtual_ranks(config.train, communicator.size()) + communicator.size() - 1) /
+                               communicator.size())),
       model_(model_for(config, dataset.info())),
       graph_(build_model(model_)),
       state_(graph_),
@@ -153,7 +154,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
     context_.seed = config.train.seed;
     context_.later_rank = communicator.rank() > 0;
     losses_.resize(static_cast<size_t>(loader_.batches()));
-    result_.isa = isa_name(isa_);
+    result_.isa = isa_name(isa_of(plan_));
     for (const ValueId id : graph_.parameters) result_.parameters += graph_.values[static_cast<size_t>(id)].shape.elements();
     const auto steps = static_cast<size_t>(loader_.batches() * config.train.epochs);
     for (auto* times : {&result_.step_ns, &result_.step_images, &result_.comm_ns}) times->reserve(steps);
@@ -206,11 +207,13 @@ void Training::report(const Batch& batch, int64_t epoch, const EpochResult* fini
     progress.epochs = config_.train.epochs;
     progress.step = context_.step;
     progress.steps = loader_.batches() * config_.train.epochs;
-    const double elapsed = seconds_since(start_), done = static_cast<double>(progress.step) / static_cast<double>(progress.steps);
+    const double elapsed = seconds_since(start_),
+                 done = static_cast<double>(progress.step) / static_cast<double>(progress.steps);
     progress.loss = finished         ? finished->train_loss
                     : batch.size > 0 ? losses_[static_cast<size_t>(batch.index)] / static_cast<double>(batch.size)
                                      : 0;
-    progress.images_per_second = static_cast<double>(batch.global_size) / (static_cast<double>(result_.step_ns.back()) * 1e-9);
+    progress.images_per_second =
+        static_cast<double>(batch.global_size) / (static_cast<double>(result_.step_ns.back()) * 1e-9);
     progress.seconds_left = elapsed / done * (1 - done);
     progress.finished_epoch = finished;
     options_.progress(progress);

@@ -16,23 +16,24 @@
 namespace xbench {
 
 struct EpochResult {
-    int64_t epoch = 0;                   // counts from 1
+    int64_t epoch = 0;  // counts from 1
     double train_loss = 0, val_loss = 0, val_accuracy = 0, val_balanced_accuracy = 0, learning_rate = 0;
     double train_seconds = 0, val_seconds = 0;
-    int64_t images = 0;                  // trained on in this epoch, all ranks
-    bool best = false;                   // best so far by the monitor
+    int64_t images = 0;  // trained on in this epoch, all ranks
+    bool best = false;   // best so far by the monitor
 };
 
 // What one training run was worth. Equal on every rank, except where said.
 struct TrainResult {
     std::vector<EpochResult> history;
     int64_t best_epoch = 0;
-    Metrics val, test;                   // of the best epoch's weights
-    std::string weights_hash;            // XXH3-128 of the best epoch's weights, 32 hex digits
-    std::string final_weights_hash;      // of the last epoch's weights
-    std::vector<int64_t> step_ns;        // each training step, of the slowest rank at that step: load wait + compute + communication
-    std::vector<int64_t> step_images;    // images of that step, all ranks
-    std::vector<int64_t> comm_ns;        // exposed communication of each step, of the slowest rank
+    Metrics val, test;               // of the best epoch's weights
+    std::string weights_hash;        // XXH3-128 of the best epoch's weights, 32 hex digits
+    std::string final_weights_hash;  // of the last epoch's weights
+    std::vector<int64_t>
+        step_ns;  // each training step, of the slowest rank at that step: load wait + compute + communication
+    std::vector<int64_t> step_images;  // images of that step, all ranks
+    std::vector<int64_t> comm_ns;      // exposed communication of each step, of the slowest rank
     double train_seconds = 0, val_seconds = 0, test_seconds = 0, total_seconds = 0;
     int64_t parameters = 0;
     std::string isa;
@@ -41,12 +42,13 @@ struct TrainResult {
 struct TrainProgress {                   // handed to the observer after every step and epoch, on rank 0 only
     int64_t epoch, epochs, step, steps;  // step counts over the whole training, steps is its planned total
     double loss, images_per_second, seconds_left;
-    const EpochResult* finished_epoch;   // null inside an epoch
+    const EpochResult* finished_epoch;  // null inside an epoch
 };
 
 struct TrainOptions {
-    int threads = 1;                     // compute threads of each rank
-    std::filesystem::path checkpoint_dir;   // empty: none is written. best.safetensors and last.safetensors land here (rank 0)
+    int threads = 1;  // compute threads of each rank
+    std::filesystem::path
+        checkpoint_dir;  // empty: none is written. best.safetensors and last.safetensors land here (rank 0)
     std::function<void(const TrainProgress&)> progress;
 };
 

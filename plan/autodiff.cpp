@@ -27,14 +27,15 @@ Differentiated differentiate(Graph& graph) {
     result.forward_nodes = graph.nodes.size();
     GradBuilder builder(graph, values_that_need_gradients(graph));
     for (size_t i = result.forward_nodes; i-- > 0;) {
-        const Node node = graph.nodes[i];   // a copy: rules append to the list
+        const Node node = graph.nodes[i];  // a copy: rules append to the list
         const bool is_loss = node.out[0] == graph.loss;
         bool reached = is_loss, needed = false;
         for (const ValueId id : node.out) reached = reached || builder.gradient(id) != no_value;
         for (const ValueId id : node.in) needed = needed || builder.needed(id);
         if (!reached || !needed) continue;
         const auto rule = op_def(node.op).grad;
-        if (!rule) throw Error(std::string(name_of(node.op)) + " has no gradient", "model " + graph.name + ", layer " + node.name);
+        if (!rule)
+            throw Error(std::string(name_of(node.op)) + " has no gradient", "model " + graph.name + ", layer " + node.name);
         rule(builder, node);
     }
     result.parameter_gradient.assign(graph.values.size(), no_value);

@@ -114,7 +114,7 @@ void Executor::exchange(size_t step, StepObserver* observer) {
     try {
         if (observer) observer->all_reduce(static_cast<double*>(total.data), count);
     } catch (...) {
-        failure_ = std::current_exception();   // no exception may leave a parallel region: the walk ends, run() rethrows
+        failure_ = std::current_exception();  // no exception may leave a parallel region: the walk ends, run() rethrows
         failed_step_ = step;
     }
 }

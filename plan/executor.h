@@ -23,7 +23,7 @@ public:
 
 class Executor {
 public:
-    explicit Executor(const Plan& plan);   // the plan must outlive it
+    explicit Executor(const Plan& plan);  // the plan must outlive it
 
     const Plan& plan() const { return plan_; }
     // Memory that others own: parameters, gradients and state of the sizes in plan().parameters; 64-byte aligned.
@@ -43,12 +43,12 @@ private:
 
     const Plan& plan_;
     AlignedBuffer activations_, workspace_;
-    std::array<void*, 7> base_{};          // by Arena
-    std::vector<KernelArgs> args_;         // one a step
+    std::array<void*, 7> base_{};   // by Arena
+    std::vector<KernelArgs> args_;  // one a step
     const StepContext* context_ = nullptr;
     int64_t batch_ = -1;
     bool addresses_set_ = false;
-    std::exception_ptr failure_;           // of an observer, in step failed_step_
+    std::exception_ptr failure_;  // of an observer, in step failed_step_
     std::atomic<size_t> failed_step_{SIZE_MAX};
 };
 

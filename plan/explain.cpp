@@ -1,6 +1,8 @@
 // A plan as text.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "kernels/op.h"
 #include "plan/plan.h"
 
@@ -41,6 +43,13 @@ std::string implementation(const PlannedStep& step) {
 
 }  // namespace
 
+Isa isa_of(const Plan& plan) {
+    Isa isa = Isa::portable;
+    for (const PlannedStep& step : plan.steps)
+        if (step.kernel) isa = std::max(isa, step.kernel->isa);
+    return isa;
+}
+
 double flops_per_step(const Plan& plan) {
     double flops = 0;
     for (const PlannedStep& step : plan.steps) {
@@ -58,23 +67,26 @@ double flops_per_step(const Plan& plan) {
 }
 
 std::string explain(const Plan& plan) {
-    std::string text = fmt::format("plan {}: {}, batch {}, {} leaves, {}, {}\n", plan.graph.name,
-                                   plan.options.training ? "training" : "inference", plan.options.max_batch, plan.options.leaves,
-                                   name_of(plan.options.dtype), plan.options.naive ? "naive" : name_of(plan.target.isa));
+    std::string text =
+        fmt::format("plan {}: {}, batch {}, {} leaves, {}, {}\n", plan.graph.name,
+                    plan.options.training ? "training" : "inference", plan.options.max_batch, plan.options.leaves,
+                    name_of(plan.options.dtype), plan.options.naive ? "naive" : name_of(plan.target.isa));
     text += fmt::format("{:>4}  {:<26} {:<8} {:<22} {:>9}  {}\n", "step", "operator", "layer", "kernel", "MFLOP",
                         "operands (shape@arena+offset in bytes)");
     for (size_t i = 0; i < plan.steps.size(); ++i) {
         const PlannedStep& step = plan.steps[i];
         const Node& node = plan.graph.nodes[static_cast<size_t>(step.node)];
         const auto work = op_def(node.op).work;
-        text += fmt::format("{:>4}  {:<26} {:<8} {:<22} {:>9.3f}  {} -> {}\n", i, name_of(node.op), node.name, implementation(step),
-                            work ? work(step.problem).flops * 1e-6 : 0.0, operands(plan, node.in), operands(plan, node.out));
+        text += fmt::format("{:>4}  {:<26} {:<8} {:<22} {:>9.3f}  {} -> {}\n", i, name_of(node.op), node.name,
+                            implementation(step), work ? work(step.problem).flops * 1e-6 : 0.0, operands(plan, node.in),
+                            operands(plan, node.out));
     }
-    text += fmt::format("parameters {} elements, state {}; activations {:.3f} MiB ({:.3f} without sharing), workspace {:.3f} MiB\n",
-                        plan.parameters.parameter_elements, plan.parameters.state_elements,
-                        static_cast<double>(plan.activation_bytes) / 1048576.0,
-                        static_cast<double>(plan.activation_bytes_unshared) / 1048576.0,
-                        static_cast<double>(plan.workspace_bytes) / 1048576.0);
+    text += fmt::format(
+        "parameters {} elements, state {}; activations {:.3f} MiB ({:.3f} without sharing), workspace {:.3f} MiB\n",
+        plan.parameters.parameter_elements, plan.parameters.state_elements,
+        static_cast<double>(plan.activation_bytes) / 1048576.0,
+        static_cast<double>(plan.activation_bytes_unshared) / 1048576.0,
+        static_cast<double>(plan.workspace_bytes) / 1048576.0);
     text += fmt::format("convolutions and linear layers: {:.3f} MFLOP a step\n", flops_per_step(plan) * 1e-6);
     return text;
 }

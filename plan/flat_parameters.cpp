@@ -9,7 +9,7 @@
 namespace xbench {
 namespace {
 
-constexpr int64_t alignment = 16;   // elements: one cache line of floats
+constexpr int64_t alignment = 16;  // elements: one cache line of floats
 
 int64_t append(std::vector<FlatRange>& ranges, const Graph& graph, ValueId id, int64_t begin) {
     const int64_t count = graph.values[static_cast<size_t>(id)].shape.elements();
@@ -52,8 +52,8 @@ void initialize(const Graph& graph, const FlatParameters& flat, uint64_t seed, f
     std::fill_n(state, flat.state_elements, 0.0f);
     for (size_t position = 0; position < graph.parameters.size(); ++position) {
         const FlatRange& range = flat.find(graph.parameters[position]);
-        fill(graph.values[static_cast<size_t>(range.value)].init, seed, static_cast<uint32_t>(position), parameters + range.begin,
-             range.count);
+        fill(graph.values[static_cast<size_t>(range.value)].init, seed, static_cast<uint32_t>(position),
+             parameters + range.begin, range.count);
     }
     for (const FlatRange& range : flat.state)
         fill(graph.values[static_cast<size_t>(range.value)].init, seed, 0, state + range.begin, range.count);

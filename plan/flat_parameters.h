@@ -11,15 +11,15 @@ namespace xbench {
 
 struct FlatRange {
     ValueId value = no_value;
-    int64_t begin = 0, count = 0;    // elements
+    int64_t begin = 0, count = 0;  // elements
 };
 
 struct FlatParameters {
-    std::vector<FlatRange> parameters;   // ascending begin: backward-ready order
-    std::vector<FlatRange> state;        // running statistics and constants
-    int64_t parameter_elements = 0, state_elements = 0;   // buffer sizes, gaps included
+    std::vector<FlatRange> parameters;                   // ascending begin: backward-ready order
+    std::vector<FlatRange> state;                        // running statistics and constants
+    int64_t parameter_elements = 0, state_elements = 0;  // buffer sizes, gaps included
 
-    const FlatRange& find(ValueId value) const;   // throws when it is neither a parameter nor state
+    const FlatRange& find(ValueId value) const;  // throws when it is neither a parameter nor state
 };
 
 FlatParameters flatten_parameters(const Graph& graph);

@@ -46,11 +46,14 @@ bool match(const Graph& graph, Pattern& pattern) {
         const Node& node = graph.nodes[i];
         const auto id = static_cast<NodeId>(i);
         const bool reads_dy = dy_full != no_value && reads(node, dy_full);
-        if (reads_dy && node.op == OpKind::batchnorm_grad_statistics && node.in[1] == dy_full) pattern.grad_statistics = id;
-        else if (reads_dy && node.op == OpKind::batchnorm_grad_input && node.in[1] == dy_full) pattern.grad_input = id;
-        else if (id != pattern.pool && id != pattern.pool_grad && (reads(node, y_full) || reads_dy)) return false;
+        if (reads_dy && node.op == OpKind::batchnorm_grad_statistics && node.in[1] == dy_full)
+            pattern.grad_statistics = id;
+        else if (reads_dy && node.op == OpKind::batchnorm_grad_input && node.in[1] == dy_full)
+            pattern.grad_input = id;
+        else if (id != pattern.pool && id != pattern.pool_grad && (reads(node, y_full) || reads_dy))
+            return false;
     }
-    const bool backward_complete = pattern.grad_statistics >= 0;   // grad_input may be missing: nobody needs dx
+    const bool backward_complete = pattern.grad_statistics >= 0;  // grad_input may be missing: nobody needs dx
     return pool.out.size() == 1 || (pattern.pool_grad >= 0 && backward_complete);
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 // Measured: where a layer has fewer channels than a block and none has many, the width gives fuller vectors.
 constexpr int64_t few_channels = 16, many_channels = 48;
-constexpr int64_t most_stem_channels = 4;     // a convolution of so few reads plain images and writes blocked ones
+constexpr int64_t most_stem_channels = 4;  // a convolution of so few reads plain images and writes blocked ones
 
 bool spatial(const Value& value) {
     return value.shape.rank == 4 && (value.role == Role::activation || value.role == Role::gradient);
@@ -39,7 +39,8 @@ void reorder_input(Plan& plan, std::vector<bool>& backward) {
     Graph& graph = plan.graph;
     std::vector<Node*> readers;
     for (Node& node : graph.nodes)
-        if (std::count(node.in.begin(), node.in.end(), graph.input) && node.op != OpKind::flatten && !reads_plain_input(graph, node))
+        if (std::count(node.in.begin(), node.in.end(), graph.input) && node.op != OpKind::flatten &&
+            !reads_plain_input(graph, node))
             readers.push_back(&node);
     if (readers.empty()) return;
     Value blocked = graph.values[static_cast<size_t>(graph.input)];
@@ -50,7 +51,8 @@ void reorder_input(Plan& plan, std::vector<bool>& backward) {
     plan.values.back().layout = Layout::nchw16c;
     const auto copy = static_cast<ValueId>(graph.values.size() - 1);
     for (Node* node : readers) std::replace(node->in.begin(), node->in.end(), graph.input, copy);
-    graph.nodes.insert(graph.nodes.begin(), {OpKind::reorder, Elementwise{Activation::none}, {graph.input}, {copy}, "input"});
+    graph.nodes.insert(graph.nodes.begin(),
+                       {OpKind::reorder, Elementwise{Activation::none}, {graph.input}, {copy}, "input"});
     backward.insert(backward.begin(), false);
 }
 

@@ -23,7 +23,8 @@ Value statistic(int64_t channels, DType dtype) {
 }
 
 void lower_batchnorm(Graph& graph, const Node& node, bool training, std::vector<Node>& nodes) {
-    const ValueId x = node.in[0], gamma = node.in[1], beta = node.in[2], mean = node.in[3], var = node.in[4], y = node.out[0];
+    const ValueId x = node.in[0], gamma = node.in[1], beta = node.in[2], mean = node.in[3], var = node.in[4],
+                  y = node.out[0];
     const Value like = graph.values[static_cast<size_t>(y)];
     const int64_t channels = like.shape[1];
     const ValueId mean_rstd = add_value(graph, statistic(channels, DType::f32), like);
@@ -43,7 +44,7 @@ void lower_batchnorm(Graph& graph, const Node& node, bool training, std::vector<
 
 void lower(Graph& graph, bool training) {
     std::vector<Node> nodes;
-    std::vector<ValueId> replaced(graph.values.size());   // a value that disappears -> the one that stands for it
+    std::vector<ValueId> replaced(graph.values.size());  // a value that disappears -> the one that stands for it
     for (size_t id = 0; id < replaced.size(); ++id) replaced[id] = static_cast<ValueId>(id);
     for (Node node : graph.nodes) {
         for (ValueId& id : node.in)

@@ -10,7 +10,7 @@ void lower(Graph& graph, bool training);
 // Appends the backward pass. Returns the gradient of each parameter (no_value: none) by value id, and the number of
 // forward nodes before it.
 struct Differentiated {
-    std::vector<ValueId> parameter_gradient;   // indexed by value id
+    std::vector<ValueId> parameter_gradient;  // indexed by value id
     size_t forward_nodes = 0;
 };
 Differentiated differentiate(Graph& graph);

@@ -1,9 +1,9 @@
 // Gives every value an address: parameters, gradients and state in their flat buffers, everything else in one arena in which
 // values that never live at the same time share memory.
 //
-// Placement: values in order of falling size, each at the lowest offset that is free over its whole lifetime (first step that
-// writes it to last step that reads it). Greedy by size is within a few percent of the best for such lists: Pisarchyk and
-// Lee, "Efficient memory management for deep neural net inference", 2020.
+// Placement: values in order of falling size, each at the lowest offset that is free over its whole lifetime (first step
+// that writes it to last step that reads it). Greedy by size is within a few percent of the best for such lists: Pisarchyk
+// and Lee, "Efficient memory management for deep neural net inference", 2020.
 #include <algorithm>
 #include <numeric>
 
@@ -62,7 +62,9 @@ void find_lifetimes(Plan& plan, const std::vector<ValueId>& root) {
         touch(id, static_cast<int>(plan.steps.size()));
 }
 
-bool overlap(const PlannedValue& a, const PlannedValue& b) { return a.first_step <= b.last_step && b.first_step <= a.last_step; }
+bool overlap(const PlannedValue& a, const PlannedValue& b) {
+    return a.first_step <= b.last_step && b.first_step <= a.last_step;
+}
 
 void place_activations(Plan& plan, const std::vector<ValueId>& root) {
     std::vector<ValueId> order;
@@ -72,7 +74,7 @@ void place_activations(Plan& plan, const std::vector<ValueId>& root) {
     std::stable_sort(order.begin(), order.end(), [&](ValueId a, ValueId b) {
         return plan.values[static_cast<size_t>(a)].bytes > plan.values[static_cast<size_t>(b)].bytes;
     });
-    std::vector<ValueId> placed;   // by ascending offset
+    std::vector<ValueId> placed;  // by ascending offset
     for (const ValueId id : order) {
         PlannedValue& value = plan.values[static_cast<size_t>(id)];
         size_t offset = 0;
@@ -86,9 +88,10 @@ void place_activations(Plan& plan, const std::vector<ValueId>& root) {
         value.offset_bytes = offset;
         plan.activation_bytes = std::max(plan.activation_bytes, aligned(offset + value.bytes));
         plan.activation_bytes_unshared += aligned(value.bytes);
-        placed.insert(std::upper_bound(placed.begin(), placed.end(), offset,
-                                       [&](size_t o, ValueId v) { return o < plan.values[static_cast<size_t>(v)].offset_bytes; }),
-                      id);
+        placed.insert(
+            std::upper_bound(placed.begin(), placed.end(), offset,
+                             [&](size_t o, ValueId v) { return o < plan.values[static_cast<size_t>(v)].offset_bytes; }),
+            id);
     }
 }
 

@@ -13,29 +13,30 @@
 namespace xbench {
 
 struct PlanOptions {
-    bool training = true;           // forward, loss, backward; else forward and loss with the running statistics
-    bool naive = false;             // the oracle: references only, plain layout, no fusion, no memory shared
+    bool training = true;  // forward, loss, backward; else forward and loss with the running statistics
+    bool naive = false;    // the oracle: references only, plain layout, no fusion, no memory shared
     bool fuse = true;
-    DType dtype = DType::f32;       // of everything that is f32 in the graph; f64 needs naive
-    int64_t max_batch = 1;          // the most images of one call, on this rank
-    int leaves = 8;                 // the most leaves of one call, on this rank
+    DType dtype = DType::f32;  // of everything that is f32 in the graph; f64 needs naive
+    int64_t max_batch = 1;     // the most images of one call, on this rank
+    int leaves = 8;            // the most leaves of one call, on this rank
     int threads = 1;
-    std::vector<Choice> forced;     // implementations asked for by name
+    std::vector<Choice> forced;  // implementations asked for by name
 };
 
 // Where a value lies. Each arena is one block of memory.
 enum class Arena : int32_t {
-    none,          // unused value
-    activations,   // placed by lifetime; the executor's own
-    parameters,    // flat, see flat_parameters.h; bound by the trainer
-    gradients,     // of the parameters, laid out like them; bound by the trainer
-    state,         // running statistics, then constants; bound by the trainer
-    input, label   // bound for each batch
+    none,         // unused value
+    activations,  // placed by lifetime; the executor's own
+    parameters,   // flat, see flat_parameters.h; bound by the trainer
+    gradients,    // of the parameters, laid out like them; bound by the trainer
+    state,        // running statistics, then constants; bound by the trainer
+    input,
+    label  // bound for each batch
 };
 
 struct PlannedValue {
     Arena arena = Arena::none;
-    size_t offset_bytes = 0, bytes = 0;   // at max_batch
+    size_t offset_bytes = 0, bytes = 0;  // at max_batch
     Layout layout = Layout::plain;
     DType dtype = DType::f32;
     Shape shape;                          // at max_batch
@@ -44,28 +45,28 @@ struct PlannedValue {
 
 enum class StepKind : int32_t {
     kernel,
-    all_reduce,    // sums a statistic over ranks, through the observer
-    alias          // nothing to do: the output is the input's memory
+    all_reduce,  // sums a statistic over ranks, through the observer
+    alias        // nothing to do: the output is the input's memory
 };
 
 struct PlannedStep {
     StepKind kind = StepKind::kernel;
     NodeId node = -1;
     const Kernel* kernel = nullptr;
-    Problem problem{};               // without addresses
+    Problem problem{};  // without addresses
     size_t workspace_bytes = 0;
     bool backward = false;
 };
 
 struct Plan {
-    Graph graph;                     // after all passes: gradients included, fused, with reorders
+    Graph graph;  // after all passes: gradients included, fused, with reorders
     PlanOptions options;
     Target target;
-    std::vector<PlannedValue> values;   // one for each value of the graph
+    std::vector<PlannedValue> values;  // one for each value of the graph
     std::vector<PlannedStep> steps;
     FlatParameters parameters;
-    size_t activation_bytes = 0;     // the arena, with memory shared by lifetime
-    size_t activation_bytes_unshared = 0;   // what it would be without sharing
+    size_t activation_bytes = 0;           // the arena, with memory shared by lifetime
+    size_t activation_bytes_unshared = 0;  // what it would be without sharing
     size_t workspace_bytes = 0;
 };
 
@@ -74,6 +75,9 @@ Plan compile(const Graph& forward, const Target& target, const PlanOptions& opti
 
 // The plan as text: a line a step with kernel, shapes, place and work; totals. One format for reading and golden tests.
 std::string explain(const Plan& plan);
+
+// The highest instruction set among the kernels of the plan: what its bits depend on.
+Isa isa_of(const Plan& plan);
 
 // Multiply-adds of convolutions and linear layers, forward and backward, counted twice: the FLOPs of a step.
 double flops_per_step(const Plan& plan);

@@ -8,8 +8,9 @@ namespace {
 std::vector<Value> infer_forward(const Attrs&, std::span<const Value* const> in) {
     const Value &x = *in[0], &gamma = *in[1];
     require_rank(x, 4, "the input of a batch normalisation");
-    require(gamma.shape.rank == 1 && gamma.shape[0] == x.shape[1],
-            "an input of " + std::to_string(x.shape[1]) + " channels does not fit a scale of shape " + to_string(gamma.shape));
+    require(
+        gamma.shape.rank == 1 && gamma.shape[0] == x.shape[1],
+        "an input of " + std::to_string(x.shape[1]) + " channels does not fit a scale of shape " + to_string(gamma.shape));
     return {output(x.shape)};
 }
 
@@ -51,7 +52,7 @@ Work small_work(const Problem& p) { return elementwise_work(p, 1); }
 }  // namespace
 
 std::vector<OpDef> batchnorm_ops() {
-    return {{OpKind::batchnorm, infer_forward, nullptr, nullptr},   // the planner replaces it
+    return {{OpKind::batchnorm, infer_forward, nullptr, nullptr},  // the planner replaces it
             {OpKind::batchnorm_statistics, infer_sums, nullptr, statistics_work},
             {OpKind::batchnorm_finalize, infer_finalize, nullptr, small_work},
             {OpKind::batchnorm_inference, infer_inference, nullptr, small_work},
@@ -59,7 +60,7 @@ std::vector<OpDef> batchnorm_ops() {
             {OpKind::batchnorm_grad_statistics, infer_sums, nullptr, statistics_work},
             {OpKind::batchnorm_grad_parameters, nullptr, nullptr, small_work},
             {OpKind::batchnorm_grad_input, nullptr, nullptr, grad_input_work},
-            {OpKind::batchnorm_pool_apply, nullptr, nullptr, apply_work},   // the planner's fusions make these
+            {OpKind::batchnorm_pool_apply, nullptr, nullptr, apply_work},  // the planner's fusions make these
             {OpKind::batchnorm_pool_grad_statistics, nullptr, nullptr, statistics_work},
             {OpKind::batchnorm_pool_grad_input, nullptr, nullptr, grad_input_work}};
 }

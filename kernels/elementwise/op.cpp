@@ -10,14 +10,15 @@ std::vector<Value> infer_same(const Attrs&, std::span<const Value* const> in) {
 }
 
 std::vector<Value> infer_binary(const Attrs& attrs, std::span<const Value* const> in) {
-    require(in[0]->shape == in[1]->shape, "the operands of a sum have different shapes, " + to_string(in[0]->shape) + " and " +
-                                              to_string(in[1]->shape));
+    require(in[0]->shape == in[1]->shape,
+            "the operands of a sum have different shapes, " + to_string(in[0]->shape) + " and " + to_string(in[1]->shape));
     return infer_same(attrs, in);
 }
 
 std::vector<Value> infer_flatten(const Attrs&, std::span<const Value* const> in) {
     const Shape& shape = in[0]->shape;
-    return {output({shape[0], shape.elements() / shape[0]}, in[0]->role == Role::gradient ? Role::gradient : Role::activation)};
+    return {
+        output({shape[0], shape.elements() / shape[0]}, in[0]->role == Role::gradient ? Role::gradient : Role::activation)};
 }
 
 void grad_relu(GradBuilder& g, const Node& node) {
@@ -41,8 +42,8 @@ Work no_flops(const Problem& p) { return elementwise_work(p, 0); }
 }  // namespace
 
 std::vector<OpDef> elementwise_ops() {
-    return {{OpKind::relu, infer_same, grad_relu, one_flop},   {OpKind::relu_grad, nullptr, nullptr, one_flop},
-            {OpKind::add, infer_binary, grad_add, one_flop},   {OpKind::accumulate, infer_binary, nullptr, one_flop},
+    return {{OpKind::relu, infer_same, grad_relu, one_flop},          {OpKind::relu_grad, nullptr, nullptr, one_flop},
+            {OpKind::add, infer_binary, grad_add, one_flop},          {OpKind::accumulate, infer_binary, nullptr, one_flop},
             {OpKind::flatten, infer_flatten, grad_flatten, no_flops}, {OpKind::reorder, infer_same, nullptr, no_flops},
             {OpKind::all_reduce, infer_same, nullptr, no_flops}};
 }

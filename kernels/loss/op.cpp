@@ -1,4 +1,5 @@
-// softmax_cross_entropy and bce_with_logits: shapes, gradients and work. A loss starts the backward pass: its own gradient is 1.
+// softmax_cross_entropy and bce_with_logits: shapes, gradients and work. A loss starts the backward pass: its own gradient
+// is 1.
 #include "kernels/infer.h"
 #include "kernels/ops_table.h"
 
@@ -17,7 +18,8 @@ std::vector<Value> infer_bce(const Attrs& attrs, std::span<const Value* const> i
 }
 
 void grad_softmax(GradBuilder& g, const Node& node) {
-    const auto d = g.append(OpKind::softmax_cross_entropy_grad, node.attrs, {node.out[1], node.in[1]}, node.name, {node.in[0]});
+    const auto d =
+        g.append(OpKind::softmax_cross_entropy_grad, node.attrs, {node.out[1], node.in[1]}, node.name, {node.in[0]});
     g.contribute(node.in[0], d[0], node.name);
 }
 

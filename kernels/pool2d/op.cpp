@@ -11,9 +11,11 @@ Shape pooled(const Pool2d& a, const Value& x) {
     require(a.r * a.s <= 256, "a pooling window may have at most 256 elements");
     require(2 * a.pad_h <= a.r && 2 * a.pad_w <= a.s, "the padding of a pooling may be at most half its window");
     require(x.shape[2] + 2 * a.pad_h >= a.r && x.shape[3] + 2 * a.pad_w >= a.s,
-            "an image of " + std::to_string(x.shape[2]) + "x" + std::to_string(x.shape[3]) + " is smaller than the pooling window",
+            "an image of " + std::to_string(x.shape[2]) + "x" + std::to_string(x.shape[3]) +
+                " is smaller than the pooling window",
             "use larger images or a model with fewer reductions");
-    return {x.shape[0], x.shape[1], (x.shape[2] + 2 * a.pad_h - a.r) / a.stride_h + 1, (x.shape[3] + 2 * a.pad_w - a.s) / a.stride_w + 1};
+    return {x.shape[0], x.shape[1], (x.shape[2] + 2 * a.pad_h - a.r) / a.stride_h + 1,
+            (x.shape[3] + 2 * a.pad_w - a.s) / a.stride_w + 1};
 }
 
 std::vector<Value> infer_max(const Attrs& attrs, std::span<const Value* const> in) {

@@ -1,3 +1,4 @@
+// CSV as people write it: quotes, line ends, byte order marks, and what is refused.
 #include "data/csv.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// Splits by group: nothing leaks, shares and classes come out right, the seed decides.
 #include "data/splits.h"
 
 #include <gtest/gtest.h>

@@ -14,7 +14,7 @@
 namespace xbench {
 namespace {
 
-constexpr double tolerance = 1e-4;   // of each tensor's largest magnitude
+constexpr double tolerance = 1e-4;  // of each tensor's largest magnitude
 constexpr int64_t most_stored = 4096, sampled = 1024;
 
 struct Golden {
@@ -107,7 +107,8 @@ private:
             const auto rule = golden_.about.at("weights").find(tensor.name);
             if (rule != golden_.about.at("weights").end())
                 filled.data = generate(seed, rule->at("index").get<uint32_t>(), tensor.shape.elements(), *rule);
-            else filled.data.assign(filled.data.size(), tensor.name.ends_with("running_var") ? 1.0f : 0.0f);
+            else
+                filled.data.assign(filled.data.size(), tensor.name.ends_with("running_var") ? 1.0f : 0.0f);
             set.tensors.push_back(std::move(filled));
         }
         state_.set_weights(set, "golden file");
@@ -122,8 +123,10 @@ private:
         images_ = generate(golden_.about.at("seed").get<uint64_t>(), golden_.about.at("stream_images").get<uint32_t>(),
                            batch_ * shape.elements(), golden_.about.at("images"));
         const auto& labels = golden_.tensor("labels");
-        if (graph_.values[static_cast<size_t>(graph_.label)].dtype == DType::i32) labels_.assign(labels.begin(), labels.end());
-        else targets_ = labels;
+        if (graph_.values[static_cast<size_t>(graph_.label)].dtype == DType::i32)
+            labels_.assign(labels.begin(), labels.end());
+        else
+            targets_ = labels;
         const int leaves = options().leaves;
         for (int v = 0; v <= leaves; ++v) leaf_begin_.push_back(static_cast<int32_t>(v * batch_ / leaves));
         sample_ids_.resize(static_cast<size_t>(batch_));
@@ -189,8 +192,10 @@ TEST_P(GoldenModel, AgreesWithPyTorchInDoublePrecision) {
             expect_close(golden, "logits", run.logits());
             for (const ValueId id : run.graph().parameters) {
                 const std::string& name = run.graph().values[static_cast<size_t>(id)].name;
-                if (is_zero(name)) expect_zero_gradient(golden, name, run.gradient(id));
-                else expect_close(golden, "grad/" + name, run.gradient(id));
+                if (is_zero(name))
+                    expect_zero_gradient(golden, name, run.gradient(id));
+                else
+                    expect_close(golden, "grad/" + name, run.gradient(id));
             }
         }
         run.update();
@@ -200,7 +205,8 @@ TEST_P(GoldenModel, AgreesWithPyTorchInDoublePrecision) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenModel,
-                         testing::Combine(testing::Values("pneumonia_cnn", "fracture_cnn", "rsna_cnn", "cifar_cnn", "nih_cnn"),
+                         testing::Combine(testing::Values("pneumonia_cnn", "fracture_cnn", "rsna_cnn", "cifar_cnn",
+                                                          "nih_cnn"),
                                           testing::Values(Isa::portable, Isa::avx2, Isa::avx512)),
                          [](const auto& instance) {
                              return std::string(std::get<0>(instance.param)) + "_" + isa_name(std::get<1>(instance.param));

@@ -54,7 +54,7 @@ TEST(Parameters, Cifar) {
 
 TEST(Parameters, Nih) { EXPECT_EQ(count(model("nih_cnn")).parameters, 3312654); }
 
-TEST(Models, ShapesOfFracture) {   // published: 46 23 21 10 8 4, flatten 2048
+TEST(Models, ShapesOfFracture) {  // published: 46 23 21 10 8 4, flatten 2048
     const Graph graph = build_model(model("fracture_cnn"));
     std::vector<int64_t> heights;
     for (const Node& node : graph.nodes)

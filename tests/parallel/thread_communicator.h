@@ -57,7 +57,9 @@ public:
 
 private:
     template <class T>
-    const T* of(int r) const { return static_cast<const T*>(team_.pointer[static_cast<size_t>(r)]); }
+    const T* of(int r) const {
+        return static_cast<const T*>(team_.pointer[static_cast<size_t>(r)]);
+    }
     // Every rank shows its memory; `look` reads the others'; nobody writes before all have read.
     template <class F>
     void share(const void* mine, F&& look) {

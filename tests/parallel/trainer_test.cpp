@@ -4,9 +4,9 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "models/registry.h"
 #include "parallel/checkpoint.h"
 #include "parallel/inference.h"
-#include "models/registry.h"
 #include "tests/parallel/small_run.h"
 #include "tests/parallel/thread_communicator.h"
 
@@ -99,10 +99,10 @@ TEST(Trainer, TheCheckpointIsTheBestEpoch) {
 
 TEST(Trainer, ImpossibleSetupsAreRefused) {
     Config config = small_run();
-    EXPECT_THROW(run_on(3, config), UsageError);          // the invariant tree needs a power of two
+    EXPECT_THROW(run_on(3, config), UsageError);  // the invariant tree needs a power of two
     config.train.virtual_ranks = 2;
     EXPECT_THROW(run_on(4, config), UsageError);
-    config.train.virtual_ranks = 32;                      // more than the batch
+    config.train.virtual_ranks = 32;  // more than the batch
     EXPECT_THROW(run_on(1, config), UsageError);
 }
 

@@ -64,8 +64,10 @@ struct Bench {
         executor.bind(Arena::gradients, gradients.data());
         executor.bind(Arena::state, state.data());
         executor.bind(Arena::input, images.data());
-        if (plan.graph.values[static_cast<size_t>(plan.graph.label)].dtype == DType::i32) executor.bind(Arena::label, labels.data());
-        else executor.bind(Arena::label, targets.data());
+        if (plan.graph.values[static_cast<size_t>(plan.graph.label)].dtype == DType::i32)
+            executor.bind(Arena::label, labels.data());
+        else
+            executor.bind(Arena::label, targets.data());
     }
 
     double run(StepObserver* observer = nullptr) {

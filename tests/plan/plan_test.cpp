@@ -38,10 +38,11 @@ void check_finite_differences(const Graph& graph) {
             const auto element = static_cast<size_t>(range.begin + i);
             const double h = 1e-6, p = bench.parameters[element];
             const double difference = (loss_at(element, p + h) - loss_at(element, p - h)) / (2 * h);
-            EXPECT_NEAR(gradients[element], difference, 1e-6 * std::max(1.0, std::abs(difference))) << name << "[" << i << "]";
+            EXPECT_NEAR(gradients[element], difference, 1e-6 * std::max(1.0, std::abs(difference)))
+                << name << "[" << i << "]";
             checked += std::abs(difference);
         }
-        const bool before_batchnorm = name == "f.0.bias";   // its gradient is zero by mathematics
+        const bool before_batchnorm = name == "f.0.bias";  // its gradient is zero by mathematics
         if (!before_batchnorm) {
             EXPECT_GT(checked, 1e-6) << name << " has no gradient: the test shows nothing";
         }
@@ -62,7 +63,7 @@ void expect_equal_training(const Graph& graph, const PlanOptions& options, Isa i
         const auto want = oracle.gradient(name);
         double magnitude = 0;
         for (const double g : want) magnitude = std::max(magnitude, std::abs(g));
-        if (magnitude < 1e-12) continue;   // a bias in front of batch normalisation
+        if (magnitude < 1e-12) continue;  // a bias in front of batch normalisation
         EXPECT_LT(relative_difference(tested.gradient(name), want), tolerance) << name;
     }
     EXPECT_LT(relative_difference(tested.state, oracle.state), tolerance);
@@ -158,7 +159,7 @@ TEST(Placement, LiveValuesDoNotOverlap) {
                 const PlannedValue &x = plan.values[a], &y = plan.values[b];
                 if (x.arena != Arena::activations || y.arena != Arena::activations) continue;
                 if (x.last_step < y.first_step || y.last_step < x.first_step) continue;
-                const bool same_place = x.offset_bytes == y.offset_bytes && x.first_step == y.first_step;   // an alias
+                const bool same_place = x.offset_bytes == y.offset_bytes && x.first_step == y.first_step;  // an alias
                 const bool apart = x.offset_bytes + x.bytes <= y.offset_bytes || y.offset_bytes + y.bytes <= x.offset_bytes;
                 EXPECT_TRUE(apart || same_place) << info.name << ": values " << a << " and " << b;
                 ++pairs;
@@ -214,7 +215,8 @@ TEST(Plan, ExplainNamesEveryStep) {
     EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), static_cast<long>(plan.steps.size()) + 4);
     EXPECT_NE(text.find("conv2d_wgrad"), std::string::npos);
     // 32x32: 3->32, 32->32 and 16x16: 32->64, 64->64, linear 4096->128->10, forward and backward (no dgrad of the first).
-    const double forward = 2.0 * 9 * (1024.0 * (3 * 32 + 32 * 32) + 256.0 * (32 * 64 + 64 * 64)) + 2.0 * (4096 * 128 + 128 * 10);
+    const double forward =
+        2.0 * 9 * (1024.0 * (3 * 32 + 32 * 32) + 256.0 * (32 * 64 + 64 * 64)) + 2.0 * (4096 * 128 + 128 * 10);
     EXPECT_DOUBLE_EQ(flops_per_step(plan), 16 * (3 * forward - 2.0 * 9 * 1024 * 3 * 32));
 }
 
