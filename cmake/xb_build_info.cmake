@@ -37,7 +37,7 @@ function(xb_build_info library)
 \"libraries\": {\"hdf5\": \"${HDF5_VERSION}\", \"openmp\": \"${OpenMP_CXX_VERSION}\", \"mpi_standard\": \"${MPI_C_VERSION}\", \
 \"hwloc\": \"${hwloc_VERSION}\", \"xxhash\": \"${xxhash_VERSION}\", \"libpng\": \"${PNG_VERSION_STRING}\", \
 \"libjpeg_turbo\": \"${turbojpeg_VERSION}\", \"nlohmann_json\": \"${nlohmann_json_VERSION}\", \"fmt\": \"${fmt_VERSION}\", \
-\"spdlog\": \"${spdlog_VERSION}\", \"cli11\": \"${CLI11_VERSION}\"}})json\"
+\"cli11\": \"${CLI11_VERSION}\"}})json\"
 ")
   add_custom_target(xb_build_info BYPRODUCTS ${header} COMMENT ""
     COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${CMAKE_SOURCE_DIR} -DOUTPUT=${header} -P ${CMAKE_SOURCE_DIR}/cmake/xb_build_info.cmake)

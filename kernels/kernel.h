@@ -22,10 +22,10 @@
 namespace xbench {
 
 struct KernelTensor {
-    void* data;       // null in a Problem, and for an absent operand
-    int32_t dtype;    // DType
-    int32_t layout;   // Layout
-    int32_t rank;     // 0: the operand is absent
+    void* data;      // null in a Problem, and for an absent operand
+    int32_t dtype;   // DType
+    int32_t layout;  // Layout
+    int32_t rank;    // 0: the operand is absent
     int64_t dim[5];
 };
 
@@ -36,39 +36,39 @@ struct Problem {
     int32_t n_in, n_out;
     KernelTensor in[8];
     KernelTensor out[3];
-    int32_t leaves;     // the largest number of leaves that a call can have
+    int32_t leaves;  // the largest number of leaves that a call can have
 };
 
 // What changes from step to step, shared by all kernels of a step.
 struct StepContext {
-    const int32_t* leaf_begin;   // {leaves + 1}; leaf_begin[leaves] = images on this rank now
+    const int32_t* leaf_begin;  // {leaves + 1}; leaf_begin[leaves] = images on this rank now
     int32_t leaves;
-    int32_t later_rank;          // 0 on the rank that owns the first leaf of the batch, else 1
-    const int64_t* sample_ids;   // {images}: index of each image in its data set
+    int32_t later_rank;         // 0 on the rank that owns the first leaf of the batch, else 1
+    const int64_t* sample_ids;  // {images}: index of each image in its data set
     uint64_t seed;
-    uint32_t step;               // counts from 0 over the whole training
-    double inverse_batch;        // 1 / images of the global batch
-    int64_t global_batch;        // images of the global batch
+    uint32_t step;         // counts from 0 over the whole training
+    double inverse_batch;  // 1 / images of the global batch
+    int64_t global_batch;  // images of the global batch
     float learning_rate;
-    uint32_t update;             // t of Adam: 1 for the first update
+    uint32_t update;  // t of Adam: 1 for the first update
 };
 
 struct KernelArgs : Problem {
-    void* workspace;             // 64-byte aligned, of the size that workspace() asked for; contents undefined
+    void* workspace;  // 64-byte aligned, of the size that workspace() asked for; contents undefined
     const StepContext* step;
 };
 
 struct Team {
     int32_t rank, size;
-    void (*barrier)();           // all threads of the team; also a memory fence
+    void (*barrier)();  // all threads of the team; also a memory fence
 };
 
 struct Kernel {
     OpKind op;
-    const char* name;            // the algorithm: "reference", "direct", "winograd23"
+    const char* name;  // the algorithm: "reference", "direct", "winograd23"
     Isa isa;
     bool (*supports)(const Problem&);
-    size_t (*workspace)(const Problem&, int threads);   // bytes; null: none
+    size_t (*workspace)(const Problem&, int threads);  // bytes; null: none
     void (*run)(const KernelArgs&, const Team&) noexcept;
 };
 

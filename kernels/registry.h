@@ -30,6 +30,6 @@ const Kernel& select(const Problem& problem, const Target& target, std::span<con
 const Kernel& reference(OpKind op);
 
 const char* name_of(Isa isa);
-std::string to_string(const Problem& problem);   // "conv2d 8x1x64x64 plain, 8x1x3x3 plain -> 8x8x64x64 plain"
+std::string to_string(const Problem& problem);  // "conv2d 8x1x64x64 plain, 8x1x3x3 plain -> 8x8x64x64 plain"
 
 }  // namespace xbench

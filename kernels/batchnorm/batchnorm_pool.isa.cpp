@@ -3,9 +3,10 @@
 //   apply            reads x once, writes y, index and xhat at a quarter of its size: the normalised image is never written.
 //                    The maximum is taken of x times the sign of gamma, so only the winner is normalised.
 //   grad_statistics  reads the pooled tensors only: outside the winners dy is zero.
-//   grad_input       dx is x times a number of the channel plus another, plus dy at the winners: x is read and dx written once.
-// All three are bound by memory. Sums: f32 vectors over at most sum_run elements, then double, in ascending order; images of a
-// leaf in ascending order, leaves in the fixed tree. Threads share (image, channel block); sums are shared by channel.
+//   grad_input       dx is x times a number of the channel plus another, plus dy at the winners: x is read and dx written
+//   once.
+// All three are bound by memory. Sums: f32 vectors over at most sum_run elements, then double, in ascending order; images of
+// a leaf in ascending order, leaves in the fixed tree. Threads share (image, channel block); sums are shared by channel.
 #include "kernels/kernel.h"
 #include "kernels/leaf_tree.h"
 #include "kernels/simd.h"
@@ -43,7 +44,7 @@ XB_INLINE float sign_of(float gamma) { return gamma > 0 ? 1.0f : gamma < 0 ? -1.
 
 struct ApplyOperands {
     const float *x, *mean, *rstd, *gamma, *beta;
-    float *y, *xhat;       // xhat and index are null in inference
+    float *y, *xhat;  // xhat and index are null in inference
     uint8_t* index;
     int64_t n, c, h, w, p, q;
     bool relu;
@@ -63,7 +64,8 @@ void apply_plain(const ApplyOperands& o, const Team& team) {
     const Share planes = share_of(o.n * o.c, team);
     for (int64_t plane = planes.begin; plane < planes.end; ++plane) {
         const int64_t c = plane % o.c;
-        const VF mean = vf_set1(o.mean[c]), rstd = vf_set1(o.rstd[c]), gamma = vf_set1(o.gamma[c]), beta = vf_set1(o.beta[c]);
+        const VF mean = vf_set1(o.mean[c]), rstd = vf_set1(o.rstd[c]), gamma = vf_set1(o.gamma[c]),
+                 beta = vf_set1(o.beta[c]);
         const VF sign = vf_set1(sign_of(o.gamma[c]));
         for (int64_t p = 0; p < o.p; ++p) {
             const float* top = o.x + (plane * o.h + 2 * p) * o.w;
@@ -132,8 +134,10 @@ void run_apply(const KernelArgs& args, const Team& team) noexcept {
     }
     o.n = x.dim[0], o.c = x.dim[1], o.h = x.dim[2], o.w = x.dim[3], o.p = y.dim[2], o.q = y.dim[3];
     o.relu = attributes(args).norm.activation == Activation::relu;
-    if (blocked(x)) apply_blocked(o, team);
-    else apply_plain(o, team);
+    if (blocked(x))
+        apply_blocked(o, team);
+    else
+        apply_plain(o, team);
 }
 
 // ---- grad_statistics ----
@@ -248,11 +252,11 @@ void run_grad_statistics(const KernelArgs& args, const Team& team) noexcept {
 // ---- grad_input ----
 
 struct GradOperands {
-    const float *x, *dy, *y;   // y is null without ReLU
+    const float *x, *dy, *y;  // y is null without ReLU
     const uint8_t* index;
     float* dx;
     int64_t n, c, h, w, p, q;
-    bool closed_input;         // dx only where x > 0
+    bool closed_input;  // dx only where x > 0
     const float *mean, *rstd, *gamma;
     const double* sums;
     double count;
@@ -271,7 +275,7 @@ XB_INLINE ChannelGrad channel_grad(const GradOperands& o, int64_t c) {
 }
 
 XB_INLINE VF only_at(VF place, int which, VF d) {
-    const VF k = vf_set1(static_cast<float>(which));   // places are small whole numbers
+    const VF k = vf_set1(static_cast<float>(which));  // places are small whole numbers
     return vf_select(vm_greater(vf_set1(0.5f), (place - k) * (place - k)), d, vf_zero());
 }
 
@@ -325,18 +329,19 @@ void grad_blocked(const GradOperands& o, const Team& team) {
     const int64_t blocks = div_up(o.c, block);
     const Share planes = share_of(o.n * blocks, team);
     for (int64_t plane = planes.begin; plane < planes.end; ++plane) {
-        float numbers[3][block] = {};   // zero past the last channel: so is dx
+        float numbers[3][block] = {};  // zero past the last channel: so is dx
         for (int64_t c = plane % blocks * block; c < o.c && c < (plane % blocks + 1) * block; ++c) {
             const ChannelGrad g = channel_grad(o, c);
             numbers[0][c % block] = g.scale, numbers[1][c % block] = g.offset, numbers[2][c % block] = g.gain;
         }
         for (int k = 0; k < block_vectors; ++k) {
             const int lane = k * vf_width;
-            const VF scale = vf_load(numbers[0] + lane), offset = vf_load(numbers[1] + lane), gain = vf_load(numbers[2] + lane);
+            const VF scale = vf_load(numbers[0] + lane), offset = vf_load(numbers[1] + lane),
+                     gain = vf_load(numbers[2] + lane);
             const float* x = o.x + plane * o.h * o.w * block + lane;
             float* dx = o.dx + plane * o.h * o.w * block + lane;
             for (int64_t h = 0; h < o.h; ++h)
-                for (int64_t w = 2 * (h < 2 * o.p ? o.q : 0); w < o.w; ++w) {   // the rim
+                for (int64_t w = 2 * (h < 2 * o.p ? o.q : 0); w < o.w; ++w) {  // the rim
                     const int64_t pixel = (h * o.w + w) * block;
                     vf_store(dx + pixel, dx_of(o, vf_load(x + pixel), vf_zero(), scale, offset));
                 }
@@ -371,8 +376,10 @@ void run_grad_input(const KernelArgs& args, const Team& team) noexcept {
     o.n = x.dim[0], o.c = x.dim[1], o.h = x.dim[2], o.w = x.dim[3], o.p = dy.dim[2], o.q = dy.dim[3];
     o.closed_input = a.norm.input_activation == Activation::relu;
     o.count = static_cast<double>(args.step->global_batch) * static_cast<double>(a.norm.pixels);
-    if (blocked(x)) grad_blocked(o, team);
-    else grad_plain(o, team);
+    if (blocked(x))
+        grad_blocked(o, team);
+    else
+        grad_plain(o, team);
 }
 
 bool supports(const Problem& p) {

@@ -1,5 +1,5 @@
-// Batch normalisation, ReLU and max-pooling as one, and its backward passes, as plain loops: f32 and f64, all layouts, sums in
-// double. The oracle of the optimised versions; tests/plan holds it against the unfused operators.
+// Batch normalisation, ReLU and max-pooling as one, and its backward passes, as plain loops: f32 and f64, all layouts, sums
+// in double. The oracle of the optimised versions; tests/plan holds it against the unfused operators.
 #include <cmath>
 
 #include "kernels/reference.h"
@@ -15,7 +15,7 @@ template <class T>
 void apply(const KernelArgs& args, const Team& team) {
     const BatchNormPool& a = attributes(args);
     const RefTensor<T> x(args.in[0]), mean_rstd(args.in[1]), gamma(args.in[2]), beta(args.in[3]), y(args.out[0]),
-        xhat(args.out, args.n_out, 2);   // xhat and index are absent in inference
+        xhat(args.out, args.n_out, 2);  // xhat and index are absent in inference
     const RefTensor<uint8_t> index(args.out, args.n_out, 1);
     for (auto [n, end] = share(y.n(), team); n < end; ++n)
         for (int64_t c = 0; c < y.c(); ++c) {
@@ -27,7 +27,8 @@ void apply(const KernelArgs& args, const Team& team) {
                     int best_place = -1;
                     for (int i = 0; i < a.r; ++i)
                         for (int j = 0; j < a.s; ++j) {
-                            const double normalised = (static_cast<double>(x.at(n, c, p * a.r + i, q * a.s + j)) - mean) * rstd;
+                            const double normalised =
+                                (static_cast<double>(x.at(n, c, p * a.r + i, q * a.s + j)) - mean) * rstd;
                             const double value = normalised * gamma_c + beta_c;
                             if (best_place >= 0 && !(value > best)) continue;
                             best = value;
@@ -80,11 +81,12 @@ void grad_input(const KernelArgs& args, const Team& team) {
                 for (int64_t w = 0; w < x.w(); ++w) {
                     const int64_t p = h / a.r, q = w / a.s;
                     const double value = static_cast<double>(x.at(n, c, h, w));
-                    const bool in_window = p < dy.h() && q < dy.w();   // odd sizes leave a rim that no window covers
+                    const bool in_window = p < dy.h() && q < dy.w();  // odd sizes leave a rim that no window covers
                     const bool chosen = in_window && index.at(n, c, p, q) == (h - p * a.r) * a.s + w - q * a.s;
                     const bool open = chosen && (!y.present() || y.at(n, c, p, q) > 0);
                     const double d = open ? static_cast<double>(dy.at(n, c, p, q)) : 0;
-                    const double g = static_cast<double>(gamma.at(c)) * rstd * (d - mean_dy - (value - mean) * rstd * mean_dy_xhat);
+                    const double g =
+                        static_cast<double>(gamma.at(c)) * rstd * (d - mean_dy - (value - mean) * rstd * mean_dy_xhat);
                     const bool closed = a.norm.input_activation == Activation::relu && !(value > 0);
                     dx.at(n, c, h, w) = static_cast<T>(closed ? 0 : g);
                 }

@@ -63,9 +63,7 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     dispatch_float(args.in[0].dtype, [&](auto zero) { wgrad<decltype(zero)>(args, team); });
 }
 
-bool supports(const Problem& problem) {
-    return is_float(problem.in[0]);
-}
+bool supports(const Problem& problem) { return is_float(problem.in[0]); }
 
 const Kernel rows[] = {
     {OpKind::linear, "reference", Isa::portable, supports, nullptr, run_forward},
@@ -76,8 +74,6 @@ const Kernel rows[] = {
 }  // namespace
 
 KernelRows linear_reference();
-KernelRows linear_reference() {
-    return {rows, static_cast<int>(sizeof rows / sizeof rows[0])};
-}
+KernelRows linear_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
 
 }  // namespace xbench
