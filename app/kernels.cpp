@@ -85,8 +85,8 @@ void run(KernelsOptions& options) {
         close_output(passport, options.passport);
     }
     if (failed > 0)
-        throw Error(fmt::format("{} of {} kernels are further from the reference than they may be", failed, done), "kernels",
-                    "see the remarks in the table");
+        throw Error(fmt::format("{} of {} kernels could not be timed or are too far from the reference", failed, done),
+                    "kernels", "see the remarks in the table");
 }
 
 }  // namespace

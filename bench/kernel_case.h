@@ -41,7 +41,7 @@ struct KernelError {
     std::string message;  // why it is too large; empty when it is not
 };
 
-// Against the f64 reference. Large convolutions are compared on one image: the reference is slow.
+// Against the f64 reference, which is slow: large convolutions and problems for timing only are compared on one image.
 KernelError measure_error(const LayerProblem& problem, const Kernel& kernel, int threads);
 
 // Bytes of a tensor with the channel padding of its layout.

@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <exception>
 #include <memory>
 #include <regex>
 #include <sstream>
@@ -111,6 +110,7 @@ public:
 
 private:
     void register_entry(size_t index);
+    bool prepare(size_t index);
     void measure_entry(benchmark::State& state, size_t index);
     void alternate(benchmark::State& state);
     void set_counters(benchmark::State& state) const;
@@ -122,7 +122,7 @@ private:
     Roofline roofline_;
     size_t index_ = 0;
     std::unique_ptr<Current> current_;
-    std::exception_ptr mistake_;
+    std::string failure_;  // of preparing the current one
     KernelReport report_;
 };
 
@@ -136,15 +136,21 @@ void Suite::register_entry(size_t index) {
         registered->UseManualTime();
 }
 
-void Suite::measure_entry(benchmark::State& state, size_t index) {
+// The first repetition prepares the problem for all of them. What goes wrong becomes the row's remark: the other rows shall
+// not be lost, and Google Benchmark's code is not written for exceptions.
+bool Suite::prepare(size_t index) {
+    index_ = index;
     try {
-        if (!current_) {
-            index_ = index;
-            current_ = std::make_unique<Current>(entries_[index], options_, roofline_);
-        }
-    } catch (...) {
-        mistake_ = std::current_exception();  // Google Benchmark's code is not written for exceptions
-        state.SkipWithError("could not be prepared");
+        if (!current_ && failure_.empty()) current_ = std::make_unique<Current>(entries_[index], options_, roofline_);
+    } catch (const std::exception& error) {
+        failure_ = error.what();
+    }
+    return failure_.empty();
+}
+
+void Suite::measure_entry(benchmark::State& state, size_t index) {
+    if (!prepare(index)) {
+        state.SkipWithError(failure_.c_str());
         return;
     }
     state.SetLabel(std::string(entries_[index].kernel->name) + " (" + name_of(entries_[index].kernel->isa) + ")");
@@ -215,6 +221,7 @@ void Suite::finish_entry(const std::vector<double>& microseconds, const std::str
         row.peer_ratio = median(current_->peer_ratios);
     }
     current_.reset();
+    failure_.clear();
     report_.rows.push_back(row);
     if (progress_) progress_(row);
 }
@@ -241,7 +248,6 @@ KernelReport Suite::run() {
     report_.time_utc = utc_time("%Y-%m-%dT%H:%M:%SZ");
     benchmark::RunSpecifiedBenchmarks(&collector, "all");
     benchmark::ClearRegisteredBenchmarks();
-    if (mistake_) std::rethrow_exception(mistake_);
 
     report_.threads = options_.threads;
     report_.repetitions = options_.repetitions;

@@ -76,7 +76,7 @@ public:
     }
     std::string implementation() const override { return implementation_; }
     void read_output(int index, void* to) override {
-        const Output& output = outputs_.at(static_cast<size_t>(index));
+        Output& output = outputs_.at(static_cast<size_t>(index));
         memory copy(output.own_format, cpu().engine);
         dnnl::reorder(output.data, copy).execute(cpu().stream, output.data, copy);
         cpu().stream.wait();

@@ -194,6 +194,24 @@ TEST(KernelSuite, ARunOfTwoTinyProblemsIsGoogleBenchmarksJsonAndATable) {
     EXPECT_THAT(table, AllOf(HasSubstr("relu/19_features"), HasSubstr("linear/one-image"), HasSubstr("of bound")));
 }
 
+TEST(KernelSuite, WhatCannotBePreparedIsARemarkAndTheRestGoesOn) {
+    std::vector<LayerProblem> list = parse_problem("conv2d n4 c64 h56 k64 r3 pad1 leaves4 bench name=broken", "test");
+    list.resize(1);
+    list[0].in[0].layout = list[0].out[0].layout = static_cast<int32_t>(Layout::nchw16c);
+    list[0].line = "relu n1";  // does not give this call: it cannot be compared on one image
+    const auto relu = parse_problem("relu n1 f19 name=good", "test");
+    list.insert(list.end(), relu.begin(), relu.end());
+    KernelSuiteOptions options;
+    options.filter = "broken|^relu/good";
+    options.repetitions = 2;
+    options.min_time = 0.001;
+    const KernelReport report = run_kernel_suite(options, list);
+    ASSERT_EQ(report.rows.size(), 2u);
+    EXPECT_THAT(report.rows[0].failure, HasSubstr("does not give this call"));
+    EXPECT_EQ(report.rows[1].failure, "");
+    EXPECT_GT(report.rows[1].microseconds.median, 0);
+}
+
 KernelReport example_report() {
     KernelMeasurement conv;
     conv.name = "conv2d/resnet50.conv1/plain-nchw16c", conv.op = "conv2d", conv.kernel = "direct", conv.isa = "avx512";
