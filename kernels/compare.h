@@ -22,10 +22,12 @@ struct Comparison {
 Comparison compare_output(const ProblemData& actual, const ProblemData& oracle, const ProblemData* scale, int output,
                           double k);
 
-// What the f64 reference makes of this data, once for all rows that are compared with it.
+// What the f64 reference makes of this data, once for all rows that are compared with it. Without magnitudes it is only good
+// for k = 0.
 struct Oracle {
-    explicit Oracle(const ProblemData& data);
+    explicit Oracle(const ProblemData& data, bool magnitudes = true);
     ProblemData expected, scale;
+    bool with_magnitudes;
 };
 
 // Runs the kernel on this data and compares all outputs, the padding and the guards.

@@ -22,6 +22,7 @@
     file(elementwise)      \
     file(reorder)          \
     file(dropout)          \
+    file(loss)             \
     file(optimizer)
 // clang-format on
 

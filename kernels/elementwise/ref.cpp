@@ -21,7 +21,7 @@ void relu(const KernelArgs& args, const Team& team) {
     const RefTensor<T> x(args.in[0]);
     fill(RefTensor<T>(args.out[0]), team, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
         const T value = x.at(n, c, h, w);
-        return value > 0 ? value : T{0};
+        return value < 0 ? T{0} : value;  // NaN stays NaN
     });
 }
 

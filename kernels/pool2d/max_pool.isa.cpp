@@ -21,22 +21,26 @@ XB_INLINE void challenge(Best& best, VF candidate, float place) {
 
 // ---- forward ----
 
-// One row of outputs of a plain 2x2 pooling.
+// `count` outputs of a plain 2x2 pooling.
+XB_INLINE void outputs_2x2(const float* top, const float* bottom, int count, float* y, uint8_t* index) {
+    const VM first = vm_first(clamp_lane(2 * count, vf_width)),
+             second = vm_first(clamp_lane(2 * count - vf_width, vf_width));
+    const VF a = vf_load(top, first), b = vf_load(top + vf_width, second);
+    const VF c = vf_load(bottom, first), d = vf_load(bottom + vf_width, second);
+    Best best{vf_even(a, b), vf_zero()};
+    challenge(best, vf_odd(a, b), 1);
+    challenge(best, vf_even(c, d), 2);
+    challenge(best, vf_odd(c, d), 3);
+    vf_store(y, best.value, vm_first(count));
+    if (index) store_bytes(index, best.place, count);
+}
+
 XB_INLINE void row_2x2(const float* top, int64_t w, int64_t q_end, float* y, uint8_t* index) {
-    const float* bottom = top + w;
-    for (int64_t q = 0; q < q_end; q += vf_width) {
-        const int count = clamp_lane(q_end - q, vf_width);
-        const VM first = vm_first(clamp_lane(2 * count, vf_width)),
-                 second = vm_first(clamp_lane(2 * count - vf_width, vf_width));
-        const VF a = vf_load(top + 2 * q, first), b = vf_load(top + 2 * q + vf_width, second);
-        const VF c = vf_load(bottom + 2 * q, first), d = vf_load(bottom + 2 * q + vf_width, second);
-        Best best{vf_even(a, b), vf_zero()};
-        challenge(best, vf_odd(a, b), 1);
-        challenge(best, vf_even(c, d), 2);
-        challenge(best, vf_odd(c, d), 3);
-        vf_store(y + q, best.value, vm_first(count));
-        if (index) store_bytes(index + q, best.place, count);
-    }
+    int64_t q = 0;
+    for (; q + vf_width <= q_end; q += vf_width)
+        outputs_2x2(top + 2 * q, top + w + 2 * q, vf_width, y + q, index ? index + q : nullptr);
+    if (q < q_end)
+        outputs_2x2(top + 2 * q, top + w + 2 * q, static_cast<int>(q_end - q), y + q, index ? index + q : nullptr);
 }
 
 void plane_plain(const PoolGeometry& g, const float* x, float* y, uint8_t* index) {
@@ -60,6 +64,23 @@ void plane_plain(const PoolGeometry& g, const float* x, float* y, uint8_t* index
             vf_store(y + q, best.value, vm_first(count));
             if (index) store_bytes(index + q, best.place, count);
         }
+    }
+}
+
+// The same for 2x2 windows at stride 2, where everything is known.
+void plane_blocked_2x2(const PoolGeometry& g, const float* x, float* y, uint8_t* index) {
+    for (int64_t p = 0; p < g.p; ++p) {
+        const float *top = x + 2 * p * g.w * chunk_size, *bottom = top + g.w * chunk_size;
+        for (int64_t q = 0; q < g.q; ++q, top += 2 * chunk_size, bottom += 2 * chunk_size, y += chunk_size)
+            for (int k = 0; k < chunk_parts; ++k) {
+                const int lane = k * vf_width;
+                Best best{vf_load(top + lane), vf_zero()};
+                challenge(best, vf_load(top + chunk_size + lane), 1);
+                challenge(best, vf_load(bottom + lane), 2);
+                challenge(best, vf_load(bottom + chunk_size + lane), 3);
+                vf_store(y + lane, best.value);
+                if (index) store_bytes(index + (p * g.q + q) * chunk_size + lane, best.place, vf_width);
+            }
     }
 }
 
@@ -93,7 +114,9 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
     auto* index = has_operand(args.out, args.n_out, 1) ? static_cast<uint8_t*>(args.out[1].data) : nullptr;
     for_each_pool_plane(g, team, [&](int64_t group, int64_t image, int64_t pooled) {
         uint8_t* places = index ? index + pooled : nullptr;
-        if (g.planes.blocked)
+        if (g.planes.blocked && g.is_2x2())
+            plane_blocked_2x2(g, x + image, y + pooled, places);
+        else if (g.planes.blocked)
             plane_blocked(g, x + image, y + pooled, places, channels_of_group(g.planes, group));
         else
             plane_plain(g, x + image, y + pooled, places);
@@ -119,23 +142,28 @@ XB_INLINE VF only_at(VF place, int64_t which, VF d) {
     return vf_select(vm_greater(vf_set1(0.5f), distance * distance), d, vf_zero());
 }
 
-// Two rows of dx from one of dy; what no window covers becomes zero.
+// `count` elements of dy to two rows of dx.
+XB_INLINE void grads_2x2(const GradPlane& plane, int64_t at, int count, float* top, float* bottom) {
+    const VM first = vm_first(clamp_lane(2 * count, vf_width)),
+             second = vm_first(clamp_lane(2 * count - vf_width, vf_width));
+    const VF d = gradient_at(plane, at, vm_first(count)), place = load_bytes(plane.index + at, count);
+    float* rows[2] = {top, bottom};
+    for (int row = 0; row < 2; ++row) {
+        const VF even = only_at(place, 2 * row, d), odd = only_at(place, 2 * row + 1, d);
+        vf_store(rows[row], vf_weave_low(even, odd), first);
+        vf_store(rows[row] + vf_width, vf_weave_high(even, odd), second);
+    }
+}
+
+// What no window covers becomes zero.
 void grad_plain_2x2(const PoolGeometry& g, const GradPlane& plane) {
     for (int64_t p = 0; p < g.p; ++p) {
-        float* rows[2] = {plane.dx + 2 * p * g.w, plane.dx + (2 * p + 1) * g.w};
-        for (int64_t q = 0; q < g.q; q += vf_width) {
-            const int count = clamp_lane(g.q - q, vf_width);
-            const VM first = vm_first(clamp_lane(2 * count, vf_width)),
-                     second = vm_first(clamp_lane(2 * count - vf_width, vf_width));
-            const VF d = gradient_at(plane, p * g.q + q, vm_first(count));
-            const VF place = load_bytes(plane.index + p * g.q + q, count);
-            for (int row = 0; row < 2; ++row) {
-                const VF even = only_at(place, 2 * row, d), odd = only_at(place, 2 * row + 1, d);
-                vf_store(rows[row] + 2 * q, vf_weave_low(even, odd), first);
-                vf_store(rows[row] + 2 * q + vf_width, vf_weave_high(even, odd), second);
-            }
-        }
-        for (float* row : rows) zero_floats(row + 2 * g.q, g.w - 2 * g.q);
+        float *top = plane.dx + 2 * p * g.w, *bottom = top + g.w;
+        int64_t q = 0;
+        for (; q + vf_width <= g.q; q += vf_width) grads_2x2(plane, p * g.q + q, vf_width, top + 2 * q, bottom + 2 * q);
+        if (q < g.q) grads_2x2(plane, p * g.q + q, static_cast<int>(g.q - q), top + 2 * q, bottom + 2 * q);
+        zero_floats(top + 2 * g.q, g.w - 2 * g.q);
+        zero_floats(bottom + 2 * g.q, g.w - 2 * g.q);
     }
     zero_floats(plane.dx + 2 * g.p * g.w, (g.h - 2 * g.p) * g.w);
 }
@@ -174,6 +202,27 @@ void grad_blocked(const PoolGeometry& g, const GradPlane& plane) {
         }
 }
 
+// The same for 2x2 windows at stride 2; odd sizes leave a rim that no window covers.
+void grad_blocked_2x2(const PoolGeometry& g, const GradPlane& plane) {
+    const int64_t row = g.w * chunk_size;
+    const VM all = vm_first(vf_width);
+    for (int64_t p = 0; p < g.p; ++p) {
+        float *top = plane.dx + 2 * p * row, *bottom = top + row;
+        for (int64_t q = 0; q < g.q; ++q)
+            for (int k = 0; k < chunk_parts; ++k) {
+                const int64_t at = (p * g.q + q) * chunk_size + k * vf_width, to = 2 * q * chunk_size + k * vf_width;
+                const VF d = gradient_at(plane, at, all), place = load_bytes(plane.index + at, vf_width);
+                vf_store(top + to, only_at(place, 0, d));
+                vf_store(top + to + chunk_size, only_at(place, 1, d));
+                vf_store(bottom + to, only_at(place, 2, d));
+                vf_store(bottom + to + chunk_size, only_at(place, 3, d));
+            }
+        zero_floats(top + 2 * g.q * chunk_size, row - 2 * g.q * chunk_size);
+        zero_floats(bottom + 2 * g.q * chunk_size, row - 2 * g.q * chunk_size);
+    }
+    zero_floats(plane.dx + 2 * g.p * row, (g.h - 2 * g.p) * row);
+}
+
 void run_grad(const KernelArgs& args, const Team& team) noexcept {
     const PoolGeometry g = pool_geometry(args, args.out[0], args.in[0]);
     const auto* dy = static_cast<const float*>(args.in[0].data);
@@ -182,7 +231,9 @@ void run_grad(const KernelArgs& args, const Team& team) noexcept {
     auto* dx = static_cast<float*>(args.out[0].data);
     for_each_pool_plane(g, team, [&](int64_t, int64_t image, int64_t pooled) {
         const GradPlane plane{dy + pooled, y ? y + pooled : nullptr, index + pooled, dx + image};
-        if (g.planes.blocked)
+        if (g.planes.blocked && g.is_2x2())
+            grad_blocked_2x2(g, plane);
+        else if (g.planes.blocked)
             grad_blocked(g, plane);
         else if (g.is_2x2())
             grad_plain_2x2(g, plane);

@@ -38,7 +38,7 @@ std::vector<std::string> run_bits(const Kernel& kernel, const ProblemData& data,
 // All rows that support a problem against one run of the oracle. Keeps the largest k that each row needed.
 void compare_rows(const LayerProblem& problem, DataKind kind, std::map<std::string, double>& worst) {
     const ProblemData data(problem, kind, 1);
-    const Oracle oracle(data);
+    const Oracle oracle(data, kind != DataKind::exact);
     for (const Kernel* kernel : rows_for(problem)) {
         const double k = kind == DataKind::exact ? 0 : tolerance_of(problem);
         const Comparison result = check_kernel(*kernel, data, oracle, 1, k);
