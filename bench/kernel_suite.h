@@ -51,7 +51,7 @@ struct KernelMeasurement {
     double gflops = 0, gbytes_per_second = 0, share_of_peak = 0, share_of_copy = 0, share_of_bound = 0;
     CopyBandwidth copy;  // that it is held against
     bool bound_by_arithmetic = false;
-    double error_eps = 0;                          // negative: not compared
+    double error_eps = -1;                         // negative: not compared
     std::string failure;                           // why it was not timed, or is wrong; empty when all is well
     double peer_microseconds = 0, peer_ratio = 0;  // peer / ours, alternated call by call; 0: no peer
     std::string peer_implementation;

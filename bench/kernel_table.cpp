@@ -65,7 +65,7 @@ struct OperatorSummary {
     std::string op;
     int rows = 0, failed = 0;
     Mean peak, bound, peer;
-    double worst_error = 0;
+    double worst_error = -1;  // negative: not compared
 };
 
 std::vector<OperatorSummary> summaries(const KernelReport& report) {
@@ -73,7 +73,8 @@ std::vector<OperatorSummary> summaries(const KernelReport& report) {
     for (const KernelMeasurement& row : report.rows) {
         auto found = std::find_if(all.begin(), all.end(), [&](const OperatorSummary& s) { return s.op == row.op; });
         if (found == all.end()) {
-            all.push_back({row.op, 0, 0, {}, {}, {}, 0});
+            all.push_back({});
+            all.back().op = row.op;
             found = std::prev(all.end());
         }
         ++found->rows;
@@ -136,7 +137,8 @@ std::string kernel_summary_text(const KernelReport& report) {
     std::vector<std::vector<std::string>> rows;
     for (const OperatorSummary& s : summaries(report)) {
         rows.push_back({s.op, std::to_string(s.rows), std::to_string(s.failed), s.peak.count ? percent(s.peak.value()) : "-",
-                        s.bound.count ? percent(s.bound.value()) : "-", fmt::format("{:.2f}", s.worst_error)});
+                        s.bound.count ? percent(s.bound.value()) : "-",
+                        s.worst_error < 0 ? "-" : fmt::format("{:.2f}", s.worst_error)});
         if (!report.peer.empty()) rows.back().push_back(s.peer.count ? fmt::format("{:.2f}", s.peer.value()) : "-");
     }
     return markdown_table(columns, rows);

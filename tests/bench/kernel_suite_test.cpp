@@ -240,6 +240,8 @@ TEST(KernelSuite, TheTableHasOneRowEachAndTheSummaryGeometricMeans) {
     EXPECT_THAT(table, HasSubstr("output 0 at [n 0]"));
     EXPECT_THAT(table, Not(HasSubstr("peer")));
     EXPECT_THAT(kernel_summary_text(example_report()), HasSubstr("25% |"));  // sqrt(1/2 * 1/8)
+    EXPECT_THAT(kernel_summary_text(example_report()),
+                HasSubstr("| relu     |    1 |      1 |       - |        - |                - |"));
 }
 
 TEST(KernelSuite, ThePeersColumnsAppearWithAPeer) {
