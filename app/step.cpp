@@ -22,25 +22,27 @@ struct StepOptions {
 void print(const StepTiming& t, const StepOptions& options) {
     fmt::print("{}, batch {}, {} thread{}, {}, {}, {} reduction\n", options.bench.model.name, t.batch, t.threads,
                t.threads == 1 ? "" : "s", options.precision, t.isa, options.bench.reduction);
-    fmt::print("  step      {:.3f} ms (95% interval of the median {:.3f} to {:.3f}, {} steps)\n", t.step_ms_median, t.step_ms_low,
-               t.step_ms_high, t.steps);
+    fmt::print("  step      {:.3f} ms (95% interval of the median {:.3f} to {:.3f}, {} steps)\n", t.step_ms_median,
+               t.step_ms_low, t.step_ms_high, t.steps);
     fmt::print("  rate      {:.1f} images/s\n", t.images_per_second);
-    fmt::print("  work      {:.1f} MFLOP a step in convolutions and linear layers: {:.1f} GFLOP/s, {:.1f}% of the measured peak "
-               "of {:.0f}\n",
-               t.flops_per_step * 1e-6, t.flops_per_step / t.step_ms_median * 1e-6, 100 * t.share_of_peak, t.peak_gflops);
+    fmt::print(
+        "  work      {:.1f} MFLOP a step in convolutions and linear layers: {:.1f} GFLOP/s, {:.1f}% of the measured peak "
+        "of {:.0f}\n",
+        t.flops_per_step * 1e-6, t.flops_per_step / t.step_ms_median * 1e-6, 100 * t.share_of_peak, t.peak_gflops);
     for (const auto& [step, microseconds] : t.profile) fmt::print("  {:>10.1f} us  {}\n", microseconds, step);
 }
 
 void run(StepOptions& options) {
     find_model(options.bench.model.name);
-    if (options.precision != "fp32")
-        throw UsageError("this version computes in fp32 only", "--precision", "leave it out");
+    if (options.precision != "fp32") throw UsageError("this version computes in fp32 only", "--precision", "leave it out");
     if (options.device != "cpu") throw UsageError("this version has no CUDA kernels", "--device", "use --device cpu");
     for (const std::string& text : options.forced) options.bench.forced.push_back(parse_choice(text));
     bind_this_process(0, 1, options.bench.threads);
     const StepTiming timing = measure_step(options.bench);
-    if (options.json) fmt::print("{}\n", to_json(timing, options.bench.model.name, options.precision).dump());
-    else print(timing, options);
+    if (options.json)
+        fmt::print("{}\n", to_json(timing, options.bench.model.name, options.precision).dump());
+    else
+        print(timing, options);
 }
 
 }  // namespace
@@ -55,7 +57,8 @@ void add_step_command(CLI::App& app) {
     command->add_option("--precision", options->precision, "fp32 or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
     command->add_option("--device", options->device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
     command->add_option("--seconds", options->bench.seconds, "how long to measure")->check(CLI::PositiveNumber);
-    command->add_option("--reduction", options->bench.reduction, "invariant or fast")->check(CLI::IsMember({"invariant", "fast"}));
+    command->add_option("--reduction", options->bench.reduction, "invariant or fast")
+        ->check(CLI::IsMember({"invariant", "fast"}));
     command->add_option("--virtual-ranks", options->bench.virtual_ranks, "leaves of the invariant reduction")
         ->check(CLI::PositiveNumber);
     command->add_option("--impl", options->forced, "force an implementation: conv2d=reference (may be repeated)");

@@ -29,20 +29,22 @@ XB_INLINE VF vf_weave_high(VF e, VF o) {
     return _mm512_permutex2var_ps(e, pick, o);
 }
 XB_INLINE void store_bytes(uint8_t* p, VF v, int count) {
-    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v));   // storing from vpmovdb itself is slow on Zen
-    if (count == vf_width) _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
-    else _mm_mask_storeu_epi8(p, vm_first(count), bytes);
+    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v));  // storing from vpmovdb itself is slow on Zen
+    if (count == vf_width)
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+    else
+        _mm_mask_storeu_epi8(p, vm_first(count), bytes);
 }
 XB_INLINE VF load_bytes(const uint8_t* p, int count) {
-    const __m128i bytes = count == vf_width ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))
-                                            : _mm_maskz_loadu_epi8(vm_first(count), p);
+    const __m128i bytes =
+        count == vf_width ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)) : _mm_maskz_loadu_epi8(vm_first(count), p);
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
 }
 
 #elif defined(__AVX2__)
 
 XB_INLINE VF vf_even(VF a, VF b) {
-    const __m256 mixed = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0));   // a0 a2 b0 b2 | a4 a6 b4 b6
+    const __m256 mixed = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0));  // a0 a2 b0 b2 | a4 a6 b4 b6
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(mixed), _MM_SHUFFLE(3, 1, 2, 0)));
 }
 XB_INLINE VF vf_odd(VF a, VF b) {
@@ -59,13 +61,17 @@ XB_INLINE void store_bytes(uint8_t* p, VF v, int count) {
     const __m256i words = _mm256_cvtps_epi32(v);
     const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
     const int64_t bytes = _mm_cvtsi128_si64(_mm_packus_epi16(halves, halves));
-    if (count == vf_width) __builtin_memcpy(p, &bytes, sizeof bytes);
-    else __builtin_memcpy(p, &bytes, static_cast<size_t>(count));
+    if (count == vf_width)
+        __builtin_memcpy(p, &bytes, sizeof bytes);
+    else
+        __builtin_memcpy(p, &bytes, static_cast<size_t>(count));
 }
 XB_INLINE VF load_bytes(const uint8_t* p, int count) {
     int64_t bytes = 0;
-    if (count == vf_width) __builtin_memcpy(&bytes, p, sizeof bytes);
-    else __builtin_memcpy(&bytes, p, static_cast<size_t>(count));
+    if (count == vf_width)
+        __builtin_memcpy(&bytes, p, sizeof bytes);
+    else
+        __builtin_memcpy(&bytes, p, static_cast<size_t>(count));
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(bytes)));
 }
 
