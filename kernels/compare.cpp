@@ -116,8 +116,6 @@ double tolerance_of(const LayerProblem& problem) {
         case OpKind::relu_grad:
         case OpKind::reorder:
         case OpKind::flatten: return 0;
-        case OpKind::softmax_cross_entropy:
-        case OpKind::bce_with_logits: return 32;  // the exponential of a rounded argument
         case OpKind::adam:
         case OpKind::sgd: return 16;
         default: return 8;
