@@ -2,8 +2,8 @@
 // channels when blocked, each with a path of its own for 2x2 windows at stride 2. Positions are counted in floats and stored
 // as bytes. The gradient writes each element of dx once where windows do not overlap; where they do, it clears a plane and
 // adds the windows in ascending order. Threads share (image, channel group).
-// Bound by memory: 2x2 over 8x64x112x112 moves 29 to 35 GB/s, forward and backward, 110 GB/s in the second-level cache; 3x3 at
-// stride 2 17 and 22 GB/s blocked, 3 and 10 GB/s plain (one core of an AMD EPYC 9005, AVX-512; memcpy moves 47 GB/s).
+// Bound by memory: 2x2 over 8x64x112x112 moves 29 to 35 GB/s, forward and backward, 110 GB/s in the second-level cache; 3x3
+// at stride 2 17 and 22 GB/s blocked, 3 and 10 GB/s plain (one core of an AMD EPYC 9005, AVX-512; memcpy moves 47 GB/s).
 #include "kernels/pool2d/window.h"
 
 namespace xbench {
