@@ -25,6 +25,8 @@ Layout layout_of_plan(const Plan& plan) {
         fewest = std::min(fewest, value.shape[1]);
         most = std::max(most, value.shape[1]);
     }
+    for (const Node& node : plan.graph.nodes)  // groups have vector kernels over plain images only
+        if (node.op == OpKind::conv2d && std::get<Conv2d>(node.attrs).groups != 1) return Layout::plain;
     return fewest < few_channels && most < many_channels ? Layout::plain : Layout::nchw16c;
 }
 

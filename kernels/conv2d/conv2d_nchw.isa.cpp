@@ -1,5 +1,6 @@
-// "direct_rows": the convolution and its gradients over plain activations, f32, any stride, padding and dilation, one group,
-// filters up to 16x16. Vectors lie along the width, so a few channels cost no padding to 16: made for 1 to 32 channels.
+// "direct_rows": the convolution and its gradients over plain activations, f32, any stride, padding, dilation and groups,
+// filters up to 16x16; a grouped one is computed group by group, which leaves tiles mostly empty when groups are small.
+// Vectors lie along the width, so a few channels cost no padding to 16: made for 1 to 32 channels.
 //   forward, dgrad   rows_forward.h: 2 or 3 vectors of a row x 8 channels in registers; 16 channels if a row is one vector
 //   wgrad            rows_wgrad.h: 8 output channels x 3 filter columns in registers
 // A stride other than 1 is right but slow: it gathers its inputs one by one. wgrad reads dy once for each input channel and
@@ -22,76 +23,118 @@ const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d
 bool supports(const Problem& p) {
     const Conv2d& conv = conv_of(p);
     const KernelTensor& y = p.op == OpKind::conv2d_wgrad ? p.in[1] : p.out[0];
-    return conv.groups == 1 && conv.r <= max_taps && conv.s <= max_taps && is_dense_f32(p.in[0], Layout::plain) &&
+    return conv.r <= max_taps && conv.s <= max_taps && is_dense_f32(p.in[0], Layout::plain) &&
            is_dense_f32(y, Layout::plain);
 }
 
 int group_for(int64_t width) { return width <= vf_width ? narrow_group : row_group; }
 
-// The workspace: the padded bias, then the packed filters. 16 is a multiple of every group.
-size_t forward_workspace(const Problem& p, int) {
-    const int64_t outs = div_up(p.out[0].dim[1], 16) * 16, ins = p.in[0].dim[1], taps = p.in[1].dim[2] * p.in[1].dim[3];
-    return static_cast<size_t>(outs + outs * ins * taps) * sizeof(float);
+// The channels of one group; images stay as far apart as they are.
+XB_INLINE Planes group_of(Planes planes, int64_t g, int64_t groups) {
+    planes.c /= groups;
+    planes.data += g * planes.c * planes.plane;
+    return planes;
 }
 
-float* pad_bias(const KernelArgs& args, int64_t outs, const Team& team) {
-    float* padded = static_cast<float*>(args.workspace);
+// The workspace: for each group the padded bias, then the packed filters. 16 is a multiple of every tile's channels.
+int64_t padded_outs(const Problem& p) { return div_up(p.out[0].dim[1] / conv_of(p).groups, 16) * 16; }
+int64_t group_floats(const Problem& p) {
+    const int64_t outs = padded_outs(p), ins = p.in[0].dim[1] / conv_of(p).groups, taps = p.in[1].dim[2] * p.in[1].dim[3];
+    return outs + outs * ins * taps;
+}
+size_t forward_workspace(const Problem& p, int) {
+    return static_cast<size_t>(conv_of(p).groups * group_floats(p)) * sizeof(float);
+}
+
+void pad_bias(const KernelArgs& args, const Team& team) {
     const bool given = args.op == OpKind::conv2d && has_operand(args.in, args.n_in, 2);
     const float* bias = given ? static_cast<const float*>(args.in[2].data) : nullptr;
-    for (int64_t k = 0; team.rank == 0 && k < div_up(outs, 16) * 16; ++k) padded[k] = bias && k < outs ? bias[k] : 0.0f;
-    return padded;
+    const int64_t groups = conv_of(args).groups, outs = args.out[0].dim[1] / groups;
+    for (int64_t g = 0; team.rank == 0 && g < groups; ++g) {
+        float* padded = static_cast<float*>(args.workspace) + g * group_floats(args);
+        for (int64_t k = 0; k < padded_outs(args); ++k) padded[k] = bias && k < outs ? bias[g * outs + k] : 0.0f;
+    }
+}
+
+// The part of a job that belongs to group g, its filters yet to be chosen.
+RowJob row_job(const KernelArgs& args, int64_t g) {
+    const Conv2d& conv = conv_of(args);
+    RowJob job = {group_of(planes_of(args.in[0]), g, conv.groups),
+                  group_of(planes_of(args.out[0]), g, conv.groups),
+                  {},
+                  {},
+                  nullptr,
+                  static_cast<float*>(args.workspace) + g * group_floats(args),
+                  0,
+                  false};
+    return job;
 }
 
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
-    RowJob job = {planes_of(args.in[0]), planes_of(args.out[0]), {}, {}, nullptr, nullptr, 0, false};
-    job.relu = conv.activation == Activation::relu;
-    job.group = group_for(job.out.w);
-    job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h);
-    job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
-    job.bias = pad_bias(args, job.out.c, team);
-    float* packed = static_cast<float*>(args.workspace) + div_up(job.out.c, 16) * 16;
-    job.weights = packed;
-    pack_row_filters(forward_filters(args.in[1]), job, packed, team);
-    team.barrier();
-    row_convolution(job, team);
+    pad_bias(args, team);
+    for (int pass = 0; pass < 2; ++pass) {  // first all packing, then all convolutions
+        for (int64_t g = 0; g < conv.groups; ++g) {
+            RowJob job = row_job(args, g);
+            job.relu = conv.activation == Activation::relu;
+            job.group = group_for(job.out.w);
+            job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h);
+            job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
+            float* packed = static_cast<float*>(args.workspace) + g * group_floats(args) + padded_outs(args);
+            job.weights = packed;
+            FilterView filters = forward_filters(args.in[1]);
+            filters.outs /= conv.groups;
+            filters.data += g * filters.outs * filters.out_step;
+            if (pass == 0) pack_row_filters(filters, job, packed, team);
+            if (pass == 1) row_convolution(job, team);
+        }
+        if (pass == 0) team.barrier();
+    }
 }
 
 // One phase after another, as in taps.h.
 void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
-    RowJob job = {planes_of(args.in[0]), planes_of(args.out[0]), {}, {}, nullptr, nullptr, 0, false};
-    job.group = group_for(div_up(job.out.w, conv.stride_w));
-    job.bias = pad_bias(args, job.out.c, team);
-    const FilterView filters = dgrad_filters(args.in[1]);
-    const int64_t outs = div_up(job.out.c, 16) * 16;
-    for (int pass = 0; pass < 2; ++pass) {  // first all packing, then all convolutions
-        float* packed = static_cast<float*>(args.workspace) + outs;
-        for (int32_t a = 0; a < conv.stride_h; ++a)
-            for (int32_t b = 0; b < conv.stride_w; ++b) {
-                job.rows = dgrad_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h, a);
-                job.columns = dgrad_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w, b);
-                job.weights = packed;
-                if (pass == 0) pack_row_filters(filters, job, packed, team);
-                if (pass == 1) row_convolution(job, team);
-                packed += outs * filters.ins * job.rows.taps * job.columns.taps;
-            }
+    pad_bias(args, team);
+    for (int pass = 0; pass < 2; ++pass) {
+        for (int64_t g = 0; g < conv.groups; ++g) {
+            RowJob job = row_job(args, g);
+            job.group = group_for(div_up(job.out.w, conv.stride_w));
+            FilterView filters = dgrad_filters(args.in[1]);
+            filters.ins /= conv.groups;
+            filters.data += g * filters.ins * filters.in_step;
+            float* packed = static_cast<float*>(args.workspace) + g * group_floats(args) + padded_outs(args);
+            for (int32_t a = 0; a < conv.stride_h; ++a)
+                for (int32_t b = 0; b < conv.stride_w; ++b) {
+                    job.rows = dgrad_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h, a);
+                    job.columns = dgrad_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w, b);
+                    job.weights = packed;
+                    if (pass == 0) pack_row_filters(filters, job, packed, team);
+                    if (pass == 1) row_convolution(job, team);
+                    packed += padded_outs(args) * filters.ins * job.rows.taps * job.columns.taps;
+                }
+        }
         if (pass == 0) team.barrier();
     }
 }
 
 void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
-    RowWgradJob job = {planes_of(args.in[0]),
-                       planes_of(args.in[1]),
-                       {},
-                       {},
-                       args.step,
-                       static_cast<float*>(args.out[0].data),
-                       has_operand(args.out, args.n_out, 1) ? static_cast<float*>(args.out[1].data) : nullptr};
-    job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.x.h, job.dy.h);
-    job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.x.w, job.dy.w);
-    row_wgrad(job, team);
+    const bool bias = has_operand(args.out, args.n_out, 1);
+    for (int64_t g = 0; g < conv.groups; ++g) {
+        RowWgradJob job = {group_of(planes_of(args.in[0]), g, conv.groups),
+                           group_of(planes_of(args.in[1]), g, conv.groups),
+                           {},
+                           {},
+                           args.step,
+                           static_cast<float*>(args.out[0].data),
+                           nullptr};
+        job.dw += g * job.dy.c * job.x.c * conv.r * conv.s;
+        if (bias) job.db = static_cast<float*>(args.out[1].data) + g * job.dy.c;
+        job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.x.h, job.dy.h);
+        job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.x.w, job.dy.w);
+        row_wgrad(job, team);
+    }
 }
 
 const Kernel rows[] = {
