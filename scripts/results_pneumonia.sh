@@ -6,7 +6,7 @@
 set -euo pipefail
 [ $# = 4 ] || { sed -n '2,5p' "$0" >&2; exit 2; }
 xbench=$1 images=$2 labels=$3 out=$4
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(dirname "$0")/..
 mkdir -p "$out"
 "$xbench" data import "$images" --labels "$labels" --size 64 --out "$out/pneumonia64.h5" \
     --columns path=file,label=class,split=split_701515,group=patient_group | tee "$out/import.txt"
