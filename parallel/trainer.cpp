@@ -76,6 +76,7 @@ private:
     void keep(const EpochResult& epoch);
     void report(const Batch& batch, int64_t epoch, const EpochResult* finished);
     Metrics evaluate(Split split);
+    void set_positive_weights();
     WeightSet described_weights() const;
     void save(const char* name) const;
     void slowest_of_all_ranks(std::vector<int64_t>& times) const;
@@ -150,6 +151,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size, leaves_),
       strategy_(make_replicated(config.train, state_, communicator, isa_, options.threads)) {
     state_.initialize(config.train.seed);
+    set_positive_weights();
     state_.bind_to(executor_);
     context_.seed = config.train.seed;
     context_.later_rank = communicator.rank() > 0;
@@ -158,6 +160,24 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
     for (const ValueId id : graph_.parameters) result_.parameters += graph_.values[static_cast<size_t>(id)].shape.elements();
     const auto steps = static_cast<size_t>(loader_.batches() * config.train.epochs);
     for (auto* times : {&result_.step_ns, &result_.step_images, &result_.comm_ns}) times->reserve(steps);
+}
+
+// What a missed positive costs in binary cross-entropy: one number for all classes, or one a class.
+void Training::set_positive_weights() {
+    const std::vector<double>& weights = config_.train.pos_weight;
+    if (weights.empty()) return;
+    if (!model_.multilabel)
+        throw UsageError("the images have one label each, which no positive weights apply to", "/train/pos_weight",
+                         "leave it out");
+    if (weights.size() != 1 && static_cast<int64_t>(weights.size()) != model_.classes)
+        throw UsageError(fmt::format("{} numbers for {} classes", weights.size(), model_.classes), "/train/pos_weight",
+                         "give one number, or one a class");
+    for (const FlatRange& range : state_.flat.state) {
+        if (graph_.values[static_cast<size_t>(range.value)].role != Role::constant) continue;
+        float* data = state_.state.as<float>() + range.begin;
+        for (int64_t k = 0; k < range.count; ++k)
+            data[k] = static_cast<float>(weights.size() == 1 ? weights[0] : weights[static_cast<size_t>(k)]);
+    }
 }
 
 void Training::step(const Batch& batch) {

@@ -4,6 +4,8 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/rng.h"
+#include "data/memory_dataset.h"
 #include "models/registry.h"
 #include "parallel/checkpoint.h"
 #include "parallel/inference.h"
@@ -104,6 +106,43 @@ TEST(Trainer, ImpossibleSetupsAreRefused) {
     EXPECT_THROW(run_on(4, config), UsageError);
     config.train.virtual_ranks = 32;  // more than the batch
     EXPECT_THROW(run_on(1, config), UsageError);
+}
+
+// Two labels an image; each is right in a quarter of the images and shows as a bright half.
+ImageSet two_labels() {
+    ImageSet set;
+    set.records.info = {"two labels", 96, 1, 24, 24, 1, {"left", "right"}, true};
+    Random random(3, RandomUse::test_data);
+    for (int64_t i = 0; i < 96; ++i) {
+        const bool left = random.below(4) == 0, right = random.below(4) == 0;
+        for (const bool label : {left, right}) set.records.targets.push_back(label);
+        set.records.splits.push_back(static_cast<uint8_t>(i < 64 ? 0 : i < 80 ? 1 : 2));
+        set.records.ids.push_back(std::to_string(i));
+        for (int pixel = 0; pixel < 24 * 24; ++pixel) {
+            const bool bright = pixel % 24 < 12 ? left : right;
+            set.pixels.push_back(static_cast<uint8_t>(random.below(100) + (bright ? 60 : 0)));
+        }
+    }
+    return set;
+}
+
+TEST(Trainer, PositiveWeightsAreThoseOfTheConfiguration) {
+    const MemoryDataset dataset(two_labels());
+    const auto communicator = make_self_communicator();
+    Config config = small_run();
+    const auto losses_with = [&](std::vector<double> weights) {
+        config.train.pos_weight = std::move(weights);
+        return train(config, dataset, *communicator, {});
+    };
+    const TrainResult plain = losses_with({}), ones = losses_with({1, 1}), heavy = losses_with({5});
+    EXPECT_EQ(plain.final_weights_hash, ones.final_weights_hash);
+    EXPECT_NE(plain.final_weights_hash, heavy.final_weights_hash);
+    EXPECT_GT(heavy.history[0].train_loss, 1.3 * plain.history[0].train_loss);
+    EXPECT_EQ(losses_with({5, 5}).final_weights_hash, heavy.final_weights_hash);
+    EXPECT_NE(losses_with({5, 1}).final_weights_hash, heavy.final_weights_hash);
+    EXPECT_THROW(losses_with({1, 2, 3}), UsageError);
+    config.train.pos_weight = {2};
+    EXPECT_THROW(run_on(1, config), UsageError);  // single-label images
 }
 
 TEST(Trainer, ALossThatIsNotANumberStopsTheRun) {
