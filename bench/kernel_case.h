@@ -8,7 +8,7 @@
 #include "kernels/compare.h"
 #include "kernels/op.h"
 #include "kernels/problem_data.h"
-#include "plan/team.h"
+#include "kernels/team.h"
 
 namespace xbench {
 

@@ -9,7 +9,7 @@
 #include "bench/step.h"
 #include "core/memory.h"
 #include "kernels/peak/peak.h"
-#include "plan/team.h"
+#include "kernels/team.h"
 
 namespace xbench {
 namespace {

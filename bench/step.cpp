@@ -10,10 +10,10 @@
 #include "core/hardware.h"
 #include "core/rng.h"
 #include "kernels/peak/peak.h"
+#include "kernels/team.h"
 #include "models/registry.h"
 #include "parallel/inference.h"
 #include "parallel/strategy.h"
-#include "plan/team.h"
 
 namespace xbench {
 namespace {

@@ -1,15 +1,13 @@
 // A workspace, a team, one kernel.
 #include "kernels/run.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <memory>
 #include <new>
 
-#include "core/hardware.h"
+#include "kernels/team.h"
 
 namespace xbench {
 namespace {
@@ -28,33 +26,19 @@ Workspace make_workspace(const Kernel& kernel, const KernelArgs& args, int threa
     return workspace;
 }
 
-void omp_team_barrier() {
-#pragma omp barrier
-}
-
-// Calls body(Team) on all threads of a team at once.
-template <class Body>
-void with_team(int threads, const Body& body) {
-#pragma omp parallel num_threads(threads)
-    {
-        flush_denormals();
-        body(Team{omp_get_thread_num(), omp_get_num_threads(), omp_team_barrier});
-    }
-}
-
 }  // namespace
 
 void run_kernel(const Kernel& kernel, KernelArgs args, int threads) {
     const Workspace workspace = make_workspace(kernel, args, threads);
     args.workspace = workspace.get();
-    with_team(threads, [&](const Team& team) { kernel.run(args, team); });
+    run_team(threads, [&](const Team& team) { kernel.run(args, team); });
 }
 
 void time_kernel(const Kernel& kernel, KernelArgs args, int threads, int repeats, double* seconds) {
     using Clock = std::chrono::steady_clock;
     const Workspace workspace = make_workspace(kernel, args, threads);
     args.workspace = workspace.get();
-    with_team(threads, [&](const Team& team) {
+    run_team(threads, [&](const Team& team) {
         for (int i = 0; i < repeats; ++i) {
             const auto start = Clock::now();
             kernel.run(args, team);

@@ -6,8 +6,8 @@
 #include <chrono>
 
 #include "core/error.h"
+#include "kernels/team.h"
 #include "parallel/strategy.h"
-#include "plan/team.h"
 
 namespace xbench {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "plan/team.h"
+#include "kernels/team.h"
 
 namespace xbench {
 namespace {
