@@ -22,11 +22,9 @@ std::vector<bool> values_that_need_gradients(const Graph& graph) {
 
 }  // namespace
 
-Differentiated differentiate(Graph& graph) {
-    Differentiated result;
-    result.forward_nodes = graph.nodes.size();
+std::vector<ValueId> differentiate(Graph& graph) {
     GradBuilder builder(graph, values_that_need_gradients(graph));
-    for (size_t i = result.forward_nodes; i-- > 0;) {
+    for (size_t i = graph.nodes.size(); i-- > 0;) {
         const Node node = graph.nodes[i];  // a copy: rules append to the list
         const bool is_loss = node.out[0] == graph.loss;
         bool reached = is_loss, needed = false;
@@ -38,9 +36,9 @@ Differentiated differentiate(Graph& graph) {
             throw Error(std::string(name_of(node.op)) + " has no gradient", "model " + graph.name + ", layer " + node.name);
         rule(builder, node);
     }
-    result.parameter_gradient.assign(graph.values.size(), no_value);
-    for (const ValueId id : graph.parameters) result.parameter_gradient[static_cast<size_t>(id)] = builder.gradient(id);
-    return result;
+    std::vector<ValueId> parameter_gradient(graph.values.size(), no_value);
+    for (const ValueId id : graph.parameters) parameter_gradient[static_cast<size_t>(id)] = builder.gradient(id);
+    return parameter_gradient;
 }
 
 }  // namespace xbench

@@ -13,17 +13,12 @@ Plan compile(const Graph& forward, const Target& target, const PlanOptions& opti
     plan.parameters = flatten_parameters(forward);
 
     lower(plan.graph, options.training);
-    Differentiated gradients;
-    gradients.parameter_gradient.assign(plan.graph.values.size(), no_value);
-    gradients.forward_nodes = plan.graph.nodes.size();
-    if (options.training) gradients = differentiate(plan.graph);
-
-    std::vector<bool> backward(plan.graph.nodes.size(), false);
-    for (size_t node = gradients.forward_nodes; node < backward.size(); ++node) backward[node] = true;
-    if (options.fuse && !options.naive) fuse(plan.graph, backward);
-    choose_layouts(plan, backward);
-    select_kernels(plan, backward);
-    place(plan, gradients.parameter_gradient);
+    std::vector<ValueId> parameter_gradient(plan.graph.values.size(), no_value);
+    if (options.training) parameter_gradient = differentiate(plan.graph);
+    if (options.fuse && !options.naive) fuse(plan.graph);
+    choose_layouts(plan);
+    select_kernels(plan);
+    place(plan, parameter_gradient);
     return plan;
 }
 

@@ -41,15 +41,14 @@ std::vector<NodeId> producers(const Graph& graph) {
     return by;
 }
 
-void erase_nodes(Graph& graph, std::vector<bool>& backward, const std::vector<bool>& dead) {
+void erase_nodes(Graph& graph, const std::vector<bool>& dead) {
     size_t kept = 0;
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
         if (dead[i]) continue;
         if (kept != i) graph.nodes[kept] = std::move(graph.nodes[i]);
-        backward[kept++] = backward[i];
+        ++kept;
     }
     graph.nodes.resize(kept);
-    backward.resize(kept);
 }
 
 void fuse_forward_relu(Graph& graph, std::vector<bool>& dead) {
@@ -118,15 +117,15 @@ void fuse_relu_gradient(Graph& graph, std::vector<bool>& dead) {
 
 }  // namespace
 
-void fuse(Graph& graph, std::vector<bool>& backward) {
+void fuse(Graph& graph) {
     std::vector<bool> dead(graph.nodes.size(), false);
     fuse_forward_relu(graph, dead);
     fuse_relu_gradient(graph, dead);
     fuse_into_producer(graph, dead);
-    erase_nodes(graph, backward, dead);
+    erase_nodes(graph, dead);
     dead.assign(graph.nodes.size(), false);
     fuse_batchnorm_pool(graph, dead);
-    erase_nodes(graph, backward, dead);
+    erase_nodes(graph, dead);
 }
 
 }  // namespace xbench

@@ -37,7 +37,7 @@ bool reads_plain_input(const Graph& graph, const Node& node) {
 }
 
 // Some operator cannot read the plain images: a blocked copy of them comes first.
-void reorder_input(Plan& plan, std::vector<bool>& backward) {
+void reorder_input(Plan& plan) {
     Graph& graph = plan.graph;
     std::vector<Node*> readers;
     for (Node& node : graph.nodes)
@@ -55,17 +55,16 @@ void reorder_input(Plan& plan, std::vector<bool>& backward) {
     for (Node* node : readers) std::replace(node->in.begin(), node->in.end(), graph.input, copy);
     graph.nodes.insert(graph.nodes.begin(),
                        {OpKind::reorder, Elementwise{Activation::none}, {graph.input}, {copy}, "input"});
-    backward.insert(backward.begin(), false);
 }
 
 }  // namespace
 
-void choose_layouts(Plan& plan, std::vector<bool>& backward) {
+void choose_layouts(Plan& plan) {
     plan.values.resize(plan.graph.values.size());
     const Layout layout = layout_of_plan(plan);
     for (size_t id = 0; id < plan.values.size(); ++id)
         plan.values[id].layout = spatial(plan.graph.values[id]) ? layout : Layout::plain;
-    if (layout == Layout::nchw16c) reorder_input(plan, backward);
+    if (layout == Layout::nchw16c) reorder_input(plan);
 }
 
 }  // namespace xbench

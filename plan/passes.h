@@ -7,22 +7,16 @@ namespace xbench {
 
 // Replaces batchnorm by its parts; for inference also drops dropout and the indices of max-pooling.
 void lower(Graph& graph, bool training);
-// Appends the backward pass. Returns the gradient of each parameter (no_value: none) by value id, and the number of
-// forward nodes before it.
-struct Differentiated {
-    std::vector<ValueId> parameter_gradient;  // indexed by value id
-    size_t forward_nodes = 0;
-};
-Differentiated differentiate(Graph& graph);
+// Appends the backward pass. Returns the gradient of each parameter (no_value: none) by value id.
+std::vector<ValueId> differentiate(Graph& graph);
 // conv/linear/batchnorm/add + ReLU in one node, batch normalisation + max-pooling in one, and their gradients likewise.
-// `backward` tells for every node whether it belongs to the backward pass, and is kept in step.
-void fuse(Graph& graph, std::vector<bool>& backward);
+void fuse(Graph& graph);
 // One part of fuse: marks what disappears in `dead`.
 void fuse_batchnorm_pool(Graph& graph, std::vector<bool>& dead);
 // Chooses each value's layout and inserts reorders.
-void choose_layouts(Plan& plan, std::vector<bool>& backward);
+void choose_layouts(Plan& plan);
 // Turns nodes into steps with a kernel each.
-void select_kernels(Plan& plan, const std::vector<bool>& backward);
+void select_kernels(Plan& plan);
 // Gives every value its arena and offset. `parameter_gradient` as from differentiate.
 void place(Plan& plan, const std::vector<ValueId>& parameter_gradient);
 

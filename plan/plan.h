@@ -55,7 +55,6 @@ struct PlannedStep {
     const Kernel* kernel = nullptr;
     Problem problem{};  // without addresses
     size_t workspace_bytes = 0;
-    bool backward = false;
 };
 
 struct Plan {

@@ -49,14 +49,13 @@ StepKind kind_of(const Plan& plan, const Node& node) {
 
 }  // namespace
 
-void select_kernels(Plan& plan, const std::vector<bool>& backward) {
+void select_kernels(Plan& plan) {
     set_shapes(plan);
     for (size_t i = 0; i < plan.graph.nodes.size(); ++i) {
         const Node& node = plan.graph.nodes[i];
         PlannedStep step;
         step.kind = kind_of(plan, node);
         step.node = static_cast<NodeId>(i);
-        step.backward = backward[i];
         step.problem = problem_of(plan, node);
         if (step.kind == StepKind::kernel) {
             try {
