@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 namespace xbench {
 
@@ -11,6 +12,10 @@ class AlignedBuffer {
 public:
     AlignedBuffer() = default;
     explicit AlignedBuffer(size_t bytes);
+    // Memory that came from elsewhere (shared with other processes), released by its deleter.
+    AlignedBuffer(std::shared_ptr<void> memory, size_t bytes) : data_(std::move(memory)), bytes_(bytes) {}
+    AlignedBuffer(AlignedBuffer&&) = default;
+    AlignedBuffer& operator=(AlignedBuffer&&) = default;
     void* data() const { return data_.get(); }
     template <class T>
     T* as() const {
@@ -19,10 +24,7 @@ public:
     size_t bytes() const { return bytes_; }
 
 private:
-    struct Free {
-        void operator()(void* data) const noexcept;
-    };
-    std::unique_ptr<void, Free> data_;
+    std::shared_ptr<void> data_;  // never shared: the deleter's type is erased
     size_t bytes_ = 0;
 };
 

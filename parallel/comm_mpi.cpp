@@ -1,9 +1,9 @@
 // Collectives over MPI.
 //
-// The invariant sum adds in the fixed tree of kernels/leaf_tree.h continued over ranks: in round j (distance 1, 2, 4 ...) a
-// rank exchanges its sum with the rank that differs in bit j and adds the two; addition of two numbers commutes exactly, so
-// both hold the same bits, and after log2(N) rounds every rank holds the root of the tree. That needs a number of ranks that
-// is a power of two; the trainer refuses others. The fast sum is MPI_Allreduce, in whatever order the library likes.
+// The invariant sum, piece by piece: every rank receives all ranks' copies of its own range, adds them in the fixed tree over
+// ranks (kernels/rank_sum), and the sums are gathered. Each element crosses the network twice whatever the number of ranks.
+// Small sums are gathered whole and added by every rank: one exchange. The fast sum is MPI_Allreduce, in whatever order the
+// library likes.
 #include "parallel/comm_mpi.h"
 
 #define OMPI_SKIP_MPICXX 1  // the C++ bindings, long gone from the standard, do not compile without warnings
@@ -12,14 +12,19 @@
 #include <algorithm>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 
 #include "core/error.h"
+#include "core/hardware.h"
+#include "kernels/rank_sum/rank_sum.h"
 
 namespace xbench {
 namespace {
 
 // What is sent and added at a time: small enough that the received piece is still in the L2 cache when it is added.
 constexpr size_t piece_bytes = size_t{256} << 10;
+// Up to this size every rank adds everything itself.
+constexpr size_t redundant_bytes = size_t{4} << 10;
 
 void check(int code, const char* operation) {
     if (code == MPI_SUCCESS) return;
@@ -41,7 +46,9 @@ public:
         check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
         check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
         check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
-        piece_.resize(piece_bytes);
+        piece_.resize(std::max(piece_bytes, static_cast<size_t>(size_) * redundant_bytes));
+        starts_.resize(static_cast<size_t>(size_));
+        counts_.resize(static_cast<size_t>(size_));
     }
     ~MpiCommunicator() override { MPI_Finalize(); }
     MpiCommunicator(const MpiCommunicator&) = delete;
@@ -57,6 +64,9 @@ public:
             check(MPI_Allreduce(MPI_IN_PLACE, data + begin, part, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD), "MPI_Allreduce");
         });
     }
+    void reduce_scatter_sum(float* data, size_t count, Reduction how) override;
+    void all_gather(float* data, size_t count) override;
+    void shift(const void* send, void* receive, size_t bytes, int distance) override;
     void broadcast(void* data, size_t bytes, int root) override {
         in_parts(bytes, [&](size_t begin, int part) {
             check(MPI_Bcast(static_cast<char*>(data) + begin, part, MPI_BYTE, root, MPI_COMM_WORLD), "MPI_Bcast");
@@ -87,26 +97,109 @@ private:
         });
     }
     template <class T>
+    void exchange(const T* send, size_t send_count, int to, T* receive, size_t receive_count, int from) const {
+        check(MPI_Sendrecv(send, static_cast<int>(send_count), type_of(send), to, 0, receive,
+                           static_cast<int>(receive_count), type_of(receive), from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
+              "MPI_Sendrecv");
+    }
+    // Calls body(peer to send to, peer to receive from) for every other rank.
+    template <class F>
+    void with_all_peers(F&& body) const {
+        for (int step = 1; step < size_; ++step) body((rank_ + step) % size_, (rank_ - step + size_) % size_);
+    }
+    template <class T>
     void sum_in_tree(T* data, size_t count) {
-        if ((size_ & (size_ - 1)) != 0) throw Error("an invariant sum over " + std::to_string(size_) + " ranks", "MPI");
-        T* other = reinterpret_cast<T*>(piece_.data());
+        if (count * sizeof(T) <= redundant_bytes) return sum_redundantly(data, count);
         const size_t most = piece_bytes / sizeof(T);
         for (size_t begin = 0; begin < count; begin += most) {
             const size_t part = std::min(most, count - begin);
-            T* mine = data + begin;
-            for (int distance = 1; distance < size_; distance *= 2) {
-                const int peer = rank_ ^ distance;
-                check(MPI_Sendrecv(mine, static_cast<int>(part), type_of(mine), peer, 0, other, static_cast<int>(part),
-                                   type_of(other), peer, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
-                      "MPI_Sendrecv");
-                for (size_t i = 0; i < part; ++i) mine[i] += other[i];
-            }
+            set_ranges([&](int r) { return range_of_rank(part, r, size_); });
+            reduce_ranges(data + begin);
+            gather_ranges(data + begin);
         }
     }
+    template <class T>
+    void sum_redundantly(T* data, size_t count) {
+        T* const all = reinterpret_cast<T*>(piece_.data());
+        const int n = static_cast<int>(count);
+        check(MPI_Allgather(data, n, type_of(data), all, n, type_of(data), MPI_COMM_WORLD), "MPI_Allgather");
+        std::vector<const T*> from;
+        for (int r = 0; r < size_; ++r) from.push_back(all + static_cast<size_t>(r) * count);
+        sum_over_ranks(isa_, from.data(), size_, &data, 1, 0, count);
+    }
+    // What the next reduce_ranges and gather_ranges are about: range_of(rank), relative to their argument.
+    template <class F>
+    void set_ranges(F&& range_of) {
+        for (int r = 0; r < size_; ++r) {
+            const RankRange range = range_of(r);
+            starts_[static_cast<size_t>(r)] = static_cast<int>(range.begin);
+            counts_[static_cast<size_t>(r)] = static_cast<int>(range.end - range.begin);
+        }
+    }
+    // Receives all ranks' copies of this rank's range and adds them; the other ranges are left as they are.
+    template <class T>
+    void reduce_ranges(T* data) {
+        const auto me = static_cast<size_t>(rank_);
+        T* const mine = data + starts_[me];
+        std::vector<const T*> from(static_cast<size_t>(size_), mine);
+        T* received = reinterpret_cast<T*>(piece_.data());
+        for (int step = 1; step < size_; ++step) {
+            const auto to = static_cast<size_t>((rank_ + step) % size_), source = static_cast<size_t>((rank_ - step + size_) % size_);
+            check(MPI_Sendrecv(data + starts_[to], counts_[to], type_of(data), static_cast<int>(to), 0, received, counts_[me],
+                               type_of(data), static_cast<int>(source), 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
+                  "MPI_Sendrecv");
+            from[source] = received;
+            received += counts_[me];
+        }
+        sum_over_ranks(isa_, from.data(), size_, &mine, 1, 0, static_cast<size_t>(counts_[me]));
+    }
+    template <class T>
+    void gather_ranges(T* data) const {
+        check(MPI_Allgatherv(MPI_IN_PLACE, 0, type_of(data), data, counts_.data(), starts_.data(), type_of(data),
+                             MPI_COMM_WORLD),
+              "MPI_Allgatherv");
+    }
 
+    const Isa isa_ = usable_isa();
     int rank_ = 0, size_ = 1;
-    std::vector<std::byte> piece_;
+    std::vector<std::byte> piece_;      // what the other ranks sent
+    std::vector<int> starts_, counts_;  // of set_ranges, by rank
 };
+
+void MpiCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction how) {
+    if (how == Reduction::fast && count <= INT_MAX) {
+        set_ranges([&](int r) { return range_of_rank(count, r, size_); });
+        check(MPI_Reduce_scatter(MPI_IN_PLACE, data, counts_.data(), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD), "MPI_Reduce_scatter");
+        const auto me = static_cast<size_t>(rank_);
+        std::memmove(data + starts_[me], data, static_cast<size_t>(counts_[me]) * sizeof(float));
+        return;
+    }
+    // A piece of every range at a time, as all ranks' copies of it lie here at once.
+    const size_t most = piece_bytes / sizeof(float) / static_cast<size_t>(size_);
+    for (size_t done = 0, width = count; done < width; done += most) {
+        width = 0;
+        set_ranges([&](int r) {
+            const RankRange range = range_of_rank(count, r, size_);
+            width = std::max(width, range.end - range.begin);
+            return RankRange{std::min(range.begin + done, range.end), std::min(range.begin + done + most, range.end)};
+        });
+        reduce_ranges(data);
+    }
+}
+
+void MpiCommunicator::all_gather(float* data, size_t count) {
+    set_ranges([&](int r) { return range_of_rank(count, r, size_); });
+    gather_ranges(data);
+}
+
+void MpiCommunicator::shift(const void* send, void* receive, size_t bytes, int distance) {
+    const int to = (rank_ + distance) % size_, from = (rank_ - distance + size_) % size_;
+    in_parts(bytes, [&](size_t begin, int part) {
+        check(MPI_Sendrecv(static_cast<const char*>(send) + begin, part, MPI_BYTE, to, 0, static_cast<char*>(receive) + begin,
+                           part, MPI_BYTE, from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
+              "MPI_Sendrecv");
+    });
+}
 
 std::vector<std::byte> MpiCommunicator::all_gather_bytes(const std::vector<std::byte>& mine) {
     if (mine.size() > INT_MAX / 2) throw Error(std::to_string(mine.size()) + " bytes are too many for one gather", "MPI");

@@ -37,6 +37,19 @@ public:
         });
         std::copy(result.begin(), result.end(), data);
     }
+    void reduce_scatter_sum(float* data, size_t count, Reduction) override { sum(data, count); }
+    void all_gather(float* data, size_t count) override {
+        std::vector<float> result(data, data + count);
+        share(data, [&] {
+            for (int r = 0; r < team_.size; ++r)
+                for (size_t i = range_of_rank(count, r, team_.size).begin; i < range_of_rank(count, r, team_.size).end; ++i)
+                    result[i] = of<float>(r)[i];
+        });
+        std::copy(result.begin(), result.end(), data);
+    }
+    void shift(const void* send, void* receive, size_t bytes, int distance) override {
+        share(send, [&] { std::memcpy(receive, of<char>((rank_ - distance + team_.size) % team_.size), bytes); });
+    }
     void broadcast(void* data, size_t bytes, int root) override {
         std::vector<char> result(bytes);
         share(data, [&] { std::memcpy(result.data(), team_.pointer[static_cast<size_t>(root)], bytes); });

@@ -1,0 +1,288 @@
+// Collectives in shared memory.
+#include "parallel/comm_shm.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "core/hardware.h"
+#include "kernels/rank_sum/rank_sum.h"
+
+namespace xbench {
+namespace {
+
+// What goes through the staging area at a time: two such buffers a rank fit into its L2 cache.
+constexpr size_t piece_bytes = size_t{256} << 10;
+// Up to this size every rank sums everything: one meeting in place of two.
+constexpr size_t redundant_bytes = size_t{16} << 10;
+
+// Memory that every rank has one copy of, all of them mapped here.
+struct Region {
+    std::vector<SharedMemory> copies;  // by rank
+    char* base = nullptr;              // this rank's
+    size_t bytes = 0;
+    bool holds(const void* data, size_t size) const {
+        const char* at = static_cast<const char*>(data);
+        return at >= base && at + size <= base + bytes;
+    }
+};
+
+class ShmCommunicator final : public Communicator {
+public:
+    explicit ShmCommunicator(const MeetingOptions& options)
+        : isa_(usable_isa()), meeting_(options), pointers_(static_cast<size_t>(options.ranks)) {
+        staging_ = share(2 * piece_bytes);
+    }
+
+    int rank() const override { return meeting_.rank(); }
+    int size() const override { return meeting_.ranks(); }
+    const char* name() const override { return "shm"; }
+    void all_reduce_sum(float* data, size_t count, Reduction) override { sum(data, count); }
+    void all_reduce_sum(double* data, size_t count, Reduction) override { sum(data, count); }
+    void all_reduce_max(double* data, size_t count) override;
+    void reduce_scatter_sum(float* data, size_t count, Reduction how) override;
+    void all_gather(float* data, size_t count) override;
+    void shift(const void* send, void* receive, size_t bytes, int distance) override;
+    void broadcast(void* data, size_t bytes, int root) override;
+    std::vector<std::byte> all_gather_bytes(const std::vector<std::byte>& mine) override;
+    void barrier() override { meeting_.meet({Collective::barrier, 0, 0, 0}); }
+    AlignedBuffer allocate(size_t bytes) override;
+    void abort(int code) override { meeting_.abort(code); }
+
+private:
+    std::shared_ptr<Region> share(size_t bytes);
+    // The shared buffer that holds `data`, or null.
+    std::shared_ptr<Region> region_of(const void* data, size_t bytes);
+
+    // Every rank's copy of data {...} in a shared buffer.
+    template <class T>
+    std::span<T* const> copies_of(const Region& region, const T* data) {
+        const size_t offset = static_cast<size_t>(reinterpret_cast<const char*>(data) - region.base);
+        for (size_t r = 0; r < pointers_.size(); ++r) pointers_[r] = region.copies[r].as<char>() + offset;
+        return {reinterpret_cast<T* const*>(pointers_.data()), pointers_.size()};
+    }
+    // The staging buffers of all ranks for one piece. They alternate: after the meeting of the next piece nobody reads this
+    // one any more, so the one after that may overwrite it without a meeting of its own.
+    template <class T>
+    std::span<T* const> next_stage() {
+        turn_ ^= 1;
+        return copies_of(*staging_, reinterpret_cast<T*>(staging_->base + turn_ * piece_bytes));
+    }
+    template <class F>
+    static void in_pieces(size_t count, size_t most, F&& piece) {
+        for (size_t begin = 0; begin < count; begin += most) piece(begin, std::min(most, count - begin));
+    }
+    template <class T>
+    void add_all(std::span<T* const> from, std::span<T* const> to, RankRange range) const {
+        sum_over_ranks(isa_, from.data(), size(), to.data(), static_cast<int>(to.size()), range.begin, range.end);
+    }
+    template <class T>
+    void sum(T* data, size_t count);
+    template <class T>
+    void sum_staged(T* data, size_t count);
+
+    const Isa isa_;
+    Meeting meeting_;
+    std::shared_ptr<Region> staging_;
+    std::vector<std::weak_ptr<Region>> regions_;
+    std::vector<char*> pointers_;  // of copies_of, one a rank
+    size_t turn_ = 0;
+    int allocations_ = 0;
+};
+
+std::shared_ptr<Region> ShmCommunicator::share(size_t bytes) {
+    const auto object = [&](int r) { return fmt::format("{}-{}-{}", meeting_.name(), allocations_, r); };
+    const Purpose purpose{Collective::allocate, 0, bytes, 0};
+    auto region = std::make_shared<Region>();
+    region->bytes = std::max<size_t>(bytes, 64);
+    SharedMemory mine;
+    try {
+        mine = SharedMemory::create(object(rank()), region->bytes);
+        meeting_.meet(purpose);
+        for (int r = 0; r < size(); ++r)
+            region->copies.push_back(r == rank() ? std::move(mine) : SharedMemory::open(object(r), region->bytes));
+        meeting_.meet(purpose);
+    } catch (...) {
+        SharedMemory::remove(object(rank()));
+        throw;
+    }
+    SharedMemory::remove(object(rank()));
+    region->base = region->copies[static_cast<size_t>(rank())].as<char>();
+    ++allocations_;
+    return region;
+}
+
+AlignedBuffer ShmCommunicator::allocate(size_t bytes) {
+    const std::shared_ptr<Region> region = share(bytes);
+    std::erase_if(regions_, [](const auto& old) { return old.expired(); });
+    regions_.push_back(region);
+    return AlignedBuffer(std::shared_ptr<void>(region, region->base), region->bytes);
+}
+
+std::shared_ptr<Region> ShmCommunicator::region_of(const void* data, size_t bytes) {
+    for (const auto& candidate : regions_)
+        if (auto region = candidate.lock(); region && region->holds(data, bytes)) return region;
+    return nullptr;
+}
+
+template <class T>
+void ShmCommunicator::sum(T* data, size_t count) {
+    const auto region = region_of(data, count * sizeof(T));
+    if (!region || count * sizeof(T) <= redundant_bytes) return sum_staged(data, count);
+    const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
+    const Purpose purpose{Collective::all_reduce, 0, count * sizeof(T), offset};
+    const auto copies = copies_of(*region, data);
+    meeting_.meet(purpose);
+    add_all<T>(copies, copies, range_of_rank(count, rank(), size()));
+    meeting_.meet(purpose);
+}
+
+template <class T>
+void ShmCommunicator::sum_staged(T* data, size_t count) {
+    const Purpose purpose{Collective::all_reduce, 1, count * sizeof(T), 0};
+    in_pieces(count, piece_bytes / sizeof(T), [&](size_t begin, size_t part) {
+        T* const mine = data + begin;
+        const auto stage = next_stage<T>();
+        std::memcpy(stage[static_cast<size_t>(rank())], mine, part * sizeof(T));
+        meeting_.meet(purpose);
+        if (part * sizeof(T) <= redundant_bytes) {
+            add_all<T>(stage, {&mine, 1}, {0, part});
+            return;
+        }
+        add_all<T>(stage, stage, range_of_rank(part, rank(), size()));
+        meeting_.meet(purpose);
+        std::memcpy(mine, stage[static_cast<size_t>(rank())], part * sizeof(T));
+    });
+}
+
+void ShmCommunicator::all_reduce_max(double* data, size_t count) {
+    const Purpose purpose{Collective::all_reduce_max, 1, count * sizeof(double), 0};
+    in_pieces(count, piece_bytes / sizeof(double), [&](size_t begin, size_t part) {
+        const auto stage = next_stage<double>();
+        std::memcpy(stage[static_cast<size_t>(rank())], data + begin, part * sizeof(double));
+        meeting_.meet(purpose);
+        for (size_t i = 0; i < part; ++i)
+            for (const double* copy : stage) data[begin + i] = std::max(data[begin + i], copy[i]);
+    });
+}
+
+void ShmCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction) {
+    const auto region = region_of(data, count * sizeof(float));
+    if (!region) return sum_staged(data, count);  // more than asked for: the staging bounds it
+    const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
+    const Purpose purpose{Collective::reduce_scatter, 0, count * sizeof(float), offset};
+    const auto copies = copies_of(*region, data);
+    meeting_.meet(purpose);
+    add_all<float>(copies, {&data, 1}, range_of_rank(count, rank(), size()));
+    meeting_.meet(purpose);  // before anybody changes what the others read
+}
+
+void ShmCommunicator::all_gather(float* data, size_t count) {
+    const auto region = region_of(data, count * sizeof(float));
+    const auto copy = [&](int r, const float* from, size_t first, RankRange range) {
+        if (r != rank() && range.end > range.begin)
+            std::memcpy(data + range.begin, from + (range.begin - first), (range.end - range.begin) * sizeof(float));
+    };
+    if (region) {
+        const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
+        const Purpose purpose{Collective::all_gather, 0, count * sizeof(float), offset};
+        const auto copies = copies_of(*region, data);
+        meeting_.meet(purpose);
+        for (int r = 0; r < size(); ++r) copy(r, copies[static_cast<size_t>(r)], 0, range_of_rank(count, r, size()));
+        meeting_.meet(purpose);
+        return;
+    }
+    const Purpose purpose{Collective::all_gather, 1, count * sizeof(float), 0};
+    const RankRange mine = range_of_rank(count, rank(), size());
+    size_t longest = 0;
+    for (int r = 0; r < size(); ++r) {
+        const RankRange range = range_of_rank(count, r, size());
+        longest = std::max(longest, range.end - range.begin);
+    }
+    in_pieces(longest, piece_bytes / sizeof(float), [&](size_t begin, size_t part) {
+        const auto piece = [&](const RankRange& range) {
+            return RankRange{std::min(range.begin + begin, range.end), std::min(range.begin + begin + part, range.end)};
+        };
+        const auto stage = next_stage<float>();
+        const RankRange now = piece(mine);
+        std::memcpy(stage[static_cast<size_t>(rank())], data + now.begin, (now.end - now.begin) * sizeof(float));
+        meeting_.meet(purpose);
+        for (int r = 0; r < size(); ++r) {
+            const RankRange theirs = piece(range_of_rank(count, r, size()));
+            copy(r, stage[static_cast<size_t>(r)], theirs.begin, theirs);
+        }
+    });
+}
+
+void ShmCommunicator::shift(const void* send, void* receive, size_t bytes, int distance) {
+    const auto source = static_cast<size_t>((rank() - distance + size()) % size());
+    const Purpose purpose{Collective::shift, 1, bytes, static_cast<uint64_t>(distance)};
+    in_pieces(bytes, piece_bytes, [&](size_t begin, size_t part) {
+        const auto stage = next_stage<char>();
+        std::memcpy(stage[static_cast<size_t>(rank())], static_cast<const char*>(send) + begin, part);
+        meeting_.meet(purpose);
+        std::memcpy(static_cast<char*>(receive) + begin, stage[source], part);
+    });
+}
+
+void ShmCommunicator::broadcast(void* data, size_t bytes, int root) {
+    const Purpose purpose{Collective::broadcast, 1, bytes, static_cast<uint64_t>(root)};
+    in_pieces(bytes, piece_bytes, [&](size_t begin, size_t part) {
+        const auto stage = next_stage<char>();
+        char* const here = static_cast<char*>(data) + begin;
+        if (rank() == root) std::memcpy(stage[static_cast<size_t>(root)], here, part);
+        meeting_.meet(purpose);
+        if (rank() != root) std::memcpy(here, stage[static_cast<size_t>(root)], part);
+    });
+}
+
+std::vector<std::byte> ShmCommunicator::all_gather_bytes(const std::vector<std::byte>& mine) {
+    std::vector<double> sizes(static_cast<size_t>(size()), 0.0);
+    sizes[static_cast<size_t>(rank())] = static_cast<double>(mine.size());
+    all_reduce_max(sizes.data(), sizes.size());
+    std::vector<size_t> starts{0};
+    for (const double bytes : sizes) starts.push_back(starts.back() + static_cast<size_t>(bytes));
+    std::vector<std::byte> all(starts.back());
+    const auto longest = static_cast<size_t>(*std::max_element(sizes.begin(), sizes.end()));
+    const auto part_of = [&](size_t r, size_t begin, size_t most) {
+        const size_t bytes = starts[r + 1] - starts[r];
+        return begin >= bytes ? size_t{0} : std::min(most, bytes - begin);
+    };
+    in_pieces(longest, piece_bytes, [&](size_t begin, size_t most) {
+        const auto stage = next_stage<std::byte>();
+        const auto me = static_cast<size_t>(rank());
+        if (const size_t part = part_of(me, begin, most)) std::memcpy(stage[me], mine.data() + begin, part);
+        meeting_.meet({Collective::gather_bytes, 1, longest, 0});
+        for (size_t r = 0; r < stage.size(); ++r)
+            if (const size_t part = part_of(r, begin, most)) std::memcpy(all.data() + starts[r] + begin, stage[r], part);
+    });
+    return all;
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_shm_communicator(const MeetingOptions& options) {
+    return std::make_unique<ShmCommunicator>(options);
+}
+
+std::unique_ptr<Communicator> make_shm_communicator(Communicator& other, bool own_cores) {
+    static std::atomic<int> made{0};
+    char name[64] = {};
+    const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+    if (other.rank() == 0) fmt::format_to_n(name, sizeof name - 1, "/xbench-{}-{}-{:x}", getpid(), made++, now);
+    other.broadcast(name, sizeof name, 0);
+    MeetingOptions options;
+    options.name = name;
+    options.rank = other.rank();
+    options.ranks = other.size();
+    options.own_cores = own_cores;
+    return make_shm_communicator(options);
+}
+
+}  // namespace xbench

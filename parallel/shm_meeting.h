@@ -1,0 +1,73 @@
+// Where the ranks of a node meet: a barrier in shared memory that knows what each rank came for, how long it may take,
+// and whether the others are still alive.
+//
+// Each rank counts its meetings in a slot of its own; a meeting is over for a rank when every other rank's count has come
+// as far. A rank with cores of its own spins for a while before it sleeps in the kernel (futex); one that shares its core
+// with other ranks yields it first, because the others need it to arrive.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/error.h"
+#include "parallel/shared_memory.h"
+
+namespace xbench {
+
+// Thrown in the peers of a rank that called abort() or died: the one line about the cause is that rank's.
+class PeerFailure : public Error {
+public:
+    using Error::Error;
+};
+
+enum class Collective : int32_t { join, barrier, all_reduce, all_reduce_max, reduce_scatter, all_gather, broadcast, shift, gather_bytes, allocate };
+const char* name_of(Collective operation);
+
+// What a rank comes to a meeting for. All ranks must come for the same: a difference is an error on every rank.
+struct Purpose {
+    Collective operation;
+    int32_t staged;  // 1 through the staging buffers, 0 in place in shared buffers
+    uint64_t bytes;
+    uint64_t offset;  // in a shared buffer
+    bool operator==(const Purpose&) const = default;
+};
+
+struct MeetingOptions {
+    std::string name;  // of the shared memory object: "/xbench-1234", the same on all ranks and on nobody else's
+    int rank = 0, ranks = 1;
+    bool own_cores = true;       // no other rank computes on this rank's cores
+    double limit_seconds = 300;  // the longest wait for a peer
+};
+
+class Meeting {
+public:
+    // Rank 0 makes the memory, the others wait for it; collective. The name is gone when it returns.
+    explicit Meeting(const MeetingOptions& options);
+
+    // Returns when all ranks have come to it; what they wrote before is visible then. Throws Error naming the rank that is
+    // late and what for, when purposes differ or limit_seconds are over (the job is then aborted for all), and PeerFailure
+    // when a peer has aborted or is dead.
+    void meet(const Purpose& purpose);
+    [[noreturn]] void abort(int code);  // wakes the peers, which throw PeerFailure, and ends this process
+    void fail(int code) noexcept;       // the same without ending it
+
+    int rank() const { return options_.rank; }
+    int ranks() const { return options_.ranks; }
+    const std::string& name() const { return options_.name; }
+
+private:
+    struct Slot;
+    struct Control;
+    void wait_for(int peer, uint32_t count, const Purpose& purpose);
+    void sleep(Slot& slot, uint32_t count) const;
+    void check_alive(int peer) const;
+    void check_purpose(int peer, const Purpose& purpose);
+    [[noreturn]] void give_up(int peer, const Purpose& purpose);
+
+    MeetingOptions options_;
+    SharedMemory memory_;
+    Control* control_ = nullptr;
+    uint32_t count_ = 0;  // meetings so far
+};
+
+}  // namespace xbench
