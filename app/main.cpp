@@ -44,6 +44,7 @@ int run(int argc, char** argv) {
     xbench::add_models_command(app);
     xbench::add_step_command(app);
     xbench::add_kernels_command(app);
+    xbench::add_comm_command(app);
     xbench::add_doctor_command(app);
     try {
         app.parse(argc, argv);  // a subcommand does its work inside

@@ -1,0 +1,168 @@
+// xbench comm: the collectives' speed over the ranks of this machine, through shared memory and through MPI side by side.
+// Started alone it starts its ranks itself: by mpirun where this build has MPI, else as processes of its own.
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "app/commands.h"
+#include "bench/comm_suite.h"
+#include "bench/environment.h"
+#include "bench/launch.h"
+#include "core/error.h"
+#include "core/hardware.h"
+#include "parallel/comm_shm.h"
+#include "parallel/setups.h"
+
+namespace xbench {
+namespace {
+
+struct CommCommand {
+    std::string begin = "1K", end = "64M";
+    CommSuiteOptions suite;
+    int ranks = 0;
+    bool json = false;
+    std::vector<std::string> command_line;
+};
+
+const TrainerSetup& mpi_setup() { return find_setup("cpu_ddp"); }
+
+void print_timings(const CommCommand& command, const std::vector<Transport>& transports, const std::vector<CommTiming>& timings,
+                   std::string& operation) {
+    for (const CommTiming& timing : timings)
+        if (command.json) fmt::print("{}\n", to_json(timing).dump());
+    if (!command.json) {
+        if (operation != timings[0].operation)
+            fmt::print("{}{}", operation.empty() ? "" : "\n",
+                       comm_table_head(timings[0].operation, transports, timings[0].ranks));
+        fmt::print("{}", comm_table_row(timings));
+    }
+    operation = timings[0].operation;
+    std::fflush(stdout);
+}
+
+// What every rank does. Throws Error when a result was wrong.
+void measure_on(const CommCommand& command, const std::vector<Transport>& transports) {
+    const bool first = transports[0].communicator->rank() == 0;
+    std::string operation;
+    uint64_t wrong = 0;
+    run_comm_suite(transports, command.suite, [&](const std::vector<CommTiming>& timings) {
+        for (const CommTiming& timing : timings) wrong += timing.wrong;
+        if (first) print_timings(command, transports, timings, operation);
+    });
+    if (wrong > 0 && first) throw Error(fmt::format("{} elements came out wrong", wrong), "xbench comm");
+}
+
+void bind_rank(int rank, int ranks) { bind_this_process(rank, ranks, 1); }
+
+bool cores_for_all(int ranks) { return query_hardware().allowed_cores >= ranks; }
+
+void run_as_mpi_rank(const CommCommand& command) {
+    const int on_node = ranks_on_node_from_environment(), all = ranks_from_environment();
+    const bool own_cores = cores_for_all(on_node);
+    bind_rank(local_rank_from_environment(), on_node);
+    const std::unique_ptr<Communicator> mpi = mpi_setup().connect();
+    try {
+        std::vector<Transport> transports;
+        std::unique_ptr<Communicator> shm;
+        if (on_node == all) {
+            shm = make_shm_communicator(*mpi, own_cores);
+            transports.push_back({"shm", shm.get(), Reduction::invariant});
+        }
+        transports.push_back({"mpi, fixed tree", mpi.get(), Reduction::invariant});
+        transports.push_back({"mpi", mpi.get(), Reduction::fast});
+        measure_on(command, transports);
+    } catch (const Error& error) {
+        fmt::print(stderr, "xbench comm, rank {}: {}\n", mpi->rank(), error.what());
+        mpi->abort(static_cast<int>(error.code()));
+    }
+}
+
+// Becomes mpirun.
+[[noreturn]] void start_under_mpi(const CommCommand& command, bool oversubscribe) {
+    LaunchRequest request;
+    request.needs_launcher = true;
+    request.ranks = command.ranks;
+    request.oversubscribe = oversubscribe;
+    request.program = command.command_line;
+    request.program[0] = this_program();
+    const LauncherChoice launcher = choose_launcher("auto");
+    if (!launcher.reason.empty()) throw Error(launcher.reason, "xbench comm");
+    const Launch launch = make_launch(request, launcher.launcher);
+    for (const auto& [name, value] : launch.environment) setenv(name.c_str(), value.c_str(), 1);
+    std::vector<std::string> words = launch.command;
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    execvp(arguments[0], arguments.data());
+    throw Error("cannot be started", words[0]);
+}
+
+int run_as_shm_rank(const CommCommand& command, const MeetingOptions& meeting) {
+    try {
+        bind_rank(meeting.rank, meeting.ranks);
+        const auto shm = make_shm_communicator(meeting);
+        measure_on(command, {{"shm", shm.get(), Reduction::invariant}});
+        return 0;
+    } catch (const Error& error) {
+        fmt::print(stderr, "xbench comm, rank {}: {}\n", meeting.rank, error.what());
+        return static_cast<int>(error.code());
+    }
+}
+
+void run_own_ranks(const CommCommand& command, bool oversubscribe) {
+    MeetingOptions meeting;
+    meeting.name = fmt::format("/xbench-comm-{}", getpid());
+    meeting.ranks = command.ranks;
+    meeting.own_cores = !oversubscribe;
+    std::fflush(stdout);
+    for (meeting.rank = 1; meeting.rank < meeting.ranks; ++meeting.rank)
+        if (fork() == 0) _exit(run_as_shm_rank(command, meeting));
+    meeting.rank = 0;
+    int worst = run_as_shm_rank(command, meeting), status = 0;
+    while (wait(&status) > 0) worst = std::max(worst, WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+    if (worst != 0) throw Error("a rank failed", "xbench comm");
+}
+
+void run(CommCommand& command) {
+    command.suite.begin_bytes = parse_bytes(command.begin);
+    command.suite.end_bytes = parse_bytes(command.end);
+    for (const std::string& operation : command.suite.operations) {
+        const auto known = comm_operations();
+        if (std::find(known.begin(), known.end(), operation) == known.end())
+            throw UsageError("unknown collective " + operation, "--op", fmt::format("there are {}", fmt::join(known, ", ")));
+    }
+    if (ranks_from_environment() > 1) return run_as_mpi_rank(command);
+    const int cores = query_hardware().allowed_cores;
+    if (command.ranks == 0) command.ranks = std::max(2, cores);
+    if (command.ranks == 1) throw UsageError("one rank has nobody to talk to", "--ranks", "give 2 or more");
+    const bool oversubscribe = command.ranks > cores;
+    if (oversubscribe)
+        fmt::print(stderr, "note: {} ranks on {} cores: they take turns, and the times say so\n", command.ranks, cores);
+    if (mpi_setup().available) start_under_mpi(command, oversubscribe);
+    run_own_ranks(command, oversubscribe);
+}
+
+}  // namespace
+
+void add_comm_command(CLI::App& app) {
+    CLI::App* comm = app.add_subcommand("comm", "time the collectives over this machine's ranks, shared memory and MPI");
+    auto command = std::make_shared<CommCommand>();
+    comm->add_option("-b,--begin", command->begin, "smallest buffer: bytes, or with K, M, G")->capture_default_str();
+    comm->add_option("-e,--end", command->end, "largest buffer")->capture_default_str();
+    comm->add_option("-f,--factor", command->suite.factor, "from one size to the next")->capture_default_str();
+    comm->add_option("--op", command->suite.operations, "only this collective (may be repeated)");
+    comm->add_option("--ranks", command->ranks, "processes (default: the cores of this machine, at least 2)")
+        ->check(CLI::PositiveNumber);
+    comm->add_option("--rounds", command->suite.rounds, "measurements of each size")->capture_default_str()->check(CLI::PositiveNumber);
+    comm->add_flag("--json", command->json, "one line of JSON for each timing");
+    comm->callback([command] {
+        command->command_line = this_command_line();
+        run(*command);
+    });
+}
+
+}  // namespace xbench
