@@ -28,8 +28,6 @@ struct CommCommand {
     std::vector<std::string> command_line;
 };
 
-const TrainerSetup& mpi_setup() { return find_setup("cpu_ddp"); }
-
 void print_timings(const CommCommand& command, const std::vector<Transport>& transports, const std::vector<CommTiming>& timings,
                    std::string& operation) {
     for (const CommTiming& timing : timings)
@@ -64,12 +62,13 @@ void run_as_mpi_rank(const CommCommand& command) {
     const int on_node = ranks_on_node_from_environment(), all = ranks_from_environment();
     const bool own_cores = cores_for_all(on_node);
     bind_rank(local_rank_from_environment(), on_node);
-    const std::unique_ptr<Communicator> mpi = mpi_setup().connect();
+    if (mpi_connector() == nullptr) throw Error("this build has no MPI", "xbench comm", "start it without a launcher");
+    const std::shared_ptr<Communicator> mpi = mpi_connector()();
     try {
         std::vector<Transport> transports;
         std::unique_ptr<Communicator> shm;
         if (on_node == all) {
-            shm = make_shm_communicator(*mpi, own_cores);
+            shm = make_shm_communicator(mpi, own_cores);
             transports.push_back({"shm", shm.get(), Reduction::invariant});
         }
         transports.push_back({"mpi, fixed tree", mpi.get(), Reduction::invariant});
@@ -142,7 +141,7 @@ void run(CommCommand& command) {
     const bool oversubscribe = command.ranks > cores;
     if (oversubscribe)
         fmt::print(stderr, "note: {} ranks on {} cores: they take turns, and the times say so\n", command.ranks, cores);
-    if (mpi_setup().available) start_under_mpi(command, oversubscribe);
+    if (mpi_connector() != nullptr) start_under_mpi(command, oversubscribe);
     run_own_ranks(command, oversubscribe);
 }
 

@@ -123,12 +123,14 @@ void run_train(const TrainCommand& given) {
     // Before the first OpenMP region and before MPI starts its own threads.
     const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(),
                                               alone ? 1 : ranks_on_node_from_environment(), command.threads);
-    const std::unique_ptr<Communicator> communicator = setup.connect();
+    const std::unique_ptr<Communicator> communicator = setup.connect(binding);
     if (communicator->size() == 1) return train_on(command, config, setup, *communicator, hardware, binding);
     int code = 0;
     try {
         train_on(command, config, setup, *communicator, hardware, binding);
         return;
+    } catch (const PeerFailure& failure) {  // that rank has said why
+        code = static_cast<int>(failure.code());
     } catch (const Error& error) {
         fmt::print(stderr, "xbench train, rank {}: {}\n", communicator->rank(), error.what());
         code = static_cast<int>(error.code());

@@ -27,6 +27,12 @@ private:
     ExitCode code_;
 };
 
+// Another rank of the job has failed or died: the line that says why is that rank's.
+class PeerFailure : public Error {
+public:
+    using Error::Error;
+};
+
 // A mistake in the command line or the configuration: exit code 2.
 class UsageError : public Error {
 public:

@@ -222,6 +222,16 @@ std::vector<std::byte> MpiCommunicator::all_gather_bytes(const std::vector<std::
 
 std::unique_ptr<Communicator> make_mpi_communicator() { return std::make_unique<MpiCommunicator>(); }
 
+bool mpi_ranks_share_a_node() {
+    MPI_Comm node = MPI_COMM_NULL;
+    check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node), "MPI_Comm_split_type");
+    int all = 0, here = 0;
+    check(MPI_Comm_size(MPI_COMM_WORLD, &all), "MPI_Comm_size");
+    check(MPI_Comm_size(node, &here), "MPI_Comm_size");
+    check(MPI_Comm_free(&node), "MPI_Comm_free");
+    return here == all;
+}
+
 std::string mpi_library_version() {
     char text[MPI_MAX_LIBRARY_VERSION_STRING];
     int length = 0;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <span>
 #include <vector>
@@ -35,8 +36,8 @@ struct Region {
 
 class ShmCommunicator final : public Communicator {
 public:
-    explicit ShmCommunicator(const MeetingOptions& options)
-        : isa_(usable_isa()), meeting_(options), pointers_(static_cast<size_t>(options.ranks)) {
+    ShmCommunicator(const MeetingOptions& options, std::shared_ptr<Communicator> starter)
+        : starter_(std::move(starter)), isa_(usable_isa()), meeting_(options), pointers_(static_cast<size_t>(options.ranks)) {
         staging_ = share(2 * piece_bytes);
     }
 
@@ -53,7 +54,11 @@ public:
     std::vector<std::byte> all_gather_bytes(const std::vector<std::byte>& mine) override;
     void barrier() override { meeting_.meet({Collective::barrier, 0, 0, 0}); }
     AlignedBuffer allocate(size_t bytes) override;
-    void abort(int code) override { meeting_.abort(code); }
+    void abort(int code) override {
+        meeting_.fail(code);
+        if (starter_) starter_->abort(code);
+        std::_Exit(code);
+    }
 
 private:
     std::shared_ptr<Region> share(size_t bytes);
@@ -87,6 +92,7 @@ private:
     template <class T>
     void sum_staged(T* data, size_t count);
 
+    const std::shared_ptr<Communicator> starter_;  // or null
     const Isa isa_;
     Meeting meeting_;
     std::shared_ptr<Region> staging_;
@@ -268,21 +274,21 @@ std::vector<std::byte> ShmCommunicator::all_gather_bytes(const std::vector<std::
 }  // namespace
 
 std::unique_ptr<Communicator> make_shm_communicator(const MeetingOptions& options) {
-    return std::make_unique<ShmCommunicator>(options);
+    return std::make_unique<ShmCommunicator>(options, nullptr);
 }
 
-std::unique_ptr<Communicator> make_shm_communicator(Communicator& other, bool own_cores) {
+std::unique_ptr<Communicator> make_shm_communicator(std::shared_ptr<Communicator> starter, bool own_cores) {
     static std::atomic<int> made{0};
     char name[64] = {};
     const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
-    if (other.rank() == 0) fmt::format_to_n(name, sizeof name - 1, "/xbench-{}-{}-{:x}", getpid(), made++, now);
-    other.broadcast(name, sizeof name, 0);
+    if (starter->rank() == 0) fmt::format_to_n(name, sizeof name - 1, "/xbench-{}-{}-{:x}", getpid(), made++, now);
+    starter->broadcast(name, sizeof name, 0);
     MeetingOptions options;
     options.name = name;
-    options.rank = other.rank();
-    options.ranks = other.size();
+    options.rank = starter->rank();
+    options.ranks = starter->size();
     options.own_cores = own_cores;
-    return make_shm_communicator(options);
+    return std::make_unique<ShmCommunicator>(options, std::move(starter));
 }
 
 }  // namespace xbench

@@ -15,7 +15,8 @@ namespace xbench {
 
 std::unique_ptr<Communicator> make_shm_communicator(const MeetingOptions& options);
 
-// All ranks of `other` are on this node: they meet through it, and leave it alone afterwards. Collective over `other`.
-std::unique_ptr<Communicator> make_shm_communicator(Communicator& other, bool own_cores);
+// All ranks of `starter` are on this node: they meet through it. Afterwards it serves to abort the job only, and is kept
+// until the end. Collective over `starter`.
+std::unique_ptr<Communicator> make_shm_communicator(std::shared_ptr<Communicator> starter, bool own_cores);
 
 }  // namespace xbench

@@ -10,11 +10,12 @@ size_t bytes_of(int64_t elements) { return static_cast<size_t>(std::max<int64_t>
 
 }  // namespace
 
-ModelState::ModelState(const Graph& model)
+ModelState::ModelState(const Graph& model, Communicator* communicator)
     : graph(model),
       flat(flatten_parameters(model)),
       parameters(bytes_of(flat.parameter_elements)),
-      gradients(bytes_of(flat.parameter_elements)),
+      gradients(communicator ? communicator->allocate(bytes_of(flat.parameter_elements))
+                             : AlignedBuffer(bytes_of(flat.parameter_elements))),
       state(bytes_of(flat.state_elements)) {}
 
 void ModelState::initialize(uint64_t seed) {

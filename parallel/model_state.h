@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "core/communicator.h"
 #include "core/memory.h"
 #include "parallel/checkpoint.h"
 #include "plan/executor.h"
@@ -10,7 +11,8 @@
 namespace xbench {
 
 struct ModelState {
-    explicit ModelState(const Graph& model);  // the graph must outlive it; everything starts as zero
+    // The graph must outlive it; everything starts as zero. With a communicator the gradients lie in its own memory.
+    explicit ModelState(const Graph& model, Communicator* communicator = nullptr);
     void initialize(uint64_t seed);
     void bind_to(Executor& executor) const;                                 // parameters, gradients and state
     WeightSet weights() const;                                              // a copy, in canonical order, without metadata

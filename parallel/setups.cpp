@@ -6,17 +6,32 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "parallel/comm_shm.h"
 #if XB_HAVE_MPI
 #include "parallel/comm_mpi.h"
 #endif
 
 namespace xbench {
+namespace {
+
+std::unique_ptr<Communicator> connect_self(const Binding&) { return make_self_communicator(); }
+
+#if XB_HAVE_MPI
+// MPI starts the ranks; those of one node then talk through shared memory.
+std::unique_ptr<Communicator> connect_ranks(const Binding& binding) {
+    auto mpi = make_mpi_communicator();
+    if (mpi->size() == 1 || !mpi_ranks_share_a_node()) return mpi;
+    return make_shm_communicator(std::move(mpi), binding.bound && !binding.oversubscribed);
+}
+#endif
+
+}  // namespace
 
 std::span<const TrainerSetup> trainer_setups() {
     static const std::array table {
-        TrainerSetup{"serial", "cpu", "self", true, "", make_self_communicator},
+        TrainerSetup{"serial", "cpu", "self", true, "", connect_self},
 #if XB_HAVE_MPI
-            TrainerSetup{"cpu_ddp", "cpu", "mpi", true, "", make_mpi_communicator},
+            TrainerSetup{"cpu_ddp", "cpu", "mpi", true, "", connect_ranks},
 #else
             TrainerSetup{"cpu_ddp", "cpu", "mpi", false, "this build has no MPI", nullptr},
 #endif
@@ -24,6 +39,14 @@ std::span<const TrainerSetup> trainer_setups() {
             TrainerSetup{"sharded", "cpu", "mpi", false, "this version has no sharded trainer yet", nullptr},
     };
     return table;
+}
+
+MpiConnector mpi_connector() {
+#if XB_HAVE_MPI
+    return make_mpi_communicator;
+#else
+    return nullptr;
+#endif
 }
 
 const TrainerSetup& find_setup(const std::string& name) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/communicator.h"
+#include "core/hardware.h"
 
 namespace xbench {
 
@@ -15,10 +16,14 @@ struct TrainerSetup {
     const char* communicator;  // self | mpi | nccl
     bool available;
     const char* reason;  // why not, when not available
-    std::unique_ptr<Communicator> (*connect)();
+    std::unique_ptr<Communicator> (*connect)(const Binding& binding);  // of this process, as the ranks then wait
 };
 
 std::span<const TrainerSetup> trainer_setups();
+// MPI alone, without the shared memory that the trainers prefer inside a node; null where this build has no MPI.
+using MpiConnector = std::unique_ptr<Communicator> (*)();
+MpiConnector mpi_connector();
+
 const TrainerSetup& find_setup(const std::string& name);  // throws UsageError with the nearest name
 
 }  // namespace xbench

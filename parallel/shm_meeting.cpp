@@ -14,7 +14,6 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
-#include <cstdlib>
 #include <fstream>
 #include <new>
 #include <thread>
@@ -181,11 +180,6 @@ void Meeting::fail(int code) noexcept {
     int32_t nobody = -1;
     control_->failed_rank.compare_exchange_strong(nobody, options_.rank);
     futex(control_->slots()[options_.rank].count, FUTEX_WAKE, INT_MAX, nullptr);
-}
-
-void Meeting::abort(int code) {
-    fail(code);
-    std::_Exit(code);
 }
 
 }  // namespace xbench

@@ -14,12 +14,6 @@
 
 namespace xbench {
 
-// Thrown in the peers of a rank that called abort() or died: the one line about the cause is that rank's.
-class PeerFailure : public Error {
-public:
-    using Error::Error;
-};
-
 enum class Collective : int32_t { join, barrier, all_reduce, all_reduce_max, reduce_scatter, all_gather, broadcast, shift, gather_bytes, allocate };
 const char* name_of(Collective operation);
 
@@ -48,8 +42,7 @@ public:
     // late and what for, when purposes differ or limit_seconds are over (the job is then aborted for all), and PeerFailure
     // when a peer has aborted or is dead.
     void meet(const Purpose& purpose);
-    [[noreturn]] void abort(int code);  // wakes the peers, which throw PeerFailure, and ends this process
-    void fail(int code) noexcept;       // the same without ending it
+    void fail(int code) noexcept;  // this rank comes to no meeting any more; the peers throw PeerFailure with this code
 
     int rank() const { return options_.rank; }
     int ranks() const { return options_.ranks; }

@@ -144,7 +144,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
                                communicator.size())),
       model_(model_for(config, dataset.info())),
       graph_(build_model(model_)),
-      state_(graph_),
+      state_(graph_, &communicator),
       loader_(dataset, loader_options(Split::train)),
       plan_(compile(graph_, Target{isa_}, plan_options(loader_))),
       executor_(plan_),

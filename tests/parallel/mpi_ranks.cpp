@@ -49,10 +49,10 @@ void check_fast_training(Communicator& c) {
 }  // namespace
 
 int main() {
-    const auto communicator = make_mpi_communicator();
+    const std::shared_ptr<Communicator> communicator = make_mpi_communicator();
     try {
         expect_nothing(test::check_collectives(*communicator), *communicator, "MPI");
-        const auto shared = make_shm_communicator(*communicator, false);
+        const auto shared = make_shm_communicator(communicator, false);
         expect_nothing(test::check_collectives(*shared), *shared, "shared memory");
         if ((communicator->size() & (communicator->size() - 1)) == 0) check_training(*communicator);
         check_fast_training(*communicator);
