@@ -28,8 +28,8 @@ struct CommCommand {
     std::vector<std::string> command_line;
 };
 
-void print_timings(const CommCommand& command, const std::vector<Transport>& transports, const std::vector<CommTiming>& timings,
-                   std::string& operation) {
+void print_timings(const CommCommand& command, const std::vector<Transport>& transports,
+                   const std::vector<CommTiming>& timings, std::string& operation) {
     for (const CommTiming& timing : timings)
         if (command.json) fmt::print("{}\n", to_json(timing).dump());
     if (!command.json) {
@@ -156,7 +156,9 @@ void add_comm_command(CLI::App& app) {
     comm->add_option("--op", command->suite.operations, "only this collective (may be repeated)");
     comm->add_option("--ranks", command->ranks, "processes (default: the cores of this machine, at least 2)")
         ->check(CLI::PositiveNumber);
-    comm->add_option("--rounds", command->suite.rounds, "measurements of each size")->capture_default_str()->check(CLI::PositiveNumber);
+    comm->add_option("--rounds", command->suite.rounds, "measurements of each size")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
     comm->add_flag("--json", command->json, "one line of JSON for each timing");
     comm->callback([command] {
         command->command_line = this_command_line();

@@ -115,7 +115,9 @@ std::vector<CommTiming> time_size(const std::vector<Transport>& transports, cons
 
 }  // namespace
 
-std::vector<std::string> comm_operations() { return {"all_reduce", "reduce_scatter", "all_gather", "broadcast", "sendrecv"}; }
+std::vector<std::string> comm_operations() {
+    return {"all_reduce", "reduce_scatter", "all_gather", "broadcast", "sendrecv"};
+}
 
 std::vector<uint64_t> comm_sizes(const CommSuiteOptions& options) {
     std::vector<uint64_t> sizes;
@@ -138,7 +140,8 @@ uint64_t parse_bytes(const std::string& text) {
     const std::string unit(end, text.data() + text.size());
     static constexpr std::array units{std::pair{"", 0}, std::pair{"K", 10}, std::pair{"M", 20}, std::pair{"G", 30}};
     for (const auto& [name, shift] : units)
-        if (error == std::errc{} && unit == name && number > 0 && number <= (uint64_t{1} << 40) >> shift) return number << shift;
+        if (error == std::errc{} && unit == name && number > 0 && number <= (uint64_t{1} << 40) >> shift)
+            return number << shift;
     throw UsageError("\"" + text + "\" is no size", "xbench comm", "write bytes, or a number with K, M or G: 64M");
 }
 
@@ -151,8 +154,10 @@ void run_comm_suite(const std::vector<Transport>& transports, const CommSuiteOpt
 
 std::string comm_table_head(const std::string& operation, const std::vector<Transport>& transports, int ranks) {
     const bool sum = operation == "all_reduce" || operation == "reduce_scatter";
-    std::string names = fmt::format("# {}, {} ranks, float{}, in place\n#{:>11}{:>13}", operation, ranks, sum ? ", sum" : "", "", "");
-    std::string columns = fmt::format("#{:>11}{:>13}", "size", "count"), units = fmt::format("#{:>11}{:>13}", "(B)", "(elements)");
+    std::string names =
+        fmt::format("# {}, {} ranks, float{}, in place\n#{:>11}{:>13}", operation, ranks, sum ? ", sum" : "", "", "");
+    std::string columns = fmt::format("#{:>11}{:>13}", "size", "count"),
+                units = fmt::format("#{:>11}{:>13}", "(B)", "(elements)");
     for (const Transport& transport : transports) {
         names += fmt::format("  |{:^41}", transport.name);
         columns += fmt::format("  |{:>12}{:>10}{:>10}{:>9}", "time", "algbw", "busbw", "#wrong");
@@ -171,9 +176,9 @@ std::string comm_table_row(const std::vector<CommTiming>& timings) {
 }
 
 Json to_json(const CommTiming& t) {
-    return {{"operation", t.operation}, {"transport", t.transport}, {"ranks", t.ranks}, {"bytes", t.bytes}, {"count", t.count},
-            {"type", "float"}, {"time_us", t.microseconds}, {"time_us_low", t.low}, {"time_us_high", t.high},
-            {"algbw_gb_s", t.algbw}, {"busbw_gb_s", t.busbw}, {"wrong", t.wrong}};
+    return {{"operation", t.operation}, {"transport", t.transport}, {"ranks", t.ranks},          {"bytes", t.bytes},
+            {"count", t.count},         {"type", "float"},          {"time_us", t.microseconds}, {"time_us_low", t.low},
+            {"time_us_high", t.high},   {"algbw_gb_s", t.algbw},    {"busbw_gb_s", t.busbw},     {"wrong", t.wrong}};
 }
 
 }  // namespace xbench

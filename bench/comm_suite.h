@@ -41,8 +41,8 @@ struct CommTiming {
 std::vector<std::string> comm_operations();  // all_reduce, reduce_scatter, all_gather, broadcast, sendrecv
 std::vector<uint64_t> comm_sizes(const CommSuiteOptions& options);
 
-// Collective over all transports, which must have the same ranks. `done` is called on every rank after each size of an operation
-// with that size's timings, which are equal on all ranks.
+// Collective over all transports, which must have the same ranks. `done` is called on every rank after each size of an
+// operation with that size's timings, which are equal on all ranks.
 void run_comm_suite(const std::vector<Transport>& transports, const CommSuiteOptions& options,
                     const std::function<void(const std::vector<CommTiming>&)>& done);
 

@@ -53,7 +53,8 @@ public:
           plan_(compile(graph_, Target{isa}, plan_options(options))),
           executor_(plan_),
           communicator_(make_self_communicator()),
-          strategy_(make_replicated(TrainConfig{}, state_, *communicator_, isa, options.threads)),
+          sums_(*communicator_, Reduction::invariant, leaves_),
+          strategy_(make_replicated(TrainConfig{}, state_, sums_, isa, options.threads)),
           batch_(graph_, batch_size_, leaves_) {
         state_.initialize(1);
         state_.bind_to(executor_);
@@ -85,6 +86,7 @@ private:
     const Plan plan_;
     Executor executor_;
     std::unique_ptr<Communicator> communicator_;
+    const RankSums sums_;
     std::unique_ptr<Strategy> strategy_;
     RandomBatch batch_;
     StepContext context_{};

@@ -18,6 +18,24 @@ struct RankRange {
 };
 RankRange range_of_rank(size_t count, int rank, int ranks);
 
+// The invariant sum over leaves when ranks own different numbers of them. The tree over the leaves is fixed
+// (kernels/leaf_tree.h); a rank adds what it can, the aligned blocks of 2^j leaves among its own, and holds one addend for
+// each such block. With a power of two of ranks, that is one.
+struct LeafBlock {
+    int64_t first, count;  // leaves
+};
+// The leaves of a rank: contiguous, in rank order, sizes differ by at most one.
+LeafBlock leaves_of_rank(int64_t leaves, int rank, int ranks);
+// Those leaves cut into as few aligned blocks as possible, in ascending order.
+std::vector<LeafBlock> blocks_of_rank(int64_t leaves, int rank, int ranks);
+
+// How the addends of such a sum lie on the ranks, the same on all of them.
+struct SumTree {
+    std::vector<int> addends;     // on each rank
+    std::vector<uint8_t> merges;  // for each addend, in rank order: additions of the two newest sums that follow it
+};
+SumTree sum_tree(int64_t leaves, int ranks);
+
 enum class Reduction { invariant, fast };  // fixed tree and the same bits at any number of ranks, or the library's own
 
 class Communicator {
@@ -28,6 +46,11 @@ public:
     virtual const char* name() const = 0;                                        // "self", "shm", "mpi"
     virtual void all_reduce_sum(float* data, size_t count, Reduction how) = 0;   // in place
     virtual void all_reduce_sum(double* data, size_t count, Reduction how) = 0;  // in place
+    // The sum of all ranks' addends in the order of the tree: this rank's addend a lies at data + a * stride, and the total
+    // lands in data on every rank. What was in the other addends is undefined afterwards. Ranks may have different strides,
+    // except in memory of allocate().
+    virtual void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) = 0;
+    virtual void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) = 0;
     virtual void all_reduce_max(double* data, size_t count) = 0;
     // In place over the whole of `data`: afterwards range_of_rank holds the sum over all ranks, the rest is undefined.
     virtual void reduce_scatter_sum(float* data, size_t count, Reduction how) = 0;

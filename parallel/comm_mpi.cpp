@@ -1,9 +1,9 @@
 // Collectives over MPI.
 //
-// The invariant sum, piece by piece: every rank receives all ranks' copies of its own range, adds them in the fixed tree over
-// ranks (kernels/rank_sum), and the sums are gathered. Each element crosses the network twice whatever the number of ranks.
-// Small sums are gathered whole and added by every rank: one exchange. The fast sum is MPI_Allreduce, in whatever order the
-// library likes.
+// The invariant sum, piece by piece: every rank receives all ranks' copies of its own range, adds them in the fixed tree
+// over ranks (kernels/rank_sum), and the sums are gathered. Each element crosses the network twice whatever the number of
+// ranks. Small sums are gathered whole and added by every rank: one exchange. The fast sum is MPI_Allreduce, in whatever
+// order the library likes.
 #include "parallel/comm_mpi.h"
 
 #define OMPI_SKIP_MPICXX 1  // the C++ bindings, long gone from the standard, do not compile without warnings
@@ -47,6 +47,7 @@ public:
         check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
         check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
         piece_.resize(std::max(piece_bytes, static_cast<size_t>(size_) * redundant_bytes));
+        over_ranks_ = sum_tree(size_, size_);
         starts_.resize(static_cast<size_t>(size_));
         counts_.resize(static_cast<size_t>(size_));
     }
@@ -59,6 +60,12 @@ public:
     const char* name() const override { return "mpi"; }
     void all_reduce_sum(float* data, size_t count, Reduction how) override { sum(data, count, how); }
     void all_reduce_sum(double* data, size_t count, Reduction how) override { sum(data, count, how); }
+    void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) override {
+        sum_in_tree(data, count, stride, tree);
+    }
+    void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) override {
+        sum_in_tree(data, count, stride, tree);
+    }
     void all_reduce_max(double* data, size_t count) override {
         in_parts(count, [&](size_t begin, int part) {
             check(MPI_Allreduce(MPI_IN_PLACE, data + begin, part, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD), "MPI_Allreduce");
@@ -89,7 +96,7 @@ private:
     template <class T>
     void sum(T* data, size_t count, Reduction how) {
         if (how == Reduction::invariant) {
-            sum_in_tree(data, count);
+            sum_in_tree(data, count, 0, over_ranks_);
             return;
         }
         in_parts(count, [&](size_t begin, int part) {
@@ -108,24 +115,31 @@ private:
         for (int step = 1; step < size_; ++step) body((rank_ + step) % size_, (rank_ - step + size_) % size_);
     }
     template <class T>
-    void sum_in_tree(T* data, size_t count) {
-        if (count * sizeof(T) <= redundant_bytes) return sum_redundantly(data, count);
-        const size_t most = piece_bytes / sizeof(T);
+    void sum_in_tree(T* data, size_t count, size_t stride, const SumTree& tree) {
+        const auto addends = static_cast<size_t>(*std::max_element(tree.addends.begin(), tree.addends.end()));
+        if (count * sizeof(T) <= redundant_bytes / addends) return sum_redundantly(data, count, stride, tree, addends);
+        const size_t most = piece_bytes / sizeof(T) / addends;
         for (size_t begin = 0; begin < count; begin += most) {
             const size_t part = std::min(most, count - begin);
             set_ranges([&](int r) { return range_of_rank(part, r, size_); });
-            reduce_ranges(data + begin);
+            reduce_ranges(data + begin, stride, tree);
             gather_ranges(data + begin);
         }
     }
+    // Every rank sends as many addends as any rank has: what is behind its own is not added.
     template <class T>
-    void sum_redundantly(T* data, size_t count) {
+    void sum_redundantly(T* data, size_t count, size_t stride, const SumTree& tree, size_t addends) {
+        const size_t width = count * addends;
         T* const all = reinterpret_cast<T*>(piece_.data());
-        const int n = static_cast<int>(count);
-        check(MPI_Allgather(data, n, type_of(data), all, n, type_of(data), MPI_COMM_WORLD), "MPI_Allgather");
+        T* const mine = all + static_cast<size_t>(rank_) * width;
+        for (size_t a = 0; a < static_cast<size_t>(tree.addends[static_cast<size_t>(rank_)]); ++a)
+            std::copy_n(data + a * stride, count, mine + a * count);
+        check(MPI_Allgather(MPI_IN_PLACE, 0, type_of(data), all, static_cast<int>(width), type_of(data), MPI_COMM_WORLD),
+              "MPI_Allgather");
         std::vector<const T*> from;
-        for (int r = 0; r < size_; ++r) from.push_back(all + static_cast<size_t>(r) * count);
-        sum_over_ranks(isa_, from.data(), size_, &data, 1, 0, count);
+        for (size_t r = 0; r < tree.addends.size(); ++r)
+            for (size_t a = 0; a < static_cast<size_t>(tree.addends[r]); ++a) from.push_back(all + r * width + a * count);
+        sum_over_ranks(isa_, {from.data(), static_cast<int>(from.size()), tree.merges.data()}, &data, 1, 0, count);
     }
     // What the next reduce_ranges and gather_ranges are about: range_of(rank), relative to their argument.
     template <class F>
@@ -136,22 +150,35 @@ private:
             counts_[static_cast<size_t>(r)] = static_cast<int>(range.end - range.begin);
         }
     }
-    // Receives all ranks' copies of this rank's range and adds them; the other ranges are left as they are.
+    // Receives all ranks' addends of this rank's range and adds them; the other ranges are left as they are.
     template <class T>
-    void reduce_ranges(T* data) {
+    void reduce_ranges(T* data, size_t stride, const SumTree& tree) {
         const auto me = static_cast<size_t>(rank_);
-        T* const mine = data + starts_[me];
-        std::vector<const T*> from(static_cast<size_t>(size_), mine);
+        const auto width = static_cast<size_t>(counts_[me]);
+        std::vector<std::vector<const T*>> of_rank(tree.addends.size());
+        for (size_t a = 0; a < static_cast<size_t>(tree.addends[me]); ++a)
+            of_rank[me].push_back(data + a * stride + starts_[me]);
         T* received = reinterpret_cast<T*>(piece_.data());
         for (int step = 1; step < size_; ++step) {
-            const auto to = static_cast<size_t>((rank_ + step) % size_), source = static_cast<size_t>((rank_ - step + size_) % size_);
-            check(MPI_Sendrecv(data + starts_[to], counts_[to], type_of(data), static_cast<int>(to), 0, received, counts_[me],
-                               type_of(data), static_cast<int>(source), 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
-                  "MPI_Sendrecv");
-            from[source] = received;
-            received += counts_[me];
+            const auto to = static_cast<size_t>((rank_ + step) % size_);
+            const auto source = static_cast<size_t>((rank_ - step + size_) % size_);
+            for (int a = 0; a < std::max(tree.addends[me], tree.addends[source]); ++a) {
+                const bool sends = a < tree.addends[me], receives = a < tree.addends[source];
+                check(
+                    MPI_Sendrecv(sends ? data + static_cast<size_t>(a) * stride + starts_[to] : nullptr,
+                                 sends ? counts_[to] : 0, type_of(data), sends ? static_cast<int>(to) : MPI_PROC_NULL, 0,
+                                 receives ? received : nullptr, receives ? counts_[me] : 0, type_of(data),
+                                 receives ? static_cast<int>(source) : MPI_PROC_NULL, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
+                    "MPI_Sendrecv");
+                if (!receives) continue;
+                of_rank[source].push_back(received);
+                received += width;
+            }
         }
-        sum_over_ranks(isa_, from.data(), size_, &mine, 1, 0, static_cast<size_t>(counts_[me]));
+        std::vector<const T*> from;
+        for (const auto& addends : of_rank) from.insert(from.end(), addends.begin(), addends.end());
+        T* const mine = data + starts_[me];
+        sum_over_ranks(isa_, {from.data(), static_cast<int>(from.size()), tree.merges.data()}, &mine, 1, 0, width);
     }
     template <class T>
     void gather_ranges(T* data) const {
@@ -162,6 +189,7 @@ private:
 
     const Isa isa_ = usable_isa();
     int rank_ = 0, size_ = 1;
+    SumTree over_ranks_;                // one addend a rank
     std::vector<std::byte> piece_;      // what the other ranks sent
     std::vector<int> starts_, counts_;  // of set_ranges, by rank
 };
@@ -169,7 +197,8 @@ private:
 void MpiCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction how) {
     if (how == Reduction::fast && count <= INT_MAX) {
         set_ranges([&](int r) { return range_of_rank(count, r, size_); });
-        check(MPI_Reduce_scatter(MPI_IN_PLACE, data, counts_.data(), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD), "MPI_Reduce_scatter");
+        check(MPI_Reduce_scatter(MPI_IN_PLACE, data, counts_.data(), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD),
+              "MPI_Reduce_scatter");
         const auto me = static_cast<size_t>(rank_);
         std::memmove(data + starts_[me], data, static_cast<size_t>(counts_[me]) * sizeof(float));
         return;
@@ -183,7 +212,7 @@ void MpiCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction ho
             width = std::max(width, range.end - range.begin);
             return RankRange{std::min(range.begin + done, range.end), std::min(range.begin + done + most, range.end)};
         });
-        reduce_ranges(data);
+        reduce_ranges(data, 0, over_ranks_);
     }
 }
 
@@ -195,8 +224,8 @@ void MpiCommunicator::all_gather(float* data, size_t count) {
 void MpiCommunicator::shift(const void* send, void* receive, size_t bytes, int distance) {
     const int to = (rank_ + distance) % size_, from = (rank_ - distance + size_) % size_;
     in_parts(bytes, [&](size_t begin, int part) {
-        check(MPI_Sendrecv(static_cast<const char*>(send) + begin, part, MPI_BYTE, to, 0, static_cast<char*>(receive) + begin,
-                           part, MPI_BYTE, from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
+        check(MPI_Sendrecv(static_cast<const char*>(send) + begin, part, MPI_BYTE, to, 0,
+                           static_cast<char*>(receive) + begin, part, MPI_BYTE, from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
               "MPI_Sendrecv");
     });
 }

@@ -2,6 +2,8 @@
 #include <cstdlib>
 
 #include "core/communicator.h"
+#include "core/hardware.h"
+#include "kernels/rank_sum/rank_sum.h"
 
 namespace xbench {
 namespace {
@@ -13,6 +15,12 @@ public:
     const char* name() const override { return "self"; }
     void all_reduce_sum(float*, size_t, Reduction) override {}
     void all_reduce_sum(double*, size_t, Reduction) override {}
+    void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) override {
+        sum(data, count, stride, tree);
+    }
+    void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) override {
+        sum(data, count, stride, tree);
+    }
     void all_reduce_max(double*, size_t) override {}
     void reduce_scatter_sum(float*, size_t, Reduction) override {}
     void all_gather(float*, size_t) override {}
@@ -21,6 +29,15 @@ public:
     std::vector<std::byte> all_gather_bytes(const std::vector<std::byte>& mine) override { return mine; }
     void barrier() override {}
     void abort(int code) override { std::_Exit(code); }
+
+private:
+    template <class T>
+    static void sum(T* data, size_t count, size_t stride, const SumTree& tree) {
+        if (tree.merges.size() == 1) return;
+        std::vector<const T*> from;
+        for (size_t a = 0; a < tree.merges.size(); ++a) from.push_back(data + a * stride);
+        sum_over_ranks(usable_isa(), {from.data(), static_cast<int>(from.size()), tree.merges.data()}, &data, 1, 0, count);
+    }
 };
 
 }  // namespace

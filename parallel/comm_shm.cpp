@@ -37,15 +37,25 @@ struct Region {
 class ShmCommunicator final : public Communicator {
 public:
     ShmCommunicator(const MeetingOptions& options, std::shared_ptr<Communicator> starter)
-        : starter_(std::move(starter)), isa_(usable_isa()), meeting_(options), pointers_(static_cast<size_t>(options.ranks)) {
+        : starter_(std::move(starter)),
+          isa_(usable_isa()),
+          meeting_(options),
+          over_ranks_(sum_tree(options.ranks, options.ranks)),
+          pointers_(static_cast<size_t>(options.ranks)) {
         staging_ = share(2 * piece_bytes);
     }
 
     int rank() const override { return meeting_.rank(); }
     int size() const override { return meeting_.ranks(); }
     const char* name() const override { return "shm"; }
-    void all_reduce_sum(float* data, size_t count, Reduction) override { sum(data, count); }
-    void all_reduce_sum(double* data, size_t count, Reduction) override { sum(data, count); }
+    void all_reduce_sum(float* data, size_t count, Reduction) override { sum(data, count, 0, over_ranks_); }
+    void all_reduce_sum(double* data, size_t count, Reduction) override { sum(data, count, 0, over_ranks_); }
+    void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) override {
+        sum(data, count, stride, tree);
+    }
+    void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) override {
+        sum(data, count, stride, tree);
+    }
     void all_reduce_max(double* data, size_t count) override;
     void reduce_scatter_sum(float* data, size_t count, Reduction how) override;
     void all_gather(float* data, size_t count) override;
@@ -83,18 +93,24 @@ private:
     static void in_pieces(size_t count, size_t most, F&& piece) {
         for (size_t begin = 0; begin < count; begin += most) piece(begin, std::min(most, count - begin));
     }
+    // Adds all ranks' addends, of which the first of each rank is copies[rank] and the others lie `stride` behind.
     template <class T>
-    void add_all(std::span<T* const> from, std::span<T* const> to, RankRange range) const {
-        sum_over_ranks(isa_, from.data(), size(), to.data(), static_cast<int>(to.size()), range.begin, range.end);
+    void add_all(std::span<T* const> copies, size_t stride, const SumTree& tree, std::span<T* const> to, RankRange range) {
+        std::vector<const T*> from;
+        for (size_t r = 0; r < copies.size(); ++r)
+            for (int a = 0; a < tree.addends[r]; ++a) from.push_back(copies[r] + static_cast<size_t>(a) * stride);
+        sum_over_ranks(isa_, {from.data(), static_cast<int>(from.size()), tree.merges.data()}, to.data(),
+                       static_cast<int>(to.size()), range.begin, range.end);
     }
     template <class T>
-    void sum(T* data, size_t count);
+    void sum(T* data, size_t count, size_t stride, const SumTree& tree);
     template <class T>
-    void sum_staged(T* data, size_t count);
+    void sum_staged(T* data, size_t count, size_t stride, const SumTree& tree);
 
     const std::shared_ptr<Communicator> starter_;  // or null
     const Isa isa_;
     Meeting meeting_;
+    const SumTree over_ranks_;  // one addend a rank
     std::shared_ptr<Region> staging_;
     std::vector<std::weak_ptr<Region>> regions_;
     std::vector<char*> pointers_;  // of copies_of, one a rank
@@ -138,32 +154,37 @@ std::shared_ptr<Region> ShmCommunicator::region_of(const void* data, size_t byte
 }
 
 template <class T>
-void ShmCommunicator::sum(T* data, size_t count) {
-    const auto region = region_of(data, count * sizeof(T));
-    if (!region || count * sizeof(T) <= redundant_bytes) return sum_staged(data, count);
+void ShmCommunicator::sum(T* data, size_t count, size_t stride, const SumTree& tree) {
+    const auto most = static_cast<size_t>(*std::max_element(tree.addends.begin(), tree.addends.end()));
+    const auto region = region_of(data, ((most - 1) * stride + count) * sizeof(T));
+    if (!region || count * sizeof(T) <= redundant_bytes) return sum_staged(data, count, stride, tree);
     const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
     const Purpose purpose{Collective::all_reduce, 0, count * sizeof(T), offset};
     const auto copies = copies_of(*region, data);
     meeting_.meet(purpose);
-    add_all<T>(copies, copies, range_of_rank(count, rank(), size()));
+    add_all<T>(copies, stride, tree, copies, range_of_rank(count, rank(), size()));
     meeting_.meet(purpose);
 }
 
 template <class T>
-void ShmCommunicator::sum_staged(T* data, size_t count) {
+void ShmCommunicator::sum_staged(T* data, size_t count, size_t stride, const SumTree& tree) {
+    const auto me = static_cast<size_t>(rank());
+    const auto most = static_cast<size_t>(*std::max_element(tree.addends.begin(), tree.addends.end()));
+    const size_t room = piece_bytes / sizeof(T) / most;  // of one addend in the stage
     const Purpose purpose{Collective::all_reduce, 1, count * sizeof(T), 0};
-    in_pieces(count, piece_bytes / sizeof(T), [&](size_t begin, size_t part) {
+    in_pieces(count, room, [&](size_t begin, size_t part) {
         T* const mine = data + begin;
         const auto stage = next_stage<T>();
-        std::memcpy(stage[static_cast<size_t>(rank())], mine, part * sizeof(T));
+        for (size_t a = 0; a < static_cast<size_t>(tree.addends[me]); ++a)
+            std::memcpy(stage[me] + a * room, mine + a * stride, part * sizeof(T));
         meeting_.meet(purpose);
         if (part * sizeof(T) <= redundant_bytes) {
-            add_all<T>(stage, {&mine, 1}, {0, part});
+            add_all<T>(stage, room, tree, {&mine, 1}, {0, part});
             return;
         }
-        add_all<T>(stage, stage, range_of_rank(part, rank(), size()));
+        add_all<T>(stage, room, tree, stage, range_of_rank(part, rank(), size()));
         meeting_.meet(purpose);
-        std::memcpy(mine, stage[static_cast<size_t>(rank())], part * sizeof(T));
+        std::memcpy(mine, stage[me], part * sizeof(T));
     });
 }
 
@@ -180,12 +201,12 @@ void ShmCommunicator::all_reduce_max(double* data, size_t count) {
 
 void ShmCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction) {
     const auto region = region_of(data, count * sizeof(float));
-    if (!region) return sum_staged(data, count);  // more than asked for: the staging bounds it
+    if (!region) return sum_staged(data, count, 0, over_ranks_);  // more than asked for: the staging bounds it
     const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
     const Purpose purpose{Collective::reduce_scatter, 0, count * sizeof(float), offset};
     const auto copies = copies_of(*region, data);
     meeting_.meet(purpose);
-    add_all<float>(copies, {&data, 1}, range_of_rank(count, rank(), size()));
+    add_all<float>(copies, 0, over_ranks_, {&data, 1}, range_of_rank(count, rank(), size()));
     meeting_.meet(purpose);  // before anybody changes what the others read
 }
 

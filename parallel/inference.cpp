@@ -28,7 +28,9 @@ void append_batch(const Batch& batch, const Executor& executor, Predictions& min
     for (const float target : batch.targets) mine.targets.push_back(target > 0.5f);
 }
 
-double loss_of(const Executor& executor) { return *executor.view(executor.plan().graph.loss).as<double>(); }
+double loss_of(const Executor& executor, int block) {
+    return *executor.view_block(executor.plan().graph.loss, block).as<double>();
+}
 
 template <class T>
 std::vector<T> gather(const std::vector<T>& mine, Communicator& communicator) {
@@ -79,30 +81,36 @@ void bind_batch(const Batch& batch, Executor& executor, StepContext& context) {
     context.inverse_batch = 1.0 / static_cast<double>(batch.global_size);
 }
 
-Evaluator::Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, int64_t leaves)
-    : plan_(compile(graph, Target{isa}, inference_options(threads, batch, leaves))), executor_(plan_) {}
+Evaluator::Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums)
+    : plan_(compile(
+          graph, Target{isa},
+          inference_options(threads, batch, std::accumulate(sums.leaves_of_block.begin(), sums.leaves_of_block.end(), 0)))),
+      executor_(plan_) {
+    executor_.set_blocks(sums.leaves_of_block, 0);
+}
 
-Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, LoaderOptions options,
-                           Communicator& communicator, Reduction reduction) {
+Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, LoaderOptions options, const RankSums& sums) {
     options.shuffle = false;
     Loader loader(dataset, options);
     state.bind_to(executor_);
     StepContext context{};
     Predictions mine;
     mine.classes = plan_.graph.values[static_cast<size_t>(plan_.graph.logits)].shape[1];
-    // One sum a batch, added over the ranks first and over the batches last: the same bits at any number of ranks.
-    std::vector<double> losses(static_cast<size_t>(loader.batches()), 0.0);
+    // One sum a batch, added over blocks and ranks first and over the batches last: the same bits at any number of ranks.
+    const auto batches = static_cast<size_t>(loader.batches());
+    std::vector<double> losses(batches * static_cast<size_t>(sums.blocks()), 0.0);
     loader.start_epoch(0);
     while (const Batch* batch = loader.next()) {
         if (batch->size == 0) continue;  // inference communicates nothing inside a step
         bind_batch(*batch, executor_, context);
         executor_.run(context);
         append_batch(*batch, executor_, mine);
-        losses[static_cast<size_t>(batch->index)] = loss_of(executor_);
+        for (int block = 0; block < sums.blocks(); ++block)
+            losses[static_cast<size_t>(block) * batches + static_cast<size_t>(batch->index)] = loss_of(executor_, block);
     }
-    Predictions all = gather(mine, communicator);
-    communicator.all_reduce_sum(losses.data(), losses.size(), reduction);
-    all.loss_sum = std::accumulate(losses.begin(), losses.end(), 0.0);
+    Predictions all = gather(mine, sums.communicator);
+    sums.sum(losses.data(), batches, batches);
+    all.loss_sum = std::accumulate(losses.data(), losses.data() + batches, 0.0);
     return all;
 }
 
@@ -117,8 +125,9 @@ Predictions predict(const Graph& graph, const WeightSet& weights, const Dataset&
     options.mean = mean;
     options.std = std;
     const auto communicator = make_self_communicator();
-    Evaluator evaluator(graph, usable_isa(), threads, options.batch_size, options.virtual_ranks);
-    return evaluator.run(state, dataset, options, *communicator, Reduction::invariant);
+    const RankSums sums(*communicator, Reduction::invariant, options.virtual_ranks);
+    Evaluator evaluator(graph, usable_isa(), threads, options.batch_size, sums);
+    return evaluator.run(state, dataset, options, sums);
 }
 
 }  // namespace xbench

@@ -14,12 +14,11 @@ namespace xbench {
 class Evaluator {
 public:
     // `batch` images at a time over all ranks.
-    Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, int64_t leaves);
+    Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums);
 
     // Predictions for the images that the loader's options name, each once, gathered over all ranks in the order of their
     // index. Collective. `options` gives split or indices, mean and std, ranks, batch_size and virtual_ranks.
-    Predictions run(const ModelState& state, const Dataset& dataset, LoaderOptions options, Communicator& communicator,
-                    Reduction reduction);
+    Predictions run(const ModelState& state, const Dataset& dataset, LoaderOptions options, const RankSums& sums);
 
 private:
     Plan plan_;

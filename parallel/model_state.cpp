@@ -10,12 +10,20 @@ size_t bytes_of(int64_t elements) { return static_cast<size_t>(std::max<int64_t>
 
 }  // namespace
 
-ModelState::ModelState(const Graph& model, Communicator* communicator)
+ModelState::ModelState(const Graph& model)
     : graph(model),
       flat(flatten_parameters(model)),
       parameters(bytes_of(flat.parameter_elements)),
-      gradients(communicator ? communicator->allocate(bytes_of(flat.parameter_elements))
-                             : AlignedBuffer(bytes_of(flat.parameter_elements))),
+      gradients(bytes_of(flat.parameter_elements)),
+      state(bytes_of(flat.state_elements)) {}
+
+ModelState::ModelState(const Graph& model, const RankSums& sums)
+    : graph(model),
+      flat(flatten_parameters(model)),
+      gradient_stride((static_cast<size_t>(flat.parameter_elements) + 15) / 16 * 16),
+      parameters(bytes_of(flat.parameter_elements)),
+      gradients(sums.communicator.allocate(static_cast<size_t>(sums.most_blocks) * std::max<size_t>(gradient_stride, 16) *
+                                           sizeof(float))),
       state(bytes_of(flat.state_elements)) {}
 
 void ModelState::initialize(uint64_t seed) {

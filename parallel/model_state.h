@@ -3,16 +3,17 @@
 
 #include <vector>
 
-#include "core/communicator.h"
 #include "core/memory.h"
 #include "parallel/checkpoint.h"
+#include "parallel/rank_sums.h"
 #include "plan/executor.h"
 
 namespace xbench {
 
 struct ModelState {
-    // The graph must outlive it; everything starts as zero. With a communicator the gradients lie in its own memory.
-    explicit ModelState(const Graph& model, Communicator* communicator = nullptr);
+    explicit ModelState(const Graph& model);  // the graph must outlive it; everything starts as zero
+    // With room for the gradients of all of a rank's blocks, in the communicator's own memory.
+    ModelState(const Graph& model, const RankSums& sums);
     void initialize(uint64_t seed);
     void bind_to(Executor& executor) const;                                 // parameters, gradients and state
     WeightSet weights() const;                                              // a copy, in canonical order, without metadata
@@ -20,6 +21,7 @@ struct ModelState {
 
     const Graph& graph;
     FlatParameters flat;
+    size_t gradient_stride = 0;                  // elements between the gradients of two blocks
     AlignedBuffer parameters, gradients, state;  // f32
 };
 

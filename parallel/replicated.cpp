@@ -37,10 +37,9 @@ KernelTensor vector_of(void* data, int64_t elements) {
 
 class Replicated final : public Strategy {
 public:
-    Replicated(const TrainConfig& config, ModelState& state, Communicator& communicator, Isa isa, int threads)
+    Replicated(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa, int threads)
         : state_(state),
-          communicator_(communicator),
-          reduction_(config.reduction == "fast" ? Reduction::fast : Reduction::invariant),
+          sums_(sums),
           threads_(threads),
           attrs_(optimizer_attrs(config)),
           moments_(moment_count(config) * state.parameters.bytes()) {
@@ -58,18 +57,18 @@ public:
         args_.workspace = workspace_.data();
     }
 
-    void all_reduce(double* data, int64_t count) override {
-        timed([&] { communicator_.all_reduce_sum(data, static_cast<size_t>(count), reduction_); });
+    void all_reduce(double* data, int64_t count, int64_t stride) override {
+        timed([&] { sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride)); });
     }
 
     void update(const StepContext& context) override {
         float* gradients = state_.gradients.as<float>();
         const int64_t elements = state_.flat.parameter_elements;
-        if (communicator_.size() > 1) {
+        if (sums_.communicator.size() > 1) {
             timed([&] {
                 for (int64_t begin = 0; begin < elements; begin += bucket_elements)
-                    communicator_.all_reduce_sum(
-                        gradients + begin, static_cast<size_t>(std::min(bucket_elements, elements - begin)), reduction_);
+                    sums_.sum(gradients + begin, static_cast<size_t>(std::min(bucket_elements, elements - begin)),
+                              state_.gradient_stride);
             });
         }
         args_.step = &context;
@@ -90,8 +89,7 @@ private:
     }
 
     ModelState& state_;
-    Communicator& communicator_;
-    const Reduction reduction_;
+    const RankSums& sums_;
     const int threads_;
     const Optimizer attrs_;
     AlignedBuffer moments_, workspace_;
@@ -102,9 +100,9 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, Communicator& communicator, Isa isa,
+std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa,
                                           int threads) {
-    return std::make_unique<Replicated>(config, state, communicator, isa, threads);
+    return std::make_unique<Replicated>(config, state, sums, isa, threads);
 }
 
 }  // namespace xbench

@@ -15,7 +15,7 @@ struct TrainerSetup {
     const char* device;        // cpu | cuda
     const char* communicator;  // self | mpi | nccl
     bool available;
-    const char* reason;  // why not, when not available
+    const char* reason;                                                // why not, when not available
     std::unique_ptr<Communicator> (*connect)(const Binding& binding);  // of this process, as the ranks then wait
 };
 

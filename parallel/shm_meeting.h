@@ -14,7 +14,18 @@
 
 namespace xbench {
 
-enum class Collective : int32_t { join, barrier, all_reduce, all_reduce_max, reduce_scatter, all_gather, broadcast, shift, gather_bytes, allocate };
+enum class Collective : int32_t {
+    join,
+    barrier,
+    all_reduce,
+    all_reduce_max,
+    reduce_scatter,
+    all_gather,
+    broadcast,
+    shift,
+    gather_bytes,
+    allocate
+};
 const char* name_of(Collective operation);
 
 // What a rank comes to a meeting for. All ranks must come for the same: a difference is an error on every rank.

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <memory>
 
-#include "core/communicator.h"
 #include "core/config.h"
 #include "parallel/model_state.h"
+#include "parallel/rank_sums.h"
 
 namespace xbench {
 
@@ -21,7 +21,7 @@ public:
 };
 
 // DDP: every rank holds everything; gradients are all-reduced in buckets, and each rank makes the same update.
-std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, Communicator& communicator, Isa isa,
+std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa,
                                           int threads);
 
 }  // namespace xbench

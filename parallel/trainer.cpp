@@ -50,10 +50,6 @@ void check(const Config& config, const Communicator& communicator) {
     if (train.reduction == "invariant" && ranks > train.virtual_ranks)
         throw UsageError(fmt::format("{} ranks but only {} virtual ranks", ranks, train.virtual_ranks),
                          "/train/virtual_ranks", "raise it to at least the number of ranks, or start fewer ranks");
-    if (train.reduction == "invariant" && ((ranks & (ranks - 1)) != 0 || train.virtual_ranks % ranks != 0))
-        throw UsageError(fmt::format("the invariant reduction over {} ranks and {} virtual ranks is not available", ranks,
-                                     train.virtual_ranks),
-                         "/train/reduction", "use 1, 2, 4 or 8 ranks that divide virtual_ranks, or set reduction to fast");
     if (train.batch_size < virtual_ranks(train, ranks))
         throw UsageError(fmt::format("a batch of {} images cannot be cut into {} virtual ranks", train.batch_size,
                                      virtual_ranks(train, ranks)),
@@ -71,6 +67,7 @@ private:
     PlanOptions plan_options(const Loader& loader) const;
     EpochResult train_epoch(int64_t epoch);
     void step(const Batch& batch);
+    double loss_here(int64_t batch) const;
     void validate(EpochResult& epoch);
     bool better(const EpochResult& epoch) const;
     void keep(const EpochResult& epoch);
@@ -86,8 +83,7 @@ private:
     Communicator& communicator_;
     const TrainOptions& options_;
     const Isa isa_;
-    const Reduction reduction_;
-    const int leaves_;  // the most on a rank
+    const RankSums sums_;
     const ModelConfig model_;
     const Graph graph_;
     ModelState state_;
@@ -99,7 +95,7 @@ private:
     StepContext context_{};
 
     TrainResult result_;
-    std::vector<double> losses_;  // of this epoch's batches, this rank's share
+    std::vector<double> losses_;  // {block}{batch} of this epoch, this rank's share
     WeightSet best_;
     EpochResult best_epoch_;
     Metrics last_val_;
@@ -109,7 +105,7 @@ private:
 PlanOptions Training::plan_options(const Loader& loader) const {
     PlanOptions options;
     options.max_batch = loader.max_local_batch();
-    options.leaves = leaves_;
+    options.leaves = std::accumulate(sums_.leaves_of_block.begin(), sums_.leaves_of_block.end(), 0);
     options.threads = options_.threads;
     return options;
 }
@@ -139,23 +135,23 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       communicator_(communicator),
       options_(options),
       isa_(common_isa(communicator)),
-      reduction_(config.train.reduction == "fast" ? Reduction::fast : Reduction::invariant),
-      leaves_(static_cast<int>((virtual_ranks(config.train, communicator.size()) + communicator.size() - 1) /
-                               communicator.size())),
+      sums_(communicator, config.train.reduction == "fast" ? Reduction::fast : Reduction::invariant,
+            virtual_ranks(config.train, communicator.size())),
       model_(model_for(config, dataset.info())),
       graph_(build_model(model_)),
-      state_(graph_, &communicator),
+      state_(graph_, sums_),
       loader_(dataset, loader_options(Split::train)),
       plan_(compile(graph_, Target{isa_}, plan_options(loader_))),
       executor_(plan_),
-      evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size, leaves_),
-      strategy_(make_replicated(config.train, state_, communicator, isa_, options.threads)) {
+      evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size, sums_),
+      strategy_(make_replicated(config.train, state_, sums_, isa_, options.threads)) {
     state_.initialize(config.train.seed);
     set_positive_weights();
     state_.bind_to(executor_);
+    executor_.set_blocks(sums_.leaves_of_block, state_.gradient_stride * sizeof(float));
     context_.seed = config.train.seed;
     context_.later_rank = communicator.rank() > 0;
-    losses_.resize(static_cast<size_t>(loader_.batches()));
+    losses_.resize(static_cast<size_t>(loader_.batches() * sums_.blocks()));
     result_.isa = isa_name(isa_of(plan_));
     for (const ValueId id : graph_.parameters) result_.parameters += graph_.values[static_cast<size_t>(id)].shape.elements();
     const auto steps = static_cast<size_t>(loader_.batches() * config.train.epochs);
@@ -185,11 +181,13 @@ void Training::step(const Batch& batch) {
     context_.learning_rate = static_cast<float>(config_.train.learning_rate);
     context_.update = context_.step + 1;
     executor_.run(context_, strategy_.get());
-    const double loss = *executor_.view(plan_.graph.loss).as<double>();
-    if (!std::isfinite(loss))
-        throw Error(fmt::format("the loss is {} on rank {}", loss, communicator_.rank()),
-                    fmt::format("training step {}", context_.step + 1), "lower the learning rate");
-    losses_[static_cast<size_t>(batch.index)] = loss;
+    for (int block = 0; block < sums_.blocks(); ++block) {
+        const double loss = *executor_.view_block(plan_.graph.loss, block).as<double>();
+        if (!std::isfinite(loss))
+            throw Error(fmt::format("the loss is {} on rank {}", loss, communicator_.rank()),
+                        fmt::format("training step {}", context_.step + 1), "lower the learning rate");
+        losses_[static_cast<size_t>(block * loader_.batches() + batch.index)] = loss;
+    }
     strategy_->update(context_);
     ++context_.step;
 }
@@ -215,9 +213,18 @@ EpochResult Training::train_epoch(int64_t epoch) {
         report(*batch, epoch, nullptr);
     }
     result.train_seconds = seconds_since(start);
-    communicator_.all_reduce_sum(losses_.data(), losses_.size(), reduction_);
-    result.train_loss = std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(result.images);
+    const auto batches = static_cast<size_t>(loader_.batches());
+    sums_.sum(losses_.data(), batches, batches);
+    result.train_loss = std::accumulate(losses_.data(), losses_.data() + batches, 0.0) / static_cast<double>(result.images);
     return result;
+}
+
+// Of this rank's images.
+double Training::loss_here(int64_t batch) const {
+    double loss = 0;
+    for (int block = 0; block < sums_.blocks(); ++block)
+        loss += losses_[static_cast<size_t>(block * loader_.batches() + batch)];
+    return loss;
 }
 
 void Training::report(const Batch& batch, int64_t epoch, const EpochResult* finished) {
@@ -230,7 +237,7 @@ void Training::report(const Batch& batch, int64_t epoch, const EpochResult* fini
     const double elapsed = seconds_since(start_),
                  done = static_cast<double>(progress.step) / static_cast<double>(progress.steps);
     progress.loss = finished         ? finished->train_loss
-                    : batch.size > 0 ? losses_[static_cast<size_t>(batch.index)] / static_cast<double>(batch.size)
+                    : batch.size > 0 ? loss_here(batch.index) / static_cast<double>(batch.size)
                                      : 0;
     progress.images_per_second =
         static_cast<double>(batch.global_size) / (static_cast<double>(result_.step_ns.back()) * 1e-9);
@@ -240,7 +247,7 @@ void Training::report(const Batch& batch, int64_t epoch, const EpochResult* fini
 }
 
 Metrics Training::evaluate(Split split) {
-    const Predictions predictions = evaluator_.run(state_, dataset_, loader_options(split), communicator_, reduction_);
+    const Predictions predictions = evaluator_.run(state_, dataset_, loader_options(split), sums_);
     return compute_metrics(predictions, dataset_.info().class_names);
 }
 

@@ -1,6 +1,7 @@
 // The walk over the steps.
 #include "plan/executor.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 
@@ -17,12 +18,55 @@ int64_t now_ns() {
 }  // namespace
 
 Executor::Executor(const Plan& plan)
-    : plan_(plan), activations_(plan.activation_bytes), workspace_(plan.workspace_bytes), args_(plan.steps.size()) {
+    : plan_(plan),
+      activations_(plan.activation_bytes),
+      workspace_(plan.workspace_bytes),
+      block_sums_(plan.values.size(), -1) {
     base_[static_cast<size_t>(Arena::activations)] = activations_.data();
-    for (size_t i = 0; i < args_.size(); ++i) {
-        static_cast<Problem&>(args_[i]) = plan.steps[i].problem;
-        args_[i].workspace = workspace_.data();
+    set_blocks({plan.options.leaves}, 0);
+}
+
+void Executor::set_blocks(std::vector<int32_t> leaves_of_block, size_t gradient_stride_bytes) {
+    blocks_.assign(leaves_of_block.size(), {});
+    gradient_stride_bytes_ = gradient_stride_bytes;
+    int32_t first = 0;
+    for (size_t b = 0; b < blocks_.size(); ++b) {
+        blocks_[b].first_leaf = first;
+        blocks_[b].leaves = leaves_of_block[b];
+        first += leaves_of_block[b];
+        for (const PlannedStep& step : plan_.steps) {
+            KernelArgs args{};
+            static_cast<Problem&>(args) = step.problem;
+            args.workspace = workspace_.data();
+            args.step = &blocks_[b].context;
+            blocks_[b].args.push_back(args);
+        }
     }
+    find_block_sums();
+    batch_ = -1;
+    addresses_set_ = false;
+}
+
+// Steps on images run once a block; what works on sums or parameters alone runs once.
+bool Executor::per_block(const PlannedStep& step) const {
+    const Node& node = plan_.graph.nodes[static_cast<size_t>(step.node)];
+    const auto batched = [&](ValueId id) { return id != no_value && plan_.graph.values[static_cast<size_t>(id)].batched(); };
+    return std::any_of(node.in.begin(), node.in.end(), batched) || std::any_of(node.out.begin(), node.out.end(), batched);
+}
+
+void Executor::find_block_sums() {
+    if (blocks_.size() == 1) return;
+    block_stride_bytes_ = 0;
+    for (const PlannedStep& step : plan_.steps) {
+        if (step.kind != StepKind::kernel || !per_block(step)) continue;
+        for (const ValueId id : plan_.graph.nodes[static_cast<size_t>(step.node)].out) {
+            const PlannedValue& value = plan_.values[static_cast<size_t>(id)];
+            if (plan_.graph.values[static_cast<size_t>(id)].batched() || value.arena != Arena::activations) continue;
+            block_sums_[static_cast<size_t>(id)] = static_cast<int64_t>(block_stride_bytes_);
+            block_stride_bytes_ += (value.bytes + 63) / 64 * 64;
+        }
+    }
+    block_memory_ = AlignedBuffer(block_stride_bytes_ * blocks_.size());
 }
 
 void Executor::bind(Arena arena, void* base) {
@@ -42,49 +86,83 @@ TensorView Executor::view(ValueId id) const {
     return view;
 }
 
-void Executor::set_addresses() {
-    for (size_t i = 0; i < args_.size(); ++i) {
+TensorView Executor::view_block(ValueId id, int block) const {
+    TensorView result = view(id);
+    result.data = address(id, static_cast<size_t>(block));
+    return result;
+}
+
+// Where a block finds a value: its images inside the batch, its own copy of a sum.
+void* Executor::address(ValueId id, size_t block) const {
+    const PlannedValue& value = plan_.values[static_cast<size_t>(id)];
+    if (block_sums_[static_cast<size_t>(id)] >= 0)
+        return block_memory_.as<char>() + block_sums_[static_cast<size_t>(id)] +
+               static_cast<ptrdiff_t>(block * block_stride_bytes_);
+    char* data = static_cast<char*>(base_[static_cast<size_t>(value.arena)]) + value.offset_bytes;
+    if (value.arena == Arena::gradients) return data + block * gradient_stride_bytes_;
+    if (!plan_.graph.values[static_cast<size_t>(id)].batched()) return data;
+    Shape image = value.shape;
+    image[0] = 1;
+    return data + static_cast<size_t>(blocks_[block].first_image) * stored_bytes(image, value.dtype, value.layout);
+}
+
+void Executor::set_addresses(size_t block) {
+    for (size_t i = 0; i < plan_.steps.size(); ++i) {
         const Node& node = plan_.graph.nodes[static_cast<size_t>(plan_.steps[i].node)];
         const auto assign = [&](const std::vector<ValueId>& ids, KernelTensor* tensors) {
             for (size_t k = 0; k < ids.size(); ++k) {
                 if (ids[k] == no_value) continue;
-                const PlannedValue& value = plan_.values[static_cast<size_t>(ids[k])];
-                void* base = base_[static_cast<size_t>(value.arena)];
-                if (!base) throw Error("an arena is not bound", "executor, layer " + node.name);
-                tensors[k].data = static_cast<char*>(base) + value.offset_bytes;
+                const Arena arena = plan_.values[static_cast<size_t>(ids[k])].arena;
+                if (!base_[static_cast<size_t>(arena)]) throw Error("an arena is not bound", "executor, layer " + node.name);
+                tensors[k].data = address(ids[k], block);
             }
         };
-        assign(node.in, args_[i].in);
-        assign(node.out, args_[i].out);
+        assign(node.in, blocks_[block].args[i].in);
+        assign(node.out, blocks_[block].args[i].out);
     }
-    addresses_set_ = true;
 }
 
-void Executor::set_batch(int64_t images) {
-    if (images > plan_.options.max_batch)
-        throw Error("a batch of " + std::to_string(images) + " images does not fit a plan for " +
-                        std::to_string(plan_.options.max_batch),
-                    "executor");
-    batch_ = images;
-    for (size_t i = 0; i < args_.size(); ++i) {
+void Executor::set_batch(Block& block) {
+    for (size_t i = 0; i < plan_.steps.size(); ++i) {
         const Node& node = plan_.graph.nodes[static_cast<size_t>(plan_.steps[i].node)];
         for (size_t k = 0; k < node.in.size(); ++k)
             if (node.in[k] != no_value && plan_.graph.values[static_cast<size_t>(node.in[k])].batched())
-                args_[i].in[k].dim[0] = images;
+                block.args[i].in[k].dim[0] = block.images;
         for (size_t k = 0; k < node.out.size(); ++k)
-            if (plan_.graph.values[static_cast<size_t>(node.out[k])].batched()) args_[i].out[k].dim[0] = images;
+            if (plan_.graph.values[static_cast<size_t>(node.out[k])].batched()) block.args[i].out[k].dim[0] = block.images;
     }
+}
+
+// The step as the block sees it: its own leaves and images, counted from 0.
+void Executor::set_block(Block& block, const StepContext& context) {
+    const int32_t leaves = blocks_.size() == 1 ? context.leaves : block.leaves;
+    const int32_t begin = context.leaf_begin[block.first_leaf];
+    block.first_image = begin;
+    block.images = context.leaf_begin[block.first_leaf + leaves] - begin;
+    block.leaf_begin.clear();
+    for (int32_t v = 0; v <= leaves; ++v) block.leaf_begin.push_back(context.leaf_begin[block.first_leaf + v] - begin);
+    block.context = context;
+    block.context.leaf_begin = block.leaf_begin.data();
+    block.context.leaves = leaves;
+    if (context.sample_ids) block.context.sample_ids = context.sample_ids + begin;
 }
 
 void Executor::run(const StepContext& context, StepObserver* observer, std::vector<int64_t>* step_ns) {
     const int64_t images = context.leaf_begin[context.leaves];
-    if (images != batch_) set_batch(images);
-    if (!addresses_set_) set_addresses();
-    if (context_ != &context) {
-        context_ = &context;
-        for (KernelArgs& args : args_) args.step = context_;
+    if (images > plan_.options.max_batch)
+        throw Error("a batch of " + std::to_string(images) + " images does not fit a plan for " +
+                        std::to_string(plan_.options.max_batch),
+                    "executor");
+    for (Block& block : blocks_) set_block(block, context);
+    if (images != batch_) {
+        batch_ = images;
+        for (Block& block : blocks_) set_batch(block);
+        addresses_set_ = addresses_set_ && blocks_.size() == 1;
     }
-    if (step_ns) step_ns->resize(args_.size());
+    if (!addresses_set_)
+        for (size_t b = 0; b < blocks_.size(); ++b) set_addresses(b);
+    addresses_set_ = true;
+    if (step_ns) step_ns->resize(plan_.steps.size());
     failure_ = nullptr;
     failed_step_ = SIZE_MAX;
     run_team(plan_.options.threads, [&](const Team& team) { walk(team, observer, step_ns); });
@@ -93,11 +171,15 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
 
 void Executor::walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns) {
     // A thread leaves after the step that failed, never inside it: the others wait for it at that step's barrier.
-    for (size_t i = 0; i < args_.size() && i <= failed_step_; ++i) {
+    for (size_t i = 0; i < plan_.steps.size() && i <= failed_step_; ++i) {
         const PlannedStep& step = plan_.steps[i];
         const int64_t start = step_ns && team.rank == 0 ? now_ns() : 0;
         if (step.kind == StepKind::kernel) {
-            step.kernel->run(args_[i], team);
+            step.kernel->run(blocks_[0].args[i], team);
+            for (size_t b = 1; b < blocks_.size() && per_block(step); ++b) {
+                team.barrier();  // the workspace is the same
+                step.kernel->run(blocks_[b].args[i], team);
+            }
         } else if (step.kind == StepKind::all_reduce && team.rank == 0) {
             exchange(i, observer);
         }
@@ -107,12 +189,16 @@ void Executor::walk(const Team& team, StepObserver* observer, std::vector<int64_
 }
 
 void Executor::exchange(size_t step, StepObserver* observer) {
-    const KernelTensor &local = args_[step].in[0], &total = args_[step].out[0];
+    const KernelTensor &local = blocks_[0].args[step].in[0], &total = blocks_[0].args[step].out[0];
     int64_t count = 1;
     for (int axis = 0; axis < local.rank; ++axis) count *= local.dim[axis];
-    std::memcpy(total.data, local.data, static_cast<size_t>(count) * sizeof(double));
+    const size_t bytes = static_cast<size_t>(count) * sizeof(double);
     try {
-        if (observer) observer->all_reduce(static_cast<double*>(total.data), count);
+        // Blocks are summed where they lie; a single one is summed in the memory of the total.
+        double* const sums = static_cast<double*>(blocks_.size() == 1 ? total.data : local.data);
+        if (blocks_.size() == 1) std::memcpy(sums, local.data, bytes);
+        if (observer) observer->all_reduce(sums, count, static_cast<int64_t>(block_stride_bytes_ / sizeof(double)));
+        if (blocks_.size() > 1) std::memcpy(total.data, sums, bytes);
     } catch (...) {
         failure_ = std::current_exception();  // no exception may leave a parallel region: the walk ends, run() rethrows
         failed_step_ = step;

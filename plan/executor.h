@@ -1,5 +1,10 @@
 // Runs a plan: a team of threads walks the list of steps together, with a barrier after each. Nothing is allocated and no
 // decision is made inside a step.
+//
+// Blocks. Where the leaves of a rank are no subtree of the tree over all leaves (3 ranks and 8 leaves), their partial sums
+// must leave the rank one for each subtree. The executor then runs each kernel that works on images once for each block of
+// leaves, on that block's images, and keeps a block's sums and parameter gradients apart. One block is the usual case and
+// costs nothing.
 #pragma once
 
 #include <array>
@@ -17,13 +22,17 @@ namespace xbench {
 class StepObserver {
 public:
     virtual ~StepObserver() = default;
-    // Sums a statistic over all ranks: data {count} in place.
-    virtual void all_reduce(double* data, int64_t count) = 0;
+    // Sums a statistic over all ranks and over this rank's blocks, of which block b lies at data + b * stride, into
+    // data {count}.
+    virtual void all_reduce(double* data, int64_t count, int64_t stride) = 0;
 };
 
 class Executor {
 public:
     explicit Executor(const Plan& plan);  // the plan must outlive it
+    // From now on the leaves of a call come in blocks of so many each. `gradient_stride_bytes` lies between the blocks'
+    // parameter gradients in the arena bound for them.
+    void set_blocks(std::vector<int32_t> leaves_of_block, size_t gradient_stride_bytes);
 
     const Plan& plan() const { return plan_; }
     // Memory that others own: parameters, gradients and state of the sizes in plan().parameters; 64-byte aligned.
@@ -34,18 +43,35 @@ public:
     // A value's memory now: valid until the next run, and only for values that are still alive at the end of the step
     // (logits, probabilities, loss, parameter gradients; every value of a naive plan).
     TensorView view(ValueId id) const;
+    // A statistic's block: the value itself for block 0 of 1.
+    TensorView view_block(ValueId id, int block) const;
 
 private:
-    void set_batch(int64_t images);
-    void set_addresses();
+    // A block's view of the step.
+    struct Block {
+        int32_t first_leaf = 0, leaves = 0;
+        int64_t first_image = 0, images = 0;
+        std::vector<int32_t> leaf_begin;
+        StepContext context{};
+        std::vector<KernelArgs> args;  // one a step
+    };
+    bool per_block(const PlannedStep& step) const;
+    void find_block_sums();
+    void set_block(Block& block, const StepContext& context);
+    void set_batch(Block& block);
+    void set_addresses(size_t block);
+    void* address(ValueId id, size_t block) const;
     void walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns);
     void exchange(size_t step, StepObserver* observer);
 
     const Plan& plan_;
     AlignedBuffer activations_, workspace_;
-    std::array<void*, 7> base_{};   // by Arena
-    std::vector<KernelArgs> args_;  // one a step
-    const StepContext* context_ = nullptr;
+    std::array<void*, 7> base_{};  // by Arena
+    std::vector<Block> blocks_;
+    size_t gradient_stride_bytes_ = 0;
+    std::vector<int64_t> block_sums_;  // by value: where its blocks begin in block_memory_; negative: it has none
+    size_t block_stride_bytes_ = 0;    // between the blocks
+    AlignedBuffer block_memory_;       // of the statistics that kernels sum over images, when there are several blocks
     int64_t batch_ = -1;
     bool addresses_set_ = false;
     std::exception_ptr failure_;  // of an observer, in step failed_step_

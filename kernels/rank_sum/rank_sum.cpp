@@ -3,9 +3,11 @@
 
 namespace xbench {
 
-#define XB_DECLARE_SUMS                                                                                          \
-    void sum_floats(const float* const* from, int ranks, float* const* to, int targets, size_t begin, size_t end); \
-    void sum_doubles(const double* const* from, int ranks, double* const* to, int targets, size_t begin, size_t end);
+#define XB_DECLARE_SUMS                                                                                           \
+    void sum_floats(const float* const* from, int count, const uint8_t* merges, float* const* to, int targets,    \
+                    size_t begin, size_t end);                                                                    \
+    void sum_doubles(const double* const* from, int count, const uint8_t* merges, double* const* to, int targets, \
+                     size_t begin, size_t end);
 namespace isa_portable {
 XB_DECLARE_SUMS
 }
@@ -17,25 +19,24 @@ XB_DECLARE_SUMS
 }
 #undef XB_DECLARE_SUMS
 
-void sum_over_ranks(Isa isa, const float* const* from, int ranks, float* const* to, int targets, size_t begin, size_t end) {
+void sum_over_ranks(Isa isa, const Addends<float>& a, float* const* to, int targets, size_t begin, size_t end) {
 #if XB_HAVE_ISA_AVX512
-    if (isa >= Isa::avx512) return isa_avx512::sum_floats(from, ranks, to, targets, begin, end);
+    if (isa >= Isa::avx512) return isa_avx512::sum_floats(a.from, a.count, a.merges, to, targets, begin, end);
 #endif
 #if XB_HAVE_ISA_AVX2
-    if (isa >= Isa::avx2) return isa_avx2::sum_floats(from, ranks, to, targets, begin, end);
+    if (isa >= Isa::avx2) return isa_avx2::sum_floats(a.from, a.count, a.merges, to, targets, begin, end);
 #endif
-    return isa_portable::sum_floats(from, ranks, to, targets, begin, end);
+    return isa_portable::sum_floats(a.from, a.count, a.merges, to, targets, begin, end);
 }
 
-void sum_over_ranks(Isa isa, const double* const* from, int ranks, double* const* to, int targets, size_t begin,
-                    size_t end) {
+void sum_over_ranks(Isa isa, const Addends<double>& a, double* const* to, int targets, size_t begin, size_t end) {
 #if XB_HAVE_ISA_AVX512
-    if (isa >= Isa::avx512) return isa_avx512::sum_doubles(from, ranks, to, targets, begin, end);
+    if (isa >= Isa::avx512) return isa_avx512::sum_doubles(a.from, a.count, a.merges, to, targets, begin, end);
 #endif
 #if XB_HAVE_ISA_AVX2
-    if (isa >= Isa::avx2) return isa_avx2::sum_doubles(from, ranks, to, targets, begin, end);
+    if (isa >= Isa::avx2) return isa_avx2::sum_doubles(a.from, a.count, a.merges, to, targets, begin, end);
 #endif
-    return isa_portable::sum_doubles(from, ranks, to, targets, begin, end);
+    return isa_portable::sum_doubles(a.from, a.count, a.merges, to, targets, begin, end);
 }
 
 }  // namespace xbench

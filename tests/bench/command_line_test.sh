@@ -47,6 +47,11 @@ expect 1 "gpu_ddp" train --config good.json --trainer gpu_ddp
 expect 1 "missing.h5" train --model pneumonia_cnn --data missing.h5
 expect 0 "instruction set" doctor
 expect 0 '"findings"' doctor --json
+expect 0 "all_reduce, 2 ranks, float, sum, in place" comm -b 1K -e 2K --op all_reduce --ranks 2 --rounds 1
+expect 0 '"wrong":0' comm -b 4 -e 4 --op sendrecv --ranks 3 --rounds 1 --json
+expect 2 '"x" is no size' comm -b x
+expect 2 "there are all_reduce, reduce_scatter" comm --op all_reduse
+expect 2 "one rank has nobody to talk to" comm --ranks 1
 expect 0 "weights " train --config good.json --out trained
 expect 0 "scaling.md" --config good.json --set scaling.repeats=1 --out run
 expect 2 "holds a run already" --config good.json --out run

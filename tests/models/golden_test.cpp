@@ -48,7 +48,8 @@ public:
           plan_(compile(graph_, Target{isa}, options())),
           executor_(plan_),
           communicator_(make_self_communicator()),
-          strategy_(make_replicated(adam(), state_, *communicator_, isa, 1)) {
+          sums_(*communicator_, Reduction::invariant, 1),
+          strategy_(make_replicated(adam(), state_, sums_, isa, 1)) {
         set_weights();
         set_batch();
         state_.bind_to(executor_);
@@ -145,6 +146,7 @@ private:
     const Plan plan_;
     Executor executor_;
     std::unique_ptr<Communicator> communicator_;
+    const RankSums sums_;
     std::unique_ptr<Strategy> strategy_;
     std::vector<float> images_, targets_;
     std::vector<int32_t> labels_, leaf_begin_;

@@ -14,14 +14,17 @@ namespace xbench::test {
 // Memory as a trainer has it, or as the communicator likes it best.
 struct Numbers {
     Numbers(Communicator& c, size_t count, bool shared)
-        : memory(shared ? c.allocate(count * sizeof(float)) : AlignedBuffer(count * sizeof(float))), data(memory.as<float>()) {}
+        : memory(shared ? c.allocate(count * sizeof(float)) : AlignedBuffer(count * sizeof(float))),
+          data(memory.as<float>()) {}
     AlignedBuffer memory;
     float* data;
 };
 
 // Small integers: their sums are exact in any order.
 inline float addend(size_t i, int rank) { return static_cast<float>((i % 97) * static_cast<size_t>(rank + 1)); }
-inline float exact_sum(size_t i, int ranks) { return static_cast<float>((i % 97) * static_cast<size_t>(ranks * (ranks + 1) / 2)); }
+inline float exact_sum(size_t i, int ranks) {
+    return static_cast<float>((i % 97) * static_cast<size_t>(ranks * (ranks + 1) / 2));
+}
 
 inline std::string check_all_reduce(Communicator& c, Reduction how, size_t count, bool shared) {
     Numbers numbers(c, count, shared);
@@ -67,7 +70,9 @@ inline std::string check_scatter_and_gather(Communicator& c, Reduction how, size
 
 // The sum of rounded numbers must have the bits of the tree of kernels/leaf_tree.h over ranks, wherever the element lies.
 inline std::string check_tree(Communicator& c, size_t count, bool shared) {
-    const auto share = [](int rank, size_t i) { return 1.0f / static_cast<float>(3 + rank * 7 + static_cast<int>(i % 1000)); };
+    const auto share = [](int rank, size_t i) {
+        return 1.0f / static_cast<float>(3 + rank * 7 + static_cast<int>(i % 1000));
+    };
     Numbers numbers(c, count, shared);
     for (size_t i = 0; i < count; ++i) numbers.data[i] = share(c.rank(), i);
     c.all_reduce_sum(numbers.data, count, Reduction::invariant);

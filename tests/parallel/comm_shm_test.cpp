@@ -88,7 +88,8 @@ TEST(CommShmProcesses, Collectives) {
     const std::string name = fresh_name();
     std::vector<pid_t> children;
     for (int rank = 0; rank < 3; ++rank)
-        children.push_back(start(options_of(name, rank, 3), [](Communicator& c) { return test::check_collectives(c).empty() ? 0 : 1; }));
+        children.push_back(
+            start(options_of(name, rank, 3), [](Communicator& c) { return test::check_collectives(c).empty() ? 0 : 1; }));
     for (const pid_t child : children) EXPECT_EQ(status_of(child), 0);
 }
 

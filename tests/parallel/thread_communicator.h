@@ -29,6 +29,12 @@ public:
     const char* name() const override { return "threads"; }
     void all_reduce_sum(float* data, size_t count, Reduction) override { sum(data, count); }
     void all_reduce_sum(double* data, size_t count, Reduction) override { sum(data, count); }
+    void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) override {
+        add(data, count, stride, tree);
+    }
+    void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) override {
+        add(data, count, stride, tree);
+    }
     void all_reduce_max(double* data, size_t count) override {
         std::vector<double> result(data, data + count);
         share(data, [&] {
@@ -81,18 +87,38 @@ private:
         look();
         barrier();
     }
-    // The tree over ranks: neighbours at distance 1, then 2, then 4.
+    template <class T>
+    struct Strided {
+        const T* data;
+        size_t stride;
+    };
     template <class T>
     void sum(T* data, size_t count) {
-        std::vector<T> mine(data, data + count);
-        for (int distance = 1; distance < team_.size; distance *= 2) {
-            std::vector<T> next = mine;
-            share(mine.data(), [&] {
-                for (size_t i = 0; i < count; ++i) next[i] += of<T>(rank_ ^ distance)[i];
-            });
-            mine = std::move(next);
-        }
-        std::copy(mine.begin(), mine.end(), data);
+        add(data, count, 0, sum_tree(team_.size, team_.size));
+    }
+    template <class T>
+    void add(T* data, size_t count, size_t stride, const SumTree& tree) {
+        std::vector<T> total(count);
+        const Strided<T> mine{data, stride};
+        share(&mine, [&] {
+            for (size_t i = 0; i < count; ++i) {
+                std::vector<T> stack;
+                size_t addend = 0;
+                for (int r = 0; r < team_.size; ++r)
+                    for (size_t a = 0; a < static_cast<size_t>(tree.addends[static_cast<size_t>(r)]); ++a, ++addend) {
+                        stack.push_back(of<Strided<T>>(r)->data[a * of<Strided<T>>(r)->stride + i]);
+                        for (int left = tree.merges[addend]; left > 0; --left) merge(stack);
+                    }
+                while (stack.size() > 1) merge(stack);
+                total[i] = stack[0];
+            }
+        });
+        std::copy(total.begin(), total.end(), data);
+    }
+    template <class T>
+    static void merge(std::vector<T>& stack) {
+        stack[stack.size() - 2] += stack.back();
+        stack.pop_back();
     }
 
     ThreadTeam& team_;

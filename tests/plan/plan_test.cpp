@@ -184,7 +184,7 @@ TEST(Executor, AShorterLastBatchAndEmptyLeaves) {
 
 TEST(Executor, AFailingObserverEndsTheStepOnAllThreads) {
     struct Failing : StepObserver {
-        void all_reduce(double*, int64_t) override { throw Error("the network is gone"); }
+        void all_reduce(double*, int64_t, int64_t) override { throw Error("the network is gone"); }
     } observer;
     PlanOptions options;
     options.threads = 3;

@@ -1,0 +1,38 @@
+// Sums over all ranks, each rank with as many addends as it has blocks of leaves (core/communicator.h). One object holds
+// what the trainer, its strategy and the evaluation must agree on.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "core/communicator.h"
+
+namespace xbench {
+
+struct RankSums {
+    // `leaves` of the global batch. The fast reduction has one leaf a rank.
+    RankSums(Communicator& over, Reduction how, int64_t leaves)
+        : communicator(over), reduction(how), tree(sum_tree(leaves, over.size())) {
+        for (const LeafBlock& block : blocks_of_rank(leaves, over.rank(), over.size()))
+            leaves_of_block.push_back(static_cast<int32_t>(block.count));
+        most_blocks = *std::max_element(tree.addends.begin(), tree.addends.end());
+    }
+    int blocks() const { return static_cast<int>(leaves_of_block.size()); }
+
+    // This rank's block b lies at data + b * stride; the total lands in data. Collective.
+    template <class T>
+    void sum(T* data, size_t count, size_t stride) const {
+        if (reduction == Reduction::invariant)
+            communicator.all_reduce_tree(data, count, stride, tree);
+        else
+            communicator.all_reduce_sum(data, count, reduction);
+    }
+
+    Communicator& communicator;
+    Reduction reduction;
+    SumTree tree;
+    std::vector<int32_t> leaves_of_block;  // of this rank
+    int most_blocks = 1;                   // of any rank
+};
+
+}  // namespace xbench
