@@ -6,9 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "kernels/registry.h"
 
 namespace xbench {
+
+// Ends the program with this code and without a word: what there was to say has been said.
+struct ExitWith {
+    ExitCode code;
+};
 
 // `xbench --config FILE`, the sweep (run.cpp).
 struct RunOptions {

@@ -70,6 +70,8 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
     try {
         return run(argc, argv);
+    } catch (const xbench::ExitWith& exit) {
+        return static_cast<int>(exit.code);
     } catch (const xbench::Error& error) {
         fmt::print(stderr, "{}\n", error.what());
         return static_cast<int>(error.code());

@@ -1,6 +1,7 @@
 // xbench train: one training run, in this process or as one rank of many. Rank 0 writes the run folder.
 #include <fmt/format.h>
 
+#include <csignal>
 #include <filesystem>
 #include <memory>
 
@@ -23,8 +24,17 @@ struct TrainCommand {
     std::vector<std::string> settings, command_line;
     int64_t epochs = 0;
     int threads = 0;
-    bool quiet = false;
+    bool quiet = false, resume = false;
 };
+
+// Set by SIGTERM and SIGUSR1 (Slurm's --signal): the run ends at the next step with a checkpoint.
+volatile std::sig_atomic_t stop_signal = 0;
+
+void stop_on_signals() {
+    struct sigaction action {};
+    action.sa_handler = [](int signal) { stop_signal = signal; };
+    for (const int signal : {SIGTERM, SIGUSR1}) sigaction(signal, &action, nullptr);
+}
 
 Config read_config(const TrainCommand& command) {
     if (command.config.empty() && (command.model.empty() || command.data.empty()))
@@ -83,9 +93,18 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     options.threads = command.threads;
     options.checkpoint_dir = folder / "checkpoints";
     options.progress = show_on(line);
+    options.resume = command.resume;
+    options.stop = [] { return stop_signal != 0; };
+    stop_on_signals();
     const EnergyMeter energy;
     const TrainResult result = train(config, *dataset, communicator, options);
     line.finish();
+    if (result.interrupted) {
+        if (first)
+            fmt::print(stderr, "xbench train: checkpointed at step {} because of signal {}; --resume goes on from there\n",
+                       result.steps_done, static_cast<int>(stop_signal));
+        throw ExitWith{ExitCode::checkpointed};
+    }
     if (!first) return;
     Json environment = describe_environment(command.command_line, hardware);
     environment["cpusets"] = per_rank;
@@ -154,6 +173,7 @@ void add_train_command(CLI::App& app) {
     train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")->check(CLI::PositiveNumber);
     train->add_option("--out", command->out, "the run folder (default: <output>/<name>-train-<UTC time>)");
     train->add_option("--set", command->settings, "replace one value: --set train.seed=2 (may be repeated)");
+    train->add_flag("--resume", command->resume, "go on from the newest checkpoint in --out, where there is one");
     train->add_flag("--quiet", command->quiet, "no progress and no report on the terminal");
     train->callback([command] {
         command->command_line = this_command_line();

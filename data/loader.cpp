@@ -60,8 +60,8 @@ struct Loader::State {
 
     std::mutex mutex;
     std::condition_variable slot_freed, slot_ready, worker_idle;
-    int64_t taken = 0, delivered = 0, last = 0;  // batches taken by workers; given to the consumer; of the epoch
-    int busy = 0;                                // workers that are filling a slot
+    int64_t first = 0, taken = 0, delivered = 0, last = 0;  // of the epoch; taken by workers; given to the consumer; end
+    int busy = 0;                                           // workers that are filling a slot
     bool epoch_started = false, stopping = false;
     std::vector<std::thread> workers;
 
@@ -82,7 +82,7 @@ struct Loader::State {
     void check() const;
     void make_slots();
     void stop_epoch(std::unique_lock<std::mutex>& lock);
-    void start_epoch(int64_t epoch);
+    void start_epoch(int64_t epoch, int64_t first_batch);
     const Batch* next();
     void work();
     void fill(int64_t index);
@@ -166,7 +166,7 @@ void Loader::State::stop_epoch(std::unique_lock<std::mutex>& lock) {
     worker_idle.wait(lock, [&] { return busy == 0; });
 }
 
-void Loader::State::start_epoch(int64_t epoch) {
+void Loader::State::start_epoch(int64_t epoch, int64_t first_batch) {
     {
         std::unique_lock lock(mutex);
         stop_epoch(lock);
@@ -176,7 +176,7 @@ void Loader::State::start_epoch(int64_t epoch) {
             slot.ready = false;
             slot.failure = nullptr;
         }
-        taken = delivered = 0;
+        taken = delivered = first = first_batch;
         last = batches();
         epoch_started = true;
     }
@@ -186,7 +186,7 @@ void Loader::State::start_epoch(int64_t epoch) {
 const Batch* Loader::State::next() {
     std::unique_lock lock(mutex);
     if (!epoch_started) throw Error("next() without an epoch", "data/loader", "call start_epoch() first");
-    if (delivered > 0) slot_of(delivered - 1).ready = false;
+    if (delivered > first) slot_of(delivered - 1).ready = false;
     if (delivered == last) return nullptr;
     const int64_t index = delivered++;
     Slot& slot = slot_of(index);
@@ -277,7 +277,7 @@ Loader::~Loader() = default;
 int64_t Loader::samples() const { return state_->samples(); }
 int64_t Loader::batches() const { return state_->batches(); }
 int64_t Loader::max_local_batch() const { return state_->max_local_batch(); }
-void Loader::start_epoch(int64_t epoch) { state_->start_epoch(epoch); }
+void Loader::start_epoch(int64_t epoch, int64_t first_batch) { state_->start_epoch(epoch, first_batch); }
 const Batch* Loader::next() { return state_->next(); }
 
 }  // namespace xbench

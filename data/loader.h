@@ -51,8 +51,9 @@ public:
     int64_t samples() const;          // of the split, all ranks
     int64_t batches() const;          // in an epoch, the last may be short
     int64_t max_local_batch() const;  // the most images that this rank gets in a batch
-    void start_epoch(int64_t epoch);  // also abandons an epoch under way
-    const Batch* next();              // null at the end of the epoch; valid until the next call
+    // From this batch on; also abandons an epoch under way.
+    void start_epoch(int64_t epoch, int64_t first_batch = 0);
+    const Batch* next();  // null at the end of the epoch; valid until the next call
 
 private:
     struct State;

@@ -75,11 +75,41 @@ public:
         run_team(threads_, [&](const Team& team) { kernel_->run(args_, team); });
     }
 
+    std::vector<NamedTensor> save() const override {
+        std::vector<NamedTensor> saved;
+        for_each_moment([&](const std::string& name, const Shape& shape, float* data) {
+            saved.push_back({name, shape, std::vector<float>(data, data + shape.elements())});
+        });
+        return saved;
+    }
+    void load(const std::vector<NamedTensor>& moments, const std::string& origin) override {
+        std::string wrong;
+        for_each_moment([&](const std::string& name, const Shape& shape, float* data) {
+            const auto found =
+                std::find_if(moments.begin(), moments.end(), [&](const NamedTensor& tensor) { return tensor.name == name; });
+            if (found == moments.end() || !(found->shape == shape))
+                wrong += "\n  " + name + " " + to_string(shape);
+            else
+                std::copy(found->data.begin(), found->data.end(), data);
+        });
+        if (!wrong.empty()) throw Error("these moments are missing or of another shape:" + wrong, origin);
+    }
+
     size_t state_bytes() const override { return moments_.bytes(); }
     int64_t take_exposed_ns() override { return std::exchange(exposed_ns_, 0); }
 
 private:
     static size_t moment_count(const TrainConfig& config) { return config.optimizer == "sgd" ? 1 : 2; }
+    // call(name, shape, data) for each moment of each parameter.
+    template <class F>
+    void for_each_moment(F&& call) const {
+        for (size_t m = 0; m < static_cast<size_t>(args_.n_out) - 1; ++m)
+            for (const ValueId id : state_.graph.parameters) {
+                const Value& value = state_.graph.values[static_cast<size_t>(id)];
+                call("m" + std::to_string(m) + "." + value.name, value.shape,
+                     static_cast<float*>(args_.out[1 + m].data) + state_.flat.find(id).begin);
+            }
+    }
     template <class F>
     void timed(F&& communicate) {
         const auto start = std::chrono::steady_clock::now();

@@ -16,6 +16,10 @@ public:
     // Makes the gradients of all ranks into one update of the parameters.
     virtual void update(const StepContext& context) = 0;
     virtual size_t state_bytes() const = 0;  // of the optimizer, on this rank
+    // The optimizer's state as tensors named m0.<parameter> ..., whole on every rank that calls it; collective.
+    virtual std::vector<NamedTensor> save() const = 0;
+    // Throws Error that lists what is missing or of another shape; `origin` names where it came from.
+    virtual void load(const std::vector<NamedTensor>& moments, const std::string& origin) = 0;
     // Nanoseconds that computing stood still for communication since the last call.
     virtual int64_t take_exposed_ns() = 0;
 };

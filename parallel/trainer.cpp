@@ -13,6 +13,7 @@
 #include "models/registry.h"
 #include "parallel/inference.h"
 #include "parallel/strategy.h"
+#include "parallel/training_state.h"
 
 namespace xbench {
 namespace {
@@ -65,7 +66,7 @@ public:
 private:
     LoaderOptions loader_options(Split split) const;
     PlanOptions plan_options(const Loader& loader) const;
-    EpochResult train_epoch(int64_t epoch);
+    EpochResult train_epoch(int64_t epoch, int64_t first_batch);
     void step(const Batch& batch);
     double loss_here(int64_t batch) const;
     void validate(EpochResult& epoch);
@@ -76,6 +77,11 @@ private:
     void set_positive_weights();
     WeightSet described_weights() const;
     void save(const char* name) const;
+    std::optional<TrainingState> resume();
+    bool must_stop();
+    TrainingState snapshot(int64_t epoch);
+    void save_state(int64_t epoch);
+    const Json& identity();
     void slowest_of_all_ranks(std::vector<int64_t>& times) const;
 
     const Config& config_;
@@ -99,6 +105,8 @@ private:
     WeightSet best_;
     EpochResult best_epoch_;
     Metrics last_val_;
+    std::optional<CheckpointWriter> writer_;  // on rank 0
+    Json identity_;                           // once it was asked for: the data set's digest takes its time
     Clock::time_point start_ = Clock::now();
 };
 
@@ -192,14 +200,15 @@ void Training::step(const Batch& batch) {
     ++context_.step;
 }
 
-EpochResult Training::train_epoch(int64_t epoch) {
+EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     EpochResult result;
     result.epoch = epoch;
     result.learning_rate = config_.train.learning_rate;
-    std::fill(losses_.begin(), losses_.end(), 0.0);
+    if (first_batch == 0) std::fill(losses_.begin(), losses_.end(), 0.0);
+    result.images = std::min(first_batch * config_.train.batch_size, loader_.samples());
     communicator_.barrier();
     const auto start = Clock::now();
-    loader_.start_epoch(epoch);
+    loader_.start_epoch(epoch, first_batch);
     for (auto before = Clock::now();;) {
         const Batch* batch = loader_.next();
         if (!batch) break;
@@ -211,6 +220,13 @@ EpochResult Training::train_epoch(int64_t epoch) {
         result.images += batch->global_size;
         before = after;
         report(*batch, epoch, nullptr);
+        const int64_t every = config_.train.checkpoint_steps;
+        if (must_stop()) {
+            save_state(epoch);
+            result_.interrupted = true;
+            return result;
+        }
+        if (every > 0 && context_.step % static_cast<uint32_t>(every) == 0) save_state(epoch);
     }
     result.train_seconds = seconds_since(start);
     const auto batches = static_cast<size_t>(loader_.batches());
@@ -234,14 +250,14 @@ void Training::report(const Batch& batch, int64_t epoch, const EpochResult* fini
     progress.epochs = config_.train.epochs;
     progress.step = context_.step;
     progress.steps = loader_.batches() * config_.train.epochs;
-    const double elapsed = seconds_since(start_),
-                 done = static_cast<double>(progress.step) / static_cast<double>(progress.steps);
+    const double elapsed = seconds_since(start_), done = static_cast<double>(context_.step - result_.resumed_at);
     progress.loss = finished         ? finished->train_loss
                     : batch.size > 0 ? loss_here(batch.index) / static_cast<double>(batch.size)
                                      : 0;
-    progress.images_per_second =
-        static_cast<double>(batch.global_size) / (static_cast<double>(result_.step_ns.back()) * 1e-9);
-    progress.seconds_left = elapsed / done * (1 - done);
+    if (!result_.step_ns.empty())
+        progress.images_per_second =
+            static_cast<double>(result_.step_images.back()) / (static_cast<double>(result_.step_ns.back()) * 1e-9);
+    progress.seconds_left = done > 0 ? elapsed / done * static_cast<double>(progress.steps - progress.step) : 0;
     progress.finished_epoch = finished;
     options_.progress(progress);
 }
@@ -296,24 +312,105 @@ void Training::slowest_of_all_ranks(std::vector<int64_t>& times) const {
     std::transform(slowest.begin(), slowest.end(), times.begin(), [](double ns) { return static_cast<int64_t>(ns); });
 }
 
+bool Training::must_stop() {
+    if (!options_.stop) return false;
+    double wanted = options_.stop() ? 1 : 0;
+    communicator_.all_reduce_max(&wanted, 1);
+    return wanted > 0;
+}
+
+const Json& Training::identity() {
+    if (identity_.is_null()) identity_ = identity_of(config_, dataset_.digest());
+    return identity_;
+}
+
+// Collective.
+TrainingState Training::snapshot(int64_t epoch) {
+    TrainingState state;
+    state.steps = context_.step;
+    state.epoch = epoch;
+    state.next_batch = static_cast<int64_t>(context_.step) - (epoch - 1) * loader_.batches();
+    std::vector<double> losses = losses_;
+    const auto batches = static_cast<size_t>(loader_.batches());
+    sums_.sum(losses.data(), batches, batches);
+    state.losses.assign(losses.begin(), losses.begin() + state.next_batch);
+    state.history = result_.history;
+    if (result_.best_epoch > 0) {
+        state.best_epoch = best_epoch_;
+        state.best = best_;
+    }
+    state.model = described_weights();
+    state.moments = strategy_->save();
+    state.identity = identity();
+    return state;
+}
+
+void Training::save_state(int64_t epoch) {
+    TrainingState state = snapshot(epoch);
+    if (writer_) writer_->write(std::move(state));
+}
+
+// Sets everything to where the checkpoint was taken; nothing where there is none. Every rank reads the same files.
+std::optional<TrainingState> Training::resume() {
+    if (!options_.resume) return std::nullopt;
+    auto state = read_newest_checkpoint(options_.checkpoint_dir);
+    double steps = state ? static_cast<double>(state->steps) : -1, most = steps;
+    communicator_.all_reduce_max(&most, 1);
+    if (steps != most)
+        throw Error(fmt::format("rank {} finds the checkpoint of another step than other ranks", communicator_.rank()),
+                    options_.checkpoint_dir.string(), "give all nodes the same folder");
+    if (!state) return std::nullopt;
+    check_same_run(*state, identity());
+    const std::string origin = options_.checkpoint_dir.string();
+    state_.set_weights(state->model, origin);
+    strategy_->load(state->moments, origin);
+    context_.step = result_.resumed_at = state->steps;
+    if (state->losses.size() > static_cast<size_t>(loader_.batches()) ||
+        state->steps != (state->epoch - 1) * loader_.batches() + state->next_batch)
+        throw Error("the checkpoint was taken on a data set of another size", origin,
+                    "give the data set that it was begun with");
+    // The sums are of all ranks: rank 0 carries them, zeros from the others leave them as they are.
+    if (communicator_.rank() == 0) std::copy(state->losses.begin(), state->losses.end(), losses_.begin());
+    result_.history = state->history;
+    if (state->best_epoch) {
+        best_epoch_ = *state->best_epoch;
+        best_ = state->best;
+        result_.best_epoch = best_epoch_.epoch;
+    }
+    return state;
+}
+
 TrainResult Training::run() {
-    for (int64_t epoch = 1; epoch <= config_.train.epochs; ++epoch) {
-        EpochResult result = train_epoch(epoch);
+    if (!options_.checkpoint_dir.empty() && communicator_.rank() == 0)
+        writer_.emplace(options_.checkpoint_dir, config_.train.checkpoint_keep);
+    int64_t first_epoch = 1, first_batch = 0;
+    if (const auto state = resume()) {
+        first_epoch = state->epoch;
+        first_batch = state->next_batch;  // behind the last one: only the validation is left of that epoch
+    }
+    for (int64_t epoch = first_epoch; epoch <= config_.train.epochs; ++epoch) {
+        EpochResult result = train_epoch(epoch, epoch == first_epoch ? first_batch : 0);
+        result_.steps_done = context_.step;
+        if (result_.interrupted) {
+            if (writer_) writer_->wait();
+            communicator_.barrier();
+            return std::move(result_);
+        }
         validate(result);
         result.best = better(result);
         if (result.best) keep(result);
         result_.history.push_back(result);
         result_.train_seconds += result.train_seconds;
         result_.val_seconds += result.val_seconds;
-        Batch last;
-        last.global_size = result_.step_images.back();
-        report(last, epoch, &result_.history.back());
+        report({}, epoch, &result_.history.back());
         if (config_.train.patience > 0 && epoch - result_.best_epoch >= config_.train.patience) break;
     }
+    if (writer_) writer_->wait();
     save("last.safetensors");
     result_.final_weights_hash = weights_hash(state_.weights());
     state_.set_weights(best_, "the best epoch");
     result_.weights_hash = weights_hash(best_);
+    if (result_.val.count == 0) result_.val = evaluate(Split::val);  // the best epoch was an earlier process'
     const auto test_start = Clock::now();
     result_.test = evaluate(Split::test);
     result_.test_seconds = seconds_since(test_start);

@@ -37,6 +37,9 @@ struct TrainResult {
     double train_seconds = 0, val_seconds = 0, test_seconds = 0, total_seconds = 0;
     int64_t parameters = 0;
     std::string isa;
+    uint32_t resumed_at = 0;   // steps that an earlier process had done
+    bool interrupted = false;  // stopped at a checkpoint because stop() asked for it: there is no test result
+    uint32_t steps_done = 0;
 };
 
 struct TrainProgress {                   // handed to the observer after every step and epoch, on rank 0 only
@@ -50,6 +53,8 @@ struct TrainOptions {
     std::filesystem::path
         checkpoint_dir;  // empty: none is written. best.safetensors and last.safetensors land here (rank 0)
     std::function<void(const TrainProgress&)> progress;
+    bool resume = false;         // from the newest checkpoint in checkpoint_dir, where there is one
+    std::function<bool()> stop;  // asked after every step, on every rank; one rank's yes stops all at that step
 };
 
 // Trains as config.train says, on the data set, over all ranks of the communicator. Collective. Throws Error.

@@ -1,5 +1,6 @@
 // One process against several ranks (threads here; tests/parallel/mpi_ranks.cpp does the same over MPI).
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -142,6 +143,93 @@ TEST(Trainer, PositiveWeightsAreThoseOfTheConfiguration) {
     EXPECT_THROW(losses_with({1, 2, 3}), UsageError);
     config.train.pos_weight = {2};
     EXPECT_THROW(run_on(1, config), UsageError);  // single-label images
+}
+
+// Trains until `stop_after` steps are done in this process (negative: to the end), from the newest checkpoint on.
+TrainResult go_on(int ranks, const Config& config, const std::filesystem::path& folder, int stop_after) {
+    const auto dataset = open_dataset(config.data);
+    TrainResult result;
+    on_ranks(ranks, [&](Communicator& communicator) {
+        TrainOptions options;
+        options.checkpoint_dir = folder;
+        options.resume = true;
+        int asked = 0;
+        options.stop = [&, rank = communicator.rank()] { return rank == 0 && ++asked == stop_after; };
+        TrainResult mine = train(config, *dataset, communicator, options);
+        if (communicator.rank() == 0) result = std::move(mine);
+    });
+    return result;
+}
+
+struct CheckpointFolder {
+    CheckpointFolder() {
+        static int made = 0;
+        path = std::filesystem::path(testing::TempDir()) /
+               ("xbench_resume_" + std::to_string(getpid()) + "_" + std::to_string(made++));
+        std::filesystem::create_directories(path);
+    }
+    ~CheckpointFolder() { std::filesystem::remove_all(path); }
+    std::filesystem::path path;
+};
+
+TEST(Resume, AnInterruptedRunEndsWithTheSameWeightsOnOtherRanks) {
+    const Config config = small_run();
+    const TrainResult whole = run_on(1, config);
+    // 7 steps an epoch: inside the first, at its very end, inside the second.
+    for (const std::vector<int>& stops : {std::vector<int>{3}, {7}, {9}, {1, 6, 4}}) {
+        const CheckpointFolder folder;
+        int ranks = 1, done = 0;
+        for (const int stop : stops) {
+            const TrainResult part = go_on(ranks, config, folder.path, stop);
+            EXPECT_TRUE(part.interrupted);
+            EXPECT_EQ(part.resumed_at, static_cast<uint32_t>(done));
+            done += stop;
+            ranks = ranks % 4 + 1;
+        }
+        const TrainResult rest = go_on(ranks, config, folder.path, -1);
+        EXPECT_FALSE(rest.interrupted);
+        EXPECT_EQ(rest.final_weights_hash, whole.final_weights_hash);
+        EXPECT_EQ(rest.weights_hash, whole.weights_hash);
+        EXPECT_EQ(rest.best_epoch, whole.best_epoch);
+        EXPECT_EQ(rest.test.loss, whole.test.loss);
+        EXPECT_EQ(rest.val.loss, whole.val.loss);
+        ASSERT_EQ(rest.history.size(), 2u);
+        for (size_t e = 0; e < 2; ++e) EXPECT_EQ(rest.history[e].train_loss, whole.history[e].train_loss);
+    }
+}
+
+TEST(Resume, KeepsTheNewestAndSurvivesABrokenOne) {
+    Config config = small_run();
+    config.train.checkpoint_steps = 2;
+    config.train.checkpoint_keep = 3;
+    const CheckpointFolder folder;
+    const TrainResult whole = go_on(1, config, folder.path, -1);
+    std::vector<std::string> left;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path))
+        if (entry.is_directory()) left.push_back(entry.path().filename().string());
+    std::sort(left.begin(), left.end());
+    EXPECT_EQ(left, (std::vector<std::string>{"step-00000010", "step-00000012", "step-00000014"}));
+    std::filesystem::remove(folder.path / "step-00000014" / "manifest.json");  // killed while it was written
+    std::filesystem::resize_file(folder.path / "step-00000012" / "optimizer.safetensors", 100);
+    const TrainResult rest = go_on(2, config, folder.path, -1);
+    EXPECT_EQ(rest.resumed_at, 10u);
+    EXPECT_EQ(rest.final_weights_hash, whole.final_weights_hash);
+}
+
+TEST(Resume, AnotherRunIsRefused) {
+    Config config = small_run();
+    const CheckpointFolder folder;
+    go_on(1, config, folder.path, 2);
+    config.train.epochs = 3;  // may change
+    EXPECT_TRUE(go_on(1, config, folder.path, 2).interrupted);
+    config.train.learning_rate = 0.5;
+    try {
+        go_on(1, config, folder.path, -1);
+        FAIL();
+    } catch (const UsageError& error) {
+        EXPECT_NE(std::string(error.what()).find("/train/learning_rate: 0.01 in the checkpoint, 0.5 now"), std::string::npos)
+            << error.what();
+    }
 }
 
 TEST(Trainer, ALossThatIsNotANumberStopsTheRun) {

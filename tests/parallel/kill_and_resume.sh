@@ -1,0 +1,80 @@
+#!/bin/bash
+# Kills training runs at random moments, half of them under a rank and half whole, and resumes them: the job must end within
+# 10 seconds of the kill with an exit code that is not 0, and the resumed run with the weights of one that was never killed.
+#
+#   kill_and_resume.sh XBENCH KILLS [mpirun command ...]     without a command: one process
+set -u
+xbench=$1 kills=$2
+shift 2
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+RANDOM=20
+trainer=serial
+[ $# = 0 ] || trainer=cpu_ddp
+cat > "$folder/run.json" <<'EOF'
+{"name": "killed", "model": {"name": "pneumonia_cnn", "widths": [4, 6, 8]}, "data": {"synthetic": {"count": 400, "size": 24}},
+ "train": {"batch_size": 16, "epochs": 30, "checkpoint_steps": 1}}
+EOF
+
+fail() {
+    echo "FAILED: $1"
+    tail -n 5 "$folder/log"
+    exit 1
+}
+# The bits of the last epoch's weights: safetensors headers are the same for equal runs.
+weights() { sha256sum < "$1/checkpoints/last.safetensors"; }
+start() { setsid "$@" "$xbench" train --config "$folder/run.json" --trainer $trainer --out "$folder/out" --resume --quiet > "$folder/log" 2>&1; }
+running_ranks() { pgrep -f -- "^$xbench train --config $folder/run.json" || true; }
+
+"$xbench" train --config "$folder/run.json" --out "$folder/whole" --set train.checkpoint_steps=0 --quiet > "$folder/log" 2>&1 || fail "the run that is not killed"
+
+survived=0
+for ((i = 1; i <= kills; ++i)); do
+    start "$@" &
+    job=$!
+    # Half of them in the middle of a save: as soon as a temporary file is seen.
+    sleep "0.$((RANDOM % 6 + 2))"
+    if ((i % 2)); then
+        for ((wait = 0; wait < 200; ++wait)); do
+            compgen -G "$folder/out/checkpoints/step-*/*.tmp.*" > /dev/null && break
+            kill -0 $job 2> /dev/null || break
+        done
+    fi
+    ranks=($(running_ranks))
+    if [ ${#ranks[@]} = 0 ]; then  # over before it could be killed
+        wait $job || fail "run $i ended by itself, with an error"
+        survived=$((survived + 1))
+        rm -rf "$folder/out"
+        continue
+    fi
+    kill -9 "${ranks[RANDOM % ${#ranks[@]}]}" 2> /dev/null
+    killed_at=$SECONDS
+    wait $job
+    code=$?
+    ((SECONDS - killed_at <= 10)) || fail "the job went on for more than 10 s after kill $i"
+    [ $code -ne 0 ] || { [ -f "$folder/out/checkpoints/last.safetensors" ] || fail "exit code 0 after kill $i"; }
+    [ -z "$(running_ranks)" ] || fail "a rank is left after kill $i"
+    if ((i % 5 == 0 || i == kills)); then
+        start "$@" || fail "resuming after kill $i"
+        [ "$(weights "$folder/out")" = "$(weights "$folder/whole")" ] || fail "other weights after kill $i"
+        rm -rf "$folder/out"
+    fi
+done
+[ $survived -lt "$kills" ] || fail "nothing was killed"
+
+# A signal asks for a checkpoint: exit code 75, and the next run goes on from there.
+rm -rf "$folder/out"
+start "$@" &
+job=$!
+for ((wait = 0; wait < 100; ++wait)); do
+    [ -n "$(running_ranks)" ] && [ -d "$folder/out/checkpoints" ] && break
+    sleep 0.1
+done
+sleep 0.3
+for rank in $(running_ranks); do kill -USR1 "$rank"; done
+wait $job
+code=$?
+[ $code = 75 ] || [ -f "$folder/out/checkpoints/last.safetensors" ] || fail "exit code $code after SIGUSR1"
+start "$@" || fail "resuming after SIGUSR1"
+[ "$(weights "$folder/out")" = "$(weights "$folder/whole")" ] || fail "other weights after SIGUSR1"
+echo "exit code $code after SIGUSR1; $((kills - survived)) of $kills kills hit; every resumed run ended with the same weights"
