@@ -84,7 +84,7 @@ void KernelCase::place() {
 KernelError measure_error(const LayerProblem& problem, const Kernel& kernel, int threads) {
     const LayerProblem compared = too_large_to_compare(problem) ? with_one_image(problem) : problem;
     const ProblemData data(compared, DataKind::random, 1);
-    const Comparison result = check_kernel(kernel, data, Oracle(data), threads, tolerance_of(compared));
+    const Comparison result = check_kernel(kernel, data, Oracle(data), threads, tolerance_of(compared, kernel));
     return {result.worst, compared.images(), result.ok ? "" : result.message};
 }
 

@@ -71,6 +71,7 @@ std::vector<const Kernel*> rows_for(const LayerProblem& problem, const KernelSui
     std::vector<const Kernel*> rows;
     for (const Kernel& row : kernel_table()) {
         if (!can_run(row, problem, target) || (choice && choice->kernel != row.name)) continue;
+        if (!choice && !options.all_impls && !is_candidate(row, problem.problem())) continue;
         rows.push_back(&row);
         if (!options.all_impls) break;  // the first is what select() takes
     }

@@ -43,18 +43,34 @@ double optimizer_scale(const ProblemData& oracle, const ProblemData& initial, in
     return before + now + (output == 1 ? gradient + parameter : 0);
 }
 
+// What each element's error is measured by, before eps.
+std::vector<double> magnitudes_of(const KernelTensor& expected, const KernelTensor* scale, bool by_plane) {
+    std::vector<double> all(static_cast<size_t>(elements_of(expected)));
+    for (size_t i = 0; i < all.size(); ++i) {
+        const auto at = static_cast<int64_t>(i);
+        all[i] = std::max(scale ? std::fabs(element(*scale, at)) : 0.0, std::fabs(element(expected, at)));
+    }
+    const auto plane = by_plane && expected.rank == 4 ? static_cast<size_t>(expected.dim[2] * expected.dim[3]) : 1;
+    for (size_t i = 0; i + plane <= all.size(); i += plane) {
+        const auto begin = all.begin() + static_cast<std::ptrdiff_t>(i), end = begin + static_cast<std::ptrdiff_t>(plane);
+        std::fill(begin, end, *std::max_element(begin, end));
+    }
+    return all;
+}
+
 }  // namespace
 
 Comparison compare_output(const ProblemData& actual, const ProblemData& oracle, const ProblemData* scale, int output,
-                          double k) {
+                          double k, bool by_plane) {
     const KernelTensor &y = actual.args().out[output], &expected = oracle.args().out[output];
+    const std::vector<double> magnitudes = magnitudes_of(expected, scale ? &scale->args().out[output] : nullptr, by_plane);
     Comparison result;
     double largest = 0;
     int64_t worst_index = -1;
     bool bad_number = false;
     for (int64_t i = 0; i < elements_of(y) && !bad_number; ++i) {
         const double want = element(expected, i), got = element(y, i), error = std::fabs(got - want);
-        const double magnitude = std::max(scale ? std::fabs(element(scale->args().out[output], i)) : 0.0, std::fabs(want));
+        const double magnitude = magnitudes[static_cast<size_t>(i)];
         bad_number = !std::isfinite(got) || !std::isfinite(want) || !std::isfinite(magnitude);
         largest = std::max(largest, std::fabs(want));
         result.max_error = std::max(result.max_error, error);
@@ -99,7 +115,7 @@ Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Ora
     for (int output = 0; output < data.args().n_out; ++output) {
         const bool exact = data.args().out[output].dtype == static_cast<int32_t>(DType::u8);
         merge(all, compare_output(actual, oracle.expected, oracle.with_magnitudes ? &oracle.scale : nullptr, output,
-                                  exact ? 0 : k));
+                                  exact ? 0 : k, kernel.error_growth != 1));
     }
     if (!actual.guards_intact()) {
         all.ok = false;
@@ -120,6 +136,10 @@ double tolerance_of(const LayerProblem& problem) {
         case OpKind::sgd: return 16;
         default: return 8;
     }
+}
+
+double tolerance_of(const LayerProblem& problem, const Kernel& kernel) {
+    return tolerance_of(problem) * kernel.error_growth;
 }
 
 std::string why_uninformative(const KernelTensor& expected) {

@@ -18,9 +18,10 @@ struct Comparison {
 };
 
 // Compares output i of the kernel's data with that of the oracle; `scale` (may be null: the reference's own magnitude)
-// holds the magnitudes. k = 0 asks for equality.
+// holds the magnitudes. by_plane: an element's scale is the largest magnitude of its image or filter (the last two of four
+// axes). k = 0 asks for equality.
 Comparison compare_output(const ProblemData& actual, const ProblemData& oracle, const ProblemData* scale, int output,
-                          double k);
+                          double k, bool by_plane = false);
 
 // What the f64 reference makes of this data, once for all rows that are compared with it. Without magnitudes it is only good
 // for k = 0.
@@ -33,8 +34,9 @@ struct Oracle {
 // Runs the kernel on this data and compares all outputs, the padding and the guards.
 Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Oracle& oracle, int threads, double k);
 
-// How far an f32 implementation of this problem may be off, as k.
+// How far an f32 implementation of this problem may be off, as k; the second form: this implementation.
 double tolerance_of(const LayerProblem& problem);
+double tolerance_of(const LayerProblem& problem, const Kernel& kernel);
 
 // Why the expected output tests nothing (mostly one value), or "" when it is fine.
 std::string why_uninformative(const KernelTensor& expected);

@@ -70,6 +70,11 @@ struct Kernel {
     bool (*supports)(const Problem&);
     size_t (*workspace)(const Problem&, int threads);  // bytes; null: none
     void (*run)(const KernelArgs&, const Team&) noexcept;
+    // How much larger its rounding errors may be than those of a plain sum of the products; multiplies the tolerance of its
+    // tests. A row with 1 gives exact results where all products and sums are exact; the errors of a row with more also
+    // spread over an image or filter (its last two axes), by whose largest element they are then measured.
+    double error_growth = 1;
+    bool (*wins)(const Problem&) = nullptr;  // whether to choose it without being asked; null: wherever it is supported
 };
 
 // A file's rows: what each <name>.isa.cpp (and ref.cpp) hands to the registry.

@@ -13,6 +13,7 @@
 // clang-format off
 #define XB_ISA_FILES(file) \
     file(conv2d_nchw)      \
+    file(conv2d_winograd)  \
     file(conv2d_blocked)   \
     file(linear_packed)    \
     file(batchnorm)        \
@@ -111,13 +112,17 @@ std::span<const Kernel> kernel_table() {
     return table;
 }
 
+bool is_candidate(const Kernel& row, const Problem& problem) {
+    return row.supports(problem) && (!row.wins || row.wins(problem));
+}
+
 const Kernel& select(const Problem& problem, const Target& target, std::span<const Choice> forced) {
     const Choice* choice = nullptr;
     for (const Choice& candidate : forced)
         if (candidate.op == name_of(problem.op)) choice = &candidate;
     for (const Kernel& row : kernel_table()) {
         if (row.op != problem.op || !runs_on(row, target) || (choice && choice->kernel != row.name)) continue;
-        if (row.supports(problem)) return row;
+        if (choice ? row.supports(problem) : is_candidate(row, problem)) return row;
     }
     no_kernel(problem, target, choice);
 }

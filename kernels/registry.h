@@ -21,8 +21,11 @@ struct Choice {
 // All rows, best first within an operator; the references come last.
 std::span<const Kernel> kernel_table();
 
-// The first row that the target can run and that supports the problem; forced rows first. Throws Error that names the
-// operator, its shapes and what rows there are. It never looks at the batch size, the leaves or the number of threads:
+// Whether a row may be chosen for this problem without being forced.
+bool is_candidate(const Kernel& row, const Problem& problem);
+
+// The first row that the target can run and that is a candidate for the problem; forced rows first. Throws Error that names
+// the operator, its shapes and what rows there are. It never looks at the batch size, the leaves or the number of threads:
 // another algorithm on another rank count would be another result.
 const Kernel& select(const Problem& problem, const Target& target, std::span<const Choice> forced = {});
 

@@ -182,7 +182,7 @@ XB_INLINE int group_vectors_at(int64_t channel, int64_t channels) {
 }
 
 // One image row after another; a row is cut into equal tiles of at most tile_pixels.
-static void direct_convolution(const DirectJob& job, const Team& team) {
+static inline void direct_convolution(const DirectJob& job, const Team& team) {
     const int32_t outs = job.columns.outputs;
     if (outs == 0 || job.rows.outputs == 0) return;
     const int64_t groups = div_up(div_up(job.out.c, block) * block, group_width);
@@ -222,8 +222,8 @@ static void pack_block(const FilterView& w, const Axis& rows, const Axis& column
     }
 }
 
-static void pack_filters(const FilterView& w, const Axis& rows, const Axis& columns, int32_t in_width, float* packed,
-                         const Team& team) {
+static inline void pack_filters(const FilterView& w, const Axis& rows, const Axis& columns, int32_t in_width, float* packed,
+                                const Team& team) {
     const int64_t groups = div_up(div_up(w.outs, block) * block, group_width), in_blocks = div_up(w.ins, in_width);
     const int64_t taps = int64_t{rows.taps} * columns.taps;
     const Share mine = share_of(groups * in_blocks, team);

@@ -162,14 +162,19 @@ XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t c) {
     return tile;
 }
 
+// Each thread takes some of db, if it is wanted.
+static void bias_gradient(const WgradJob& job, const Team& team) {
+    const Share mine = share_of(job.db ? div_up(job.dy.c, block) * block / vf_width : 0, team);
+    for (int64_t t = mine.begin; t < mine.end; ++t) bias_tile(job, t * vf_width);
+}
+
 // Each thread takes some tiles of dw and some of db.
-static void blocked_wgrad(const WgradJob& job, const Team& team) {
-    const int64_t k_padded = div_up(job.dy.c, block) * block, groups = div_up(k_padded, group_width);
-    const int64_t chunks = div_up(job.x.c, wgrad_channels);
-    const Share tiles = share_of(groups * chunks, team), biases = share_of(job.db ? k_padded / vf_width : 0, team);
+static inline void blocked_wgrad(const WgradJob& job, const Team& team) {
+    const int64_t groups = div_up(div_up(job.dy.c, block) * block, group_width), chunks = div_up(job.x.c, wgrad_channels);
+    const Share tiles = share_of(groups * chunks, team);
     for (int64_t t = tiles.begin; t < tiles.end; ++t)
         wgrad_tile(job, wgrad_tile_at(job, t / chunks * group_width, t % chunks * wgrad_channels));
-    for (int64_t t = biases.begin; t < biases.end; ++t) bias_tile(job, t * vf_width);
+    bias_gradient(job, team);
 }
 
 XB_INLINE int64_t blocked_wgrad_sums(const Conv2d& conv) { return int64_t{wgrad_channels} * group_width * conv.r * conv.s; }

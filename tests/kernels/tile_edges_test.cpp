@@ -20,7 +20,8 @@ int expect_exact(const std::string& line) {
         const ProblemData data(problem, DataKind::exact, 1);
         const Oracle oracle(data);
         for (const Kernel* kernel : rows_for(problem)) {
-            const Comparison result = check_kernel(*kernel, data, oracle, 2, 0);
+            const double k = kernel->error_growth == 1 ? 0 : tolerance_of(problem, *kernel);
+            const Comparison result = check_kernel(*kernel, data, oracle, 2, k);
             EXPECT_TRUE(result.ok) << row_name(*kernel) << "\n  " << problem.text() << "\n  " << result.message;
             ++runs;
         }

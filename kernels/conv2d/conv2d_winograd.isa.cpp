@@ -1,0 +1,152 @@
+// "winograd43" and "winograd23": 3x3 convolutions of stride 1 and their gradients over nchw16c activations, f32, one group,
+// by Winograd's F(4x4, 3x3) and F(2x2, 3x3): 36 products a tile and pair of channels instead of 144, or 16 instead of 36.
+//   forward, dgrad   winograd_forward.h; transforms the filters into the workspace before
+//   wgrad            winograd_wgrad.h
+// Rounding errors are larger than those of the direct sum: see error_growth below.
+#include "kernels/conv2d/winograd_forward.h"
+#include "kernels/conv2d/winograd_wgrad.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+KernelRows conv2d_winograd_rows();
+namespace {
+
+const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d*>(problem.attrs); }
+
+bool is_blocked(const KernelTensor& t) { return is_dense_f32(t, Layout::nchw16c); }
+
+bool supports_attributes(const Problem& p) {
+    const Conv2d& conv = conv_of(p);
+    return conv.groups == 1 && conv.r == 3 && conv.s == 3 && conv.stride_h == 1 && conv.stride_w == 1 &&
+           conv.dilation_h == 1 && conv.dilation_w == 1 && conv.pad_h <= 2 && conv.pad_w <= 2;
+}
+bool supports(const Problem& p) { return supports_attributes(p) && is_blocked(p.in[0]) && is_blocked(p.out[0]); }
+bool wgrad_supports(const Problem& p) { return supports_attributes(p) && is_blocked(p.in[0]) && is_blocked(p.in[1]); }
+
+// The workspace of forward and dgrad: the padded bias, the transformed filters, for each thread its inputs and products.
+template <class F>
+size_t workspace(const Problem& p, int threads) {
+    const int64_t outs = p.out[0].dim[1], ins = p.in[0].dim[1];
+    return static_cast<size_t>(padded_bias_size(outs) + transformed_filters_size<F>(outs, ins) +
+                               threads * (unit_inputs_size<F>(ins) + unit_products_size<F>())) *
+           sizeof(float);
+}
+
+// pad: of the convolution that is computed, which for dgrad is another one.
+template <class F>
+void convolve(const KernelArgs& args, const FilterView& filters, bool turned, int32_t pad_h, int32_t pad_w, bool relu,
+              const Team& team) {
+    float* bias = static_cast<float*>(args.workspace);
+    float* transformed = bias + padded_bias_size(filters.outs);
+    float* mine = transformed + transformed_filters_size<F>(filters.outs, filters.ins) +
+                  team.rank * (unit_inputs_size<F>(filters.ins) + unit_products_size<F>());
+    const Blocks out = blocks_of(args.out[0]);
+    const WinogradJob job = {blocks_of(args.in[0]), out,  pad_h, pad_w, tile_grid<F>(out),
+                             transformed,           bias, relu,  mine,  mine + unit_inputs_size<F>(filters.ins)};
+    const float* given =
+        !turned && has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
+    if (team.rank == 0)
+        for (int64_t k = 0; k < padded_bias_size(filters.outs); ++k) bias[k] = given && k < filters.outs ? given[k] : 0.0f;
+    transform_filters<F>(filters, turned, transformed, team);
+    team.barrier();
+    winograd_convolution<F>(job, team);
+}
+
+template <class F>
+void run_forward(const KernelArgs& args, const Team& team) noexcept {
+    const Conv2d& conv = conv_of(args);
+    convolve<F>(args, forward_filters(args.in[1]), false, conv.pad_h, conv.pad_w, conv.activation == Activation::relu, team);
+}
+
+// The convolution of dy with the filters turned by 180 degrees.
+template <class F>
+void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
+    const Conv2d& conv = conv_of(args);
+    convolve<F>(args, dgrad_filters(args.in[1]), true, 2 - conv.pad_h, 2 - conv.pad_w, false, team);
+}
+
+// Sizes in floats of the parts of the workspace of wgrad.
+struct WgradSpace {
+    int64_t inputs, gradients, sums, partial;
+};
+
+template <class F>
+WgradSpace wgrad_space(const Problem& p) {
+    const int64_t c = p.in[0].dim[1], k = p.in[1].dim[1];
+    const int64_t points = F::n * F::n, tiles = gradient_batch<F>(c, k);
+    const int64_t cells = div_up(c, wgrad_channels) * div_up(div_up(k, block) * block, group_width);
+    int64_t levels = 2;
+    for (int64_t leaves = p.leaves; leaves > 1; leaves /= 2) ++levels;
+    return WgradSpace{div_up(c, block) * points * tiles * block, div_up(k, block) * points * tiles * block,
+                      points * cells * wgrad_cell, levels * cells * 9 * wgrad_cell};
+}
+
+template <class F>
+size_t wgrad_workspace(const Problem& p, int) {
+    const WgradSpace space = wgrad_space<F>(p);
+    return static_cast<size_t>(space.inputs + space.gradients + space.sums + space.partial) * sizeof(float);
+}
+
+template <class F>
+void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
+    const Conv2d& conv = conv_of(args);
+    const WgradSpace space = wgrad_space<F>(args);
+    float* inputs = static_cast<float*>(args.workspace);
+    float *gradients = inputs + space.inputs, *sums = gradients + space.gradients;
+    const Blocks x = blocks_of(args.in[0]), dy = blocks_of(args.in[1]);
+    const WinogradGradient job = {x,
+                                  dy,
+                                  conv.pad_h,
+                                  conv.pad_w,
+                                  tile_grid<F>(dy),
+                                  gradient_batch<F>(x.c, dy.c),
+                                  div_up(x.c, wgrad_channels),
+                                  div_up(div_up(dy.c, block) * block, group_width),
+                                  inputs,
+                                  gradients,
+                                  sums,
+                                  sums + space.sums,
+                                  args.step,
+                                  static_cast<float*>(args.out[0].data)};
+    winograd_wgrad<F>(job, team);
+    if (has_operand(args.out, args.n_out, 1)) {
+        WgradJob bias = {};
+        bias.dy = dy;
+        bias.step = args.step;
+        bias.db = static_cast<float*>(args.out[1].data);
+        bias_gradient(bias, team);
+    }
+}
+
+// The largest error in the tests is 28 eps of sum |a||b| for winograd43 (portable, without fused multiply-adds) and 3 for
+// winograd23, where 8 are allowed to a direct sum; with a margin below two.
+constexpr double growth43 = 6, growth23 = 0.75;
+
+// With fewer input channels the transforms take longer than the products that they save.
+bool wins(const Problem& p) { return p.in[0].dim[1] >= 8 && p.out[0].dim[1] >= 8; }
+
+// Besides, the sums of a leaf go through the memory once: an image has to have enough tiles for that.
+bool wgrad_wins(const Problem& p) {
+    const KernelTensor& dy = p.in[1];
+    return p.in[0].dim[1] >= 8 && dy.dim[1] >= 8 && div_up(dy.dim[2], F43::m) * div_up(dy.dim[3], F43::m) >= 9;
+}
+
+// Slower than winograd43 everywhere; for those who want errors below those of the direct sum.
+bool never(const Problem&) { return false; }
+
+const Kernel rows[] = {
+    {OpKind::conv2d, "winograd43", this_isa, supports, workspace<F43>, run_forward<F43>, growth43, wins},
+    {OpKind::conv2d_dgrad, "winograd43", this_isa, supports, workspace<F43>, run_dgrad<F43>, growth43, wins},
+    {OpKind::conv2d_wgrad, "winograd43", this_isa, wgrad_supports, wgrad_workspace<F43>, run_wgrad<F43>, growth43,
+     wgrad_wins},
+    {OpKind::conv2d, "winograd23", this_isa, supports, workspace<F23>, run_forward<F23>, growth23, never},
+    {OpKind::conv2d_dgrad, "winograd23", this_isa, supports, workspace<F23>, run_dgrad<F23>, growth23, never},
+    {OpKind::conv2d_wgrad, "winograd23", this_isa, wgrad_supports, wgrad_workspace<F23>, run_wgrad<F23>, growth23, never},
+};
+
+}  // namespace
+
+KernelRows conv2d_winograd_rows() { return KernelRows{rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench
