@@ -95,6 +95,8 @@ std::vector<ConfigField> train_fields() {
          .later = {"local"}},
         {"/train/pos_weight", XB_SLOT(train.pos_weight),
          "Weight of positives in binary cross-entropy, one a class; empty: 1.", above(0)},
+        {"/train/check_steps", XB_SLOT(train.check_steps),
+         "Steps between checks that all numbers are finite and all ranks have the same weights; 0: never.", from(0)},
         {"/train/checkpoint_steps", XB_SLOT(train.checkpoint_steps),
          "Steps between checkpoints that train --resume goes on from; 0: only when a signal asks for one.", from(0)},
         {"/train/checkpoint_keep", XB_SLOT(train.checkpoint_keep), "How many of the newest checkpoints stay.", from(1)},

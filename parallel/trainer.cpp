@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/hardware.h"
 #include "models/registry.h"
+#include "parallel/health.h"
 #include "parallel/inference.h"
 #include "parallel/strategy.h"
 #include "parallel/training_state.h"
@@ -191,13 +192,20 @@ void Training::step(const Batch& batch) {
     executor_.run(context_, strategy_.get());
     for (int block = 0; block < sums_.blocks(); ++block) {
         const double loss = *executor_.view_block(plan_.graph.loss, block).as<double>();
-        if (!std::isfinite(loss))
+        if (!std::isfinite(loss)) {
+            check_finite(state_, context_.step + 1, communicator_.rank());  // names the layer where one shows it
             throw Error(fmt::format("the loss is {} on rank {}", loss, communicator_.rank()),
                         fmt::format("training step {}", context_.step + 1), "lower the learning rate");
+        }
         losses_[static_cast<size_t>(block * loader_.batches() + batch.index)] = loss;
     }
     strategy_->update(context_);
     ++context_.step;
+    const int64_t every = config_.train.check_steps;
+    if (every > 0 && context_.step % static_cast<uint32_t>(every) == 0) {
+        check_finite(state_, context_.step, communicator_.rank());
+        check_replicas(state_, context_.step, communicator_);
+    }
 }
 
 EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
@@ -346,6 +354,7 @@ TrainingState Training::snapshot(int64_t epoch) {
 }
 
 void Training::save_state(int64_t epoch) {
+    check_finite(state_, context_.step, communicator_.rank());
     TrainingState state = snapshot(epoch);
     if (writer_) writer_->write(std::move(state));
 }
