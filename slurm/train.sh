@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# One training run inside one Slurm allocation that survives the time limit: a minute before it, Slurm sends SIGUSR1, every rank
+# checkpoints at the next step and ends with exit code 75, and this script puts the job back into the queue, where it goes on
+# at the exact image.
+#
+#   sbatch --ntasks=8 slurm/train.sh configs/scaling.json [xbench train options ...]
+#
+# Submit from the root of the project. The run lies in results/runs/train-JOB, metrics.json once it is done; the job keeps its
+# number when it is requeued.
+#
+# To adapt to a cluster, on the command line of sbatch or here (a # more turns a line off):
+#   partition, account and time limit          --partition=... --account=... --time=...
+#   threads a rank                             --cpus-per-task=T
+#   ranks on several nodes                     --nodes=2 --ntasks-per-node=4 (the run folder must be shared)
+#   compiler and MPI from modules              a line "module load ..." below
+# Environment: XBENCH names the program (default: the newest build/*/xbench), XBENCH_OUT the run folder.
+#
+#SBATCH --job-name=xbench-train
+#SBATCH --ntasks=2
+#SBATCH --cpus-per-task=1
+#SBATCH --time=01:00:00
+#SBATCH --signal=USR1@60
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=xbench-train-%j.log
+##SBATCH --partition=PARTITION
+##SBATCH --account=ACCOUNT
+set -euo pipefail
+
+# sbatch runs a copy of this file, so its own path says nothing about the project.
+cd "${SLURM_SUBMIT_DIR:?run this with sbatch}"
+
+fail() {
+    echo "train.sh: $1" >&2
+    exit 2
+}
+[ $# -ge 1 ] || fail "name a configuration: sbatch slurm/train.sh configs/scaling.json"
+config=$1
+shift
+[ -f "$config" ] || fail "$config: no such file; submit from the root of the project"
+xbench=${XBENCH:-$(ls -t build/*/xbench build/xbench 2>/dev/null | head -n 1 || true)}
+[ -x "$xbench" ] || fail "no xbench program; build it first (scripts/first_run.sh) or set XBENCH"
+tasks=${SLURM_NTASKS:-1} threads=${SLURM_CPUS_PER_TASK:-1}
+trainer=serial
+[ "$tasks" = 1 ] || trainer=cpu_ddp
+
+out=${XBENCH_OUT:-results/runs/train-$SLURM_JOB_ID}
+echo "train.sh: job $SLURM_JOB_ID, start ${SLURM_RESTART_COUNT:-0}, $tasks tasks x $threads cores, $config"
+code=0
+srun --ntasks="$tasks" --cpus-per-task="$threads" --mpi=pmix --cpu-bind=none --kill-on-bad-exit=1 \
+    "$xbench" train --config "$config" --trainer "$trainer" --threads "$threads" --out "$out" --resume --quiet "$@" || code=$?
+if [ "$code" = 75 ]; then
+    echo "train.sh: checkpointed in $out/checkpoints, requeued"
+    exec scontrol requeue "$SLURM_JOB_ID"
+fi
+[ "$code" = 0 ] || exit "$code"
+echo "$out/metrics.json"
