@@ -23,7 +23,7 @@ struct TrainCommand {
     std::string config, model, data, trainer = "serial", out;
     std::vector<std::string> settings, command_line;
     int64_t epochs = 0;
-    int threads = 0;
+    int threads = 0, stage = 0;
     bool quiet = false, resume = false;
 };
 
@@ -94,6 +94,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     options.checkpoint_dir = folder / "checkpoints";
     options.progress = show_on(line);
     options.resume = command.resume;
+    options.stage = command.stage;
     options.stop = [] { return stop_signal != 0; };
     stop_on_signals();
     const EnergyMeter energy;
@@ -109,17 +110,9 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     Json environment = describe_environment(command.command_line, hardware);
     environment["cpusets"] = per_rank;
     write_text(folder / "env.json", environment.dump(2) + "\n");
-    TrainRun run{config,
-                 *dataset,
-                 result,
-                 setup.name,
-                 setup.device,
-                 communicator.size(),
-                 command.threads,
-                 per_rank,
-                 energy.joules(),
-                 energy.why(),
-                 environment["env_id"].get<std::string>()};
+    TrainRun run{
+        config,          *dataset,      result,   setup.name,      setup.device, communicator.size(),
+        command.threads, command.stage, per_rank, energy.joules(), energy.why(), environment["env_id"].get<std::string>()};
     write_train_files(run, folder);
     if (command.quiet) return;
     fmt::print("{}", classification_report(result.test));
@@ -133,6 +126,10 @@ void run_train(const TrainCommand& given) {
     const Config config = read_config(command);
     const TrainerSetup& setup = usable_setup(command.trainer);
     if (command.threads == 0) command.threads = 1;
+    if (command.trainer == "sharded" && command.stage == 0) command.stage = lowest_stage;
+    if (command.trainer == "sharded" ? command.stage > highest_stage : command.stage != 0)
+        throw UsageError(fmt::format("the {} trainer has no ZeRO stage {} in this version", command.trainer, command.stage),
+                         "--stage", fmt::format("give --trainer sharded with --stage {}, or leave it out", highest_stage));
     const bool alone = std::string(setup.communicator) == "self";
     if (alone && ranks_from_environment() > 1)
         throw UsageError(
@@ -169,8 +166,11 @@ void add_train_command(CLI::App& app) {
     train->add_option("--model", command->model, "a model's name, instead of or over the configuration's");
     train->add_option("--data", command->data, "an HDF5 set, instead of or over the configuration's");
     train->add_option("--epochs", command->epochs, "passes over the training split")->check(CLI::PositiveNumber);
-    train->add_option("--trainer", command->trainer, "serial or cpu_ddp (started by mpirun or srun)")->capture_default_str();
+    train->add_option("--trainer", command->trainer, "serial, or cpu_ddp or sharded (started by mpirun or srun)")
+        ->capture_default_str();
     train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")->check(CLI::PositiveNumber);
+    train->add_option("--stage", command->stage, "of the sharded trainer: 1 splits the optimizer's state over the ranks")
+        ->check(CLI::PositiveNumber);
     train->add_option("--out", command->out, "the run folder (default: <output>/<name>-train-<UTC time>)");
     train->add_option("--set", command->settings, "replace one value: --set train.seed=2 (may be repeated)");
     train->add_flag("--resume", command->resume, "go on from the newest checkpoint in --out, where there is one");

@@ -157,7 +157,7 @@ Record train_record(const TrainRun& run) {
                          {"device", run.device},
                          {"ranks", run.ranks},
                          {"threads", run.threads},
-                         {"stage", 0},
+                         {"stage", run.stage},
                          {"global_batch", train.batch_size},
                          {"epochs", train.epochs},
                          {"seed", train.seed},

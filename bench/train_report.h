@@ -29,7 +29,7 @@ struct TrainRun {
     const Dataset& dataset;
     const TrainResult& result;
     std::string trainer, device;
-    int ranks = 1, threads = 1;
+    int ranks = 1, threads = 1, stage = 0;
     Json per_rank;
     std::optional<double> energy_j;
     std::string energy_why, env_id;

@@ -12,7 +12,7 @@ namespace xbench {
 
 struct ModelState {
     explicit ModelState(const Graph& model);  // the graph must outlive it; everything starts as zero
-    // With room for the gradients of all of a rank's blocks, in the communicator's own memory.
+    // With room for the gradients of all of a rank's blocks; parameters and gradients in the communicator's own memory.
     ModelState(const Graph& model, const RankSums& sums);
     void initialize(uint64_t seed);
     void bind_to(Executor& executor) const;                                 // parameters, gradients and state

@@ -32,11 +32,12 @@ std::span<const TrainerSetup> trainer_setups() {
         TrainerSetup{"serial", "cpu", "self", true, "", connect_self},
 #if XB_HAVE_MPI
             TrainerSetup{"cpu_ddp", "cpu", "mpi", true, "", connect_ranks},
+            TrainerSetup{"sharded", "cpu", "mpi", true, "", connect_ranks},
 #else
             TrainerSetup{"cpu_ddp", "cpu", "mpi", false, "this build has no MPI", nullptr},
+            TrainerSetup{"sharded", "cpu", "mpi", false, "this build has no MPI", nullptr},
 #endif
             TrainerSetup{"gpu_ddp", "cuda", "nccl", false, "this version has no CUDA kernels yet", nullptr},
-            TrainerSetup{"sharded", "cpu", "mpi", false, "this version has no sharded trainer yet", nullptr},
     };
     return table;
 }

@@ -10,6 +10,8 @@
 
 namespace xbench {
 
+constexpr int lowest_stage = 1, highest_stage = 1;  // of ZeRO, that the sharded trainer has
+
 struct TrainerSetup {
     const char* name;          // serial | cpu_ddp | gpu_ddp | sharded
     const char* device;        // cpu | cuda

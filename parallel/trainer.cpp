@@ -153,7 +153,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       plan_(compile(graph_, Target{isa_}, plan_options(loader_))),
       executor_(plan_),
       evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size, sums_),
-      strategy_(make_replicated(config.train, state_, sums_, isa_, options.threads)) {
+      strategy_((options.stage == 0 ? make_replicated : make_sharded)(config.train, state_, sums_, isa_, options.threads)) {
     state_.initialize(config.train.seed);
     set_positive_weights();
     state_.bind_to(executor_);
@@ -162,6 +162,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
     context_.later_rank = communicator.rank() > 0;
     losses_.resize(static_cast<size_t>(loader_.batches() * sums_.blocks()));
     result_.isa = isa_name(isa_of(plan_));
+    result_.optimizer_bytes = strategy_->state_bytes();
     for (const ValueId id : graph_.parameters) result_.parameters += graph_.values[static_cast<size_t>(id)].shape.elements();
     const auto steps = static_cast<size_t>(loader_.batches() * config.train.epochs);
     for (auto* times : {&result_.step_ns, &result_.step_images, &result_.comm_ns}) times->reserve(steps);

@@ -36,6 +36,7 @@ struct TrainResult {
     std::vector<int64_t> comm_ns;      // exposed communication of each step, of the slowest rank
     double train_seconds = 0, val_seconds = 0, test_seconds = 0, total_seconds = 0;
     int64_t parameters = 0;
+    size_t optimizer_bytes = 0;  // of the optimizer's state on this rank
     std::string isa;
     uint32_t resumed_at = 0;   // steps that an earlier process had done
     bool interrupted = false;  // stopped at a checkpoint because stop() asked for it: there is no test result
@@ -50,6 +51,7 @@ struct TrainProgress {                   // handed to the observer after every s
 
 struct TrainOptions {
     int threads = 1;  // compute threads of each rank
+    int stage = 0;    // of ZeRO: 0 replicates everything, 1 splits the optimizer's state
     std::filesystem::path
         checkpoint_dir;  // empty: none is written. best.safetensors and last.safetensors land here (rank 0)
     std::function<void(const TrainProgress&)> progress;

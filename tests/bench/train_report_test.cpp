@@ -37,7 +37,7 @@ TEST(TrainReport, FilesOfATrainingRun) {
     fs::create_directories(options.checkpoint_dir);
     const TrainResult result = train(config, *dataset, *communicator, options);
     const Json ranks = gather_ranks(*communicator, {true, false, 1, "0"});
-    const TrainRun run{config, *dataset, result, "serial", "cpu", 1, 1, ranks, std::nullopt, "no counters", "env"};
+    const TrainRun run{config, *dataset, result, "serial", "cpu", 1, 1, 0, ranks, std::nullopt, "no counters", "env"};
     write_train_files(run, folder);
 
     const Json metrics = Json::parse(text_of(folder / "metrics.json"));

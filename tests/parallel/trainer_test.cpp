@@ -18,11 +18,12 @@
 namespace xbench::test {
 namespace {
 
-TrainResult run_on(int ranks, const Config& config, int threads = 1) {
+TrainResult run_on(int ranks, const Config& config, int threads = 1, int stage = 0) {
     const auto dataset = open_dataset(config.data);
     TrainResult result;
     TrainOptions options;
     options.threads = threads;
+    options.stage = stage;
     on_ranks(ranks, [&](Communicator& communicator) {
         TrainResult mine = train(config, *dataset, communicator, options);
         if (communicator.rank() == 0) result = std::move(mine);
@@ -53,6 +54,20 @@ TEST(Trainer, SameWeightsWithDropoutAtAnyNumberOfRanks) {
     EXPECT_EQ(run_on(4, config).final_weights_hash, one.final_weights_hash);
     config.train.seed = 2;
     EXPECT_NE(run_on(1, config).final_weights_hash, one.final_weights_hash);
+}
+
+TEST(Trainer, SameWeightsWhenTheOptimizerIsSharded) {
+    Config config = small_run();
+    for (const char* optimizer : {"adam", "sgd"}) {
+        config.train.optimizer = optimizer;
+        const TrainResult one = run_on(1, config);
+        for (const int ranks : {1, 2, 3, 4}) {
+            const TrainResult sharded = run_on(ranks, config, 1, 1);
+            EXPECT_EQ(sharded.final_weights_hash, one.final_weights_hash) << optimizer << ", " << ranks << " ranks";
+            // Ranges are whole cache lines of 16 elements; there are at most two moments.
+            EXPECT_LE(sharded.optimizer_bytes, one.optimizer_bytes / static_cast<size_t>(ranks) + 2 * 2 * 64);
+        }
+    }
 }
 
 TEST(Trainer, OtherVirtualRanksAreAnotherOrderOfAddition) {
@@ -148,13 +163,14 @@ TEST(Trainer, PositiveWeightsAreThoseOfTheConfiguration) {
 }
 
 // Trains until `stop_after` steps are done in this process (negative: to the end), from the newest checkpoint on.
-TrainResult go_on(int ranks, const Config& config, const std::filesystem::path& folder, int stop_after) {
+TrainResult go_on(int ranks, const Config& config, const std::filesystem::path& folder, int stop_after, int stage = 0) {
     const auto dataset = open_dataset(config.data);
     TrainResult result;
     on_ranks(ranks, [&](Communicator& communicator) {
         TrainOptions options;
         options.checkpoint_dir = folder;
         options.resume = true;
+        options.stage = stage;
         int asked = 0;
         options.stop = [&, rank = communicator.rank()] { return rank == 0 && ++asked == stop_after; };
         TrainResult mine = train(config, *dataset, communicator, options);
@@ -198,6 +214,16 @@ TEST(Resume, AnInterruptedRunEndsWithTheSameWeightsOnOtherRanks) {
         ASSERT_EQ(rest.history.size(), 2u);
         for (size_t e = 0; e < 2; ++e) EXPECT_EQ(rest.history[e].train_loss, whole.history[e].train_loss);
     }
+}
+
+TEST(Resume, GoesFromReplicatedToShardedAndBack) {
+    const Config config = small_run();
+    const TrainResult whole = run_on(1, config);
+    const CheckpointFolder folder;
+    EXPECT_TRUE(go_on(2, config, folder.path, 4, 0).interrupted);
+    EXPECT_TRUE(go_on(3, config, folder.path, 4, 1).interrupted);
+    EXPECT_TRUE(go_on(4, config, folder.path, 2, 1).interrupted);
+    EXPECT_EQ(go_on(1, config, folder.path, -1, 0).final_weights_hash, whole.final_weights_hash);
 }
 
 TEST(Resume, KeepsTheNewestAndSurvivesABrokenOne) {
