@@ -215,6 +215,7 @@ void Suite::finish_entry(const std::vector<double>& microseconds, const std::str
         row.share_of_bound = current_->bound.seconds / seconds;
         row.bound_by_arithmetic = current_->bound.by_arithmetic;
         row.error_eps = options_.check ? current_->error.eps : -1;
+        row.error_growth = entry.kernel->error_growth;
         row.failure = current_->error.message;
         if (current_->peer) row.peer_implementation = current_->peer->implementation();
         row.peer_microseconds = median(current_->peer_microseconds);

@@ -52,6 +52,7 @@ struct KernelMeasurement {
     CopyBandwidth copy;  // that it is held against
     bool bound_by_arithmetic = false;
     double error_eps = -1;                         // negative: not compared
+    double error_growth = 1;                       // of the kernel (kernel.h)
     std::string failure;                           // why it was not timed, or is wrong; empty when all is well
     double peer_microseconds = 0, peer_ratio = 0;  // peer / ours, alternated call by call; 0: no peer
     std::string peer_implementation;

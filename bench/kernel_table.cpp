@@ -27,6 +27,13 @@ std::string spread(const Interval& interval) {
     return interval.median > 0 ? fmt::format("{:.1f}%", 50 * (interval.high - interval.low) / interval.median) : "";
 }
 
+// "2.31", or "12.4 (growth 6)" for an algorithm whose errors are larger than those of a plain sum.
+std::string error_text(const KernelMeasurement& row) {
+    if (row.error_eps < 0) return "-";
+    const std::string text = fmt::format("{:.2f}", row.error_eps);
+    return row.error_growth == 1 ? text : text + fmt::format(" (growth {:g})", row.error_growth);
+}
+
 std::vector<std::string> cells_of(const KernelMeasurement& row, bool with_peer) {
     const bool timed = row.microseconds.median > 0;
     std::vector<std::string> cells{row.name, fmt::format("{} ({})", row.kernel, row.isa)};
@@ -36,8 +43,7 @@ std::vector<std::string> cells_of(const KernelMeasurement& row, bool with_peer) 
                       row.work.flops > 0 ? fmt::format("{:.1f}", row.gflops) : "-",
                       row.work.flops > 0 ? percent(row.share_of_peak) : "-", fmt::format("{:.1f}", row.gbytes_per_second),
                       percent(row.share_of_copy), fmt::format("{} {}", row.copy.level, bytes_text(row.copy.bytes)),
-                      row.bound_by_arithmetic ? "FMA" : row.copy.level, percent(row.share_of_bound),
-                      row.error_eps < 0 ? "-" : fmt::format("{:.2f}", row.error_eps)});
+                      row.bound_by_arithmetic ? "FMA" : row.copy.level, percent(row.share_of_bound), error_text(row)});
         if (with_peer) {
             cells.push_back(row.peer_ratio > 0 ? time_text(row.peer_microseconds) : "-");
             cells.push_back(row.peer_ratio > 0 ? fmt::format("{:.2f}", row.peer_ratio) : "-");

@@ -2,7 +2,15 @@
 // by Winograd's F(4x4, 3x3) and F(2x2, 3x3): 36 products a tile and pair of channels instead of 144, or 16 instead of 36.
 //   forward, dgrad   winograd_forward.h; transforms the filters into the workspace before
 //   wgrad            winograd_wgrad.h
-// Rounding errors are larger than those of the direct sum: see error_growth below.
+// Bound by the multiply-add units in the products (85 to 95% of the peak, about 2/3 of the time), by loads, stores and
+// copies at the borders in the transforms. Images of few pixels pay for the transform of the filters (ResNet-50's 512@7).
+// Rounding errors are larger than those of a direct sum: see error_growth below.
+// Measured on one core (EPYC of family 25, avx512, us; forward, dgrad, wgrad), direct_blocked -> winograd43:
+//   cifar     32->32  @32 batch 2     333 -> 130    331 -> 126    324 -> 136
+//   nih       32->64  @112 batch 16, avx2:  73002 -> 24497, 69124 -> 24595, 110847 -> 32831
+//   ResNet    64->64  @56 batch 4    7999 -> 2655   8022 -> 2702  8243 -> 3033
+//   ResNet   256->256 @14            8232 -> 4038   8824 -> 3994  8198 -> 6479 (leaves of one image)
+//   ResNet   512->512 @7            11083 -> 7243  12201 -> 6492  not chosen
 #include "kernels/conv2d/winograd_forward.h"
 #include "kernels/conv2d/winograd_wgrad.h"
 
@@ -78,7 +86,7 @@ WgradSpace wgrad_space(const Problem& p) {
     int64_t levels = 2;
     for (int64_t leaves = p.leaves; leaves > 1; leaves /= 2) ++levels;
     return WgradSpace{div_up(c, block) * points * tiles * block, div_up(k, block) * points * tiles * block,
-                      points * cells * wgrad_cell, levels * cells * 9 * wgrad_cell};
+                      points * cells * sums_step, levels * cells * 9 * wgrad_cell};
 }
 
 template <class F>
@@ -122,13 +130,19 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
 // winograd23, where 8 are allowed to a direct sum; with a margin below two.
 constexpr double growth43 = 6, growth23 = 0.75;
 
-// With fewer input channels the transforms take longer than the products that they save.
-bool wins(const Problem& p) { return p.in[0].dim[1] >= 8 && p.out[0].dim[1] >= 8; }
+// With few channels the transforms take longer than the products that they save, and so do tiles that are mostly outside.
+bool worthwhile(int64_t c, int64_t k, const KernelTensor& tiled) {
+    const int64_t tiles = div_up(tiled.dim[2], F43::m) * div_up(tiled.dim[3], F43::m);
+    return c >= 8 && k >= 8 && tiled.dim[2] * tiled.dim[3] * 2 >= tiles * F43::m * F43::m;
+}
+bool wins(const Problem& p) { return worthwhile(p.in[0].dim[1], p.out[0].dim[1], p.out[0]); }
 
-// Besides, the sums of a leaf go through the memory once: an image has to have enough tiles for that.
+// Besides, each leaf's sums become a gradient: an image, of which a leaf may have only one, must have enough tiles to pay
+// for that, and for more when the sums do not fit the caches (512x512 channels at 7x7 take 2 to 4 times as long as direct).
 bool wgrad_wins(const Problem& p) {
-    const KernelTensor& dy = p.in[1];
-    return p.in[0].dim[1] >= 8 && dy.dim[1] >= 8 && div_up(dy.dim[2], F43::m) * div_up(dy.dim[3], F43::m) >= 9;
+    const int64_t c = p.in[0].dim[1], k = p.in[1].dim[1];
+    const int64_t tiles = div_up(p.in[1].dim[2], F43::m) * div_up(p.in[1].dim[3], F43::m);
+    return worthwhile(c, k, p.in[1]) && c * k >= 5 * (c + k) && tiles >= (c * k <= 128 * 128 ? 4 : 9);
 }
 
 // Slower than winograd43 everywhere; for those who want errors below those of the direct sum.

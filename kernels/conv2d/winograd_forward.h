@@ -15,8 +15,7 @@ namespace xbench {
 namespace XB_ISA_NAMESPACE {
 namespace {
 
-// One more than a multiple of two lines apart, the points of a tile do not compete for the same set of the first-level
-// cache.
+// 28 lines apart, the points of a tile do not compete for the same sets of the first-level cache.
 constexpr int unit_tiles = 28;
 constexpr int group_blocks = group_width > block ? group_width / block : 1;
 
@@ -41,6 +40,20 @@ XB_INLINE TilePlace tile_place(const TileGrid& grid, int64_t tile) {
     const int64_t each = int64_t{grid.high} * grid.wide, n = tile / each;
     const int32_t at = static_cast<int32_t>(tile - n * each);
     return TilePlace{n, at / grid.wide * F::m, at % grid.wide * F::m};
+}
+
+// Asks for the m x m pixels of a tile, of blocks first .. first+blocks-1. The hardware does not foresee rows that are so
+// short, and a unit's products leave it time: called among them for what comes next.
+template <class F>
+XB_INLINE void prefetch_tile(const Blocks& image, int64_t first, int64_t blocks, const TilePlace& at) {
+    int64_t rows = image.h - at.row, columns = image.w - at.column;
+    if (rows > F::m) rows = F::m;
+    if (columns > F::m) columns = F::m;
+    const float* corner = image.data + at.n * image.image + at.row * image.row + int64_t{at.column} * block;
+    for (int64_t b = first; b < first + blocks; ++b)
+        for (int64_t i = 0; i < rows; ++i)
+            for (int64_t j = 0; j < columns; ++j)
+                __builtin_prefetch(corner + b * image.plane + i * image.row + j * block, 0, 2);
 }
 
 struct WinogradJob {
@@ -97,17 +110,31 @@ XB_INLINE int32_t channels_of_block(int64_t channels, int64_t b) {
     return channels - b * block < block ? static_cast<int32_t>(channels - b * block) : block;
 }
 
+// Tiles that are worked on together, and those that come next.
+struct Unit {
+    int32_t tiles, next_tiles;
+    TilePlace at[unit_tiles], next[unit_tiles];
+};
+
 template <class F>
-static void transform_inputs(const WinogradJob& job, int64_t first, int32_t tiles) {
+XB_INLINE int32_t place_tiles(const TileGrid& grid, int64_t first, int64_t end, TilePlace* at) {
+    const int32_t tiles = end - first < unit_tiles ? static_cast<int32_t>(end - first) : unit_tiles;
+    for (int32_t t = 0; t < tiles; ++t) at[t] = tile_place<F>(grid, first + t);
+    return tiles < 0 ? 0 : tiles;
+}
+
+template <class F>
+static void transform_inputs(const WinogradJob& job, const Unit& unit) {
     alignas(64) float copy[F::n * F::n * block];
     const int64_t blocks = div_up(job.in.c, block);
-    for (int32_t t = 0; t < tiles; ++t) {
-        const TilePlace at = tile_place<F>(job.grid, first + t);
-        const float* plane = job.in.data + at.n * job.in.image;
-        float* to = job.inputs + int64_t{t} * block;
-        for (int64_t b = 0; b < blocks; ++b, plane += job.in.plane, to += F::n * F::n * unit_tiles * block)
+    for (int64_t b = 0; b < blocks; ++b) {
+        float* to = job.inputs + b * F::n * F::n * unit_tiles * block;
+        for (int32_t t = 0; t < unit.tiles; ++t, to += block) {
+            const TilePlace& at = unit.at[t];
+            const float* plane = job.in.data + at.n * job.in.image + b * job.in.plane;
             transform_input<F>(patch_of<F::n>(job.in, plane, at.row - job.pad_h, at.column - job.pad_w, copy),
                                channels_of_block(job.in.c, b), to);
+        }
     }
 }
 
@@ -143,28 +170,46 @@ static MultiplyPoint find_multiply_point(int tiles, int vectors) {
     }
 }
 
-// The products of all points for `tiles` tiles, in equal parts of at most tile_pixels.
+// While the products of a point are computed: the outputs of some of the unit's tiles, and before the last group of channels
+// the inputs of some of the next unit's.
 template <class F>
-static void multiply_points(const WinogradJob& job, const float* filters, int32_t tiles, int vectors) {
+XB_INLINE void prefetch_share(const WinogradJob& job, const Unit& unit, int64_t channel, int point) {
+    constexpr int points = F::n * F::n;
+    const int64_t out_blocks = div_up(job.out.c, block), b = channel / block;
+    const int64_t blocks = out_blocks - b < group_blocks ? out_blocks - b : group_blocks;
+    for (int32_t t = unit.tiles * point / points; t < unit.tiles * (point + 1) / points; ++t)
+        prefetch_tile<F>(job.out, b, blocks, unit.at[t]);
+    if (channel + group_width < job.out.c) return;
+    for (int32_t t = unit.next_tiles * point / points; t < unit.next_tiles * (point + 1) / points; ++t)
+        prefetch_tile<F>(job.in, 0, div_up(job.in.c, block), unit.next[t]);
+}
+
+// The products of all points of a unit for one group of channels, in equal parts of at most tile_pixels tiles.
+template <class F>
+static void multiply_points(const WinogradJob& job, const Unit& unit, const float* filters, int64_t channel) {
     constexpr int64_t point_step = unit_tiles * block, block_step = F::n * F::n * point_step;
-    const int32_t parts = static_cast<int32_t>(div_up(tiles, tile_pixels)), wide = tiles / parts + (tiles % parts != 0);
+    const int vectors = group_vectors_at(channel, job.out.c);
+    const int32_t tiles = unit.tiles, parts = static_cast<int32_t>(div_up(tiles, tile_pixels));
+    const int32_t wide = tiles / parts + (tiles % parts != 0);
     const MultiplyPoint multiply[2] = {find_multiply_point<tile_pixels>(wide, vectors),
                                        find_multiply_point<tile_pixels>(wide - 1, vectors)};
-    for (int point = 0; point < F::n * F::n; ++point, filters += job.in.c * vectors * vf_width)
+    for (int point = 0; point < F::n * F::n; ++point, filters += job.in.c * vectors * vf_width) {
+        prefetch_share<F>(job, unit, channel, point);
         for (int32_t part = 0; part < parts; ++part) {
             const int32_t t = tiles * part / parts, count = tiles * (part + 1) / parts - t;
             const int64_t at = point * point_step + int64_t{t} * block;
             multiply[wide - count](job.inputs + at, block_step, job.in.c, filters, job.products + at, block_step);
         }
+    }
 }
 
-// The outputs of `tiles` tiles for the channels channel .. channel + vf_width - 1, whose products are given.
+// The outputs of a unit for the channels channel .. channel + vf_width - 1, whose products are given.
 template <class F>
-static void transform_outputs(const WinogradJob& job, int64_t first, int32_t tiles, int64_t channel, const float* products) {
+static void transform_outputs(const WinogradJob& job, const Unit& unit, int64_t channel, const float* products) {
     const VF bias = vf_load(job.bias + channel);
     float* plane = job.out.data + channel / block * job.out.plane + channel % block;
-    for (int32_t t = 0; t < tiles; ++t, products += block) {
-        const TilePlace at = tile_place<F>(job.grid, first + t);
+    for (int32_t t = 0; t < unit.tiles; ++t, products += block) {
+        const TilePlace& at = unit.at[t];
         VF y[F::m][F::m];
         winograd_output<F>(products, unit_tiles * block, y);
 #pragma GCC unroll 4
@@ -184,23 +229,22 @@ static void transform_outputs(const WinogradJob& job, int64_t first, int32_t til
     }
 }
 
-// Each thread takes units of tiles.
+// Each thread takes a run of tiles.
 template <class F>
 static void winograd_convolution(const WinogradJob& job, const Team& team) {
-    const int64_t tiles = job.in.n * job.grid.high * job.grid.wide;
     const int64_t channels = div_up(job.out.c, block) * block, group_size = F::n * F::n * job.in.c * group_width;
-    const Share mine = share_of(tiles, team);
+    const int64_t block_step = F::n * F::n * unit_tiles * block;
+    const Share mine = share_of(job.in.n * job.grid.high * job.grid.wide, team);
+    Unit unit;
     for (int64_t first = mine.begin; first < mine.end; first += unit_tiles) {
-        const int32_t count = static_cast<int32_t>(mine.end - first < unit_tiles ? mine.end - first : unit_tiles);
-        transform_inputs<F>(job, first, count);
+        unit.tiles = place_tiles<F>(job.grid, first, mine.end, unit.at);
+        unit.next_tiles = place_tiles<F>(job.grid, first + unit_tiles, mine.end, unit.next);
+        transform_inputs<F>(job, unit);
         const float* filters = job.filters;
         for (int64_t channel = 0; channel < channels; channel += group_width, filters += group_size) {
-            const int vectors = group_vectors_at(channel, job.out.c);
-            multiply_points<F>(job, filters, count, vectors);
-            for (int v = 0; v < vectors; ++v)
-                transform_outputs<F>(
-                    job, first, count, channel + v * vf_width,
-                    job.products + v * vf_width / block * (F::n * F::n * unit_tiles * block) + v * vf_width % block);
+            multiply_points<F>(job, unit, filters, channel);
+            for (int lane = 0; lane < group_vectors_at(channel, job.out.c) * vf_width; lane += vf_width)
+                transform_outputs<F>(job, unit, channel + lane, job.products + lane / block * block_step + lane % block);
         }
     }
 }
@@ -222,10 +266,15 @@ static void transform_filters(const FilterView& w, bool turned, float* transform
         for (int lane = 0; lane < width; lane += vf_width) {
             const int64_t k = channel + lane, left = w.outs - k;
             const int lanes = left < 0 ? 0 : left < vf_width ? static_cast<int>(left) : vf_width;
+            alignas(64) float filters[9][vf_width] = {};
+            for (int i = 0; i < lanes; ++i) {
+                const float* filter = w.data + (k + i) * w.out_step + c * w.in_step;
+#pragma GCC unroll 9
+                for (int tap = 0; tap < 9; ++tap) filters[tap][i] = filter[tap];
+            }
             VF taps[3][3];
-            for (int tap = 0; tap < 9; ++tap)
-                taps[tap / 3][tap % 3] = vf_load_strided(w.data + k * w.out_step + c * w.in_step + (turned ? 8 - tap : tap),
-                                                         w.out_step, 0, lanes);
+#pragma GCC unroll 9
+            for (int tap = 0; tap < 9; ++tap) taps[tap / 3][tap % 3] = vf_load(filters[turned ? 8 - tap : tap]);
             winograd_filter<F>(taps, to + lane, w.ins * width);
         }
     }

@@ -5,7 +5,7 @@
 // filters, where the tree over the leaves goes on: partial sums of ranks are added in the same domain.
 //   transformed inputs     {input block}{point}{tile}{16}
 //   transformed gradients  {output block}{point}{tile}{16}
-//   sums of a leaf         {point}{chunk of 8 input channels}{group}{8}{group_width}
+//   sums of a leaf         {chunk of 8 input channels}{group}{point}{8}{group_width}
 //   partial gradients      {level}{chunk}{group}{tap}{8}{group_width}
 // A sum's terms come in ascending order of the leaf's tiles, whatever the batches and the shares: the same bits for any
 // team.
@@ -30,14 +30,15 @@ struct WinogradGradient {
 };
 
 constexpr int64_t wgrad_cell = int64_t{wgrad_channels} * group_width;  // floats of a point's sums in registers
-
+constexpr int64_t sums_step =
+    wgrad_cell + block;  // between points: one line more, so that they compete for no set of a cache
 // Tiles transformed at a time: an odd number, so that points do not compete for the sets of a cache, and as many as keep the
 // transformed tiles of a thread within about half a second-level cache.
 template <class F>
 XB_INLINE int32_t gradient_batch(int64_t c, int64_t k) {
     const int64_t each = F::n * F::n * (div_up(c, block) + div_up(k, block)) * block * int64_t{sizeof(float)};
     const int64_t fit = (768 << 10) / each;
-    return static_cast<int32_t>(fit < 15 ? 15 : fit > 63 ? 63 : fit | 1);
+    return static_cast<int32_t>(fit < 21 ? 21 : fit > 57 ? 57 : fit | 1);
 }
 
 // One point of one batch: sums[c][k] += sum over tiles of inputs[t][c] gradients[t][k].
@@ -79,45 +80,69 @@ static AddOuterProducts find_add_outer_products(int64_t channels, int vectors) {
     }
 }
 
-// Tiles first .. first+tiles-1 of the whole batch of images; a thread takes some of the blocks of channels of each.
+// A block of channels of x or dy, whose tiles are transformed one after the other.
+template <class F>
+XB_INLINE void transform_x_block(const WinogradGradient& job, int64_t b, int64_t tile, float* to) {
+    alignas(64) float copy[F::n * F::n * block];
+    const TilePlace at = tile_place<F>(job.grid, tile);
+    const Patch patch = patch_of<F::n>(job.x, job.x.data + at.n * job.x.image + b * job.x.plane, at.row - job.pad_h,
+                                       at.column - job.pad_w, copy);
+    for (int lane = 0; lane < channels_of_block(job.x.c, b); lane += vf_width)
+        winograd_input<F>(patch.data + lane, patch.row, block, to + lane, int64_t{job.batch} * block);
+}
+
+template <class F>
+XB_INLINE void transform_dy_block(const WinogradGradient& job, int64_t b, int64_t tile, float* to) {
+    alignas(64) float copy[F::m * F::m * block];
+    const TilePlace at = tile_place<F>(job.grid, tile);
+    const Patch patch =
+        patch_of<F::m>(job.dy, job.dy.data + at.n * job.dy.image + b * job.dy.plane, at.row, at.column, copy);
+    for (int lane = 0; lane < block; lane += vf_width)
+        winograd_gradient<F>(patch.data + lane, patch.row, block, to + lane, int64_t{job.batch} * block);
+}
+
+// Tiles first .. first+tiles-1 of all images; a thread takes some of the pairs (block of channels, tile).
 template <class F>
 static void transform_batch(const WinogradGradient& job, int64_t first, int32_t tiles, const Team& team) {
-    alignas(64) float copy[F::n * F::n * block];
-    const int64_t x_blocks = div_up(job.x.c, block), dy_blocks = div_up(job.dy.c, block), point = int64_t{job.batch} * block;
+    const int64_t x_blocks = div_up(job.x.c, block), dy_blocks = div_up(job.dy.c, block);
+    const int64_t block_step = F::n * F::n * int64_t{job.batch} * block;
     const Share mine = share_of(tiles * (x_blocks + dy_blocks), team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
-        const int64_t t = task / (x_blocks + dy_blocks), b = task % (x_blocks + dy_blocks);
-        const TilePlace at = tile_place<F>(job.grid, first + t);
+        const int64_t b = task / tiles, t = task % tiles;
         if (b < x_blocks) {
-            const Patch patch = patch_of<F::n>(job.x, job.x.data + at.n * job.x.image + b * job.x.plane, at.row - job.pad_h,
-                                               at.column - job.pad_w, copy);
-            float* to = job.inputs + b * F::n * F::n * point + t * block;
-            for (int lane = 0; lane < channels_of_block(job.x.c, b); lane += vf_width)
-                winograd_input<F>(patch.data + lane, patch.row, block, to + lane, point);
+            transform_x_block<F>(job, b, first + t, job.inputs + b * block_step + t * block);
         } else {
             const int64_t k = b - x_blocks;
-            const Patch patch =
-                patch_of<F::m>(job.dy, job.dy.data + at.n * job.dy.image + k * job.dy.plane, at.row, at.column, copy);
-            float* to = job.gradients + k * F::n * F::n * point + t * block;
-            for (int lane = 0; lane < block; lane += vf_width)
-                winograd_gradient<F>(patch.data + lane, patch.row, block, to + lane, point);
+            transform_dy_block<F>(job, k, first + t, job.gradients + k * block_step + t * block);
         }
     }
 }
 
+// Asks for a part of what the next batch reads: tiles first .. first+tiles-1.
 template <class F>
-static void add_batch(const WinogradGradient& job, int32_t tiles, bool starts, const Team& team) {
+XB_INLINE void prefetch_batch(const WinogradGradient& job, int64_t first, int64_t tiles, int64_t part, int64_t parts) {
+    for (int64_t t = tiles * part / parts; t < tiles * (part + 1) / parts; ++t) {
+        const TilePlace at = tile_place<F>(job.grid, first + t);
+        prefetch_tile<F>(job.dy, 0, div_up(job.dy.c, block), at);
+        if (at.row + F::m <= job.x.h && at.column + F::m <= job.x.w) prefetch_tile<F>(job.x, 0, div_up(job.x.c, block), at);
+    }
+}
+
+template <class F>
+static void add_batch(const WinogradGradient& job, int32_t tiles, bool starts, int64_t next, int64_t next_tiles,
+                      const Team& team) {
     const int64_t point_step = int64_t{job.batch} * block, block_step = F::n * F::n * point_step;
     const Share mine = share_of(F::n * F::n * job.chunks, team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
-        const int64_t point = task / job.chunks, c = task % job.chunks * wgrad_channels;
+        prefetch_batch<F>(job, next, next_tiles, task, F::n * F::n * job.chunks);
+        const int64_t point = task / job.chunks, chunk = task % job.chunks, c = chunk * wgrad_channels;
         const int64_t channels = job.x.c - c < wgrad_channels ? job.x.c - c : wgrad_channels;
         const float* inputs = job.inputs + c / block * block_step + point * point_step + c % block;
         for (int64_t group = 0; group < job.groups; ++group) {
             const int64_t k = group * group_width;
             find_add_outer_products<wgrad_channels>(channels, group_vectors_at(k, job.dy.c))(
                 inputs, job.gradients + k / block * block_step + point * point_step + k % block, block_step, tiles, starts,
-                job.sums + (task * job.groups + group) * wgrad_cell);
+                job.sums + ((chunk * job.groups + group) * F::n * F::n + point) * sums_step);
         }
     }
 }
@@ -133,7 +158,7 @@ static void finish_leaf(const WinogradGradient& job, int32_t leaf, bool empty, i
             clear(to, 9 * wgrad_cell);
         } else {
             for (int64_t i = 0; i < wgrad_cell; i += vf_width)
-                winograd_sums<F>(job.sums + cell * wgrad_cell + i, cells * wgrad_cell, to + i, wgrad_cell);
+                winograd_sums<F>(job.sums + cell * F::n * F::n * sums_step + i, sums_step, to + i, wgrad_cell);
         }
     }
     int top = level + 1;
@@ -169,7 +194,8 @@ static void winograd_wgrad(const WinogradGradient& job, const Team& team) {
             const int32_t tiles = static_cast<int32_t>(end - first < job.batch ? end - first : job.batch);
             transform_batch<F>(job, first, tiles, team);
             team.barrier();
-            add_batch<F>(job, tiles, first == begin, team);
+            const int64_t next = first + tiles, left = job.x.n * tiles_of_image - next;
+            add_batch<F>(job, tiles, first == begin, next, left < job.batch ? left : job.batch, team);
             team.barrier();
         }
         finish_leaf<F>(job, v, begin == end, level, team);

@@ -222,6 +222,7 @@ KernelReport example_report() {
     conv.copy = {100, 2 << 20, "L3"};
     KernelMeasurement other = conv;
     other.name = "conv2d/other", other.share_of_peak = 0.125, other.share_of_bound = 0.125;
+    other.error_growth = 6;
     KernelMeasurement broken;
     broken.name = "relu/broken", broken.op = "relu", broken.kernel = "fast", broken.isa = "avx2";
     broken.failure = "output 0 at [n 0]: 1, expected 2";
@@ -237,6 +238,7 @@ TEST(KernelSuite, TheTableHasOneRowEachAndTheSummaryGeometricMeans) {
     EXPECT_THAT(table, HasSubstr("| conv2d/resnet50.conv1/plain-nchw16c | direct (avx512) |"));
     EXPECT_THAT(table, HasSubstr(" 2.0% |"));  // half of 990 to 1030
     EXPECT_THAT(table, HasSubstr("| L3 2 MiB | FMA   |"));
+    EXPECT_THAT(table, HasSubstr("| 1.25 (growth 6) |"));
     EXPECT_THAT(table, HasSubstr("output 0 at [n 0]"));
     EXPECT_THAT(table, Not(HasSubstr("peer")));
     EXPECT_THAT(kernel_summary_text(example_report()), HasSubstr("25% |"));  // sqrt(1/2 * 1/8)

@@ -98,6 +98,20 @@ TEST(Dispatch, ForcesARowAndSaysWhyItCannot) {
     }
 }
 
+// A row that is slower for a problem is not chosen for it, but can be forced.
+TEST(Dispatch, LeavesOutWhatWouldNotWin) {
+    for (const LayerProblem& layer : parse_problem("conv2d n2 c4 h12 k16 r3 pad1", "test")) {
+        const Problem problem = layer.problem();
+        const Choice forced{name_of(layer.op), "winograd43"};
+        for (const Kernel& row : kernel_table()) {
+            if (row.op != layer.op || std::string(row.name) != "winograd43" || !row.supports(problem)) continue;
+            EXPECT_FALSE(is_candidate(row, problem)) << layer.text();
+            EXPECT_STRNE(select(problem, Target{row.isa}).name, "winograd43") << layer.text();
+            EXPECT_EQ(&select(problem, Target{row.isa}, {&forced, 1}), &row) << layer.text();
+        }
+    }
+}
+
 TEST(Dispatch, NamesOperatorShapesAndRowsWhenNothingFits) {
     Problem problem = parse_problem("relu n2 c8 h4", "test").front().problem();
     problem.in[0].dtype = problem.out[0].dtype = static_cast<int32_t>(DType::i64);

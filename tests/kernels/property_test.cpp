@@ -76,6 +76,7 @@ TEST(Properties, GradientsAreAdjoint) {
     for (const Layout layout : {Layout::plain, Layout::nchw16c}) {
         for (const char* line :
              {"conv2d n3 c8 h12 w17 k16 r3 pad1 nobias leaves3", "conv2d n2 c17 h11 k19 r3 stride2 pad1 nobias",
+              "conv2d n2 c19 h11 w14 k33 r3 pad2 nobias leaves2", "conv2d n2 c40 h13 w9 k8 r3 nobias leaves2",
               "conv2d n2 c5 h9 k7 r5 s3 dilation2 pad2 nobias leaves2", "conv2d n2 c8 h9 k12 r3 groups4 pad1 nobias"}) {
             expect_adjoint(conv_input, line, layout);
             expect_adjoint(conv_filter, line, layout);
