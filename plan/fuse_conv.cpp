@@ -1,0 +1,87 @@
+// A convolution takes over the pass that follows it where its kernel can do both while the output is in the cache:
+//   conv2d -> y; batchnorm_statistics of y       conv2d_statistics -> y, sums
+//   conv2d -> y; max_pool2d of y, by nobody else read     conv2d_pool -> pooled y, index; y is never written
+// Runs when layouts are known, for it asks the registry: only where the optimised row that was chosen for the convolution
+// has a row of the same name for both. A better algorithm without such a row (another one may fuse later) stays unfused.
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+#include "plan/passes.h"
+
+namespace xbench {
+namespace {
+
+bool reads(const Node& node, ValueId id) { return std::find(node.in.begin(), node.in.end(), id) != node.in.end(); }
+
+const Kernel* chosen(const Plan& plan, const Node& node) {
+    try {
+        return &select(problem_of(plan, node), plan.target, plan.options.forced);
+    } catch (const Error&) {
+        return nullptr;  // select_kernels will say so, with the layer
+    }
+}
+
+bool same_algorithm(const Plan& plan, const Node& alone, const Node& fused) {
+    const Kernel *one = chosen(plan, alone), *both = chosen(plan, fused);
+    return one && both && one != &reference(alone.op) && std::strcmp(one->name, both->name) == 0;
+}
+
+// The nodes that read a value.
+std::vector<NodeId> readers_of(const Graph& graph, ValueId id) {
+    std::vector<NodeId> readers;
+    for (size_t i = 0; i < graph.nodes.size(); ++i)
+        if (reads(graph.nodes[i], id)) readers.push_back(static_cast<NodeId>(i));
+    return readers;
+}
+
+bool take_statistics(Plan& plan, Node& conv, std::vector<bool>& dead) {
+    for (const NodeId id : readers_of(plan.graph, conv.out[0])) {
+        const Node& statistics = plan.graph.nodes[static_cast<size_t>(id)];
+        if (statistics.op != OpKind::batchnorm_statistics) continue;
+        Node fused = conv;
+        fused.op = OpKind::conv2d_statistics;
+        fused.in.resize(3, no_value);
+        fused.in.push_back(statistics.in[1]);
+        fused.out.push_back(statistics.out[0]);
+        if (!same_algorithm(plan, conv, fused)) return false;
+        conv = fused;
+        dead[static_cast<size_t>(id)] = true;
+        return true;
+    }
+    return false;
+}
+
+bool take_pool(Plan& plan, Node& conv, std::vector<bool>& dead) {
+    const auto readers = readers_of(plan.graph, conv.out[0]);
+    if (readers.size() != 1) return false;
+    const Node& pool = plan.graph.nodes[static_cast<size_t>(readers[0])];
+    if (pool.op != OpKind::max_pool2d || !touching_windows(std::get<Pool2d>(pool.attrs))) return false;
+    const auto& window = std::get<Pool2d>(pool.attrs);
+    Node fused = conv;
+    fused.op = OpKind::conv2d_pool;
+    fused.attrs = Conv2dPool{std::get<Conv2d>(conv.attrs), window.r, window.s};
+    fused.out = pool.out;
+    if (!same_algorithm(plan, conv, fused)) return false;
+    dead[static_cast<size_t>(readers[0])] = true;
+    conv = fused;
+    if (conv.out.size() == 1 || std::get<Conv2dPool>(conv.attrs).conv.activation != Activation::relu) return true;
+    for (const NodeId id : readers_of(plan.graph, conv.out[1])) {  // a closed window's index says all that y would
+        Node& grad = plan.graph.nodes[static_cast<size_t>(id)];
+        if (grad.op == OpKind::max_pool2d_grad) grad.in.resize(2);
+    }
+    return true;
+}
+
+}  // namespace
+
+void fuse_convolutions(Plan& plan) {
+    if (!plan.options.fuse || plan.options.naive) return;
+    Graph& graph = plan.graph;
+    std::vector<bool> dead(graph.nodes.size(), false);
+    for (Node& node : graph.nodes)
+        if (node.op == OpKind::conv2d && !take_statistics(plan, node, dead)) take_pool(plan, node, dead);
+    erase_nodes(graph, dead);
+}
+
+}  // namespace xbench
