@@ -121,6 +121,18 @@ void fill_special(const KernelArgs& args, uint64_t seed) {
             if (norm.activation == Activation::relu) close_windows(args.in[2]);
             break;
         }
+        case OpKind::conv2d_pool_wgrad:
+            close_windows(args.in[2], 0.0);
+            transform(args.in[2], [&](double v) { return v > 0 ? v : random.below(4); });
+            break;
+        case OpKind::conv2d_batchnorm_pool_wgrad: {
+            const auto& norm = static_cast<const Conv2dBatchNormPool*>(args.attrs)->pool.norm;
+            close_windows(args.in[3], 0.0);
+            transform(args.in[3], [&](double v) { return v > 0 ? v : random.below(4); });
+            fill_second_row(args.in[4], positive);
+            transform(args.in[6], [&](double v) { return v * count * static_cast<double>(norm.pixels); });
+            break;
+        }
         case OpKind::batchnorm_finalize: {
             const double pixels = count * static_cast<double>(static_cast<const BatchNorm*>(args.attrs)->pixels);
             fill_second_row(args.in[0], [&](double v, double sum) { return pixels * (sum * sum + 0.1 + std::fabs(v)); });
@@ -196,6 +208,11 @@ void batchnorm_magnitudes(const KernelArgs& args) {
             negate_mean(args.in[3]);
             negate(args.in[5]);
             break;
+        case OpKind::conv2d_batchnorm_pool_wgrad:
+            for (const int i : {0, 1, 2, 5}) magnitude(args.in[i]);
+            negate_mean(args.in[4]);
+            negate(args.in[6]);
+            break;
         default: break;  // the rest works on channels, without cancellation that matters
     }
 }
@@ -230,6 +247,7 @@ bool is_exact(const LayerProblem& problem) {
         case OpKind::conv2d_dgrad:
         case OpKind::conv2d_wgrad:
         case OpKind::conv2d_pool:
+        case OpKind::conv2d_pool_wgrad:
         case OpKind::linear:
         case OpKind::linear_dgrad:
         case OpKind::linear_wgrad:
@@ -361,6 +379,7 @@ ProblemData ProblemData::magnitudes() const {
         case OpKind::conv2d_wgrad:
         case OpKind::conv2d_statistics:
         case OpKind::conv2d_pool:
+        case OpKind::conv2d_pool_wgrad:
         case OpKind::linear:
         case OpKind::linear_dgrad:
         case OpKind::linear_wgrad:

@@ -79,7 +79,8 @@ std::vector<LayerProblem> conv2d(const ProblemFields& f) {
     return all;
 }
 
-// A convolution with the pass that follows it: conv2d_statistics, and conv2d_pool with a window of 2x2.
+// A convolution with the pass that follows it: conv2d_statistics, and conv2d_pool with a window of 2x2 and the gradients of
+// its filters, with and without batch normalisation in between.
 std::vector<LayerProblem> conv2d_fused(const ProblemFields& f) {
     Conv2d a = conv2d_attrs(f);
     const Shape x = image_shape(f), w{f.size("k"), x[1] / a.groups, a.r, a.s}, b{w[0]};
@@ -96,6 +97,21 @@ std::vector<LayerProblem> conv2d_fused(const ProblemFields& f) {
             all.push_back(call(OpKind::conv2d_pool, Conv2dPool{a, 2, 2}, {tensor(x, lx), tensor(w), bias},
                                {tensor(pooled, ly), index}));
         if (f.has("noindex")) all.back().out.resize(1);
+        if (f.op == "conv2d_statistics" || f.has("noindex")) return;
+        std::vector<KernelTensor> gradients{tensor(w)};
+        if (!f.has("nobias")) gradients.push_back(tensor(b));
+        const Conv2dPool plain_attrs{conv2d_attrs(f), 2, 2};
+        all.push_back(call(OpKind::conv2d_pool_wgrad, plain_attrs, {tensor(x, lx), tensor(pooled, ly), index}, gradients));
+        Conv2dBatchNormPool norm{};
+        norm.conv = plain_attrs.conv;
+        norm.pool.norm.eps = 1e-5f, norm.pool.norm.momentum = 0.1f, norm.pool.norm.pixels = y[2] * y[3];
+        norm.pool.norm.activation = activation(f), norm.pool.r = norm.pool.s = 2;
+        all.push_back(call(OpKind::conv2d_batchnorm_pool_wgrad, norm,
+                           {tensor(x, lx), tensor(y, ly), tensor(pooled, ly), index, tensor({2, w[0]}), tensor(b), sums},
+                           gradients));
+        if (ly == Layout::nchw16c) return;  // few channels in front of a blocked layer
+        all.push_back(all.back());
+        all.back().in[2] = tensor(pooled, Layout::nchw16c);
     };
     for (const Layout layout : layouts) add(layout, layout);
     if (x[1] <= 4) add(Layout::plain, Layout::nchw16c);

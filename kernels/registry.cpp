@@ -16,6 +16,8 @@
     file(conv2d_winograd)      \
     file(conv2d_blocked)       \
     file(conv2d_fused)         \
+    file(pooled_stem)          \
+    file(pooled_stem_rows)     \
     file(linear_packed)        \
     file(batchnorm)            \
     file(batchnorm_pool_apply) \

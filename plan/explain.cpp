@@ -59,6 +59,8 @@ double flops_per_step(const Plan& plan) {
             case OpKind::conv2d_wgrad:
             case OpKind::conv2d_statistics:
             case OpKind::conv2d_pool:
+            case OpKind::conv2d_pool_wgrad:
+            case OpKind::conv2d_batchnorm_pool_wgrad:
             case OpKind::linear:
             case OpKind::linear_dgrad:
             case OpKind::linear_wgrad: flops += op_def(step.problem.op).work(step.problem).flops; break;

@@ -1,8 +1,10 @@
 // A convolution takes over the pass that follows it where its kernel can do both while the output is in the cache:
 //   conv2d -> y; batchnorm_statistics of y       conv2d_statistics -> y, sums
 //   conv2d -> y; max_pool2d of y, by nobody else read     conv2d_pool -> pooled y, index; y is never written
+//   max_pool2d_grad or batchnorm_pool_grad_input -> dy, read by conv2d_wgrad alone     one node; dy is never written
 // Runs when layouts are known, for it asks the registry: only where the optimised row that was chosen for the convolution
 // has a row of the same name for both. A better algorithm without such a row (another one may fuse later) stays unfused.
+// For the gradients any optimised row will do: they replace the slowest pass of all, which is bound by memory.
 #include <algorithm>
 #include <cstring>
 
@@ -73,6 +75,35 @@ bool take_pool(Plan& plan, Node& conv, std::vector<bool>& dead) {
     return true;
 }
 
+// The gradient of a first layer's filters, whose dy nobody else reads.
+void take_pool_gradient(Plan& plan, Node& wgrad, std::vector<bool>& dead) {
+    const ValueId dy = wgrad.in[1];
+    const auto made_by = std::find_if(plan.graph.nodes.begin(), plan.graph.nodes.end(), [&](const Node& node) {
+        return std::find(node.out.begin(), node.out.end(), dy) != node.out.end();
+    });
+    if (made_by == plan.graph.nodes.end() || readers_of(plan.graph, dy).size() != 1) return;
+    const Node& before = *made_by;
+    Node fused = wgrad;
+    if (before.op == OpKind::max_pool2d_grad && before.in.size() == 2) {
+        const auto& window = std::get<Pool2d>(before.attrs);
+        if (!touching_windows(window)) return;
+        fused.op = OpKind::conv2d_pool_wgrad;
+        fused.attrs = Conv2dPool{std::get<Conv2d>(wgrad.attrs), window.r, window.s};
+        fused.in = {wgrad.in[0], before.in[0], before.in[1]};
+    } else if (before.op == OpKind::batchnorm_pool_grad_input) {
+        fused.op = OpKind::conv2d_batchnorm_pool_wgrad;
+        fused.attrs = Conv2dBatchNormPool{std::get<Conv2d>(wgrad.attrs), std::get<BatchNormPool>(before.attrs)};
+        fused.in = before.in;
+        fused.in.insert(fused.in.begin(), wgrad.in[0]);
+    } else {
+        return;
+    }
+    const Kernel *alone = chosen(plan, wgrad), *both = chosen(plan, fused);
+    if (!alone || !both || alone == &reference(wgrad.op) || both == &reference(fused.op)) return;
+    dead[static_cast<size_t>(made_by - plan.graph.nodes.begin())] = true;
+    wgrad = fused;
+}
+
 }  // namespace
 
 void fuse_convolutions(Plan& plan) {
@@ -81,6 +112,8 @@ void fuse_convolutions(Plan& plan) {
     std::vector<bool> dead(graph.nodes.size(), false);
     for (Node& node : graph.nodes)
         if (node.op == OpKind::conv2d && !take_statistics(plan, node, dead)) take_pool(plan, node, dead);
+    for (Node& node : graph.nodes)
+        if (node.op == OpKind::conv2d_wgrad) take_pool_gradient(plan, node, dead);
     erase_nodes(graph, dead);
 }
 

@@ -75,6 +75,70 @@ void pool(const KernelArgs& args, const Team& team) {
     if (index.present()) index.clear_padding(team);
 }
 
+// dw and db from x and the gradient of the convolution's output, output_gradient(n, k, p, q), for outputs {n, k, p, q}.
+template <class T, class Gradient>
+void wgrad(const KernelArgs& args, const Conv2d& conv, int64_t height, int64_t width, const Team& team,
+           const Gradient& output_gradient) {
+    const RefTensor<T> x(args.in[0]), dw(args.out[0]), db(args.out, args.n_out, 1);
+    const int64_t filters = conv.r * conv.s, per_output = dw.c() * filters, k_per_group = dw.n() / conv.groups;
+    for (auto [task, end] = share(dw.n() * (per_output + 1), team); task < end; ++task) {
+        const int64_t k = task / (per_output + 1), position = task % (per_output + 1);
+        const bool bias = position == per_output;
+        const int64_t c = position / filters, r = position % filters / conv.s, s = position % conv.s;
+        const auto input = [&](int64_t n, int64_t p, int64_t q) {
+            const int64_t i = input_row(conv, p, r), j = input_column(conv, q, s);
+            if (i < 0 || i >= x.h() || j < 0 || j >= x.w()) return 0.0;
+            return static_cast<double>(x.at(n, k / k_per_group * dw.c() + c, i, j));
+        };
+        const T sum = sum_over_leaves<T>(*args.step, [&](int64_t first, int64_t last) {
+            double leaf = 0;
+            for (int64_t n = first; n < last; ++n)
+                for (int64_t p = 0; p < height; ++p)
+                    for (int64_t q = 0; q < width; ++q)
+                        leaf += (bias ? 1.0 : input(n, p, q)) * static_cast<double>(output_gradient(n, k, p, q));
+            return leaf;
+        });
+        if (!bias) dw.at(k, c, r, s) = sum;
+        if (bias && db.present()) db.at(k) = sum;
+    }
+}
+
+// The pooled dy at an output of the convolution: 0 where another one, or none, is its window's maximum.
+template <class T>
+double pooled_gradient(const RefTensor<T>& dy, const RefTensor<uint8_t>& index, int32_t r, int32_t s, int64_t n, int64_t k,
+                       int64_t p, int64_t q) {
+    if (p / r >= dy.h() || q / s >= dy.w()) return 0;
+    return index.at(n, k, p / r, q / s) == p % r * s + q % s ? static_cast<double>(dy.at(n, k, p / r, q / s)) : 0;
+}
+
+template <class T>
+void pool_wgrad(const KernelArgs& args, const Team& team) {
+    const auto& a = *static_cast<const Conv2dPool*>(args.attrs);
+    const RefTensor<T> dy(args.in[1]);
+    const RefTensor<uint8_t> index(args.in[2]);
+    wgrad<T>(args, a.conv, dy.h() * a.r, dy.w() * a.s, team, [&](int64_t n, int64_t k, int64_t p, int64_t q) {
+        return static_cast<T>(pooled_gradient(dy, index, a.r, a.s, n, k, p, q));
+    });
+}
+
+template <class T>
+void batchnorm_pool_wgrad(const KernelArgs& args, const Team& team) {
+    const auto& a = *static_cast<const Conv2dBatchNormPool*>(args.attrs);
+    const RefTensor<T> y(args.in[1]), dy(args.in[2]), mean_rstd(args.in[4]), gamma(args.in[5]);
+    const RefTensor<uint8_t> index(args.in[3]);
+    const auto* sums = static_cast<const double*>(args.in[6].data);
+    const double count = static_cast<double>(args.step->global_batch) * static_cast<double>(a.pool.norm.pixels);
+    wgrad<T>(args, a.conv, y.h(), y.w(), team, [&](int64_t n, int64_t k, int64_t p, int64_t q) {
+        const double value = static_cast<double>(y.at(n, k, p, q));
+        if (a.pool.norm.input_activation == Activation::relu && !(value > 0)) return T{0};
+        const double rstd = static_cast<double>(mean_rstd.at(1, k));
+        const double xhat = (value - static_cast<double>(mean_rstd.at(0, k))) * rstd;
+        const double d = pooled_gradient(dy, index, a.pool.r, a.pool.s, n, k, p, q);
+        return static_cast<T>(static_cast<double>(gamma.at(k)) * rstd *
+                              (d - sums[k] / count - xhat * (sums[y.c() + k] / count)));
+    });
+}
+
 void run_statistics(const KernelArgs& args, const Team& team) noexcept {
     dispatch_float(args.in[0].dtype, [&](auto zero) { statistics<decltype(zero)>(args, team); });
 }
@@ -82,11 +146,20 @@ void run_pool(const KernelArgs& args, const Team& team) noexcept {
     dispatch_float(args.in[0].dtype, [&](auto zero) { pool<decltype(zero)>(args, team); });
 }
 
+void run_pool_wgrad(const KernelArgs& args, const Team& team) noexcept {
+    dispatch_float(args.in[0].dtype, [&](auto zero) { pool_wgrad<decltype(zero)>(args, team); });
+}
+void run_batchnorm_pool_wgrad(const KernelArgs& args, const Team& team) noexcept {
+    dispatch_float(args.in[0].dtype, [&](auto zero) { batchnorm_pool_wgrad<decltype(zero)>(args, team); });
+}
+
 bool supports(const Problem& problem) { return is_float(problem.in[0]); }
 
 const Kernel rows[] = {
     {OpKind::conv2d_statistics, "reference", Isa::portable, supports, nullptr, run_statistics},
     {OpKind::conv2d_pool, "reference", Isa::portable, supports, nullptr, run_pool},
+    {OpKind::conv2d_pool_wgrad, "reference", Isa::portable, supports, nullptr, run_pool_wgrad},
+    {OpKind::conv2d_batchnorm_pool_wgrad, "reference", Isa::portable, supports, nullptr, run_batchnorm_pool_wgrad},
 };
 
 }  // namespace
