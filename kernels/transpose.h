@@ -33,7 +33,51 @@ XB_INLINE void store_first(float* p, VF v, int count) {
 
 XB_INLINE int most_lanes(int64_t left) { return static_cast<int>(left < 0 ? 0 : left < vf_width ? left : vf_width); }
 
+#if defined(__AVX512F__)
+// At most 8 channels: half the shuffles, as a vector holds them for two pixels.
+XB_INLINE void to_blocked_half(const float* plain_rows, int64_t row_step, float* blocked, int64_t channels, int width) {
+    VF rows[8];
+    for (int i = 0; i < 8; ++i) rows[i] = i < channels ? load_first(plain_rows + i * row_step, width) : vf_zero();
+    for (int stage = 0; stage < 3; ++stage) {
+        VF next[8];
+        for (int i = 0; i < 4; ++i) {
+            next[2 * i] = vf_weave_low(rows[i], rows[i + 4]);
+            next[2 * i + 1] = vf_weave_high(rows[i], rows[i + 4]);
+        }
+        for (int i = 0; i < 8; ++i) rows[i] = next[i];
+    }
+    for (int i = 0; i < width; ++i)
+        vf_store(blocked + i * chunk_size, i % 2 ? _mm512_maskz_shuffle_f32x4(0xFF, rows[i / 2], rows[i / 2], 0xEE)
+                                                 : _mm512_maskz_mov_ps(0xFF, rows[i / 2]));
+}
+
+XB_INLINE void to_plain_half(const float* blocked, float* plain_rows, int64_t row_step, int64_t channels, int width) {
+    VF rows[8];
+    for (int i = 0; i < 8; ++i) {
+        const VF first = _mm512_castps256_ps512(_mm256_loadu_ps(blocked + (2 * i < width ? 2 * i : 0) * chunk_size));
+        rows[i] = _mm512_insertf32x8(first, _mm256_loadu_ps(blocked + (2 * i + 1 < width ? 2 * i + 1 : 0) * chunk_size), 1);
+    }
+    for (int stage = 0; stage < 3; ++stage) {
+        VF next[8];
+        for (int i = 0; i < 4; ++i) {
+            next[i] = vf_even(rows[2 * i], rows[2 * i + 1]);
+            next[i + 4] = vf_odd(rows[2 * i], rows[2 * i + 1]);
+        }
+        for (int i = 0; i < 8; ++i) rows[i] = next[i];
+    }
+    for (int i = 0; i < channels; ++i) store_first(plain_rows + i * row_step, rows[i], width);
+}
+#endif
+
 XB_INLINE void to_blocked(const float* plain_rows, int64_t row_step, float* blocked, int64_t channels, int64_t pixels) {
+#if defined(__AVX512F__)
+    if (channels <= 8) {
+        for (int64_t pixel = 0; pixel < pixels; pixel += vf_width)
+            to_blocked_half(plain_rows + pixel, row_step, blocked + pixel * chunk_size, channels,
+                            most_lanes(pixels - pixel));
+        return;
+    }
+#endif
     for (int64_t pixel = 0; pixel < pixels; pixel += vf_width)
         for (int k = 0; k < chunk_parts; ++k) {
             const int width = most_lanes(pixels - pixel), real = most_lanes(channels - k * vf_width);
@@ -46,8 +90,15 @@ XB_INLINE void to_blocked(const float* plain_rows, int64_t row_step, float* bloc
 }
 
 XB_INLINE void to_plain(const float* blocked, float* plain_rows, int64_t row_step, int64_t channels, int64_t pixels) {
+#if defined(__AVX512F__)
+    if (channels <= 8) {
+        for (int64_t pixel = 0; pixel < pixels; pixel += vf_width)
+            to_plain_half(blocked + pixel * chunk_size, plain_rows + pixel, row_step, channels, most_lanes(pixels - pixel));
+        return;
+    }
+#endif
     for (int64_t pixel = 0; pixel < pixels; pixel += vf_width)
-        for (int k = 0; k < chunk_parts; ++k) {
+        for (int k = 0; k * vf_width < channels; ++k) {
             const int width = most_lanes(pixels - pixel), real = most_lanes(channels - k * vf_width);
             VF rows[vf_width];
             for (int i = 0; i < vf_width; ++i)
