@@ -40,6 +40,20 @@ XB_INLINE void add_plane(SumPair& sums, int64_t count, Terms&& terms) {
     }
 }
 
+// Adds `count` floats of x as batch normalisation's statistics take them: x - K and (x - K)^2.
+XB_INLINE void add_shifted(SumPair& sums, const float* x, int64_t count, const Chunk& shift) {
+    add_plane(sums, count, [&](int64_t i, int64_t left, Chunk& a, Chunk& b) {
+        Chunk d = chunk_load(x + i, left) - shift;
+        if (left < chunk_size) {  // x - K must be 0 in the lanes that are not there
+            float lane[chunk_size] = {};
+            chunk_store(lane, d, left);
+            d = chunk_load(lane);
+        }
+        a = a + d;
+        b = chunk_fma(d, d, b);
+    });
+}
+
 // Sums of all leaves and groups into the workspace. plane(n, group, sums) adds one image's plane.
 template <class AddImage>
 XB_INLINE void leaf_sums(const Planes& planes, const StepContext& step, SumPair* partial, const Team& team,

@@ -99,15 +99,6 @@ size_t statistics_workspace(const Problem& p, int) {
     return static_cast<size_t>(filter_floats(p)) * sizeof(float) + static_cast<size_t>(sums) * sizeof(SumPair);
 }
 
-// Adds a row of 16 channels; shift as in batchnorm_statistics.
-XB_INLINE void add_row(const float* row, int64_t pixels, const Chunk& shift, SumPair& sums) {
-    add_plane(sums, pixels * block, [&](int64_t i, int64_t, Chunk& a, Chunk& b) {
-        const Chunk d = chunk_load(row + i) - shift;
-        a = a + d;
-        b = chunk_fma(d, d, b);
-    });
-}
-
 void run_statistics(const KernelArgs& args, const Team& team) noexcept {
     const DirectJob job = packed_job(args, args.out[0].dim[2], args.out[0].dim[3], team);
     const RowTiles tiles = row_tiles(job);
@@ -126,8 +117,8 @@ void run_statistics(const KernelArgs& args, const Team& team) noexcept {
         for (int32_t i = i0; i < i1; ++i) {
             convolve_row(job, tiles, task, i, image);
             for (int64_t b = 0; b < task.blocks; ++b)
-                add_row(image + (task.first_block + b) * job.out.plane + i * job.out.row, job.out.w,
-                        channel_chunk(planes, task.first_block + b, mean), sums[b]);
+                add_shifted(sums[b], image + (task.first_block + b) * job.out.plane + i * job.out.row, job.out.row,
+                            channel_chunk(planes, task.first_block + b, mean));
         }
     }
     team.barrier();
