@@ -4,7 +4,9 @@
 //                       sums go to the workspace, {images, bands, blocks of 16 channels}
 //   conv2d_pool         two rows of y into the thread's workspace, from there the maximum of each 2x2 window and its place:
 //                       y itself, the largest tensor of a first layer, is never written
-// Bound as the convolution alone. Threads share (image, 32 channels, band of rows).
+// Bound as the convolution alone. Measured on one core of an EPYC of family 25, AVX-512, in whole steps: 1->16 @128 with
+// pooling, batch 32, 2.9 ms (4.8 apart); 3->32 @224 with sums, batch 16, 17.8 ms (20.1 apart); sums of outputs that fit the
+// third-level cache cost as much as apart. Writing past the caches was slower. Threads share (image, 32 channels, band).
 #include "kernels/batchnorm/channel_sums.h"
 #include "kernels/conv2d/blocked_forward.h"
 #include "kernels/simd_pool.h"
