@@ -48,8 +48,8 @@ struct Value {
     }
 };
 
-using Attrs =
-    std::variant<std::monostate, Conv2d, BatchNorm, BatchNormPool, Elementwise, Pool2d, Linear, Dropout, Loss, Optimizer>;
+using Attrs = std::variant<std::monostate, Conv2d, BatchNorm, BatchNormPool, Conv2dPool, Conv2dBatchNormPool, Elementwise,
+                           Pool2d, Linear, Dropout, Loss, Optimizer>;
 const void* plain(const Attrs& attrs);  // pointer to the struct inside, null for none
 
 struct Node {

@@ -37,6 +37,10 @@ enum class OpKind : int32_t {
     batchnorm_pool_apply,
     batchnorm_pool_grad_statistics,
     batchnorm_pool_grad_input,
+    conv2d_statistics,
+    conv2d_pool,
+    conv2d_pool_wgrad,
+    conv2d_batchnorm_pool_wgrad,
     relu_grad,
     max_pool2d_grad,
     avg_pool2d_grad,
@@ -96,13 +100,32 @@ struct BatchNorm {
 // What fuse makes of a batch normalisation (with or without ReLU) in front of a max-pooling whose windows touch but do not
 // overlap: the normalised image is never written.
 //   batchnorm_pool_apply            x, mean_rstd, gamma, beta -> y{n,c,p,q}, index u8{n,c,p,q}, xhat{n,c,p,q}: the
-//   normalised
-//                                   x of each window's first maximum, which is all that the sums below need
-//   batchnorm_pool_grad_statistics  xhat, dy, [y] -> sums f64{2,c}; y where the activation is relu
-//   batchnorm_pool_grad_input       x, dy, index, mean_rstd, gamma, sums (of all ranks), [y] -> dx
+//                                   position of each window's first maximum, or closed_window where the activation is
+//                                   relu and y is 0; the maximum's normalised x, which is all that the sums below need
+//   batchnorm_pool_grad_statistics  xhat, dy, [index] -> sums f64{2,c}; index where the activation is relu
+//   batchnorm_pool_grad_input       x, dy, index, mean_rstd, gamma, sums (of all ranks) -> dx
+enum { closed_window = 255 };  // no position: windows are smaller
 struct BatchNormPool {
     BatchNorm norm;  // norm.pixels counts those of x
     int32_t r, s;    // window and stride
+};
+
+// What fuse makes of a convolution and the passes over memory beside it, where the convolution's kernel can do both:
+//   conv2d_statistics            x, w, [b], running_mean -> y, sums: conv2d, then batchnorm_statistics of y
+//   conv2d_pool                  x, w, [b] -> y{n,k,p,q}, [index u8]: conv2d, then max_pool2d with touching windows; index
+//                                as in batchnorm_pool_apply, absent in inference
+//   conv2d_pool_wgrad            x, dy, index -> dw, [db]: conv2d_wgrad of max_pool2d_grad, both of conv2d_pool
+//   conv2d_batchnorm_pool_wgrad  x, y of conv2d, and dy, index, mean_rstd, gamma, sums of batchnorm_pool_grad_input
+//                                -> dw, [db]: conv2d_wgrad of batchnorm_pool_grad_input
+// The last two are for a first layer, whose dy nobody else reads: it is then never written. conv2d_statistics has the
+// attributes of conv2d.
+struct Conv2dPool {
+    Conv2d conv;
+    int32_t r, s;  // window and stride
+};
+struct Conv2dBatchNormPool {
+    Conv2d conv;
+    BatchNormPool pool;
 };
 
 // relu       x -> y = max(x, 0)

@@ -91,6 +91,9 @@ void fill_special(const KernelArgs& args, uint64_t seed) {
     Random random(seed, RandomUse::test_data, 50);
     const auto positive_part = [](const KernelTensor& t) { transform(t, [](double v) { return std::max(v, 0.0); }); };
     const auto positive = [](double v, double) { return 0.5 + std::fabs(v); };
+    const auto close_windows = [&](const KernelTensor& index, double other = -1) {  // every third; -1: others stay
+        transform(index, [&](double v) { return random.below(3) == 0 ? double{closed_window} : other < 0 ? v : other; });
+    };
     const double count = static_cast<double>(args.step->global_batch);
     switch (args.op) {
         case OpKind::relu_grad: positive_part(args.in[1]); break;
@@ -101,7 +104,7 @@ void fill_special(const KernelArgs& args, uint64_t seed) {
             if (args.n_in > 3) positive_part(args.in[3]);
             break;
         case OpKind::batchnorm_pool_grad_statistics:
-            if (args.n_in > 2) positive_part(args.in[2]);
+            if (args.n_in > 2) close_windows(args.in[2], 0.0);
             break;
         case OpKind::batchnorm_grad_input:
         case OpKind::batchnorm_pool_grad_input: {
@@ -110,11 +113,24 @@ void fill_special(const KernelArgs& args, uint64_t seed) {
                 pool ? static_cast<const BatchNormPool*>(args.attrs)->norm : *static_cast<const BatchNorm*>(args.attrs);
             fill_second_row(args.in[2 + pool], positive);
             transform(args.in[4 + pool], [&](double v) { return v * count * static_cast<double>(norm.pixels); });
-            if (args.n_in > 5 + pool) positive_part(args.in[5 + pool]);
+            if (!pool && args.n_in > 5) positive_part(args.in[5]);
             if (norm.input_activation == Activation::relu) positive_part(args.in[0]);
             if (!pool) break;
             const auto& a = *static_cast<const BatchNormPool*>(args.attrs);
             fill_pool_index(args.in[0], args.in[1], args.in[2], Pool2d{a.r, a.s, a.r, a.s, 0, 0, 1}, seed);
+            if (norm.activation == Activation::relu) close_windows(args.in[2]);
+            break;
+        }
+        case OpKind::conv2d_pool_wgrad:
+            close_windows(args.in[2], 0.0);
+            transform(args.in[2], [&](double v) { return v > 0 ? v : random.below(4); });
+            break;
+        case OpKind::conv2d_batchnorm_pool_wgrad: {
+            const auto& norm = static_cast<const Conv2dBatchNormPool*>(args.attrs)->pool.norm;
+            close_windows(args.in[3], 0.0);
+            transform(args.in[3], [&](double v) { return v > 0 ? v : random.below(4); });
+            fill_second_row(args.in[4], positive);
+            transform(args.in[6], [&](double v) { return v * count * static_cast<double>(norm.pixels); });
             break;
         }
         case OpKind::batchnorm_finalize: {
@@ -192,6 +208,11 @@ void batchnorm_magnitudes(const KernelArgs& args) {
             negate_mean(args.in[3]);
             negate(args.in[5]);
             break;
+        case OpKind::conv2d_batchnorm_pool_wgrad:
+            for (const int i : {0, 1, 2, 5}) magnitude(args.in[i]);
+            negate_mean(args.in[4]);
+            negate(args.in[6]);
+            break;
         default: break;  // the rest works on channels, without cancellation that matters
     }
 }
@@ -225,6 +246,8 @@ bool is_exact(const LayerProblem& problem) {
         case OpKind::conv2d:
         case OpKind::conv2d_dgrad:
         case OpKind::conv2d_wgrad:
+        case OpKind::conv2d_pool:
+        case OpKind::conv2d_pool_wgrad:
         case OpKind::linear:
         case OpKind::linear_dgrad:
         case OpKind::linear_wgrad:
@@ -354,6 +377,9 @@ ProblemData ProblemData::magnitudes() const {
         case OpKind::conv2d:
         case OpKind::conv2d_dgrad:
         case OpKind::conv2d_wgrad:
+        case OpKind::conv2d_statistics:
+        case OpKind::conv2d_pool:
+        case OpKind::conv2d_pool_wgrad:
         case OpKind::linear:
         case OpKind::linear_dgrad:
         case OpKind::linear_wgrad:
@@ -366,6 +392,7 @@ ProblemData ProblemData::magnitudes() const {
             for (int i = 0; i < args.n_in; ++i)
                 if (args.in[i].dtype == static_cast<int32_t>(DType::f64))
                     transform(args.in[i], [](double v) { return std::fabs(v); });
+            if (args.op == OpKind::conv2d_statistics) transform(args.in[3], [](double v) { return -v; });
             break;
         default: batchnorm_magnitudes(args); break;
     }

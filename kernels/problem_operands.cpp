@@ -46,14 +46,19 @@ Shape image_shape(const ProblemFields& f) { return {f.size("n"), f.size("c"), f.
 
 Activation activation(const ProblemFields& f) { return f.has("relu") ? Activation::relu : Activation::none; }
 
-// A convolution of few channels also reads plain images and writes blocked ones (the stem of a blocked plan).
-std::vector<LayerProblem> conv2d(const ProblemFields& f) {
+Conv2d conv2d_attrs(const ProblemFields& f) {
     Conv2d a{};
     a.r = f.option("r", 1), a.s = f.option("s", a.r);
     a.stride_h = f.directed("stride", "_h", 1), a.stride_w = f.directed("stride", "_w", 1);
     a.pad_h = f.directed("pad", "_h", 0), a.pad_w = f.directed("pad", "_w", 0);
     a.dilation_h = f.directed("dilation", "_h", 1), a.dilation_w = f.directed("dilation", "_w", 1);
     a.groups = f.option("groups", 1);
+    return a;
+}
+
+// A convolution of few channels also reads plain images and writes blocked ones (the stem of a blocked plan).
+std::vector<LayerProblem> conv2d(const ProblemFields& f) {
+    const Conv2d a = conv2d_attrs(f);
     Conv2d forward = a;
     forward.activation = activation(f);
     const Shape x = image_shape(f), w{f.size("k"), x[1] / a.groups, a.r, a.s}, b{w[0]};
@@ -68,6 +73,45 @@ std::vector<LayerProblem> conv2d(const ProblemFields& f) {
         all.push_back(call(OpKind::conv2d, forward, in, {tensor(y, ly)}));
         all.push_back(call(OpKind::conv2d_wgrad, a, {tensor(x, lx), tensor(y, ly)}, gradients));
         if (lx == ly) all.push_back(call(OpKind::conv2d_dgrad, a, {tensor(y, ly), tensor(w)}, {tensor(x, lx)}));
+    };
+    for (const Layout layout : layouts) add(layout, layout);
+    if (x[1] <= 4) add(Layout::plain, Layout::nchw16c);
+    return all;
+}
+
+// A convolution with the pass that follows it: conv2d_statistics, and conv2d_pool with a window of 2x2 and the gradients of
+// its filters, with and without batch normalisation in between.
+std::vector<LayerProblem> conv2d_fused(const ProblemFields& f) {
+    Conv2d a = conv2d_attrs(f);
+    const Shape x = image_shape(f), w{f.size("k"), x[1] / a.groups, a.r, a.s}, b{w[0]};
+    const Shape y = infer_shape(OpKind::conv2d, a, {x, w, b}), pooled{y[0], y[1], y[2] / 2, y[3] / 2};
+    const KernelTensor sums = tensor({2, w[0]}, Layout::plain, DType::f64);
+    a.activation = activation(f);
+    std::vector<LayerProblem> all;
+    const auto add = [&](Layout lx, Layout ly) {
+        const KernelTensor bias = f.has("nobias") ? KernelTensor{} : tensor(b), index = tensor(pooled, ly, DType::u8);
+        if (f.op == "conv2d_statistics")
+            all.push_back(
+                call(OpKind::conv2d_statistics, a, {tensor(x, lx), tensor(w), bias, tensor(b)}, {tensor(y, ly), sums}));
+        else
+            all.push_back(call(OpKind::conv2d_pool, Conv2dPool{a, 2, 2}, {tensor(x, lx), tensor(w), bias},
+                               {tensor(pooled, ly), index}));
+        if (f.has("noindex")) all.back().out.resize(1);
+        if (f.op == "conv2d_statistics" || f.has("noindex")) return;
+        std::vector<KernelTensor> gradients{tensor(w)};
+        if (!f.has("nobias")) gradients.push_back(tensor(b));
+        const Conv2dPool plain_attrs{conv2d_attrs(f), 2, 2};
+        all.push_back(call(OpKind::conv2d_pool_wgrad, plain_attrs, {tensor(x, lx), tensor(pooled, ly), index}, gradients));
+        Conv2dBatchNormPool norm{};
+        norm.conv = plain_attrs.conv;
+        norm.pool.norm.eps = 1e-5f, norm.pool.norm.momentum = 0.1f, norm.pool.norm.pixels = y[2] * y[3];
+        norm.pool.norm.activation = activation(f), norm.pool.r = norm.pool.s = 2;
+        all.push_back(call(OpKind::conv2d_batchnorm_pool_wgrad, norm,
+                           {tensor(x, lx), tensor(y, ly), tensor(pooled, ly), index, tensor({2, w[0]}), tensor(b), sums},
+                           gradients));
+        if (ly == Layout::nchw16c) return;  // few channels in front of a blocked layer
+        all.push_back(all.back());
+        all.back().in[2] = tensor(pooled, Layout::nchw16c);
     };
     for (const Layout layout : layouts) add(layout, layout);
     if (x[1] <= 4) add(Layout::plain, Layout::nchw16c);
@@ -113,7 +157,7 @@ std::vector<LayerProblem> batchnorm(const ProblemFields& f) {
     return all;
 }
 
-// r is the pooling's window and stride; noindex is an inference plan.
+// r is the pooling's window and stride; noindex is an inference plan. The pooled side may be blocked when x is plain.
 std::vector<LayerProblem> batchnorm_pool(const ProblemFields& f) {
     const Shape shape = image_shape(f);
     BatchNormPool a{};
@@ -125,22 +169,20 @@ std::vector<LayerProblem> batchnorm_pool(const ProblemFields& f) {
     const KernelTensor channel = tensor({shape[1]}), pair = tensor({2, shape[1]});
     const KernelTensor sums = tensor({2, shape[1]}, Layout::plain, DType::f64);
     std::vector<LayerProblem> all;
-    for (const Layout layout : layouts) {
-        const KernelTensor x = tensor(shape, layout), y = tensor(pooled, layout), index = tensor(pooled, layout, DType::u8);
+    const auto add = [&](Layout layout, Layout pooled_layout) {
+        const KernelTensor x = tensor(shape, layout), xhat = tensor(pooled, layout);
+        const KernelTensor y = tensor(pooled, pooled_layout), index = tensor(pooled, layout, DType::u8);
         if (f.has("noindex")) {
             all.push_back(call(OpKind::batchnorm_pool_apply, a, {x, pair, channel, channel}, {y}));
-            continue;
+            return;
         }
-        all.push_back(call(OpKind::batchnorm_pool_apply, a, {x, pair, channel, channel}, {y, index, y}));
-        LayerProblem statistics = call(OpKind::batchnorm_pool_grad_statistics, a, {y, y}, {sums});
-        LayerProblem input = call(OpKind::batchnorm_pool_grad_input, a, {x, y, index, pair, channel, sums}, {x});
-        if (a.norm.activation == Activation::relu) {
-            statistics.in.push_back(y);
-            input.in.push_back(y);
-        }
-        all.push_back(statistics);
-        all.push_back(input);
-    }
+        all.push_back(call(OpKind::batchnorm_pool_apply, a, {x, pair, channel, channel}, {y, index, xhat}));
+        all.push_back(call(OpKind::batchnorm_pool_grad_statistics, a, {xhat, y}, {sums}));
+        if (a.norm.activation == Activation::relu) all.back().in.push_back(index);
+        all.push_back(call(OpKind::batchnorm_pool_grad_input, a, {x, y, index, pair, channel, sums}, {x}));
+    };
+    for (const Layout layout : layouts) add(layout, layout);
+    add(Layout::plain, Layout::nchw16c);
     return all;
 }
 
@@ -271,6 +313,8 @@ std::vector<LayerProblem> optimizer(const ProblemFields& f) {
 using Maker = std::vector<LayerProblem> (*)(const ProblemFields&);
 const std::map<std::string, Maker>& makers() {
     static const std::map<std::string, Maker> table{{"conv2d", conv2d},
+                                                    {"conv2d_statistics", conv2d_fused},
+                                                    {"conv2d_pool", conv2d_fused},
                                                     {"linear", linear},
                                                     {"batchnorm", batchnorm},
                                                     {"batchnorm_pool", batchnorm_pool},

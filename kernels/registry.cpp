@@ -11,19 +11,23 @@
 
 // The stems of the *.isa.cpp files, best first within an operator.
 // clang-format off
-#define XB_ISA_FILES(file) \
-    file(conv2d_nchw)      \
-    file(conv2d_winograd)  \
-    file(conv2d_blocked)   \
-    file(linear_packed)    \
-    file(batchnorm)        \
-    file(batchnorm_pool)   \
-    file(max_pool)         \
-    file(average_pool)     \
-    file(elementwise)      \
-    file(reorder)          \
-    file(dropout)          \
-    file(loss)             \
+#define XB_ISA_FILES(file)     \
+    file(conv2d_nchw)          \
+    file(conv2d_winograd)      \
+    file(conv2d_blocked)       \
+    file(conv2d_fused)         \
+    file(pooled_stem)          \
+    file(pooled_stem_rows)     \
+    file(linear_packed)        \
+    file(batchnorm)            \
+    file(batchnorm_pool_apply) \
+    file(batchnorm_pool_grad)  \
+    file(max_pool)             \
+    file(average_pool)         \
+    file(elementwise)          \
+    file(reorder)              \
+    file(dropout)              \
+    file(loss)                 \
     file(optimizer)
 // clang-format on
 
@@ -42,6 +46,7 @@ XB_ISA_FILES(XB_DECLARE_ROWS)
 #undef XB_DECLARE_ROWS
 
 KernelRows conv2d_reference();
+KernelRows conv2d_fused_reference();
 KernelRows linear_reference();
 KernelRows batchnorm_reference();
 KernelRows batchnorm_pool_reference();
@@ -73,8 +78,9 @@ std::vector<Kernel> make_table() {
 #undef XB_APPEND_ROWS
 #undef XB_APPEND_AVX2
 #undef XB_APPEND_AVX512
-    for (const auto rows : {conv2d_reference, linear_reference, batchnorm_reference, batchnorm_pool_reference,
-                            pool2d_reference, elementwise_reference, loss_reference, dropout_reference, optimizer_reference})
+    for (const auto rows :
+         {conv2d_reference, conv2d_fused_reference, linear_reference, batchnorm_reference, batchnorm_pool_reference,
+          pool2d_reference, elementwise_reference, loss_reference, dropout_reference, optimizer_reference})
         append(rows());
     return table;
 }

@@ -1,7 +1,9 @@
 // Vector moves that pooling needs beside simd.h: pairs of neighbours apart and together, and window positions as bytes.
 //   vf_even(a, b), vf_odd(a, b)      a0 a2 .. b0 b2 ..  and  a1 a3 .. b1 b3 ..
 //   vf_weave_low(e, o), _high(e, o)  e0 o0 e1 o1 ..  first and second half
-//   store_bytes, load_bytes          small whole numbers held as floats, `count` of them, one byte each
+//   store_bytes                      small whole numbers held as floats, `count` of them, one byte each
+//   load_places                      such bytes, to be asked: only_at(places, k, d) is d where the place is k, else 0;
+//                                    unless_at(places, k, d) is d where it is not
 // All static inline in the namespace of the instruction set, as simd.h.
 #pragma once
 
@@ -35,10 +37,16 @@ XB_INLINE void store_bytes(uint8_t* p, VF v, int count) {
     else
         _mm_mask_storeu_epi8(p, vm_first(count), bytes);
 }
-XB_INLINE VF load_bytes(const uint8_t* p, int count) {
-    const __m128i bytes =
-        count == vf_width ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)) : _mm_maskz_loadu_epi8(vm_first(count), p);
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+typedef __m128i Places;
+XB_INLINE Places load_places(const uint8_t* p, int count) {
+    return count == vf_width ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))
+                             : _mm_maskz_loadu_epi8(vm_first(count), p);
+}
+XB_INLINE VF only_at(Places places, int which, VF d) {
+    return _mm512_maskz_mov_ps(_mm_cmpeq_epi8_mask(places, _mm_set1_epi8(static_cast<char>(which))), d);
+}
+XB_INLINE VF unless_at(Places places, int which, VF d) {
+    return _mm512_maskz_mov_ps(_mm_cmpneq_epi8_mask(places, _mm_set1_epi8(static_cast<char>(which))), d);
 }
 
 #elif defined(__AVX2__)
@@ -66,13 +74,20 @@ XB_INLINE void store_bytes(uint8_t* p, VF v, int count) {
     else
         __builtin_memcpy(p, &bytes, static_cast<size_t>(count));
 }
-XB_INLINE VF load_bytes(const uint8_t* p, int count) {
+typedef __m256i Places;
+XB_INLINE Places load_places(const uint8_t* p, int count) {
     int64_t bytes = 0;
     if (count == vf_width)
         __builtin_memcpy(&bytes, p, sizeof bytes);
     else
         __builtin_memcpy(&bytes, p, static_cast<size_t>(count));
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(bytes)));
+    return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(bytes));
+}
+XB_INLINE VF only_at(Places places, int which, VF d) {
+    return _mm256_and_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(places, _mm256_set1_epi32(which))), d);
+}
+XB_INLINE VF unless_at(Places places, int which, VF d) {
+    return _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(places, _mm256_set1_epi32(which))), d);
 }
 
 #else
@@ -84,10 +99,17 @@ XB_INLINE VF vf_weave_high(VF e, VF o) { return VF{e[2], o[2], e[3], o[3]}; }
 XB_INLINE void store_bytes(uint8_t* p, VF v, int count) {
     for (int i = 0; i < count; ++i) p[i] = static_cast<uint8_t>(v[i]);
 }
-XB_INLINE VF load_bytes(const uint8_t* p, int count) {
-    VF v = vf_zero();
-    for (int i = 0; i < count; ++i) v[i] = p[i];
-    return v;
+typedef VM Places;
+XB_INLINE Places load_places(const uint8_t* p, int count) {
+    Places places = {0, 0, 0, 0};
+    for (int i = 0; i < count; ++i) places[i] = p[i];
+    return places;
+}
+XB_INLINE VF only_at(Places places, int which, VF d) {
+    return vf_select(places == Places{which, which, which, which}, d, vf_zero());
+}
+XB_INLINE VF unless_at(Places places, int which, VF d) {
+    return vf_select(places == Places{which, which, which, which}, vf_zero(), d);
 }
 
 #endif

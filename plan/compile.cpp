@@ -17,6 +17,7 @@ Plan compile(const Graph& forward, const Target& target, const PlanOptions& opti
     if (options.training) parameter_gradient = differentiate(plan.graph);
     if (options.fuse && !options.naive) fuse(plan.graph);
     choose_layouts(plan);
+    fuse_convolutions(plan);
     select_kernels(plan);
     place(plan, parameter_gradient);
     return plan;

@@ -57,6 +57,10 @@ double flops_per_step(const Plan& plan) {
             case OpKind::conv2d:
             case OpKind::conv2d_dgrad:
             case OpKind::conv2d_wgrad:
+            case OpKind::conv2d_statistics:
+            case OpKind::conv2d_pool:
+            case OpKind::conv2d_pool_wgrad:
+            case OpKind::conv2d_batchnorm_pool_wgrad:
             case OpKind::linear:
             case OpKind::linear_dgrad:
             case OpKind::linear_wgrad: flops += op_def(step.problem.op).work(step.problem).flops; break;

@@ -21,6 +21,20 @@ std::vector<int> count_uses(const Graph& graph) {
     return uses;
 }
 
+bool touching_windows(const Pool2d& a) {
+    return a.r == a.stride_h && a.s == a.stride_w && a.pad_h == 0 && a.pad_w == 0 && a.r * a.s < closed_window;
+}
+
+void erase_nodes(Graph& graph, const std::vector<bool>& dead) {
+    size_t kept = 0;
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+        if (dead[i]) continue;
+        if (kept != i) graph.nodes[kept] = std::move(graph.nodes[i]);
+        ++kept;
+    }
+    graph.nodes.resize(kept);
+}
+
 namespace {
 
 // The activation inside an operator's attributes, or null where it has none.
@@ -39,16 +53,6 @@ std::vector<NodeId> producers(const Graph& graph) {
     for (size_t i = 0; i < graph.nodes.size(); ++i)
         for (const ValueId id : graph.nodes[i].out) by[static_cast<size_t>(id)] = static_cast<NodeId>(i);
     return by;
-}
-
-void erase_nodes(Graph& graph, const std::vector<bool>& dead) {
-    size_t kept = 0;
-    for (size_t i = 0; i < graph.nodes.size(); ++i) {
-        if (dead[i]) continue;
-        if (kept != i) graph.nodes[kept] = std::move(graph.nodes[i]);
-        ++kept;
-    }
-    graph.nodes.resize(kept);
 }
 
 void fuse_forward_relu(Graph& graph, std::vector<bool>& dead) {

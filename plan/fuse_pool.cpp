@@ -20,8 +20,6 @@ struct Pattern {
     NodeId apply = -1, pool = -1, pool_grad = -1, grad_statistics = -1, grad_input = -1;
 };
 
-bool plain_windows(const Pool2d& a) { return a.r == a.stride_h && a.s == a.stride_w && a.pad_h == 0 && a.pad_w == 0; }
-
 // Fills the pattern around the apply node; false when it does not fit.
 bool match(const Graph& graph, Pattern& pattern) {
     const ValueId y_full = graph.nodes[static_cast<size_t>(pattern.apply)].out[0];
@@ -29,7 +27,7 @@ bool match(const Graph& graph, Pattern& pattern) {
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
         if (node.op == OpKind::max_pool2d && reads(node, y_full)) {
-            if (pattern.pool >= 0 || !plain_windows(std::get<Pool2d>(node.attrs))) return false;
+            if (pattern.pool >= 0 || !touching_windows(std::get<Pool2d>(node.attrs))) return false;
             pattern.pool = static_cast<NodeId>(i);
         }
     }
@@ -83,7 +81,7 @@ void rewrite(Graph& graph, const Pattern& pattern, std::vector<bool>& dead) {
     statistics.op = OpKind::batchnorm_pool_grad_statistics;
     statistics.attrs = attrs;
     statistics.in = {xhat, dy};
-    if (relu) statistics.in.push_back(y);
+    if (relu) statistics.in.push_back(index);
     if (pattern.grad_input < 0) return;
     Node& input = graph.nodes[static_cast<size_t>(pattern.grad_input)];
     input.op = OpKind::batchnorm_pool_grad_input;
@@ -92,7 +90,6 @@ void rewrite(Graph& graph, const Pattern& pattern, std::vector<bool>& dead) {
     input_attrs.norm.input_activation = std::get<BatchNorm>(input.attrs).input_activation;
     input.attrs = input_attrs;
     input.in = {x, dy, index, mean_rstd, gamma, sums};
-    if (relu) input.in.push_back(y);
 }
 
 }  // namespace

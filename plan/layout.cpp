@@ -1,33 +1,59 @@
-// Which memory layout the images between layers have: one for the whole plan, so that nothing is converted on the way.
-//   plain    the vector runs along the width: models with few channels, where blocks of 16 would be partly padding
+// Which memory layout the images between layers have, so that nothing is converted on the way.
+//   plain    the vector runs along the width: few channels, where blocks of 16 would be partly padding
 //   nchw16c  the vector runs along the channels: everything wider
-// Never by batch or threads: another layout is another order of summation.
+// Values that an operator reads and writes together share a layout and are chosen together; only a pooled batch
+// normalisation turns plain images into blocked ones on its way. Never by batch or threads: another layout is another order
+// of summation.
 #include <algorithm>
+#include <numeric>
 
 #include "plan/passes.h"
 
 namespace xbench {
 namespace {
 
-// Measured: where a layer has fewer channels than a block and none has many, the width gives fuller vectors.
-constexpr int64_t few_channels = 16, many_channels = 48;
+constexpr int64_t block_channels = 16;
 constexpr int64_t most_stem_channels = 4;  // a convolution of so few reads plain images and writes blocked ones
 
 bool spatial(const Value& value) {
     return value.shape.rank == 4 && (value.role == Role::activation || value.role == Role::gradient);
 }
 
-Layout layout_of_plan(const Plan& plan) {
-    if (plan.options.naive) return Layout::plain;
-    int64_t fewest = many_channels, most = 0;
-    for (const Value& value : plan.graph.values) {
-        if (!spatial(value)) continue;
-        fewest = std::min(fewest, value.shape[1]);
-        most = std::max(most, value.shape[1]);
+// Groups have vector kernels over plain images only.
+bool has_grouped_convolution(const Graph& graph) {
+    return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+        return node.op == OpKind::conv2d && std::get<Conv2d>(node.attrs).groups != 1;
+    });
+}
+
+// Values of equal number must have one layout.
+std::vector<ValueId> tie_values(const Graph& graph) {
+    std::vector<ValueId> tie(graph.values.size());
+    std::iota(tie.begin(), tie.end(), 0);
+    const auto root = [&](ValueId id) {
+        while (tie[static_cast<size_t>(id)] != id) id = tie[static_cast<size_t>(id)];
+        return id;
+    };
+    const auto join = [&](const std::vector<ValueId>& ids) {
+        ValueId first = no_value;
+        for (const ValueId id : ids) {
+            if (id == no_value || !spatial(graph.values[static_cast<size_t>(id)])) continue;
+            if (first == no_value) first = id;
+            tie[static_cast<size_t>(root(id))] = root(first);
+        }
+    };
+    for (const Node& node : graph.nodes) {
+        std::vector<ValueId> image = node.in, pooled;
+        image.insert(image.end(), node.out.begin(), node.out.end());
+        // in x, .. -> y, [index, xhat];  xhat, dy, [index] -> ..;  x, dy, index, .. -> dx
+        if (node.op == OpKind::batchnorm_pool_apply) pooled = {node.out[0]};
+        if (node.op == OpKind::batchnorm_pool_grad_statistics || node.op == OpKind::batchnorm_pool_grad_input)
+            pooled = {node.in[1]};
+        for (const ValueId id : pooled) std::erase(image, id);
+        join(image);
     }
-    for (const Node& node : plan.graph.nodes)  // groups have vector kernels over plain images only
-        if (node.op == OpKind::conv2d && std::get<Conv2d>(node.attrs).groups != 1) return Layout::plain;
-    return fewest < few_channels && most < many_channels ? Layout::plain : Layout::nchw16c;
+    for (size_t id = 0; id < tie.size(); ++id) tie[id] = root(static_cast<ValueId>(id));
+    return tie;
 }
 
 bool reads_plain_input(const Graph& graph, const Node& node) {
@@ -36,12 +62,19 @@ bool reads_plain_input(const Graph& graph, const Node& node) {
     return convolution && !grouped && graph.values[static_cast<size_t>(graph.input)].shape[1] <= most_stem_channels;
 }
 
-// Some operator cannot read the plain images: a blocked copy of them comes first.
+bool touches_blocked(const Plan& plan, const Node& node) {
+    const auto blocked = [&](ValueId id) {
+        return id != no_value && plan.values[static_cast<size_t>(id)].layout == Layout::nchw16c;
+    };
+    return std::any_of(node.in.begin(), node.in.end(), blocked) || std::any_of(node.out.begin(), node.out.end(), blocked);
+}
+
+// Some operator of blocked images cannot read the plain ones: a blocked copy of them comes first.
 void reorder_input(Plan& plan) {
     Graph& graph = plan.graph;
     std::vector<Node*> readers;
     for (Node& node : graph.nodes)
-        if (std::count(node.in.begin(), node.in.end(), graph.input) && node.op != OpKind::flatten &&
+        if (std::count(node.in.begin(), node.in.end(), graph.input) && touches_blocked(plan, node) &&
             !reads_plain_input(graph, node))
             readers.push_back(&node);
     if (readers.empty()) return;
@@ -57,14 +90,41 @@ void reorder_input(Plan& plan) {
                        {OpKind::reorder, Elementwise{Activation::none}, {graph.input}, {copy}, "input"});
 }
 
+// nchw16c where a value tied to this one has enough channels.
+void block_wide_values(Plan& plan) {
+    const Graph& graph = plan.graph;
+    const auto tie = tie_values(graph);
+    std::vector<int64_t> most(tie.size(), 0);  // channels of a value tied to this one
+    for (size_t id = 0; id < tie.size(); ++id) {
+        if (!spatial(graph.values[id])) continue;
+        int64_t& channels = most[static_cast<size_t>(tie[id])];
+        channels = std::max(channels, graph.values[id].shape[1]);
+    }
+    for (size_t id = 0; id < tie.size(); ++id)
+        if (spatial(graph.values[id]) && most[static_cast<size_t>(tie[id])] >= block_channels)
+            plan.values[id].layout = Layout::nchw16c;
+}
+
+void set_shapes(Plan& plan) {
+    for (size_t id = 0; id < plan.values.size(); ++id) {
+        const Value& value = plan.graph.values[id];
+        PlannedValue& planned = plan.values[id];
+        planned.shape = value.shape;
+        if (value.batched()) planned.shape[0] = plan.options.max_batch;
+        planned.dtype = value.dtype == DType::f32 ? plan.options.dtype : value.dtype;
+        planned.bytes = stored_bytes(planned.shape, planned.dtype, planned.layout);
+    }
+}
+
 }  // namespace
 
 void choose_layouts(Plan& plan) {
-    plan.values.resize(plan.graph.values.size());
-    const Layout layout = layout_of_plan(plan);
-    for (size_t id = 0; id < plan.values.size(); ++id)
-        plan.values[id].layout = spatial(plan.graph.values[id]) ? layout : Layout::plain;
-    if (layout == Layout::nchw16c) reorder_input(plan);
+    plan.values.resize(plan.graph.values.size());  // plain
+    if (!plan.options.naive && !has_grouped_convolution(plan.graph)) {
+        block_wide_values(plan);
+        reorder_input(plan);
+    }
+    set_shapes(plan);
 }
 
 }  // namespace xbench

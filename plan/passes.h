@@ -13,13 +13,20 @@ std::vector<ValueId> differentiate(Graph& graph);
 void fuse(Graph& graph);
 // One part of fuse: marks what disappears in `dead`.
 void fuse_batchnorm_pool(Graph& graph, std::vector<bool>& dead);
-// Chooses each value's layout and inserts reorders.
+// Chooses each value's layout, inserts reorders, and sets the shapes at the plan's batch.
 void choose_layouts(Plan& plan);
+// Convolutions take over the pass that follows them, where their kernels can.
+void fuse_convolutions(Plan& plan);
 // Turns nodes into steps with a kernel each.
 void select_kernels(Plan& plan);
 // Gives every value its arena and offset. `parameter_gradient` as from differentiate.
 void place(Plan& plan, const std::vector<ValueId>& parameter_gradient);
 
+// A node as the registry sees it, once shapes and layouts are set.
+Problem problem_of(const Plan& plan, const Node& node);
+void erase_nodes(Graph& graph, const std::vector<bool>& dead);
+// Windows that touch without overlapping, without padding, whose positions and closed_window fit a byte.
+bool touching_windows(const Pool2d& a);
 // How many nodes read each value.
 std::vector<int> count_uses(const Graph& graph);
 

@@ -14,16 +14,14 @@ KernelTensor tensor_of(const PlannedValue& value) {
     return tensor;
 }
 
-void set_shapes(Plan& plan) {
-    for (size_t id = 0; id < plan.values.size(); ++id) {
-        const Value& value = plan.graph.values[id];
-        PlannedValue& planned = plan.values[id];
-        planned.shape = value.shape;
-        if (value.batched()) planned.shape[0] = plan.options.max_batch;
-        planned.dtype = value.dtype == DType::f32 ? plan.options.dtype : value.dtype;
-        planned.bytes = stored_bytes(planned.shape, planned.dtype, planned.layout);
-    }
+StepKind kind_of(const Plan& plan, const Node& node) {
+    if (node.op == OpKind::all_reduce) return StepKind::all_reduce;
+    const auto is_plain = [&](ValueId id) { return plan.values[static_cast<size_t>(id)].layout == Layout::plain; };
+    if (node.op == OpKind::flatten && is_plain(node.in[0]) && is_plain(node.out[0])) return StepKind::alias;
+    return StepKind::kernel;
 }
+
+}  // namespace
 
 Problem problem_of(const Plan& plan, const Node& node) {
     Problem problem{};
@@ -40,17 +38,7 @@ Problem problem_of(const Plan& plan, const Node& node) {
     return problem;
 }
 
-StepKind kind_of(const Plan& plan, const Node& node) {
-    if (node.op == OpKind::all_reduce) return StepKind::all_reduce;
-    const auto is_plain = [&](ValueId id) { return plan.values[static_cast<size_t>(id)].layout == Layout::plain; };
-    if (node.op == OpKind::flatten && is_plain(node.in[0]) && is_plain(node.out[0])) return StepKind::alias;
-    return StepKind::kernel;
-}
-
-}  // namespace
-
 void select_kernels(Plan& plan) {
-    set_shapes(plan);
     for (size_t i = 0; i < plan.graph.nodes.size(); ++i) {
         const Node& node = plan.graph.nodes[i];
         PlannedStep step;

@@ -24,19 +24,7 @@ void run_statistics(const KernelArgs& args, const Team& team) noexcept {
     auto* partial = static_cast<SumPair*>(args.workspace);
     leaf_sums(planes, *args.step, partial, team, [&](int64_t n, int64_t group, SumPair& sums) {
         const Chunk shift = channel_chunk(planes, group, running_mean);
-        const float* plane = x + planes.offset(n, group);
-        const auto term = [&](const Chunk& d, Chunk& a, Chunk& b) {
-            a = a + d;
-            b = chunk_fma(d, d, b);
-        };
-        add_plane(sums, planes.plane_floats(), [&](int64_t i, int64_t left, Chunk& a, Chunk& b) {
-            if (left == chunk_size) return term(chunk_load(plane + i) - shift, a, b);
-            const Chunk lanes_left = chunk_load(plane + i, left);  // x - K must be 0 in the lanes that are not there
-            float lane[chunk_size] = {}, k[chunk_size];
-            chunk_store(k, shift);
-            chunk_store(lane, lanes_left - shift, left);
-            term(chunk_load(lane), a, b);
-        });
+        add_shifted(sums, x + planes.offset(n, group), planes.plane_floats(), shift);
     });
     team.barrier();
     add_leaves(planes, *args.step, partial, static_cast<double*>(args.out[0].data), team);

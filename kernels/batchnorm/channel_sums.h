@@ -40,6 +40,20 @@ XB_INLINE void add_plane(SumPair& sums, int64_t count, Terms&& terms) {
     }
 }
 
+// Adds `count` floats of x as batch normalisation's statistics take them: x - K and (x - K)^2.
+XB_INLINE void add_shifted(SumPair& sums, const float* x, int64_t count, const Chunk& shift) {
+    add_plane(sums, count, [&](int64_t i, int64_t left, Chunk& a, Chunk& b) {
+        Chunk d = chunk_load(x + i, left) - shift;
+        if (left < chunk_size) {  // x - K must be 0 in the lanes that are not there
+            float lane[chunk_size] = {};
+            chunk_store(lane, d, left);
+            d = chunk_load(lane);
+        }
+        a = a + d;
+        b = chunk_fma(d, d, b);
+    });
+}
+
 // Sums of all leaves and groups into the workspace. plane(n, group, sums) adds one image's plane.
 template <class AddImage>
 XB_INLINE void leaf_sums(const Planes& planes, const StepContext& step, SumPair* partial, const Team& team,
@@ -53,9 +67,10 @@ XB_INLINE void leaf_sums(const Planes& planes, const StepContext& step, SumPair*
     }
 }
 
-// The tree over leaves: out {2, channels}.
-XB_INLINE void add_leaves(const Planes& planes, const StepContext& step, const SumPair* partial, double* out,
-                          const Team& team) {
+// The tree over leaves: out {2, channels}. leaf(v, group, number) is the sum of a leaf, made with
+// number(pair), the one of a pair's numbers that is asked for.
+template <class Leaf>
+XB_INLINE void add_leaf_sums(const Planes& planes, const StepContext& step, double* out, const Team& team, Leaf&& leaf) {
     const Share share = share_of(planes.channels * 2, team);
     for (int64_t task = share.begin; task < share.end; ++task) {
         const int64_t which = task / planes.channels, c = task % planes.channels;
@@ -63,13 +78,32 @@ XB_INLINE void add_leaves(const Planes& planes, const StepContext& step, const S
         double stack[leaf_tree_depth + 1];
         int level = 0;
         for (int32_t v = 0; v < step.leaves; ++v) {
-            const double* lane = partial[v * planes.groups + group].lane[which];
-            stack[level++] = planes.blocked ? lane[c % chunk_size] : sum_of_lanes(lane);
+            stack[level++] = leaf(v, group, [&](const SumPair& sums) {
+                const double* lane = sums.lane[which];
+                return planes.blocked ? lane[c % chunk_size] : sum_of_lanes(lane);
+            });
             for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
         }
         for (; level > 1; --level) stack[level - 2] += stack[level - 1];
         out[task] = level > 0 ? stack[0] : 0;
     }
+}
+
+XB_INLINE void add_leaves(const Planes& planes, const StepContext& step, const SumPair* partial, double* out,
+                          const Team& team) {
+    add_leaf_sums(planes, step, out, team,
+                  [&](int32_t v, int64_t group, auto&& number) { return number(partial[v * planes.groups + group]); });
+}
+
+// The same from sums of `bands` bands of each image, {images, bands, groups}: bands, then images, in ascending order.
+XB_INLINE void add_bands(const Planes& planes, const StepContext& step, int64_t bands, const SumPair* partial, double* out,
+                         const Team& team) {
+    add_leaf_sums(planes, step, out, team, [&](int32_t v, int64_t group, auto&& number) {
+        double sum = 0;
+        for (int64_t i = step.leaf_begin[v] * bands; i < step.leaf_begin[v + 1] * bands; ++i)
+            sum += number(partial[i * planes.groups + group]);
+        return sum;
+    });
 }
 
 }  // namespace XB_ISA_NAMESPACE

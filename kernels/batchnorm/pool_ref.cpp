@@ -38,7 +38,7 @@ void apply(const KernelArgs& args, const Team& team) {
                     y.at(n, c, p, q) = static_cast<T>(relu(args) && best < 0 ? 0 : best);
                     if (!xhat.present()) continue;
                     xhat.at(n, c, p, q) = static_cast<T>(best_xhat);
-                    index.at(n, c, p, q) = static_cast<uint8_t>(best_place);
+                    index.at(n, c, p, q) = static_cast<uint8_t>(relu(args) && !(best > 0) ? closed_window : best_place);
                 }
         }
     y.clear_padding(team);
@@ -48,7 +48,8 @@ void apply(const KernelArgs& args, const Team& team) {
 
 template <class T>
 void grad_statistics(const KernelArgs& args, const Team& team) {
-    const RefTensor<T> xhat(args.in[0]), dy(args.in[1]), y(args.in, args.n_in, 2);
+    const RefTensor<T> xhat(args.in[0]), dy(args.in[1]);
+    const RefTensor<uint8_t> index(args.in, args.n_in, 2);
     auto* sums = static_cast<double*>(args.out[0].data);
     for (auto [c, end] = share(xhat.c(), team); c < end; ++c)
         for (int which = 0; which < 2; ++which)
@@ -57,7 +58,7 @@ void grad_statistics(const KernelArgs& args, const Team& team) {
                 for (int64_t n = first; n < last; ++n)
                     for (int64_t p = 0; p < xhat.h(); ++p)
                         for (int64_t q = 0; q < xhat.w(); ++q) {
-                            if (y.present() && !(y.at(n, channel, p, q) > 0)) continue;
+                            if (index.present() && index.at(n, channel, p, q) == closed_window) continue;
                             const double d = static_cast<double>(dy.at(n, channel, p, q));
                             sum += which == 0 ? d : d * static_cast<double>(xhat.at(n, channel, p, q));
                         }
@@ -68,8 +69,7 @@ void grad_statistics(const KernelArgs& args, const Team& team) {
 template <class T>
 void grad_input(const KernelArgs& args, const Team& team) {
     const BatchNormPool& a = attributes(args);
-    const RefTensor<T> x(args.in[0]), dy(args.in[1]), mean_rstd(args.in[3]), gamma(args.in[4]), y(args.in, args.n_in, 6),
-        dx(args.out[0]);
+    const RefTensor<T> x(args.in[0]), dy(args.in[1]), mean_rstd(args.in[3]), gamma(args.in[4]), dx(args.out[0]);
     const RefTensor<uint8_t> index(args.in[2]);
     const auto* sums = static_cast<const double*>(args.in[5].data);
     const double count = static_cast<double>(args.step->global_batch) * static_cast<double>(a.norm.pixels);
@@ -83,8 +83,7 @@ void grad_input(const KernelArgs& args, const Team& team) {
                     const double value = static_cast<double>(x.at(n, c, h, w));
                     const bool in_window = p < dy.h() && q < dy.w();  // odd sizes leave a rim that no window covers
                     const bool chosen = in_window && index.at(n, c, p, q) == (h - p * a.r) * a.s + w - q * a.s;
-                    const bool open = chosen && (!y.present() || y.at(n, c, p, q) > 0);
-                    const double d = open ? static_cast<double>(dy.at(n, c, p, q)) : 0;
+                    const double d = chosen ? static_cast<double>(dy.at(n, c, p, q)) : 0;
                     const double g =
                         static_cast<double>(gamma.at(c)) * rstd * (d - mean_dy - (value - mean) * rstd * mean_dy_xhat);
                     const bool closed = a.norm.input_activation == Activation::relu && !(value > 0);

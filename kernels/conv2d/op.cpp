@@ -44,6 +44,15 @@ void grad(GradBuilder& g, const Node& node) {
 Work convolution_work(const Problem& problem, const KernelTensor& y, const KernelTensor& w) {
     return Work{2 * elements(y) * static_cast<double>(w.dim[1] * w.dim[2] * w.dim[3]), operand_bytes(problem)};
 }
+// The convolution's own output, of which a pooled one keeps a part.
+Work pooled_work(const Problem& p, KernelTensor y, const KernelTensor& w) {
+    const Conv2d& a = static_cast<const Conv2dPool*>(p.attrs)->conv;
+    y.dim[2] = output_size(p.in[0].dim[2], a.r, a.stride_h, a.pad_h, a.dilation_h);
+    y.dim[3] = output_size(p.in[0].dim[3], a.s, a.stride_w, a.pad_w, a.dilation_w);
+    return convolution_work(p, y, w);
+}
+Work pool_work(const Problem& p) { return pooled_work(p, p.out[0], p.in[1]); }
+Work pool_wgrad_work(const Problem& p) { return pooled_work(p, p.in[1], p.out[0]); }
 Work forward_work(const Problem& p) { return convolution_work(p, p.out[0], p.in[1]); }
 Work dgrad_work(const Problem& p) { return convolution_work(p, p.in[0], p.in[1]); }
 Work wgrad_work(const Problem& p) { return convolution_work(p, p.in[1], p.out[0]); }
@@ -53,7 +62,11 @@ Work wgrad_work(const Problem& p) { return convolution_work(p, p.in[1], p.out[0]
 std::vector<OpDef> conv2d_ops() {
     return {{OpKind::conv2d, infer, grad, forward_work},
             {OpKind::conv2d_dgrad, nullptr, nullptr, dgrad_work},
-            {OpKind::conv2d_wgrad, nullptr, nullptr, wgrad_work}};
+            {OpKind::conv2d_wgrad, nullptr, nullptr, wgrad_work},
+            {OpKind::conv2d_statistics, nullptr, nullptr, forward_work},  // the planner's fusions make these
+            {OpKind::conv2d_pool, nullptr, nullptr, pool_work},
+            {OpKind::conv2d_pool_wgrad, nullptr, nullptr, pool_wgrad_work},
+            {OpKind::conv2d_batchnorm_pool_wgrad, nullptr, nullptr, wgrad_work}};
 }
 
 }  // namespace xbench

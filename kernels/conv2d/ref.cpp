@@ -1,6 +1,6 @@
 // The convolution and its two gradients as plain loops: any stride, padding, dilation and number of groups, f32 and f64,
 // any mixture of layouts, sums in double. The oracle of every other implementation; the threads share images and channels.
-#include "kernels/reference.h"
+#include "kernels/conv2d/reference_loops.h"
 #include "kernels/registry.h"
 
 namespace xbench {
@@ -8,33 +8,11 @@ namespace {
 
 const Conv2d& conv_of(const KernelArgs& args) { return *static_cast<const Conv2d*>(args.attrs); }
 
-// Input row (or column) that output position `out` reads through filter position `tap`; may lie outside of the image.
-int64_t input_row(const Conv2d& conv, int64_t out, int64_t tap) {
-    return out * conv.stride_h - conv.pad_h + tap * conv.dilation_h;
-}
-int64_t input_column(const Conv2d& conv, int64_t out, int64_t tap) {
-    return out * conv.stride_w - conv.pad_w + tap * conv.dilation_w;
-}
-
 // The output position that reads input position `in` through `tap`, or -1.
 int64_t output_position(int64_t in, int64_t tap, int64_t stride, int64_t pad, int64_t dilation, int64_t outputs) {
     const int64_t scaled = in + pad - tap * dilation;
     if (scaled < 0 || scaled % stride != 0) return -1;
     return scaled / stride < outputs ? scaled / stride : -1;
-}
-
-template <class T>
-double forward_at(const Conv2d& conv, const RefTensor<T>& x, const RefTensor<T>& w, int64_t n, int64_t k, int64_t c_first,
-                  int64_t p, int64_t q) {
-    double sum = 0;
-    for (int64_t c = 0; c < w.c(); ++c)
-        for (int64_t r = 0; r < conv.r; ++r)
-            for (int64_t s = 0; s < conv.s; ++s) {
-                const int64_t i = input_row(conv, p, r), j = input_column(conv, q, s);
-                if (i < 0 || i >= x.h() || j < 0 || j >= x.w()) continue;
-                sum += static_cast<double>(x.at(n, c_first + c, i, j)) * static_cast<double>(w.at(k, c, r, s));
-            }
-    return sum;
 }
 
 template <class T>

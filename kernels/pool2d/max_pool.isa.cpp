@@ -138,20 +138,15 @@ XB_INLINE VF gradient_at(const GradPlane& plane, int64_t at, VM lanes) {
     return plane.y ? vf_where_positive(vf_load(plane.y + at, lanes), d) : d;
 }
 
-// d where the place is `which`, else 0. Places are small whole numbers.
-XB_INLINE VF only_at(VF place, int64_t which, VF d) {
-    const VF distance = place - vf_set1(static_cast<float>(which));
-    return vf_select(vm_greater(vf_set1(0.5f), distance * distance), d, vf_zero());
-}
-
 // `count` elements of dy to two rows of dx.
 XB_INLINE void grads_2x2(const GradPlane& plane, int64_t at, int count, float* top, float* bottom) {
     const VM first = vm_first(clamp_lane(2 * count, vf_width)),
              second = vm_first(clamp_lane(2 * count - vf_width, vf_width));
-    const VF d = gradient_at(plane, at, vm_first(count)), place = load_bytes(plane.index + at, count);
+    const VF d = gradient_at(plane, at, vm_first(count));
+    const Places places = load_places(plane.index + at, count);
     float* rows[2] = {top, bottom};
     for (int row = 0; row < 2; ++row) {
-        const VF even = only_at(place, 2 * row, d), odd = only_at(place, 2 * row + 1, d);
+        const VF even = only_at(places, 2 * row, d), odd = only_at(places, 2 * row + 1, d);
         vf_store(rows[row], vf_weave_low(even, odd), first);
         vf_store(rows[row] + vf_width, vf_weave_high(even, odd), second);
     }
@@ -193,11 +188,12 @@ void grad_blocked(const PoolGeometry& g, const GradPlane& plane) {
             const Taps rows = taps_inside(top, g.a.r, g.h), columns = taps_inside(left, g.a.s, g.w);
             for (int k = 0; k < chunk_parts; ++k) {
                 const int64_t at = (p * g.q + q) * chunk_size + k * vf_width;
-                const VF d = gradient_at(plane, at, all), place = load_bytes(plane.index + at, vf_width);
+                const VF d = gradient_at(plane, at, all);
+                const Places places = load_places(plane.index + at, vf_width);
                 for (int64_t i = rows.begin; i < rows.end; ++i)
                     for (int64_t j = columns.begin; j < columns.end; ++j) {
                         float* dx = plane.dx + ((top + i) * g.w + left + j) * chunk_size + k * vf_width;
-                        const VF mine = only_at(place, i * g.a.s + j, d);
+                        const VF mine = only_at(places, static_cast<int>(i * g.a.s + j), d);
                         vf_store(dx, overlaps ? vf_load(dx) + mine : mine);
                     }
             }
@@ -213,11 +209,12 @@ void grad_blocked_2x2(const PoolGeometry& g, const GradPlane& plane) {
         for (int64_t q = 0; q < g.q; ++q)
             for (int k = 0; k < chunk_parts; ++k) {
                 const int64_t at = (p * g.q + q) * chunk_size + k * vf_width, to = 2 * q * chunk_size + k * vf_width;
-                const VF d = gradient_at(plane, at, all), place = load_bytes(plane.index + at, vf_width);
-                vf_store(top + to, only_at(place, 0, d));
-                vf_store(top + to + chunk_size, only_at(place, 1, d));
-                vf_store(bottom + to, only_at(place, 2, d));
-                vf_store(bottom + to + chunk_size, only_at(place, 3, d));
+                const VF d = gradient_at(plane, at, all);
+                const Places places = load_places(plane.index + at, vf_width);
+                vf_store(top + to, only_at(places, 0, d));
+                vf_store(top + to + chunk_size, only_at(places, 1, d));
+                vf_store(bottom + to, only_at(places, 2, d));
+                vf_store(bottom + to + chunk_size, only_at(places, 3, d));
             }
         zero_floats(top + 2 * g.q * chunk_size, row - 2 * g.q * chunk_size);
         zero_floats(bottom + 2 * g.q * chunk_size, row - 2 * g.q * chunk_size);

@@ -98,6 +98,7 @@ TEST(Properties, GradientsAreAdjoint) {
 bool sums_over_batch(OpKind op) {
     return op == OpKind::conv2d_wgrad || op == OpKind::linear_wgrad || op == OpKind::batchnorm_statistics ||
            op == OpKind::batchnorm_grad_statistics || op == OpKind::batchnorm_pool_grad_statistics ||
+           op == OpKind::conv2d_statistics || op == OpKind::conv2d_pool_wgrad || op == OpKind::conv2d_batchnorm_pool_wgrad ||
            op == OpKind::softmax_cross_entropy || op == OpKind::bce_with_logits;
 }
 
@@ -114,10 +115,12 @@ ProblemData part_of(const ProblemData& whole, size_t from, size_t to) {
     for (size_t i = 0; i < problem.in.size(); ++i) {
         KernelTensor& t = problem.in[i];
         const bool statistic = problem.op == OpKind::batchnorm_grad_statistics && i == 2;
-        sliced.push_back(t.dim[0] == batch && !statistic && (t.rank > 1 || labels));
+        const bool filters = problem.op == OpKind::conv2d_statistics && i == 1;
+        sliced.push_back(t.dim[0] == batch && !statistic && !filters && (t.rank > 1 || labels));
         if (sliced.back()) t.dim[0] = images;
     }
     if (labels || problem.op == OpKind::bce_with_logits) problem.out[1].dim[0] = images;
+    if (problem.op == OpKind::conv2d_statistics) problem.out[0].dim[0] = images;
     ProblemData part(problem, DataKind::random, 1);
     for (size_t i = 0; i < problem.in.size(); ++i) {
         const KernelTensor &from_tensor = whole.args().in[i], &to_tensor = part.args().in[i];
@@ -131,9 +134,7 @@ ProblemData part_of(const ProblemData& whole, size_t from, size_t to) {
 // Images of very different magnitude, so that sums in double are rounded too and their order shows.
 void spread_magnitudes(const ProblemData& data) {
     const KernelTensor& x = data.args().in[0];
-    if (data.problem().out.size() > 1 && data.problem().op != OpKind::conv2d_wgrad &&
-        data.problem().op != OpKind::linear_wgrad)
-        return;  // logits
+    if (data.problem().op == OpKind::softmax_cross_entropy || data.problem().op == OpKind::bce_with_logits) return;
     const int64_t row = elements_of(x) / x.dim[0];
     for (int64_t i = 0; i < elements_of(x); ++i)
         set_element(x, i, element(x, i) * std::pow(50.0, static_cast<double>(i / row * 5 % 8) - 4));
@@ -168,7 +169,7 @@ TEST(Properties, LeavesCanBeSplitOverRanks) {
             ++cases[problem.op];
         }
     }
-    EXPECT_EQ(cases.size(), 7u) << "every operator that sums over the batch needs a problem of 8 leaves";
+    EXPECT_EQ(cases.size(), 10u) << "every operator that sums over the batch needs a problem of 8 leaves";
 }
 
 // statistics -> finalize -> apply: each channel of the result has mean 0 and variance 1 (before gamma and beta).

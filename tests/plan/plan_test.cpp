@@ -111,17 +111,51 @@ TEST_P(EveryIsa, FusedEqualsUnfusedBitForBit) {
     EXPECT_LT(a.plan.steps.size(), b.plan.steps.size());
 }
 
+Graph small_model(const char* name, int size) {
+    ModelConfig config;
+    config.name = name;
+    config.size = size;
+    return build_model(config);
+}
+
+int64_t count_steps(const Plan& plan, OpKind op) {
+    return std::count_if(plan.steps.begin(), plan.steps.end(), [&](const PlannedStep& s) { return s.problem.op == op; });
+}
+
+// The fused sums are taken in another order, so bits may differ.
+TEST_P(EveryIsa, FusedConvolutionsEqualUnfused) {
+    for (const char* name : {"pneumonia_cnn", "fracture_cnn", "rsna_cnn", "cifar_cnn"}) {
+        SCOPED_TRACE(name);
+        const Graph graph = small_model(name, 36);
+        PlanOptions fused, unfused;
+        fused.forced = {{"conv2d", "direct_blocked"}};
+        if (graph.name == "pneumonia_cnn") fused.forced.clear();  // its first layer is plain; the others are Winograd's
+        unfused.forced = fused.forced;
+        unfused.fuse = false;
+        Bench<float> a(graph, fused, GetParam(), 5, 3), b(graph, unfused, GetParam(), 5, 3);
+        EXPECT_NEAR(a.run(), b.run(), 1e-5);
+        EXPECT_LT(relative_difference(a.gradients, b.gradients), 1e-4);
+        EXPECT_LT(relative_difference(a.state, b.state), 1e-5);
+        EXPECT_GT(count_steps(a.plan, OpKind::conv2d_statistics) + count_steps(a.plan, OpKind::conv2d_pool) +
+                      count_steps(a.plan, OpKind::conv2d_batchnorm_pool_wgrad),
+                  0);
+    }
+}
+
 TEST_P(EveryIsa, SameBitsForAnyNumberOfThreads) {
-    const Graph graph = every_operator(LossKind::softmax_cross_entropy, 0.25f);
-    Bench<float> one(graph, {}, GetParam(), 9, 8);
-    const double loss = one.run();
-    for (const int threads : {2, 3}) {
-        PlanOptions options;
-        options.threads = threads;
-        Bench<float> many(graph, options, GetParam(), 9, 8);
-        EXPECT_EQ(many.run(), loss);
-        EXPECT_EQ(many.gradients, one.gradients) << threads << " threads";
-        EXPECT_EQ(many.state, one.state);
+    for (const Graph& graph : {every_operator(LossKind::softmax_cross_entropy, 0.25f), small_model("pneumonia_cnn", 36),
+                               small_model("rsna_cnn", 36), small_model("cifar_cnn", 36)}) {
+        SCOPED_TRACE(graph.name);
+        Bench<float> one(graph, {}, GetParam(), 9, 8);
+        const double loss = one.run();
+        for (const int threads : {2, 3}) {
+            PlanOptions options;
+            options.threads = threads;
+            Bench<float> many(graph, options, GetParam(), 9, 8);
+            EXPECT_EQ(many.run(), loss);
+            EXPECT_EQ(many.gradients, one.gradients) << threads << " threads";
+            EXPECT_EQ(many.state, one.state);
+        }
     }
 }
 
@@ -129,21 +163,54 @@ INSTANTIATE_TEST_SUITE_P(Isa, EveryIsa, testing::Values(Isa::portable, Isa::avx2
                          [](const auto& instance) { return std::string(isa_name(instance.param)); });
 
 TEST(Fusion, BatchNormalisationAndPoolingBecomeOne) {
-    const auto count = [](const Plan& plan, OpKind op) {
-        return std::count_if(plan.steps.begin(), plan.steps.end(), [&](const PlannedStep& s) { return s.problem.op == op; });
-    };
     ModelConfig config;
     config.name = "pneumonia_cnn";
     for (const bool training : {true, false}) {
         PlanOptions options;
         options.training = training;
         const Plan plan = compile(build_model(config), Target{Isa::portable}, options);
-        EXPECT_EQ(count(plan, OpKind::batchnorm_pool_apply), 3);
-        EXPECT_EQ(count(plan, OpKind::batchnorm_pool_grad_input), training ? 3 : 0);
-        EXPECT_EQ(count(plan, OpKind::max_pool2d), 0);
-        EXPECT_EQ(count(plan, OpKind::max_pool2d_grad), 0);
-        EXPECT_EQ(count(plan, OpKind::relu_grad), 0);
+        EXPECT_EQ(count_steps(plan, OpKind::batchnorm_pool_apply), 3);
+        EXPECT_EQ(count_steps(plan, OpKind::batchnorm_pool_grad_input), training ? 2 : 0);
+        EXPECT_EQ(count_steps(plan, OpKind::conv2d_batchnorm_pool_wgrad), training ? 1 : 0);  // the first layer
+        EXPECT_EQ(count_steps(plan, OpKind::max_pool2d), 0);
+        EXPECT_EQ(count_steps(plan, OpKind::max_pool2d_grad), 0);
+        EXPECT_EQ(count_steps(plan, OpKind::relu_grad), 0);
     }
+}
+
+TEST(Fusion, AConvolutionTakesThePassBehindItWhereItsKernelCan) {
+    for (const bool training : {true, false}) {
+        PlanOptions options;
+        options.training = training;
+        options.forced = {{"conv2d", "direct_blocked"}};
+        const Plan rsna = compile(small_model("rsna_cnn", 32), Target{Isa::portable}, options);
+        EXPECT_EQ(count_steps(rsna, OpKind::conv2d_pool), 2);
+        EXPECT_EQ(count_steps(rsna, OpKind::max_pool2d), 0);
+        EXPECT_EQ(count_steps(rsna, OpKind::conv2d_pool_wgrad), training ? 1 : 0);
+        const Plan cifar = compile(small_model("cifar_cnn", 32), Target{Isa::portable}, options);
+        EXPECT_EQ(count_steps(cifar, OpKind::conv2d_statistics), training ? 4 : 0);
+        EXPECT_EQ(count_steps(cifar, OpKind::batchnorm_statistics), 0);
+        options.forced = {{"conv2d", "winograd43"}};  // has no row for both: stays as it is
+        const Plan winograd = compile(small_model("cifar_cnn", 32), Target{Isa::portable}, options);
+        EXPECT_EQ(count_steps(winograd, OpKind::conv2d_statistics), 0);
+        EXPECT_EQ(count_steps(winograd, OpKind::batchnorm_statistics), training ? 4 : 0);
+        options.forced = {{"conv2d", "reference"}};  // no optimised row: nothing to fuse with
+        EXPECT_EQ(count_steps(compile(small_model("rsna_cnn", 32), Target{Isa::portable}, options), OpKind::conv2d_pool), 0);
+    }
+}
+
+TEST(Layouts, APooledBatchNormalisationTurnsFewChannelsIntoBlocks) {
+    const Plan plan = compile(small_model("pneumonia_cnn", 32), Target{Isa::portable}, {});
+    const auto layout = [&](OpKind op, const char* layer, bool out) {
+        for (const PlannedStep& step : plan.steps)
+            if (step.problem.op == op && plan.graph.nodes[static_cast<size_t>(step.node)].name == layer)
+                return static_cast<Layout>(out ? step.problem.out[0].layout : step.problem.in[0].layout);
+        throw Error("no such step");
+    };
+    EXPECT_EQ(layout(OpKind::batchnorm_pool_apply, "f.1", false), Layout::plain);  // 8 channels
+    EXPECT_EQ(layout(OpKind::batchnorm_pool_apply, "f.1", true), Layout::nchw16c);
+    EXPECT_EQ(layout(OpKind::conv2d_dgrad, "f.4", true), Layout::nchw16c);
+    EXPECT_EQ(layout(OpKind::batchnorm_pool_apply, "f.5", false), Layout::nchw16c);
 }
 
 TEST(Placement, LiveValuesDoNotOverlap) {
