@@ -5,7 +5,7 @@
 // pointers, in which the outside is a block of zeros.
 #pragma once
 
-#include "kernels/conv2d/taps.h"
+#include "kernels/conv2d/pack_filters.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -206,33 +206,19 @@ static void direct_convolution(const DirectJob& job, const Team& team) {
     }
 }
 
-// Writes the weights of one (group, input block) as direct_tile reads them; channels past the last are zero.
-static void pack_block(const FilterView& w, const Axis& rows, const Axis& columns, int64_t channel, int64_t c0,
-                       int32_t channels, int vectors, float* packed) {
-    const int width = vectors * vf_width;
-    for (int lane = 0; lane < width; ++lane) {
-        const int64_t k = channel + lane;
-        for (int32_t c = 0; c < channels; ++c) {
-            const float* filter = w.data + k * w.out_step + (c0 + c) * w.in_step;
-            for (int32_t r = 0; r < rows.taps; ++r)
-                for (int32_t s = 0; s < columns.taps; ++s)
-                    packed[((r * columns.taps + s) * int64_t{channels} + c) * width + lane] =
-                        k < w.outs ? filter[rows.tap[r].filter * w.s + columns.tap[s].filter] : 0.0f;
-        }
-    }
-}
-
+// {group}{input block}{tap}{channel of the block}{channel of the group}, as direct_tile reads them.
 static void pack_filters(const FilterView& w, const Axis& rows, const Axis& columns, int32_t in_width, float* packed,
                          const Team& team) {
     const int64_t groups = div_up(div_up(w.outs, block) * block, group_width), in_blocks = div_up(w.ins, in_width);
     const int64_t taps = int64_t{rows.taps} * columns.taps;
+    const TapOrder order = tap_order(w, rows, columns);
     const Share mine = share_of(groups * in_blocks, team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
         const int64_t group = task / in_blocks, c0 = task % in_blocks * in_width, channel = group * group_width;
         const int32_t channels = w.ins - c0 < in_width ? static_cast<int32_t>(w.ins - c0) : in_width;
         const int vectors = group_vectors_at(channel, w.outs);
         float* to = packed + group * w.ins * taps * group_width + c0 * taps * vectors * vf_width;
-        pack_block(w, rows, columns, channel, c0, channels, vectors, to);
+        pack_block(w, order, channel, c0, channels, vectors, to);
     }
 }
 

@@ -115,15 +115,31 @@ XB_INLINE void sum_leaves(const StepContext& step, float* stack, int64_t size, c
     for (; level > 1; --level) merge_top(stack, size, level);
 }
 
+// Writes the sums {tap}{channel}{output channel} of a tile to the canonical dw.
+static void store_wgrad_tile(const WgradJob& job, const WgradTile& tile, int64_t taps) {
+    const int64_t run = tile.channels * taps;  // floats that lie side by side in dw
+    for (int v = 0; v < tile.vectors; ++v) {
+        const int64_t k = tile.k + v * vf_width, left = job.dy.c - k;
+        float* to = job.dw + (k * job.x.c + tile.c) * taps;
+        for (int64_t j = 0; j < run; j += vf_width) {
+            VF square[vf_width];
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < vf_width; ++i) {
+                const int64_t at = j + i < run ? j + i : run - 1;
+                square[i] = vf_load(job.sums + at % taps * tile.tap_size + (at / taps * tile.vectors + v) * vf_width);
+            }
+            vf_transpose(square);
+            const VM mask = vm_first(run - j < vf_width ? static_cast<int>(run - j) : vf_width);
+#pragma GCC unroll 16
+            for (int64_t lane = 0; lane < vf_width; ++lane)
+                if (lane < left) vf_store(to + lane * job.x.c * taps + j, square[lane], mask);
+        }
+    }
+}
+
 static void wgrad_tile(const WgradJob& job, const WgradTile& tile) {
     sum_leaves(*job.step, job.sums, tile.size, [&](int64_t n, float* sums) { wgrad_image(job, tile, n, sums); });
-    const int64_t taps = int64_t{job.rows.taps} * job.columns.taps;
-    const int width = tile.vectors * vf_width;
-    for (int lane = 0; lane < width && tile.k + lane < job.dy.c; ++lane)
-        for (int c = 0; c < tile.channels; ++c) {
-            float* to = job.dw + ((tile.k + lane) * job.x.c + tile.c + c) * taps;
-            for (int64_t t = 0; t < taps; ++t) to[t] = job.sums[t * tile.tap_size + c * width + lane];
-        }
+    store_wgrad_tile(job, tile, int64_t{job.rows.taps} * job.columns.taps);
 }
 
 // db of vf_width output channels from k on.
