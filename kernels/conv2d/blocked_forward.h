@@ -5,39 +5,11 @@
 // pointers, in which the outside is a block of zeros.
 #pragma once
 
-#include "kernels/conv2d/pack_filters.h"
+#include "kernels/conv2d/blocked_tile.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
 namespace {
-
-constexpr int block = 16;
-constexpr int group_vectors = 2, group_width = group_vectors * vf_width;  // 32, 16 or 8 channels
-constexpr int tile_pixels = vf_registers == 32 ? 14 : 6;
-
-// An activation as blocks of channels: nchw16c, or plain with one channel a block (the stem).
-struct Blocks {
-    float* data;
-    int64_t image, plane, row;  // steps in floats between images, channel blocks, rows
-    int32_t pixel, width;       // between pixels; channels in a block
-    int64_t n, c, h, w;
-};
-
-XB_INLINE Blocks blocks_of(const KernelTensor& t) {
-    const bool plain = t.layout == static_cast<int32_t>(Layout::plain);
-    const int32_t width = plain ? 1 : block;
-    const int64_t plane = t.dim[2] * t.dim[3] * width;
-    return Blocks{static_cast<float*>(t.data),
-                  div_up(t.dim[1], width) * plane,
-                  plane,
-                  t.dim[3] * width,
-                  width,
-                  width,
-                  t.dim[0],
-                  t.dim[1],
-                  t.dim[2],
-                  t.dim[3]};
-}
 
 struct DirectJob {
     Blocks in, out;
@@ -48,22 +20,6 @@ struct DirectJob {
 };
 
 const float zero_block[block] = {};
-
-// Pixels lo .. PT-hi-1 of the tile.
-template <int PT, int KV, int STEP, int lo, int hi>
-XB_INLINE void multiply_inside(VF (&acc)[PT][KV], const float* x, const float* w, int32_t channels) {
-    for (int32_t c = 0; c < channels; ++c, ++x, w += KV * vf_width) {
-        VF filter[KV];
-#pragma GCC unroll 2
-        for (int v = 0; v < KV; ++v) filter[v] = vf_load(w + v * vf_width);
-#pragma GCC unroll 16
-        for (int p = lo; p < PT - hi; ++p) {
-            const VF input = vf_set1(x[p * STEP]);
-#pragma GCC unroll 2
-            for (int v = 0; v < KV; ++v) acc[p][v] = vf_fma(input, filter[v], acc[p][v]);
-        }
-    }
-}
 
 template <int PT, int KV>
 XB_INLINE void multiply_at_border(VF (&acc)[PT][KV], const float* row, int32_t column, int32_t step, const DirectJob& job,
@@ -175,12 +131,6 @@ static DirectTile find_tile(int pixels, int vectors, int32_t step) {
     }
 }
 
-// The channels of a group: all of group_width, except with AVX-512 the last one when the number of blocks is odd.
-XB_INLINE int group_vectors_at(int64_t channel, int64_t channels) {
-    const int64_t left = div_up(channels, block) * block - channel;
-    return left < group_width ? static_cast<int>(left / vf_width) : group_vectors;
-}
-
 // One image row after another; a row is cut into equal tiles of at most tile_pixels.
 static void direct_convolution(const DirectJob& job, const Team& team) {
     const int32_t outs = job.columns.outputs;
@@ -222,11 +172,10 @@ static void pack_filters(const FilterView& w, const Axis& rows, const Axis& colu
     }
 }
 
-// Floats of all packed filters, and of the padded bias.
+// Floats of all packed filters.
 XB_INLINE int64_t packed_size(int64_t outs, int64_t ins, int64_t taps) {
     return div_up(div_up(outs, block) * block, group_width) * group_width * ins * taps;
 }
-XB_INLINE int64_t padded_bias_size(int64_t outs) { return div_up(outs, 32) * 32; }
 
 }  // namespace
 }  // namespace XB_ISA_NAMESPACE

@@ -4,8 +4,7 @@
 // thread's workspace, where the tree over the leaves is evaluated as well: no copy of the gradient for each leaf.
 #pragma once
 
-#include "kernels/conv2d/blocked_forward.h"
-#include "kernels/leaf_tree.h"
+#include "kernels/conv2d/bias_wgrad.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -142,30 +141,6 @@ static void wgrad_tile(const WgradJob& job, const WgradTile& tile) {
     store_wgrad_tile(job, tile, int64_t{job.rows.taps} * job.columns.taps);
 }
 
-// db of vf_width output channels from k on.
-static void bias_tile(const WgradJob& job, int64_t k) {
-    VF stack[leaf_tree_depth];
-    int level = 0;
-    const float* first = job.dy.data + k / block * job.dy.plane + k % block;
-    for (int32_t v = 0; v < job.step->leaves; ++v) {
-        VF even = vf_zero(), odd = vf_zero();  // two chains hide the latency of the addition
-        for (int64_t n = job.step->leaf_begin[v]; n < job.step->leaf_begin[v + 1]; ++n) {
-            const float* dy = first + n * job.dy.image;
-            const float* end = dy + job.dy.plane;
-            for (; dy + block < end; dy += 2 * block) {
-                even += vf_load(dy);
-                odd += vf_load(dy + block);
-            }
-            if (dy < end) even += vf_load(dy);
-        }
-        stack[level++] = even + odd;
-        for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
-    }
-    for (; level > 1; --level) stack[level - 2] += stack[level - 1];
-    const int64_t left = job.dy.c - k;
-    if (left > 0) vf_store(job.db + k, stack[0], vm_first(left < vf_width ? static_cast<int>(left) : vf_width));
-}
-
 XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t c) {
     WgradTile tile = {};
     tile.k = k;
@@ -182,10 +157,10 @@ XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t c) {
 static void blocked_wgrad(const WgradJob& job, const Team& team) {
     const int64_t k_padded = div_up(job.dy.c, block) * block, groups = div_up(k_padded, group_width);
     const int64_t chunks = div_up(job.x.c, wgrad_channels);
-    const Share tiles = share_of(groups * chunks, team), biases = share_of(job.db ? k_padded / vf_width : 0, team);
+    const Share tiles = share_of(groups * chunks, team);
     for (int64_t t = tiles.begin; t < tiles.end; ++t)
         wgrad_tile(job, wgrad_tile_at(job, t / chunks * group_width, t % chunks * wgrad_channels));
-    for (int64_t t = biases.begin; t < biases.end; ++t) bias_tile(job, t * vf_width);
+    bias_wgrad(job.dy, *job.step, job.db, team);
 }
 
 XB_INLINE int64_t blocked_wgrad_sums(const Conv2d& conv) { return int64_t{wgrad_channels} * group_width * conv.r * conv.s; }

@@ -110,7 +110,7 @@ static StemTile stem_tile_at(const WgradJob& job, int64_t k, int64_t first) {
 static void stem_wgrad(const WgradJob& job, const Team& team) {
     const int64_t k_padded = div_up(job.dy.c, block) * block, groups = div_up(k_padded, group_width);
     const int64_t filter = job.x.c * job.rows.taps * job.columns.taps, chunks = div_up(filter, stem_positions);
-    const Share tiles = share_of(groups * chunks, team), biases = share_of(job.db ? k_padded / vf_width : 0, team);
+    const Share tiles = share_of(groups * chunks, team);
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
         const int64_t chunk = t % chunks;  // chunks of equal size: 27 positions are 14 + 13
         const int64_t first = filter * chunk / chunks;
@@ -118,7 +118,7 @@ static void stem_wgrad(const WgradJob& job, const Team& team) {
         tile.positions = static_cast<int>(filter * (chunk + 1) / chunks - first);
         stem_tile(job, tile);
     }
-    for (int64_t t = biases.begin; t < biases.end; ++t) bias_tile(job, t * vf_width);
+    bias_wgrad(job.dy, *job.step, job.db, team);
 }
 
 XB_INLINE int64_t stem_wgrad_sums() { return int64_t{stem_positions} * group_width; }
