@@ -10,7 +10,7 @@ namespace xbench {
 namespace XB_ISA_NAMESPACE {
 namespace {
 
-constexpr int wgrad_channels = vf_registers == 32 ? 8 : 4, band_pixels = 128;
+constexpr int wgrad_channels = vf_registers == 32 ? 8 : 4, wgrad_band = 128;
 
 struct WgradJob {
     Blocks x, dy;
@@ -79,7 +79,7 @@ struct WgradTile {
 XB_INLINE void wgrad_image(const WgradJob& job, const WgradTile& tile, int64_t n, float* sums) {
     const float* x = job.x.data + n * job.x.image + tile.c / block * job.x.plane + tile.c % block;
     const float* dy = job.dy.data + n * job.dy.image + tile.k / block * job.dy.plane + tile.k % block;
-    const int32_t band = job.columns.outputs >= band_pixels ? 1 : band_pixels / job.columns.outputs;
+    const int32_t band = job.columns.outputs >= wgrad_band ? 1 : wgrad_band / job.columns.outputs;
     for (int32_t p0 = 0; p0 < job.rows.outputs; p0 += band) {
         float* to = sums;
         for (int32_t r = 0; r < job.rows.taps; ++r) {

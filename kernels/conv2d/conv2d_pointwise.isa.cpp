@@ -105,6 +105,9 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     job.stack = static_cast<float*>(args.workspace) + team.rank * stack_size(args);
     job.lines = conv.stride_h == 1 ? 1 : job.dy.h;
     job.pixels = static_cast<int32_t>(conv.stride_h == 1 ? job.dy.h * job.dy.w : job.dy.w);
+    const int64_t tiles = div_up(job.x.c, inner_width);
+    job.block_outputs =
+        static_cast<int32_t>(block_sums / ((tiles < block_tiles ? tiles : block_tiles) * inner_width) / block * block);
     pointwise_wgrad(job, team);
     float* db = has_operand(args.out, args.n_out, 1) ? static_cast<float*>(args.out[1].data) : nullptr;
     bias_wgrad(job.dy, *args.step, db, team);

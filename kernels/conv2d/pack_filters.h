@@ -39,16 +39,19 @@ static void pack_vector(const FilterView& w, const TapOrder& taps, int64_t k, in
     }
     const bool together = w.in_step == w.area;  // the filters of all input channels follow each other
     const int32_t run = together ? channels * w.area : w.area;
-    for (int32_t c = 0; c < (together ? 1 : channels); ++c)
+    for (int32_t c = 0; c < (together ? 1 : channels); ++c) {
+        int32_t channel = c, tap = 0;
         for (int32_t j = 0; j < run; j += vf_width) {
             const int count = run - j < vf_width ? run - j : vf_width;
             VF column[vf_width];
             vf_load_transposed(column, from + c * w.in_step + j, w.out_step, lanes, count);
             for (int i = 0; i < count; ++i) {
-                const int32_t channel = c + (j + i) / w.area, tap = taps.at[(j + i) % w.area];
-                if (tap >= 0) vf_store(packed + (int64_t{tap} * channels + channel) * width, column[i]);
+                const int32_t at = taps.at[tap];
+                if (at >= 0) vf_store(packed + (int64_t{at} * channels + channel) * width, column[i]);
+                if (++tap == w.area) tap = 0, ++channel;
             }
         }
+    }
 }
 
 // One group of output channels; channels past the last are zero.

@@ -1,7 +1,7 @@
 // The gradient of 1x1 filters over nchw16c: dw{k,c} = dy{k, pixels} x{pixels, c}. Tiles of 8 output x 32 input channels in
 // registers (AVX-512): 16 multiply-adds for 2 + 8 loads, and dw is written without transposing. A block of up to 64 x 256
-// channels walks over the images once: chunks of 128 pixels, so that 32 input channels stay in the first-level cache for all
-// its output channels. Between chunks the sums wait in the thread's workspace, where the tree over the leaves is evaluated.
+// (or 256 x 64) channels walks over the images once, a chunk of 512 pixels after the other, which then lies in the
+// second-level cache. Between chunks the sums wait in the thread's workspace, where the tree over the leaves is evaluated.
 #pragma once
 
 #include "kernels/conv2d/blocked_tile.h"
@@ -13,8 +13,8 @@ namespace {
 
 constexpr int chunk_pixels = 512;
 constexpr int outer_outputs = vf_registers == 32 ? 8 : 4, inner_width = 2 * vf_width;  // the tile {k}{c}
-constexpr int block_outputs = 64, block_tiles = 256 / inner_width;                     // the block, in k and tiles of c
-constexpr int64_t block_sums = int64_t{block_outputs} * block_tiles * inner_width;
+constexpr int block_tiles = 256 / inner_width;  // the block: at most so many tiles of c, and sums
+constexpr int64_t block_sums = 64 * 256;
 
 struct PointwiseWgradJob {
     Blocks x, dy;
@@ -23,7 +23,8 @@ struct PointwiseWgradJob {
     float* dw;
     float* stack;  // this thread's partial sums
     int64_t lines;
-    int32_t pixels;  // of a line; a stride makes each row a line
+    int32_t block_outputs;  // of a block: more where there are few input channels
+    int32_t pixels;         // of a line; a stride makes each row a line
 };
 
 // One tile and one chunk of pixels.
@@ -90,7 +91,7 @@ static void multiply_chunk(const PointwiseWgradJob& job, const PointwiseBlock& b
         for (int32_t at = 0; at < b.outputs; at += outer_outputs) {
             const int64_t k = b.k + at;
             t.dy = job.dy.data + n * job.dy.image + k / block * job.dy.plane + k % block + l0 * t.dy_line + j0 * block;
-            t.sums = sums + (int64_t{tile} * block_outputs + at) * inner_width;
+            t.sums = sums + (int64_t{tile} * job.block_outputs + at) * inner_width;
             half ? multiply_pixels<outer_outputs, 1>(t) : multiply_pixels<outer_outputs, 2>(t);
         }
     }
@@ -124,7 +125,7 @@ static void multiply_leaf(const PointwiseWgradJob& job, const PointwiseBlock& b,
 static void store_block(const PointwiseWgradJob& job, const PointwiseBlock& b) {
     for (int32_t at = 0; at < b.outputs && b.k + at < job.dy.c; ++at)
         for (int32_t tile = 0; tile < b.tiles; ++tile) {
-            const float* sums = job.stack + (int64_t{tile} * block_outputs + at) * inner_width;
+            const float* sums = job.stack + (int64_t{tile} * job.block_outputs + at) * inner_width;
             for (int v = 0; v < 2; ++v) {
                 const int64_t c = b.c + int64_t{tile} * inner_width + v * vf_width, left = job.x.c - c;
                 float* to = job.dw + (b.k + at) * job.x.c + c;
@@ -159,8 +160,8 @@ static void pointwise_wgrad(const PointwiseWgradJob& job, const Team& team) {
         const int64_t left = mine.end - at, first = at % rows, whole = left / rows;
         const int64_t tiles = first > 0 || whole == 0 ? 1 : whole < block_tiles ? whole : block_tiles;
         const int64_t until = first + left < rows ? first + left : rows;
-        for (int64_t row = first; row < until; row += block_outputs / block) {
-            const int64_t outputs = (until - row) * block < block_outputs ? (until - row) * block : block_outputs;
+        for (int64_t row = first; row < until; row += job.block_outputs / block) {
+            const int64_t outputs = (until - row) * block < job.block_outputs ? (until - row) * block : job.block_outputs;
             wgrad_block(job,
                         {row * block, at / rows * inner_width, static_cast<int32_t>(outputs), static_cast<int32_t>(tiles)});
         }
