@@ -108,14 +108,6 @@ static void direct_tile(const DirectJob& job, const DirectPlace& at) {
                 continue;
             }
             const float* row = image + y * job.in.row;
-            if constexpr (STEP == 1 || STEP == 2) {  // plain: neighbouring taps are as neighbouring channels of a block
-                const int32_t x = j * columns.step + columns.tap[0].shift;
-                if (x >= 0 && columns.contiguous && x + columns.taps - 1 + (PT - 1) * STEP < columns.inputs) {
-                    multiply_inside<PT, KV, STEP, 0, 0>(acc, row + x, w, columns.taps);
-                    w += filter_size * columns.taps;
-                    continue;
-                }
-            }
             for (int32_t s = 0; s < columns.taps; ++s, w += filter_size) {
                 const int32_t x = j * columns.step + columns.tap[s].shift;
                 multiply_tap<PT, KV, STEP>(acc, row, x, job, w, channels);
@@ -136,8 +128,6 @@ typedef void (*DirectTile)(const DirectJob&, const DirectPlace&);
 template <int PT, int KV>
 static DirectTile tile_for_step(int32_t step) {
     switch (step) {
-        case 1: return direct_tile<PT, KV, 1>;
-        case 2: return direct_tile<PT, KV, 2>;
         case 16: return direct_tile<PT, KV, 16>;
         case 32: return direct_tile<PT, KV, 32>;
         default: return direct_tile<PT, KV, 0>;
@@ -158,7 +148,7 @@ static DirectTile find_tile(int pixels, int vectors, int32_t step) {
 // second-level cache.
 XB_INLINE int64_t direct_depth(const DirectJob& job) {
     const int64_t taps = int64_t{job.rows.taps} * job.columns.taps;
-    if (job.in.width != block || taps == 0) return job.in.c;
+    if (taps == 0) return job.in.c;
     const int64_t blocks = (int64_t{128} << 10) / (taps * block * group_width * static_cast<int64_t>(sizeof(float)));
     return blocks > 1 ? blocks * block : block;
 }

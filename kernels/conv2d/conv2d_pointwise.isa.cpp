@@ -1,8 +1,8 @@
 // "pointwise": convolutions with 1x1 filters and stride 1 or 2 over nchw16c activations as matrix products, f32, one group.
 //   forward, dgrad   pointwise_forward.h: 14 pixels x 32 channels in registers, panels of 128 x 32 weights in the first
 //   cache
-// Bound by the multiply-add units; the filters are packed first, which costs 5% at 7x7 pixels and batch 4.
-// Measured on one core: see results/kernels.
+// Bound by the multiply-add units; the filters are packed first, which costs 15% at 7x7 pixels and batch 4, little at larger
+// ones. Measured on one core: see results/kernels.
 #include "kernels/conv2d/bias_wgrad.h"
 #include "kernels/conv2d/pointwise_forward.h"
 #include "kernels/conv2d/pointwise_wgrad.h"
