@@ -13,6 +13,7 @@
 // clang-format off
 #define XB_ISA_FILES(file)     \
     file(conv2d_nchw)          \
+    file(conv2d_pointwise)     \
     file(conv2d_winograd)      \
     file(conv2d_blocked)       \
     file(conv2d_fused)         \

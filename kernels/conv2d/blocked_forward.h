@@ -5,39 +5,13 @@
 // pointers, in which the outside is a block of zeros.
 #pragma once
 
-#include "kernels/conv2d/taps.h"
+#include "kernels/conv2d/blocked_tile.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
 namespace {
 
-constexpr int block = 16;
-constexpr int group_vectors = 2, group_width = group_vectors * vf_width;  // 32, 16 or 8 channels
-constexpr int tile_pixels = vf_registers == 32 ? 14 : 6;
-
-// An activation as blocks of channels: nchw16c, or plain with one channel a block (the stem).
-struct Blocks {
-    float* data;
-    int64_t image, plane, row;  // steps in floats between images, channel blocks, rows
-    int32_t pixel, width;       // between pixels; channels in a block
-    int64_t n, c, h, w;
-};
-
-XB_INLINE Blocks blocks_of(const KernelTensor& t) {
-    const bool plain = t.layout == static_cast<int32_t>(Layout::plain);
-    const int32_t width = plain ? 1 : block;
-    const int64_t plane = t.dim[2] * t.dim[3] * width;
-    return Blocks{static_cast<float*>(t.data),
-                  div_up(t.dim[1], width) * plane,
-                  plane,
-                  t.dim[3] * width,
-                  width,
-                  width,
-                  t.dim[0],
-                  t.dim[1],
-                  t.dim[2],
-                  t.dim[3]};
-}
+constexpr int32_t band_pixels = 448;  // their sums and inputs stay in the second-level cache
 
 struct DirectJob {
     Blocks in, out;
@@ -48,22 +22,6 @@ struct DirectJob {
 };
 
 const float zero_block[block] = {};
-
-// Pixels lo .. PT-hi-1 of the tile.
-template <int PT, int KV, int STEP, int lo, int hi>
-XB_INLINE void multiply_inside(VF (&acc)[PT][KV], const float* x, const float* w, int32_t channels) {
-    for (int32_t c = 0; c < channels; ++c, ++x, w += KV * vf_width) {
-        VF filter[KV];
-#pragma GCC unroll 2
-        for (int v = 0; v < KV; ++v) filter[v] = vf_load(w + v * vf_width);
-#pragma GCC unroll 16
-        for (int p = lo; p < PT - hi; ++p) {
-            const VF input = vf_set1(x[p * STEP]);
-#pragma GCC unroll 2
-            for (int v = 0; v < KV; ++v) acc[p][v] = vf_fma(input, filter[v], acc[p][v]);
-        }
-    }
-}
 
 template <int PT, int KV>
 XB_INLINE void multiply_at_border(VF (&acc)[PT][KV], const float* row, int32_t column, int32_t step, const DirectJob& job,
@@ -95,6 +53,8 @@ XB_INLINE void multiply_tap(VF (&acc)[PT][KV], const float* row, int32_t x, cons
     const bool begins = x >= 0, ends = x + (PT - 1) * step < job.columns.inputs;
     if constexpr (STEP != 0)
         if (begins && ends) return multiply_inside<PT, KV, STEP, 0, 0>(acc, first, w, channels);
+    if constexpr (STEP == 2 * block && PT > 1)
+        if (x < 0 && x >= -step && ends) return multiply_inside<PT, KV, STEP, 1, 0>(acc, first, w, channels);
     if constexpr (STEP == block && PT > 2) {
         const int32_t lo = begins ? 0 : -x, hi = ends ? 0 : x + PT - job.columns.inputs;
         if (lo == 1 && hi == 0) return multiply_inside<PT, KV, STEP, 1, 0>(acc, first, w, channels);
@@ -106,18 +66,39 @@ XB_INLINE void multiply_tap(VF (&acc)[PT][KV], const float* row, int32_t x, cons
     multiply_at_border<PT, KV>(acc, row, x, step, job, w, channels);
 }
 
-// Outputs (i, j .. j+PT-1) of one image for the channels channel .. channel + KV*vf_width - 1.
+// A tile: outputs (i, j .. ) of one image for the output channels from `channel` on, and the input channels c0 .. c1-1 that
+// are added now. What was added before lies in the output.
+struct DirectPlace {
+    const float* image;  // at input channel c0
+    float* out_image;
+    const float* weights;  // of the group, at c0
+    int64_t channel, c0, c1;
+    int32_t i, j;
+};
+
+template <int KV>
+XB_INLINE float* direct_output(const DirectJob& job, const DirectPlace& at, int v) {
+    const int64_t y = job.rows.out_first + int64_t{at.i} * job.rows.out_step, k = at.channel + v * vf_width;
+    return at.out_image + y * job.out.row + (job.columns.out_first + int64_t{at.j} * job.columns.out_step) * block +
+           k / block * job.out.plane + k % block;
+}
+
 // STEP: floats between the inputs of neighbouring outputs; 0: not known, always through the table.
 template <int PT, int KV, int STEP>
-static void direct_tile(const DirectJob& job, const float* image, const float* w, int64_t channel, int32_t i, int32_t j,
-                        float* out_image) {
-    VF acc[PT][KV];
-#pragma GCC unroll 16
-    for (int p = 0; p < PT; ++p)
-#pragma GCC unroll 2
-        for (int v = 0; v < KV; ++v) acc[p][v] = vf_load(job.bias + channel + v * vf_width);
+static void direct_tile(const DirectJob& job, const DirectPlace& at) {
     const Axis &rows = job.rows, &columns = job.columns;
-    for (int64_t c0 = 0; c0 < job.in.c; c0 += job.in.width, image += job.in.plane) {
+    const int64_t next = int64_t{columns.out_step} * block;
+    const int32_t i = at.i, j = at.j;
+    VF acc[PT][KV];
+#pragma GCC unroll 2
+    for (int v = 0; v < KV; ++v) {
+        const float* from = at.c0 == 0 ? job.bias + at.channel + v * vf_width : direct_output<KV>(job, at, v);
+        const int64_t step = at.c0 == 0 ? 0 : next;
+#pragma GCC unroll 16
+        for (int p = 0; p < PT; ++p) acc[p][v] = vf_load(from + p * step);
+    }
+    const float *image = at.image, *w = at.weights;
+    for (int64_t c0 = at.c0; c0 < at.c1; c0 += job.in.width, image += job.in.plane) {
         const int32_t channels = job.in.c - c0 < job.in.width ? static_cast<int32_t>(job.in.c - c0) : job.in.width;
         const int64_t filter_size = int64_t{channels} * KV * vf_width;
         for (int32_t r = 0; r < rows.taps; ++r) {
@@ -141,18 +122,16 @@ static void direct_tile(const DirectJob& job, const float* image, const float* w
             }
         }
     }
-    const int64_t y = rows.out_first + int64_t{i} * rows.out_step;
-    float* out = out_image + y * job.out.row + (columns.out_first + int64_t{j} * columns.out_step) * block;
+    const bool relu = job.relu && at.c1 == job.in.c;
 #pragma GCC unroll 2
     for (int v = 0; v < KV; ++v) {
-        float* at = out + (channel + v * vf_width) / block * job.out.plane + (channel + v * vf_width) % block;
+        float* to = direct_output<KV>(job, at, v);
 #pragma GCC unroll 16
-        for (int p = 0; p < PT; ++p)
-            vf_store(at + int64_t{p} * columns.out_step * block, job.relu ? vf_relu(acc[p][v]) : acc[p][v]);
+        for (int p = 0; p < PT; ++p) vf_store(to + p * next, relu ? vf_relu(acc[p][v]) : acc[p][v]);
     }
 }
 
-typedef void (*DirectTile)(const DirectJob&, const float*, const float*, int64_t, int32_t, int32_t, float*);
+typedef void (*DirectTile)(const DirectJob&, const DirectPlace&);
 
 template <int PT, int KV>
 static DirectTile tile_for_step(int32_t step) {
@@ -175,72 +154,69 @@ static DirectTile find_tile(int pixels, int vectors, int32_t step) {
     }
 }
 
-// The channels of a group: all of group_width, except with AVX-512 the last one when the number of blocks is odd.
-XB_INLINE int group_vectors_at(int64_t channel, int64_t channels) {
-    const int64_t left = div_up(channels, block) * block - channel;
-    return left < group_width ? static_cast<int>(left / vf_width) : group_vectors;
+// How many input channels are added at a time: their weights for a group (128 KiB at most) and the band's sums stay in the
+// second-level cache.
+XB_INLINE int64_t direct_depth(const DirectJob& job) {
+    const int64_t taps = int64_t{job.rows.taps} * job.columns.taps;
+    if (taps == 0) return job.in.c;
+    const int64_t blocks = (int64_t{128} << 10) / (taps * block * group_width * static_cast<int64_t>(sizeof(float)));
+    return blocks > 1 ? blocks * block : block;
 }
 
-// One image row after another; a row is cut into equal tiles of at most tile_pixels.
+// Bands of rows of one image; a row is cut into equal tiles of at most tile_pixels.
 static inline void direct_convolution(const DirectJob& job, const Team& team) {
-    const int32_t outs = job.columns.outputs;
-    if (outs == 0 || job.rows.outputs == 0) return;
+    const int32_t outs = job.columns.outputs, rows = job.rows.outputs;
+    if (outs == 0 || rows == 0) return;
     const int64_t groups = div_up(div_up(job.out.c, block) * block, group_width);
-    const int64_t group_size = job.in.c * job.rows.taps * job.columns.taps * group_width;
+    const int64_t taps = int64_t{job.rows.taps} * job.columns.taps;
     const int32_t tiles = static_cast<int32_t>(div_up(outs, tile_pixels)), wide = outs / tiles + (outs % tiles != 0);
-    const int32_t step = job.columns.step * job.in.pixel;
+    const int32_t step = job.columns.step * job.in.pixel, band = outs < band_pixels ? band_pixels / outs : 1;
+    const int64_t depth = direct_depth(job);
     DirectTile tile[2][2];  // {vectors}{pixels: wide, wide - 1}
     for (int v = 0; v < 2; ++v)
         for (int less = 0; less < 2; ++less) tile[v][less] = find_tile<tile_pixels>(wide - less, v + 1, step);
-    const Share mine = share_of(job.in.n * groups * job.rows.outputs, team);
-    for (int64_t task = mine.begin; task < mine.end; ++task) {
-        const int32_t i = static_cast<int32_t>(task % job.rows.outputs);
-        const int64_t group = task / job.rows.outputs % groups, n = task / job.rows.outputs / groups;
-        const int64_t channel = group * group_width;
+    const Share mine = share_of(job.in.n * groups * rows, team);
+    for (int64_t task = mine.begin; task < mine.end;) {
+        const int64_t group = task / rows % groups, n = task / rows / groups, channel = group * group_width;
+        const int32_t first = static_cast<int32_t>(task % rows);
+        const int64_t left = mine.end - task < band ? mine.end - task : band;
+        const int32_t end = first + left < rows ? first + static_cast<int32_t>(left) : rows;
         const int vectors = group_vectors_at(channel, job.out.c);
-        for (int32_t t = 0; t < tiles; ++t) {
-            const int32_t j = outs * t / tiles, pixels = outs * (t + 1) / tiles - j;
-            tile[vectors - 1][wide - pixels](job, job.in.data + n * job.in.image, job.weights + group * group_size, channel,
-                                             i, j, job.out.data + n * job.out.image);
+        for (int64_t c = 0; c < job.in.c; c += depth) {
+            const float* weights = job.weights + (group * job.in.c * group_width + c * vectors * vf_width) * taps;
+            const int64_t until = c + depth < job.in.c ? c + depth : job.in.c;
+            const float* image = job.in.data + n * job.in.image + c / job.in.width * job.in.plane;
+            for (int32_t i = first; i < end; ++i)
+                for (int32_t t = 0; t < tiles; ++t) {
+                    const int32_t j = outs * t / tiles, pixels = outs * (t + 1) / tiles - j;
+                    tile[vectors - 1][wide - pixels](
+                        job, {image, job.out.data + n * job.out.image, weights, channel, c, until, i, j});
+                }
         }
+        task += end - first;
     }
 }
 
-// Writes the weights of one (group, input block) as direct_tile reads them; channels past the last are zero.
-static void pack_block(const FilterView& w, const Axis& rows, const Axis& columns, int64_t channel, int64_t c0,
-                       int32_t channels, int vectors, float* packed) {
-    const int width = vectors * vf_width;
-    for (int lane = 0; lane < width; ++lane) {
-        const int64_t k = channel + lane;
-        for (int32_t c = 0; c < channels; ++c) {
-            const float* filter = w.data + k * w.out_step + (c0 + c) * w.in_step;
-            for (int32_t r = 0; r < rows.taps; ++r)
-                for (int32_t s = 0; s < columns.taps; ++s)
-                    packed[((r * columns.taps + s) * int64_t{channels} + c) * width + lane] =
-                        k < w.outs ? filter[rows.tap[r].filter * w.s + columns.tap[s].filter] : 0.0f;
-        }
-    }
-}
-
+// {group}{input block}{tap}{channel of the block}{channel of the group}, as direct_tile reads them.
 static inline void pack_filters(const FilterView& w, const Axis& rows, const Axis& columns, int32_t in_width, float* packed,
                                 const Team& team) {
     const int64_t groups = div_up(div_up(w.outs, block) * block, group_width), in_blocks = div_up(w.ins, in_width);
     const int64_t taps = int64_t{rows.taps} * columns.taps;
+    const TapOrder order = tap_order(w, rows, columns);
     const Share mine = share_of(groups * in_blocks, team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
         const int64_t group = task / in_blocks, c0 = task % in_blocks * in_width, channel = group * group_width;
         const int32_t channels = w.ins - c0 < in_width ? static_cast<int32_t>(w.ins - c0) : in_width;
         const int vectors = group_vectors_at(channel, w.outs);
         float* to = packed + group * w.ins * taps * group_width + c0 * taps * vectors * vf_width;
-        pack_block(w, rows, columns, channel, c0, channels, vectors, to);
+        pack_block(w, order, channel, c0, channels, vectors, to);
     }
 }
 
-// Floats of all packed filters, and of the padded bias.
+// Floats of all packed filters.
 XB_INLINE int64_t packed_size(int64_t outs, int64_t ins, int64_t taps) {
     return div_up(div_up(outs, block) * block, group_width) * group_width * ins * taps;
 }
-XB_INLINE int64_t padded_bias_size(int64_t outs) { return div_up(outs, 32) * 32; }
 
 }  // namespace
 }  // namespace XB_ISA_NAMESPACE

@@ -4,14 +4,13 @@
 // thread's workspace, where the tree over the leaves is evaluated as well: no copy of the gradient for each leaf.
 #pragma once
 
-#include "kernels/conv2d/blocked_forward.h"
-#include "kernels/leaf_tree.h"
+#include "kernels/conv2d/bias_wgrad.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
 namespace {
 
-constexpr int wgrad_channels = vf_registers == 32 ? 8 : 4, band_pixels = 128;
+constexpr int wgrad_channels = vf_registers == 32 ? 8 : 4, wgrad_band = 128;
 
 struct WgradJob {
     Blocks x, dy;
@@ -80,7 +79,7 @@ struct WgradTile {
 XB_INLINE void wgrad_image(const WgradJob& job, const WgradTile& tile, int64_t n, float* sums) {
     const float* x = job.x.data + n * job.x.image + tile.c / block * job.x.plane + tile.c % block;
     const float* dy = job.dy.data + n * job.dy.image + tile.k / block * job.dy.plane + tile.k % block;
-    const int32_t band = job.columns.outputs >= band_pixels ? 1 : band_pixels / job.columns.outputs;
+    const int32_t band = job.columns.outputs >= wgrad_band ? 1 : wgrad_band / job.columns.outputs;
     for (int32_t p0 = 0; p0 < job.rows.outputs; p0 += band) {
         float* to = sums;
         for (int32_t r = 0; r < job.rows.taps; ++r) {
@@ -115,39 +114,31 @@ XB_INLINE void sum_leaves(const StepContext& step, float* stack, int64_t size, c
     for (; level > 1; --level) merge_top(stack, size, level);
 }
 
-static void wgrad_tile(const WgradJob& job, const WgradTile& tile) {
-    sum_leaves(*job.step, job.sums, tile.size, [&](int64_t n, float* sums) { wgrad_image(job, tile, n, sums); });
-    const int64_t taps = int64_t{job.rows.taps} * job.columns.taps;
-    const int width = tile.vectors * vf_width;
-    for (int lane = 0; lane < width && tile.k + lane < job.dy.c; ++lane)
-        for (int c = 0; c < tile.channels; ++c) {
-            float* to = job.dw + ((tile.k + lane) * job.x.c + tile.c + c) * taps;
-            for (int64_t t = 0; t < taps; ++t) to[t] = job.sums[t * tile.tap_size + c * width + lane];
+// Writes the sums {tap}{channel}{output channel} of a tile to the canonical dw.
+static void store_wgrad_tile(const WgradJob& job, const WgradTile& tile, int64_t taps) {
+    const int64_t run = tile.channels * taps;  // floats that lie side by side in dw
+    for (int v = 0; v < tile.vectors; ++v) {
+        const int64_t k = tile.k + v * vf_width, left = job.dy.c - k;
+        float* to = job.dw + (k * job.x.c + tile.c) * taps;
+        for (int64_t j = 0; j < run; j += vf_width) {
+            VF square[vf_width];
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < vf_width; ++i) {
+                const int64_t at = j + i < run ? j + i : run - 1;
+                square[i] = vf_load(job.sums + at % taps * tile.tap_size + (at / taps * tile.vectors + v) * vf_width);
+            }
+            vf_transpose(square);
+            const VM mask = vm_first(run - j < vf_width ? static_cast<int>(run - j) : vf_width);
+#pragma GCC unroll 16
+            for (int64_t lane = 0; lane < vf_width; ++lane)
+                if (lane < left) vf_store(to + lane * job.x.c * taps + j, square[lane], mask);
         }
+    }
 }
 
-// db of vf_width output channels from k on.
-static void bias_tile(const WgradJob& job, int64_t k) {
-    VF stack[leaf_tree_depth];
-    int level = 0;
-    const float* first = job.dy.data + k / block * job.dy.plane + k % block;
-    for (int32_t v = 0; v < job.step->leaves; ++v) {
-        VF even = vf_zero(), odd = vf_zero();  // two chains hide the latency of the addition
-        for (int64_t n = job.step->leaf_begin[v]; n < job.step->leaf_begin[v + 1]; ++n) {
-            const float* dy = first + n * job.dy.image;
-            const float* end = dy + job.dy.plane;
-            for (; dy + block < end; dy += 2 * block) {
-                even += vf_load(dy);
-                odd += vf_load(dy + block);
-            }
-            if (dy < end) even += vf_load(dy);
-        }
-        stack[level++] = even + odd;
-        for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
-    }
-    for (; level > 1; --level) stack[level - 2] += stack[level - 1];
-    const int64_t left = job.dy.c - k;
-    if (left > 0) vf_store(job.db + k, stack[0], vm_first(left < vf_width ? static_cast<int>(left) : vf_width));
+static void wgrad_tile(const WgradJob& job, const WgradTile& tile) {
+    sum_leaves(*job.step, job.sums, tile.size, [&](int64_t n, float* sums) { wgrad_image(job, tile, n, sums); });
+    store_wgrad_tile(job, tile, int64_t{job.rows.taps} * job.columns.taps);
 }
 
 XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t c) {
@@ -162,19 +153,14 @@ XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t c) {
     return tile;
 }
 
-// Each thread takes some of db, if it is wanted.
-static void bias_gradient(const WgradJob& job, const Team& team) {
-    const Share mine = share_of(job.db ? div_up(job.dy.c, block) * block / vf_width : 0, team);
-    for (int64_t t = mine.begin; t < mine.end; ++t) bias_tile(job, t * vf_width);
-}
-
 // Each thread takes some tiles of dw and some of db.
 static inline void blocked_wgrad(const WgradJob& job, const Team& team) {
-    const int64_t groups = div_up(div_up(job.dy.c, block) * block, group_width), chunks = div_up(job.x.c, wgrad_channels);
+    const int64_t k_padded = div_up(job.dy.c, block) * block, groups = div_up(k_padded, group_width);
+    const int64_t chunks = div_up(job.x.c, wgrad_channels);
     const Share tiles = share_of(groups * chunks, team);
     for (int64_t t = tiles.begin; t < tiles.end; ++t)
         wgrad_tile(job, wgrad_tile_at(job, t / chunks * group_width, t % chunks * wgrad_channels));
-    bias_gradient(job, team);
+    bias_wgrad(job.dy, *job.step, job.db, team);
 }
 
 XB_INLINE int64_t blocked_wgrad_sums(const Conv2d& conv) { return int64_t{wgrad_channels} * group_width * conv.r * conv.s; }

@@ -2,6 +2,7 @@
 // group, filters up to 16x16. The first layer's input may also be plain with up to 4 channels (the stem).
 //   forward, dgrad   blocked_forward.h: 14 pixels x 32 channels in registers; packs the filters into the workspace before
 //   wgrad            blocked_wgrad.h: 8 input x 32 output channels in registers, all taps of a band of rows at a time
+//   forward of a stem stem_forward.h: one loop over all positions of the filter
 //   wgrad of a stem  stem_wgrad.h: 14 positions of the filter x 32 output channels in registers
 // Bound by the multiply-add units for 16 channels and more; a stem by the bandwidth to its output.
 // Measured on one core (EPYC of family 26, GFLOP/s of real work, packing of the filters included):
@@ -17,6 +18,7 @@
 //   nih       64->128 @56 stride 2          269   265   265           135   133   122
 #include "kernels/conv2d/blocked_forward.h"
 #include "kernels/conv2d/blocked_wgrad.h"
+#include "kernels/conv2d/stem_forward.h"
 #include "kernels/conv2d/stem_wgrad.h"
 
 namespace xbench {
@@ -45,14 +47,42 @@ bool wgrad_supports(const Problem& p) {
     return supports_attributes(p) && supports_input(p.in[0]) && is_dense_f32(p.in[1], Layout::nchw16c);
 }
 
-// The workspace of forward and dgrad: the padded bias, then the packed filters.
-size_t forward_workspace(const Problem& p, int) {
+bool is_stem(const Problem& p) { return is_dense_f32(p.in[0], Layout::plain); }
+
+// Floats of a thread's copy of a stem's input rows, of which {c, r} has `rows`.
+int64_t stem_copy_size(const Problem& p, int64_t rows) {
+    return div_up(rows * (p.in[0].dim[3] + 2 * conv_of(p).pad_w) + vf_width, 16) * 16;
+}
+
+// The workspace of forward and dgrad: the padded bias, the packed filters, a stem's rows for each thread.
+int64_t filter_space(const Problem& p) {
     const int64_t outs = p.out[0].dim[1], ins = p.in[0].dim[1], taps = p.in[1].dim[2] * p.in[1].dim[3];
-    return static_cast<size_t>(padded_bias_size(outs) + packed_size(outs, ins, taps)) * sizeof(float);
+    return padded_bias_size(outs) + packed_size(outs, ins, taps);
+}
+
+size_t forward_workspace(const Problem& p, int threads) {
+    const int64_t copies = is_stem(p) ? threads * stem_copy_size(p, p.in[1].dim[1] * p.in[1].dim[2]) : 0;
+    return static_cast<size_t>(filter_space(p) + copies) * sizeof(float);
 }
 
 void pad_bias(const float* bias, int64_t outs, float* padded) {
     for (int64_t k = 0; k < padded_bias_size(outs); ++k) padded[k] = bias && k < outs ? bias[k] : 0.0f;
+}
+
+void run_stem(const KernelArgs& args, const Team& team, const DirectJob& direct) {
+    StemForwardJob job = {direct.in,
+                          direct.out,
+                          direct.rows,
+                          direct.columns,
+                          direct.weights,
+                          direct.bias,
+                          direct.relu,
+                          static_cast<float*>(args.workspace) + filter_space(args) +
+                              team.rank * stem_copy_size(args, args.in[1].dim[1] * args.in[1].dim[2]),
+                          0,
+                          {}};
+    set_stem_offsets(job);
+    stem_forward(job, team);
 }
 
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
@@ -67,7 +97,11 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
         pad_bias(has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr, job.out.c, bias);
     pack_filters(forward_filters(args.in[1]), job.rows, job.columns, job.in.width, weights, team);
     team.barrier();
-    direct_convolution(job, team);
+    if (is_stem(args)) {
+        run_stem(args, team, job);
+    } else {
+        direct_convolution(job, team);
+    }
 }
 
 // One phase after another: stride 1 has one, stride 2 four. A phase without taps is all zero.
@@ -100,12 +134,11 @@ struct WgradSpace {
 
 WgradSpace wgrad_space(const Problem& p) {
     const Conv2d& conv = conv_of(p);
-    const bool stem = is_dense_f32(p.in[0], Layout::plain);
+    const bool stem = is_stem(p);
     int64_t levels = 2;
     for (int64_t leaves = p.leaves; leaves > 1; leaves /= 2) ++levels;
-    const int64_t widest = p.in[0].dim[3] + 2 * conv.pad_w + 16;
     return WgradSpace{levels * (stem ? stem_wgrad_sums() : blocked_wgrad_sums(conv)),
-                      stem ? div_up(stem_positions * widest, 16) * 16 : 0};
+                      stem ? stem_copy_size(p, stem_positions) : 0};
 }
 
 size_t wgrad_workspace(const Problem& p, int threads) {

@@ -64,7 +64,8 @@ XB_INLINE void convolve_row(const DirectJob& job, const RowTiles& t, const BandT
         const DirectTile* tile = t.tile[group_vectors_at(channel, job.out.c) - 1];
         for (int32_t k = 0; k < t.tiles; ++k) {
             const int32_t j = t.outs * k / t.tiles, pixels = t.outs * (k + 1) / t.tiles - j;
-            tile[t.wide - pixels](job, image, job.weights + channel / group_width * group_size, channel, i, j, out_image);
+            tile[t.wide - pixels](
+                job, {image, out_image, job.weights + channel / group_width * group_size, channel, 0, job.in.c, i, j});
         }
     }
 }

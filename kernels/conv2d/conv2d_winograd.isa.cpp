@@ -117,13 +117,7 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
                                   args.step,
                                   static_cast<float*>(args.out[0].data)};
     winograd_wgrad<F>(job, team);
-    if (has_operand(args.out, args.n_out, 1)) {
-        WgradJob bias = {};
-        bias.dy = dy;
-        bias.step = args.step;
-        bias.db = static_cast<float*>(args.out[1].data);
-        bias_gradient(bias, team);
-    }
+    if (has_operand(args.out, args.n_out, 1)) bias_wgrad(dy, *args.step, static_cast<float*>(args.out[1].data), team);
 }
 
 // The largest error in the tests is 28 eps of sum |a||b| for winograd43 (portable, without fused multiply-adds) and 3 for

@@ -6,7 +6,7 @@
 // second-level cache, by reading y: 89 us for 1->8 @64 batch 8 on one core of an EPYC of family 25 (108 as two passes).
 // Lanes are added across once a leaf; then the tree over the leaves. Threads share (leaf, 16 channels).
 #include "kernels/conv2d/pooled_stem.h"
-#include "kernels/transpose.h"
+#include "kernels/plain_blocked.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/conv2d/blocked_wgrad.h"
+#include "kernels/conv2d/stem_rows.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -58,29 +59,14 @@ static StemRow find_stem_row(int positions, int vectors) {
     }
 }
 
-// The columns that output row p reads, padding included.
-XB_INLINE int64_t stem_row_width(const Axis& columns) {
-    return int64_t{columns.outputs - 1} * columns.step + columns.tap[columns.taps - 1].shift - columns.tap[0].shift + 1;
-}
-
-static void copy_stem_rows(const WgradJob& job, const StemTile& tile, const float* image, int32_t p, float* to) {
-    const int64_t pad = -job.columns.tap[0].shift, end = pad + job.x.w < tile.row_width ? pad + job.x.w : tile.row_width;
-    for (int64_t i = 0; i < tile.rows; ++i, to += tile.row_width) {
-        const int64_t c = (tile.row_first + i) / job.rows.taps, r = (tile.row_first + i) % job.rows.taps;
-        const int64_t y = int64_t{p} * job.rows.step + job.rows.tap[r].shift;
-        const float* row = image + c * job.x.plane + y * job.x.row - pad;
-        const bool inside = y >= 0 && y < job.x.h;
-        for (int64_t j = 0; j < tile.row_width; ++j) to[j] = inside && j >= pad && j < end ? row[j] : 0.0f;
-    }
-}
-
 static void stem_tile(const WgradJob& job, const StemTile& tile) {
     const int64_t tap_size = int64_t{tile.vectors} * vf_width;
     const StemRow add_row = find_stem_row<stem_positions>(tile.positions, tile.vectors);
     const float* dy = job.dy.data + tile.k / block * job.dy.plane + tile.k % block;
     sum_leaves(*job.step, job.sums, tile.positions * tap_size, [&](int64_t n, float* sums) {
         for (int32_t p = 0; p < job.rows.outputs; ++p) {
-            copy_stem_rows(job, tile, job.x.data + n * job.x.image, p, job.rows_copy);
+            copy_stem_rows(job.x, job.rows, job.columns, job.x.data + n * job.x.image, tile.row_first, tile.rows, p,
+                           job.rows_copy);
             add_row(job, tile, job.rows_copy, dy + n * job.dy.image + p * job.dy.row, sums);
         }
     });
@@ -110,7 +96,7 @@ static StemTile stem_tile_at(const WgradJob& job, int64_t k, int64_t first) {
 static void stem_wgrad(const WgradJob& job, const Team& team) {
     const int64_t k_padded = div_up(job.dy.c, block) * block, groups = div_up(k_padded, group_width);
     const int64_t filter = job.x.c * job.rows.taps * job.columns.taps, chunks = div_up(filter, stem_positions);
-    const Share tiles = share_of(groups * chunks, team), biases = share_of(job.db ? k_padded / vf_width : 0, team);
+    const Share tiles = share_of(groups * chunks, team);
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
         const int64_t chunk = t % chunks;  // chunks of equal size: 27 positions are 14 + 13
         const int64_t first = filter * chunk / chunks;
@@ -118,7 +104,7 @@ static void stem_wgrad(const WgradJob& job, const Team& team) {
         tile.positions = static_cast<int>(filter * (chunk + 1) / chunks - first);
         stem_tile(job, tile);
     }
-    for (int64_t t = biases.begin; t < biases.end; ++t) bias_tile(job, t * vf_width);
+    bias_wgrad(job.dy, *job.step, job.db, team);
 }
 
 XB_INLINE int64_t stem_wgrad_sums() { return int64_t{stem_positions} * group_width; }

@@ -73,18 +73,19 @@ struct FilterView {
     const float* data;
     int64_t out_step, in_step;  // between output channels, between input channels
     int64_t outs, ins;
-    int32_t s;  // width of a filter
+    int32_t s, area;  // width of a filter, taps of a filter
 };
 
 XB_INLINE FilterView forward_filters(const KernelTensor& w) {
     const int64_t area = w.dim[2] * w.dim[3];
-    return FilterView{static_cast<const float*>(w.data), w.dim[1] * area, area, w.dim[0], w.dim[1],
-                      static_cast<int32_t>(w.dim[3])};
+    return FilterView{static_cast<const float*>(w.data), w.dim[1] * area,           area, w.dim[0], w.dim[1],
+                      static_cast<int32_t>(w.dim[3]),    static_cast<int32_t>(area)};
 }
 XB_INLINE FilterView dgrad_filters(const KernelTensor& w) {
     const int64_t area = w.dim[2] * w.dim[3];
-    return FilterView{static_cast<const float*>(w.data), area, w.dim[1] * area, w.dim[1], w.dim[0],
-                      static_cast<int32_t>(w.dim[3])};
+    return FilterView{
+        static_cast<const float*>(w.data), area, w.dim[1] * area, w.dim[1], w.dim[0], static_cast<int32_t>(w.dim[3]),
+        static_cast<int32_t>(area)};
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 // turned in registers: log2(width) perfect shuffles. Bound by memory; threads share (image, channel group).
 // 44 GB/s to plain and 18 GB/s to blocked (16 input streams) at 8x64x112x112 on one core of an AMD EPYC 9005, AVX-512.
 #include "kernels/chunk.h"
-#include "kernels/transpose.h"
+#include "kernels/plain_blocked.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -1,26 +1,14 @@
 // Between rows of pixels, one for each channel (plain), and 16 channels a pixel (nchw16c): square tiles of one vector by one
-// vector are turned in registers, log2(width) perfect shuffles. For *.isa.cpp, like kernels/simd.h.
+// vector are turned in registers. For *.isa.cpp, like kernels/simd.h.
 //   to_blocked   `channels` rows, `row_step` floats apart, of `pixels` floats -> {pixels, 16}; other lanes become zero
 //   to_plain     the way back; only the `channels` rows are written
 #pragma once
 
 #include "kernels/chunk.h"
-#include "kernels/simd_pool.h"
+#include "kernels/simd_transpose.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
-
-// rows[i] lane j becomes rows[j] lane i: weaving row i with row i + width/2, log2(width) times.
-XB_INLINE void transpose(VF (&rows)[vf_width]) {
-    for (int stage = 1; stage < vf_width; stage *= 2) {
-        VF next[vf_width];
-        for (int i = 0; i < vf_width / 2; ++i) {
-            next[2 * i] = vf_weave_low(rows[i], rows[i + vf_width / 2]);
-            next[2 * i + 1] = vf_weave_high(rows[i], rows[i + vf_width / 2]);
-        }
-        for (int i = 0; i < vf_width; ++i) rows[i] = next[i];
-    }
-}
 
 // The first `count` lanes; without a mask where count is a constant vf_width.
 XB_INLINE VF load_first(const float* p, int count) { return count == vf_width ? vf_load(p) : vf_load(p, vm_first(count)); }
@@ -84,7 +72,7 @@ XB_INLINE void to_blocked(const float* plain_rows, int64_t row_step, float* bloc
             VF rows[vf_width];
             for (int i = 0; i < vf_width; ++i)
                 rows[i] = i < real ? load_first(plain_rows + (k * vf_width + i) * row_step + pixel, width) : vf_zero();
-            transpose(rows);
+            vf_transpose(rows);
             for (int i = 0; i < width; ++i) vf_store(blocked + (pixel + i) * chunk_size + k * vf_width, rows[i]);
         }
 }
@@ -103,7 +91,7 @@ XB_INLINE void to_plain(const float* blocked, float* plain_rows, int64_t row_ste
             VF rows[vf_width];
             for (int i = 0; i < vf_width; ++i)
                 rows[i] = i < width ? vf_load(blocked + (pixel + i) * chunk_size + k * vf_width) : vf_zero();
-            transpose(rows);
+            vf_transpose(rows);
             for (int i = 0; i < real; ++i) store_first(plain_rows + (k * vf_width + i) * row_step + pixel, rows[i], width);
         }
 }

@@ -1,0 +1,67 @@
+// What all loops over nchw16c share: the view of an activation as blocks of channels, the sizes of the register tile, and
+// its innermost loop: for each input channel the group's weights are loaded once and one input a pixel is broadcast, 28
+// multiply-adds for 2 + 14 loads with AVX-512.
+#pragma once
+
+#include "kernels/conv2d/pack_filters.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+namespace {
+
+constexpr int block = 16;
+constexpr int group_vectors = 2, group_width = group_vectors * vf_width;  // 32, 16 or 8 channels
+constexpr int tile_pixels = vf_registers == 32 ? 14 : 6;
+
+// An activation as blocks of channels: nchw16c, or plain with one channel a block (the stem).
+struct Blocks {
+    float* data;
+    int64_t image, plane, row;  // steps in floats between images, channel blocks, rows
+    int32_t pixel, width;       // between pixels; channels in a block
+    int64_t n, c, h, w;
+};
+
+XB_INLINE Blocks blocks_of(const KernelTensor& t) {
+    const bool plain = t.layout == static_cast<int32_t>(Layout::plain);
+    const int32_t width = plain ? 1 : block;
+    const int64_t plane = t.dim[2] * t.dim[3] * width;
+    return Blocks{static_cast<float*>(t.data),
+                  div_up(t.dim[1], width) * plane,
+                  plane,
+                  t.dim[3] * width,
+                  width,
+                  width,
+                  t.dim[0],
+                  t.dim[1],
+                  t.dim[2],
+                  t.dim[3]};
+}
+
+// Pixels lo .. PT-hi-1 of the tile.
+template <int PT, int KV, int STEP, int lo, int hi>
+XB_INLINE void multiply_inside(VF (&acc)[PT][KV], const float* x, const float* w, int32_t channels) {
+    for (int32_t c = 0; c < channels; ++c, ++x, w += KV * vf_width) {
+        VF filter[KV];
+#pragma GCC unroll 2
+        for (int v = 0; v < KV; ++v) filter[v] = vf_load(w + v * vf_width);
+#pragma GCC unroll 16
+        for (int p = lo; p < PT - hi; ++p) {
+            const VF input = vf_set1(x[p * STEP]);
+#pragma GCC unroll 2
+            for (int v = 0; v < KV; ++v) acc[p][v] = vf_fma(input, filter[v], acc[p][v]);
+        }
+    }
+}
+
+// The channels of a group: all of group_width, except with AVX-512 the last one when the number of blocks is odd.
+XB_INLINE int group_vectors_at(int64_t channel, int64_t channels) {
+    const int64_t left = div_up(channels, block) * block - channel;
+    return left < group_width ? static_cast<int>(left / vf_width) : group_vectors;
+}
+
+// Floats of the bias, filled up with zeros to whole groups.
+XB_INLINE int64_t padded_bias_size(int64_t outs) { return div_up(outs, 32) * 32; }
+
+}  // namespace
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench

@@ -1,0 +1,127 @@
+// "pointwise": convolutions with 1x1 filters and stride 1 or 2 over nchw16c activations as matrix products, f32, one group.
+//   forward, dgrad   pointwise_forward.h: 14 pixels x 32 channels in registers, panels of 128 x 32 weights in the first
+//   cache
+// Bound by the multiply-add units; the filters are packed first, which costs 15% at 7x7 pixels and batch 4, little at larger
+// ones. Measured on one core: see results/kernels.
+#include "kernels/conv2d/bias_wgrad.h"
+#include "kernels/conv2d/pointwise_forward.h"
+#include "kernels/conv2d/pointwise_wgrad.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+KernelRows conv2d_pointwise_rows();
+namespace {
+
+const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d*>(problem.attrs); }
+
+bool supports_attributes(const Problem& problem) {
+    const Conv2d& conv = conv_of(problem);
+    return conv.groups == 1 && conv.r == 1 && conv.s == 1 && conv.pad_h == 0 && conv.pad_w == 0 &&
+           conv.stride_h == conv.stride_w && conv.stride_h <= 2;
+}
+
+bool data_supports(const Problem& p) {
+    return supports_attributes(p) && is_dense_f32(p.in[0], Layout::nchw16c) && is_dense_f32(p.out[0], Layout::nchw16c);
+}
+
+// The pixels that a 1x1 convolution touches: all, or with a stride those of some rows and columns.
+Lines lines_of(const Blocks& t, int32_t stride) { return Lines{t.data, t.image, t.row * stride, t.plane, block * stride}; }
+
+size_t data_workspace(const Problem& p, int) {
+    const int64_t outs = p.out[0].dim[1], ins = p.in[0].dim[1];
+    return static_cast<size_t>(padded_bias_size(outs) + pointwise_packed_size(outs, ins)) * sizeof(float);
+}
+
+void run_data(const KernelArgs& args, const Team& team, const FilterView& filters, PointwiseJob& job, const float* bias) {
+    float* padded = static_cast<float*>(args.workspace);
+    float* weights = padded + padded_bias_size(filters.outs);
+    const Blocks out = blocks_of(args.out[0]);
+    job.images = out.n;
+    job.in_c = filters.ins;
+    job.out_c = filters.outs;
+    job.out_h = out.h;
+    job.out_w = out.w;
+    job.weights = weights;
+    job.bias = padded;
+    if (team.rank == 0)
+        for (int64_t k = 0; k < padded_bias_size(filters.outs); ++k) padded[k] = bias && k < filters.outs ? bias[k] : 0.0f;
+    pack_pointwise(filters, weights, team);
+    team.barrier();
+    pointwise_convolution(job, team);
+}
+
+// {h, w} of the smaller of the two images; without a stride its rows need no borders.
+void set_pixels(PointwiseJob& job, const Blocks& image, int32_t stride) {
+    job.lines = stride == 1 ? 1 : image.h;
+    job.pixels = static_cast<int32_t>(stride == 1 ? image.h * image.w : image.w);
+}
+
+void run_forward(const KernelArgs& args, const Team& team) noexcept {
+    const Conv2d& conv = conv_of(args);
+    const Blocks out = blocks_of(args.out[0]);
+    PointwiseJob job = {};
+    job.in = lines_of(blocks_of(args.in[0]), conv.stride_h);
+    job.out = lines_of(out, 1);
+    job.spread = 1;
+    job.relu = conv.activation == Activation::relu;
+    set_pixels(job, out, conv.stride_h);
+    const float* bias = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
+    run_data(args, team, forward_filters(args.in[1]), job, bias);
+}
+
+void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
+    const Conv2d& conv = conv_of(args);
+    const Blocks dy = blocks_of(args.in[0]);
+    PointwiseJob job = {};
+    job.in = lines_of(dy, 1);
+    job.out = lines_of(blocks_of(args.out[0]), conv.stride_h);
+    job.spread = conv.stride_h;
+    set_pixels(job, dy, conv.stride_h);
+    run_data(args, team, dgrad_filters(args.in[1]), job, nullptr);
+}
+
+bool wgrad_supports(const Problem& p) {
+    return supports_attributes(p) && is_dense_f32(p.in[0], Layout::nchw16c) && is_dense_f32(p.in[1], Layout::nchw16c);
+}
+
+int64_t stack_size(const Problem& p) {
+    int64_t levels = 2;
+    for (int64_t leaves = p.leaves; leaves > 1; leaves /= 2) ++levels;
+    return levels * block_sums;
+}
+
+size_t wgrad_workspace(const Problem& p, int threads) {
+    return static_cast<size_t>(threads * stack_size(p)) * sizeof(float);
+}
+
+void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
+    const Conv2d& conv = conv_of(args);
+    PointwiseWgradJob job = {};
+    job.x = blocks_of(args.in[0]);
+    job.dy = blocks_of(args.in[1]);
+    job.stride = conv.stride_h;
+    job.step = args.step;
+    job.dw = static_cast<float*>(args.out[0].data);
+    job.stack = static_cast<float*>(args.workspace) + team.rank * stack_size(args);
+    job.lines = conv.stride_h == 1 ? 1 : job.dy.h;
+    job.pixels = static_cast<int32_t>(conv.stride_h == 1 ? job.dy.h * job.dy.w : job.dy.w);
+    const int64_t tiles = div_up(job.x.c, inner_width);
+    job.block_outputs =
+        static_cast<int32_t>(block_sums / ((tiles < block_tiles ? tiles : block_tiles) * inner_width) / block * block);
+    pointwise_wgrad(job, team);
+    float* db = has_operand(args.out, args.n_out, 1) ? static_cast<float*>(args.out[1].data) : nullptr;
+    bias_wgrad(job.dy, *args.step, db, team);
+}
+
+const Kernel rows[] = {
+    {OpKind::conv2d, "pointwise", this_isa, data_supports, data_workspace, run_forward},
+    {OpKind::conv2d_dgrad, "pointwise", this_isa, data_supports, data_workspace, run_dgrad},
+    {OpKind::conv2d_wgrad, "pointwise", this_isa, wgrad_supports, wgrad_workspace, run_wgrad},
+};
+
+}  // namespace
+
+KernelRows conv2d_pointwise_rows() { return KernelRows{rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench

@@ -1,0 +1,172 @@
+// 1x1 filters over nchw16c, forward and dgrad: a matrix product {pixels}{c} x {c}{k}. Pixels of an image follow each other
+// without row borders (stride 1); with a stride each row is a line of its own. Tiles of up to 14 pixels x 32 channels in
+// registers (AVX-512). A panel of depth_chunk input channels x 32 output channels (16 KiB) stays in the first-level cache
+// for a band of tiles, whose inputs stay in the second level; between panels the sums wait in the output, so that their
+// order is c ascending whatever the blocking.
+#pragma once
+
+#include "kernels/conv2d/blocked_tile.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+namespace {
+
+constexpr int depth_chunk = 128, band_tiles = 16;
+
+// Pixels in lines: pixel j of line i of image n lies at n*image + i*line + j*pixel of the first plane.
+struct Lines {
+    float* data;
+    int64_t image, line, plane;
+    int32_t pixel;
+};
+
+struct PointwiseJob {
+    Lines in, out;
+    int64_t images, lines;  // lines of an image
+    int32_t pixels;         // of a line
+    int64_t in_c, out_c;
+    int32_t spread;        // dgrad with a stride: outputs are this far apart, zeros lie between
+    int64_t out_h, out_w;  // of the whole output
+    const float* weights;  // {chunk of c}{group}{c}{channel of the group}
+    const float* bias;     // padded to whole groups
+    bool relu;
+};
+
+// One tile's place; x at the first plane of inputs, out at the first of outputs.
+struct PointwisePlace {
+    const float* x;
+    float* out;
+    int32_t pixels, line, first;  // which outputs: line and first pixel
+};
+
+struct PointwiseCall {
+    const float *x, *weights;
+    const float* bias;  // null: go on with the sums in out
+    float* out;
+    int64_t in_plane, out_plane;
+    int32_t blocks, out_pixel;
+    bool relu;
+};
+
+template <int PT, int KV>
+XB_INLINE float* pointwise_output(const PointwiseCall& t, int p, int v) {
+    return t.out + (vf_width == block ? v * t.out_plane : v * vf_width) + int64_t{p} * t.out_pixel;
+}
+
+template <int PT, int KV, int STEP>
+static void pointwise_tile(const PointwiseCall& t) {
+    VF acc[PT][KV];
+#pragma GCC unroll 16
+    for (int p = 0; p < PT; ++p)
+#pragma GCC unroll 2
+        for (int v = 0; v < KV; ++v) acc[p][v] = vf_load(t.bias ? t.bias + v * vf_width : pointwise_output<PT, KV>(t, p, v));
+    const float* w = t.weights;
+    const float* plane = t.x;
+    for (int32_t b = 0; b < t.blocks; ++b, plane += t.in_plane, w += block * KV * vf_width)
+        multiply_inside<PT, KV, STEP, 0, 0>(acc, plane, w, block);
+#pragma GCC unroll 16
+    for (int p = 0; p < PT; ++p)
+#pragma GCC unroll 2
+        for (int v = 0; v < KV; ++v) vf_store(pointwise_output<PT, KV>(t, p, v), t.relu ? vf_relu(acc[p][v]) : acc[p][v]);
+}
+
+typedef void (*PointwiseTile)(const PointwiseCall&);
+
+template <int PT>
+static PointwiseTile find_pointwise_tile(int pixels, int vectors, int32_t step) {
+    if constexpr (PT == 0) {
+        return nullptr;
+    } else {
+        if (pixels < PT) return find_pointwise_tile<PT - 1>(pixels, vectors, step);
+        if (step == block) return vectors == 1 ? pointwise_tile<PT, 1, block> : pointwise_tile<PT, 2, block>;
+        return vectors == 1 ? pointwise_tile<PT, 1, 2 * block> : pointwise_tile<PT, 2, 2 * block>;
+    }
+}
+
+// The inputs between the pixels that a convolution with a stride read have no gradient.
+static void clear_between(const PointwiseJob& job, const PointwisePlace& place, int64_t channel, int vectors) {
+    for (int32_t a = 0; a < job.spread; ++a)
+        for (int32_t b = 0; b < job.spread; ++b) {
+            if ((a == 0 && b == 0) || place.line * job.spread + a >= job.out_h) continue;
+            float* row = place.out + channel / block * job.out.plane + channel % block + (a * job.out_w + b) * block;
+            for (int32_t p = 0; p < place.pixels && (place.first + p) * job.spread + b < job.out_w; ++p)
+                for (int v = 0; v < vectors; ++v)
+                    vf_store(row + (vf_width == block ? v * job.out.plane : v * vf_width) + int64_t{p} * job.out.pixel,
+                             vf_zero());
+        }
+}
+
+// The tiles of a band for the groups g0 .. g1-1.
+static void pointwise_band(const PointwiseJob& job, const PointwisePlace* places, int count, const PointwiseTile (*tile)[2],
+                           int32_t wide, int64_t g0, int64_t g1) {
+    const int64_t blocks = div_up(job.in_c, block), padded = div_up(job.out_c, block) * block;
+    for (int64_t b = 0; b < blocks; b += depth_chunk / block) {
+        const int64_t left = blocks - b, depth = left < depth_chunk / block ? left : depth_chunk / block;
+        const bool first = b == 0, last = b + depth == blocks;
+        for (int64_t g = g0; g < g1; ++g) {
+            const int64_t k = g * group_width;
+            const int vectors = group_vectors_at(k, job.out_c);
+            for (int i = 0; i < count; ++i) {
+                const PointwisePlace& place = places[i];
+                tile[vectors - 1][wide - place.pixels](
+                    {place.x + b * job.in.plane, job.weights + b * block * padded + k * depth * block,
+                     first ? job.bias + k : nullptr, place.out + k / block * job.out.plane + k % block, job.in.plane,
+                     job.out.plane, static_cast<int32_t>(depth), job.out.pixel, job.relu && last});
+                if (last && job.spread > 1) clear_between(job, place, k, vectors);
+            }
+        }
+    }
+}
+
+// Bands of tiles, the lines of all images one after another; a line is cut into equal tiles.
+static void pointwise_convolution(const PointwiseJob& job, const Team& team) {
+    const int64_t groups = div_up(div_up(job.out_c, block) * block, group_width);
+    const int32_t tiles = static_cast<int32_t>(div_up(job.pixels, tile_pixels)),
+                  wide = job.pixels / tiles + (job.pixels % tiles != 0);
+    PointwiseTile tile[2][2];  // {vectors}{pixels: wide, wide - 1}
+    for (int v = 0; v < 2; ++v)
+        for (int less = 0; less < 2; ++less)
+            tile[v][less] = find_pointwise_tile<tile_pixels>(wide - less, v + 1, job.in.pixel);
+    const int64_t all = job.images * job.lines * tiles, bands = div_up(all, band_tiles);
+    const Share mine = share_of(bands * groups, team);
+    for (int64_t task = mine.begin; task < mine.end;) {
+        const int64_t band = task / groups, g0 = task % groups;
+        const int64_t g1 = groups < g0 + mine.end - task ? groups : g0 + mine.end - task;
+        PointwisePlace places[band_tiles];
+        int count = 0;
+        for (int64_t i = all * band / bands; i < all * (band + 1) / bands; ++i, ++count) {
+            const int32_t t = static_cast<int32_t>(i % tiles), j = job.pixels * t / tiles;
+            const int64_t line = i / tiles % job.lines, n = i / tiles / job.lines;
+            places[count] = {job.in.data + n * job.in.image + line * job.in.line + int64_t{j} * job.in.pixel,
+                             job.out.data + n * job.out.image + line * job.out.line + int64_t{j} * job.out.pixel,
+                             job.pixels * (t + 1) / tiles - j, static_cast<int32_t>(line), j};
+        }
+        pointwise_band(job, places, count, tile, wide, g0, g1);
+        task += g1 - g0;
+    }
+}
+
+// {chunk of c}{group}{c}{channel of the group}; channels past the last are zero.
+static void pack_pointwise(const FilterView& w, float* packed, const Team& team) {
+    const int64_t padded = div_up(w.outs, block) * block, groups = div_up(padded, group_width);
+    const int64_t chunks = div_up(w.ins, depth_chunk);
+    const Share mine = share_of(groups * chunks, team);
+    TapOrder one = {};
+    one.area = 1;
+    for (int64_t task = mine.begin; task < mine.end; ++task) {
+        const int64_t c0 = task / groups * depth_chunk, k = task % groups * group_width;
+        const int64_t left = w.ins - c0, depth = left < depth_chunk ? left : depth_chunk;
+        const int64_t width = int64_t{group_vectors_at(k, w.outs)} * vf_width, whole = div_up(depth, block) * block;
+        float* to = packed + c0 * padded + k * whole;
+        pack_block(w, one, k, c0, static_cast<int32_t>(depth), static_cast<int>(width / vf_width), to);
+        for (int64_t i = depth * width; i < whole * width; i += vf_width) vf_store(to + i, vf_zero());
+    }
+}
+
+XB_INLINE int64_t pointwise_packed_size(int64_t outs, int64_t ins) {
+    return div_up(outs, block) * block * div_up(ins, block) * block;
+}
+
+}  // namespace
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench

@@ -1,0 +1,174 @@
+// The gradient of 1x1 filters over nchw16c: dw{k,c} = dy{k, pixels} x{pixels, c}. Tiles of 8 output x 32 input channels in
+// registers (AVX-512): 16 multiply-adds for 2 + 8 loads, and dw is written without transposing. A block of up to 64 x 256
+// (or 256 x 64) channels walks over the images once, a chunk of 512 pixels after the other, which then lies in the
+// second-level cache. Between chunks the sums wait in the thread's workspace, where the tree over the leaves is evaluated.
+#pragma once
+
+#include "kernels/conv2d/blocked_tile.h"
+#include "kernels/leaf_tree.h"
+
+namespace xbench {
+namespace XB_ISA_NAMESPACE {
+namespace {
+
+constexpr int chunk_pixels = 512;
+constexpr int outer_outputs = vf_registers == 32 ? 8 : 4, inner_width = 2 * vf_width;  // the tile {k}{c}
+constexpr int block_tiles = 256 / inner_width;  // the block: at most so many tiles of c, and sums
+constexpr int64_t block_sums = 64 * 256;
+
+struct PointwiseWgradJob {
+    Blocks x, dy;
+    int32_t stride;
+    const StepContext* step;
+    float* dw;
+    float* stack;  // this thread's partial sums
+    int64_t lines;
+    int32_t block_outputs;  // of a block: more where there are few input channels
+    int32_t pixels;         // of a line; a stride makes each row a line
+};
+
+// One tile and one chunk of pixels.
+struct PointwiseProduct {
+    const float *x, *dy;
+    int64_t x_line, dy_line, x_plane;
+    int32_t lines, pixels, x_pixel;
+    float* sums;
+    bool first;  // of this leaf: the sums begin at zero
+    int merges;  // after the last chunk of a leaf: how many sums to the left are added
+};
+
+template <int KT, int CV>
+static void multiply_pixels(const PointwiseProduct& t) {
+    VF acc[KT][CV];
+#pragma GCC unroll 8
+    for (int k = 0; k < KT; ++k)
+#pragma GCC unroll 2
+        for (int v = 0; v < CV; ++v) acc[k][v] = t.first ? vf_zero() : vf_load(t.sums + (k * 2 + v) * vf_width);
+    const int64_t next = vf_width == block ? t.x_plane : vf_width;
+    for (int32_t line = 0; line < t.lines; ++line) {
+        const float *x = t.x + line * t.x_line, *dy = t.dy + line * t.dy_line;
+        for (int32_t j = 0; j < t.pixels; ++j, x += t.x_pixel, dy += block) {
+            VF input[CV];
+#pragma GCC unroll 2
+            for (int v = 0; v < CV; ++v) input[v] = vf_load(x + v * next);
+#pragma GCC unroll 8
+            for (int k = 0; k < KT; ++k) {
+                const VF gradient = vf_set1(dy[k]);
+#pragma GCC unroll 2
+                for (int v = 0; v < CV; ++v) acc[k][v] = vf_fma(gradient, input[v], acc[k][v]);
+            }
+        }
+    }
+    float* sums = t.sums;
+    for (int i = 0; i < t.merges; ++i) {
+        sums -= block_sums;
+#pragma GCC unroll 8
+        for (int k = 0; k < KT; ++k)
+#pragma GCC unroll 2
+            for (int v = 0; v < CV; ++v) acc[k][v] = vf_load(sums + (k * 2 + v) * vf_width) + acc[k][v];
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < KT; ++k)
+#pragma GCC unroll 2
+        for (int v = 0; v < CV; ++v) vf_store(sums + (k * 2 + v) * vf_width, acc[k][v]);
+}
+
+// Output channels k .. k+outputs-1 (whole halves of blocks) and `tiles` tiles of input channels from c on.
+struct PointwiseBlock {
+    int64_t k, c;
+    int32_t outputs, tiles;
+};
+
+// All tiles of a block for the lines l0 .. l1-1 and pixels j0 .. j1-1 of image n.
+static void multiply_chunk(const PointwiseWgradJob& job, const PointwiseBlock& b, int64_t n, int64_t l0, int64_t l1,
+                           int32_t j0, int32_t j1, PointwiseProduct& t, float* sums) {
+    t.lines = static_cast<int32_t>(l1 - l0);
+    t.pixels = j1 - j0;
+    for (int32_t tile = 0; tile < b.tiles; ++tile) {
+        const int64_t c = b.c + int64_t{tile} * inner_width;
+        const bool half = vf_width == block && c + block >= job.x.c;  // the last block of an odd number of blocks
+        t.x = job.x.data + n * job.x.image + c / block * job.x.plane + c % block + l0 * t.x_line + int64_t{j0} * t.x_pixel;
+        for (int32_t at = 0; at < b.outputs; at += outer_outputs) {
+            const int64_t k = b.k + at;
+            t.dy = job.dy.data + n * job.dy.image + k / block * job.dy.plane + k % block + l0 * t.dy_line + j0 * block;
+            t.sums = sums + (int64_t{tile} * job.block_outputs + at) * inner_width;
+            half ? multiply_pixels<outer_outputs, 1>(t) : multiply_pixels<outer_outputs, 2>(t);
+        }
+    }
+}
+
+static void multiply_leaf(const PointwiseWgradJob& job, const PointwiseBlock& b, int32_t leaf, float* sums) {
+    const int64_t begin = job.step->leaf_begin[leaf], end = job.step->leaf_begin[leaf + 1];
+    const int32_t parts = static_cast<int32_t>(div_up(job.pixels, chunk_pixels));
+    const int64_t band = job.pixels >= chunk_pixels ? 1 : chunk_pixels / job.pixels;
+    PointwiseProduct t = {};
+    t.x_line = job.x.row * job.stride;
+    t.dy_line = job.dy.row;
+    t.x_plane = job.x.plane;
+    t.x_pixel = block * job.stride;
+    t.first = true;
+    if (begin == end) {
+        t.merges = leaf_tree_merges(leaf);
+        multiply_chunk(job, b, 0, 0, 0, 0, 0, t, sums);
+    }
+    for (int64_t n = begin; n < end; ++n)
+        for (int64_t line = 0; line < job.lines; line += band)
+            for (int32_t part = 0; part < parts; ++part) {
+                const int64_t until = line + band < job.lines ? line + band : job.lines;
+                const bool last = n + 1 == end && until == job.lines && part + 1 == parts;
+                t.merges = last ? leaf_tree_merges(leaf) : 0;
+                multiply_chunk(job, b, n, line, until, job.pixels * part / parts, job.pixels * (part + 1) / parts, t, sums);
+                t.first = false;
+            }
+}
+
+static void store_block(const PointwiseWgradJob& job, const PointwiseBlock& b) {
+    for (int32_t at = 0; at < b.outputs && b.k + at < job.dy.c; ++at)
+        for (int32_t tile = 0; tile < b.tiles; ++tile) {
+            const float* sums = job.stack + (int64_t{tile} * job.block_outputs + at) * inner_width;
+            for (int v = 0; v < 2; ++v) {
+                const int64_t c = b.c + int64_t{tile} * inner_width + v * vf_width, left = job.x.c - c;
+                float* to = job.dw + (b.k + at) * job.x.c + c;
+                if (left >= vf_width)
+                    vf_store(to, vf_load(sums + v * vf_width));
+                else if (left > 0)
+                    vf_store(to, vf_load(sums + v * vf_width), vm_first(static_cast<int>(left)));
+            }
+        }
+}
+
+static void wgrad_block(const PointwiseWgradJob& job, const PointwiseBlock& b) {
+    int level = 0;
+    for (int32_t v = 0; v < job.step->leaves; ++v) {
+        multiply_leaf(job, b, v, job.stack + level * block_sums);
+        level += 1 - leaf_tree_merges(v);
+    }
+    for (; level > 1; --level) {
+        float* left = job.stack + (level - 2) * block_sums;
+        for (int64_t i = 0; i < block_sums; i += vf_width)
+            vf_store(left + i, vf_load(left + i) + vf_load(left + block_sums + i));
+    }
+    store_block(job, b);
+}
+
+// Threads share the tiles of dw, 16 output channels each; neighbouring ones are done as one block. How they are put together
+// changes no sum.
+static void pointwise_wgrad(const PointwiseWgradJob& job, const Team& team) {
+    const int64_t rows = div_up(job.dy.c, block), columns = div_up(job.x.c, inner_width);
+    const Share mine = share_of(rows * columns, team);
+    for (int64_t at = mine.begin; at < mine.end;) {
+        const int64_t left = mine.end - at, first = at % rows, whole = left / rows;
+        const int64_t tiles = first > 0 || whole == 0 ? 1 : whole < block_tiles ? whole : block_tiles;
+        const int64_t until = first + left < rows ? first + left : rows;
+        for (int64_t row = first; row < until; row += job.block_outputs / block) {
+            const int64_t outputs = (until - row) * block < job.block_outputs ? (until - row) * block : job.block_outputs;
+            wgrad_block(job,
+                        {row * block, at / rows * inner_width, static_cast<int32_t>(outputs), static_cast<int32_t>(tiles)});
+        }
+        at += first > 0 || whole == 0 ? until - first : tiles * rows;
+    }
+}
+
+}  // namespace
+}  // namespace XB_ISA_NAMESPACE
+}  // namespace xbench
