@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/graph.h"
 #include "core/tensor.h"
+#include "kernels/products.h"
 
 // The stems of the *.isa.cpp files, best first within an operator.
 // clang-format off
@@ -146,6 +147,7 @@ const char* name_of(Isa isa) {
 
 std::string to_string(const Problem& problem) {
     std::string text = name_of(problem.op);
+    if (products_of(problem) != DType::f32) text += std::string(" in ") + name_of(products_of(problem));
     for (int i = 0; i < problem.n_in; ++i) text += (i ? ", " : " ") + to_string(problem.in[i]);
     for (int i = 0; i < problem.n_out; ++i) text += (i ? ", " : " -> ") + to_string(problem.out[i]);
     return text;
