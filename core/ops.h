@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "core/types.h"
+
 namespace xbench {
 
 enum class OpKind : int32_t {
@@ -65,6 +67,8 @@ enum class Activation : int32_t { none, relu };
 // conv2d_dgrad  dy, w -> dx
 // conv2d_wgrad  x, dy -> dw, [db]       sums over the batch in the fixed tree over leaves (kernel.h)
 // A cross-correlation, as in every deep-learning library. `activation` is applied after the bias (forward only).
+// products bf16 (of linear, too): all operands but b (also for db) are first rounded to bf16 (to nearest, ties to even); the
+// products are then exact in f32, where they are added up. Operands and results stay f32 in memory.
 struct Conv2d {
     int32_t r, s;
     int32_t stride_h, stride_w;
@@ -72,6 +76,7 @@ struct Conv2d {
     int32_t dilation_h, dilation_w;
     int32_t groups;
     Activation activation;
+    DType products = DType::f32;
 };
 
 // batchnorm  x{n,c,h,w}, gamma{c}, beta{c}, running_mean{c}, running_var{c} -> y. Models use it; the planner replaces it:
@@ -155,6 +160,7 @@ struct Pool2d {
 // linear_wgrad  x, dy -> dw, [db]       sums over the batch in the fixed tree over leaves
 struct Linear {
     Activation activation;
+    DType products = DType::f32;
 };
 
 // dropout  x -> y = keep ? x / (1-p) : 0;   dropout_grad  dy -> dx with the same mask

@@ -239,13 +239,13 @@ void Loader::State::read(int64_t index, Slot& slot) {
     const int64_t begin = index * options.batch_size;
     batch.index = index;
     batch.global_size = std::min(options.batch_size, samples() - begin);
-    const int64_t first = leaf_start(leaf_first, batch.global_size, options.virtual_ranks);
+    const int64_t before = leaf_start(leaf_first, batch.global_size, options.virtual_ranks);
     batch.leaf_begin.clear();
     for (int64_t v = leaf_first; v <= leaf_last; ++v) {
-        batch.leaf_begin.push_back(static_cast<int32_t>(leaf_start(v, batch.global_size, options.virtual_ranks) - first));
+        batch.leaf_begin.push_back(static_cast<int32_t>(leaf_start(v, batch.global_size, options.virtual_ranks) - before));
     }
     batch.size = batch.leaf_begin.back();
-    const int64_t* ids = order.data() + begin + first;
+    const int64_t* ids = order.data() + begin + before;
     batch.sample_ids.assign(ids, ids + batch.size);
     batch.labels.clear();
     batch.targets.clear();

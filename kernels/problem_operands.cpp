@@ -46,6 +46,8 @@ Shape image_shape(const ProblemFields& f) { return {f.size("n"), f.size("c"), f.
 
 Activation activation(const ProblemFields& f) { return f.has("relu") ? Activation::relu : Activation::none; }
 
+DType products(const ProblemFields& f) { return f.has("bf16") ? DType::bf16 : DType::f32; }
+
 Conv2d conv2d_attrs(const ProblemFields& f) {
     Conv2d a{};
     a.r = f.option("r", 1), a.s = f.option("s", a.r);
@@ -53,6 +55,7 @@ Conv2d conv2d_attrs(const ProblemFields& f) {
     a.pad_h = f.directed("pad", "_h", 0), a.pad_w = f.directed("pad", "_w", 0);
     a.dilation_h = f.directed("dilation", "_h", 1), a.dilation_w = f.directed("dilation", "_w", 1);
     a.groups = f.option("groups", 1);
+    a.products = products(f);
     return a;
 }
 
@@ -125,9 +128,10 @@ std::vector<LayerProblem> linear(const ProblemFields& f) {
         in.push_back(tensor(b));
         gradients.push_back(tensor(b));
     }
-    return {call(OpKind::linear, Linear{activation(f)}, in, {tensor(y)}),
-            call(OpKind::linear_dgrad, Linear{}, {tensor(y), tensor(w)}, {tensor(x)}),
-            call(OpKind::linear_wgrad, Linear{}, {tensor(x), tensor(y)}, gradients)};
+    const Linear gradient{Activation::none, products(f)};
+    return {call(OpKind::linear, Linear{activation(f), products(f)}, in, {tensor(y)}),
+            call(OpKind::linear_dgrad, gradient, {tensor(y), tensor(w)}, {tensor(x)}),
+            call(OpKind::linear_wgrad, gradient, {tensor(x), tensor(y)}, gradients)};
 }
 
 std::vector<LayerProblem> batchnorm(const ProblemFields& f) {
@@ -340,8 +344,8 @@ FieldKind kind_of_field(const std::string& key) {
         "n",   "c",     "h",        "w",          "k",      "r",        "s",     "f",      "stride",    "stride_h",
         "pad", "pad_h", "dilation", "dilation_h", "groups", "stride_w", "pad_w", "leaves", "dilation_w"};
     static const std::set<std::string> reals{"p", "eps", "weight_decay", "momentum", "update"};
-    static const std::set<std::string> words{"relu",    "nobias",    "relu_input", "per_channel", "exclude_pad",
-                                             "noindex", "decoupled", "nesterov",   "nopos",       "bench"};
+    static const std::set<std::string> words{"relu",      "nobias",   "relu_input", "per_channel", "exclude_pad", "noindex",
+                                             "decoupled", "nesterov", "nopos",      "bench",       "bf16"};
     if (numbers.count(key)) return FieldKind::number;
     if (reals.count(key)) return FieldKind::real;
     return words.count(key) ? FieldKind::word : FieldKind::none;

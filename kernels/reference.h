@@ -11,10 +11,13 @@
 //     }
 #pragma once
 
+#include <bit>
+#include <cmath>
 #include <cstdint>
 
 #include "kernels/kernel.h"
 #include "kernels/leaf_tree.h"
+#include "kernels/products.h"
 
 namespace xbench {
 
@@ -71,6 +74,21 @@ private:
     T* data_ = nullptr;
     int64_t dim_[4] = {0, 0, 0, 0};
     bool blocked_ = false;
+};
+
+// A factor as a convolution or linear layer multiplies it: rounded to bf16, to nearest with ties to even, or as it is.
+class Factor {
+public:
+    explicit Factor(const Problem& problem) : bf16_(products_of(problem) == DType::bf16) {}
+    template <class T>
+    double operator()(T value) const {
+        if (!bf16_ || !std::isfinite(value)) return static_cast<double>(value);
+        const auto bits = std::bit_cast<uint32_t>(static_cast<float>(value));
+        return static_cast<double>(std::bit_cast<float>((bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u));
+    }
+
+private:
+    bool bf16_;
 };
 
 // Calls body(0.0f) or body(0.0), as the element type asks.

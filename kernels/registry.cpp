@@ -8,13 +8,15 @@
 #include "core/error.h"
 #include "core/graph.h"
 #include "core/tensor.h"
+#include "kernels/products.h"
 
-// The stems of the *.isa.cpp files, best first within an operator.
+// The stems of the *.isa.cpp files, best first within an operator; bf16: of products in bf16, built for avx512_bf16 only.
 // clang-format off
-#define XB_ISA_FILES(file)     \
+#define XB_ISA_FILES(file, bf16) \
     file(conv2d_nchw)          \
     file(conv2d_pointwise)     \
     file(conv2d_winograd)      \
+    bf16(conv2d_bf16)          \
     file(conv2d_blocked)       \
     file(conv2d_fused)         \
     file(pooled_stem)          \
@@ -35,16 +37,21 @@
 namespace xbench {
 
 #define XB_DECLARE_ROWS(stem) KernelRows stem##_rows();
+#define XB_NO_ROWS(stem)
 namespace isa_portable {
-XB_ISA_FILES(XB_DECLARE_ROWS)
+XB_ISA_FILES(XB_DECLARE_ROWS, XB_NO_ROWS)
 }
 namespace isa_avx2 {
-XB_ISA_FILES(XB_DECLARE_ROWS)
+XB_ISA_FILES(XB_DECLARE_ROWS, XB_NO_ROWS)
 }
 namespace isa_avx512 {
-XB_ISA_FILES(XB_DECLARE_ROWS)
+XB_ISA_FILES(XB_DECLARE_ROWS, XB_NO_ROWS)
+}
+namespace isa_avx512_bf16 {
+XB_ISA_FILES(XB_NO_ROWS, XB_DECLARE_ROWS)
 }
 #undef XB_DECLARE_ROWS
+#undef XB_NO_ROWS
 
 KernelRows conv2d_reference();
 KernelRows conv2d_fused_reference();
@@ -64,6 +71,11 @@ std::vector<Kernel> make_table() {
     [[maybe_unused]] const auto append = [&](KernelRows rows) {
         table.insert(table.end(), rows.rows, rows.rows + rows.count);
     };
+#if XB_HAVE_ISA_AVX512_BF16
+#define XB_APPEND_BF16(stem) append(isa_avx512_bf16::stem##_rows());
+#else
+#define XB_APPEND_BF16(stem)
+#endif
 #if XB_HAVE_ISA_AVX512
 #define XB_APPEND_AVX512(stem) append(isa_avx512::stem##_rows());
 #else
@@ -75,8 +87,9 @@ std::vector<Kernel> make_table() {
 #define XB_APPEND_AVX2(stem)
 #endif
 #define XB_APPEND_ROWS(stem) XB_APPEND_AVX512(stem) XB_APPEND_AVX2(stem) append(isa_portable::stem##_rows());
-    XB_ISA_FILES(XB_APPEND_ROWS)
+    XB_ISA_FILES(XB_APPEND_ROWS, XB_APPEND_BF16)
 #undef XB_APPEND_ROWS
+#undef XB_APPEND_BF16
 #undef XB_APPEND_AVX2
 #undef XB_APPEND_AVX512
     for (const auto rows :
@@ -153,6 +166,7 @@ const char* name_of(Isa isa) {
 
 std::string to_string(const Problem& problem) {
     std::string text = name_of(problem.op);
+    if (products_of(problem) != DType::f32) text += std::string(" in ") + name_of(products_of(problem));
     for (int i = 0; i < problem.n_in; ++i) text += (i ? ", " : " ") + to_string(problem.in[i]);
     for (int i = 0; i < problem.n_out; ++i) text += (i ? ", " : " -> ") + to_string(problem.out[i]);
     return text;

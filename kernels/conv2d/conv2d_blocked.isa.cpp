@@ -20,6 +20,7 @@
 #include "kernels/conv2d/blocked_wgrad.h"
 #include "kernels/conv2d/stem_forward.h"
 #include "kernels/conv2d/stem_wgrad.h"
+#include "kernels/rounded.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -170,9 +171,15 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
 }
 
 const Kernel rows[] = {
-    {OpKind::conv2d, "direct_blocked", this_isa, forward_supports, forward_workspace, run_forward},
-    {OpKind::conv2d_dgrad, "direct_blocked", this_isa, dgrad_supports, forward_workspace, run_dgrad},
-    {OpKind::conv2d_wgrad, "direct_blocked", this_isa, wgrad_supports, wgrad_workspace, run_wgrad},
+    {OpKind::conv2d, "direct_blocked", this_isa, in_f32<forward_supports>, forward_workspace, run_forward},
+    {OpKind::conv2d_dgrad, "direct_blocked", this_isa, in_f32<dgrad_supports>, forward_workspace, run_dgrad},
+    {OpKind::conv2d_wgrad, "direct_blocked", this_isa, in_f32<wgrad_supports>, wgrad_workspace, run_wgrad},
+    {OpKind::conv2d, "direct_blocked_rounded", this_isa, in_bf16<forward_supports>, rounded_workspace<forward_workspace>,
+     run_rounded<run_forward>},
+    {OpKind::conv2d_dgrad, "direct_blocked_rounded", this_isa, in_bf16<dgrad_supports>, rounded_workspace<forward_workspace>,
+     run_rounded<run_dgrad>},
+    {OpKind::conv2d_wgrad, "direct_blocked_rounded", this_isa, in_bf16<wgrad_supports>, rounded_workspace<wgrad_workspace>,
+     run_rounded<run_wgrad>},
 };
 
 }  // namespace

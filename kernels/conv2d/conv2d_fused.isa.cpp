@@ -9,6 +9,7 @@
 // third-level cache cost as much as apart. Writing past the caches was slower. Threads share (image, 32 channels, band).
 #include "kernels/batchnorm/channel_sums.h"
 #include "kernels/conv2d/blocked_forward.h"
+#include "kernels/rounded.h"
 #include "kernels/simd_pool.h"
 
 namespace xbench {
@@ -217,8 +218,8 @@ bool pool_supports(const Problem& p) {
 }
 
 const Kernel rows[] = {
-    {OpKind::conv2d_statistics, "direct_blocked", this_isa, supports, statistics_workspace, run_statistics},
-    {OpKind::conv2d_pool, "direct_blocked", this_isa, pool_supports, pool_workspace, run_pool},
+    {OpKind::conv2d_statistics, "direct_blocked", this_isa, in_f32<supports>, statistics_workspace, run_statistics},
+    {OpKind::conv2d_pool, "direct_blocked", this_isa, in_f32<pool_supports>, pool_workspace, run_pool},
 };
 
 }  // namespace

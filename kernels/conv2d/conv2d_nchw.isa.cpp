@@ -12,6 +12,7 @@
 //   pneumonia  16->32 @16              213   214   146            94    99    83
 #include "kernels/conv2d/rows_forward.h"
 #include "kernels/conv2d/rows_wgrad.h"
+#include "kernels/rounded.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -138,9 +139,15 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
 }
 
 const Kernel rows[] = {
-    {OpKind::conv2d, "direct_rows", this_isa, supports, forward_workspace, run_forward},
-    {OpKind::conv2d_dgrad, "direct_rows", this_isa, supports, forward_workspace, run_dgrad},
-    {OpKind::conv2d_wgrad, "direct_rows", this_isa, supports, nullptr, run_wgrad},
+    {OpKind::conv2d, "direct_rows", this_isa, in_f32<supports>, forward_workspace, run_forward},
+    {OpKind::conv2d_dgrad, "direct_rows", this_isa, in_f32<supports>, forward_workspace, run_dgrad},
+    {OpKind::conv2d_wgrad, "direct_rows", this_isa, in_f32<supports>, nullptr, run_wgrad},
+    {OpKind::conv2d, "direct_rows_rounded", this_isa, in_bf16<supports>, rounded_workspace<forward_workspace>,
+     run_rounded<run_forward>},
+    {OpKind::conv2d_dgrad, "direct_rows_rounded", this_isa, in_bf16<supports>, rounded_workspace<forward_workspace>,
+     run_rounded<run_dgrad>},
+    {OpKind::conv2d_wgrad, "direct_rows_rounded", this_isa, in_bf16<supports>, rounded_workspace<nullptr>,
+     run_rounded<run_wgrad>},
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "kernels/conv2d/bias_wgrad.h"
 #include "kernels/conv2d/pointwise_forward.h"
 #include "kernels/conv2d/pointwise_wgrad.h"
+#include "kernels/rounded.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -115,9 +116,9 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
 }
 
 const Kernel rows[] = {
-    {OpKind::conv2d, "pointwise", this_isa, data_supports, data_workspace, run_forward},
-    {OpKind::conv2d_dgrad, "pointwise", this_isa, data_supports, data_workspace, run_dgrad},
-    {OpKind::conv2d_wgrad, "pointwise", this_isa, wgrad_supports, wgrad_workspace, run_wgrad},
+    {OpKind::conv2d, "pointwise", this_isa, in_f32<data_supports>, data_workspace, run_forward},
+    {OpKind::conv2d_dgrad, "pointwise", this_isa, in_f32<data_supports>, data_workspace, run_dgrad},
+    {OpKind::conv2d_wgrad, "pointwise", this_isa, in_f32<wgrad_supports>, wgrad_workspace, run_wgrad},
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 //   ResNet   512->512 @7            11083 -> 7243  12201 -> 6492  not chosen
 #include "kernels/conv2d/winograd_forward.h"
 #include "kernels/conv2d/winograd_wgrad.h"
+#include "kernels/rounded.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -143,13 +144,20 @@ bool wgrad_wins(const Problem& p) {
 bool never(const Problem&) { return false; }
 
 const Kernel rows[] = {
-    {OpKind::conv2d, "winograd43", this_isa, supports, workspace<F43>, run_forward<F43>, growth43, wins},
-    {OpKind::conv2d_dgrad, "winograd43", this_isa, supports, workspace<F43>, run_dgrad<F43>, growth43, wins},
-    {OpKind::conv2d_wgrad, "winograd43", this_isa, wgrad_supports, wgrad_workspace<F43>, run_wgrad<F43>, growth43,
+    {OpKind::conv2d, "winograd43", this_isa, in_f32<supports>, workspace<F43>, run_forward<F43>, growth43, wins},
+    {OpKind::conv2d_dgrad, "winograd43", this_isa, in_f32<supports>, workspace<F43>, run_dgrad<F43>, growth43, wins},
+    {OpKind::conv2d_wgrad, "winograd43", this_isa, in_f32<wgrad_supports>, wgrad_workspace<F43>, run_wgrad<F43>, growth43,
      wgrad_wins},
-    {OpKind::conv2d, "winograd23", this_isa, supports, workspace<F23>, run_forward<F23>, growth23, never},
-    {OpKind::conv2d_dgrad, "winograd23", this_isa, supports, workspace<F23>, run_dgrad<F23>, growth23, never},
-    {OpKind::conv2d_wgrad, "winograd23", this_isa, wgrad_supports, wgrad_workspace<F23>, run_wgrad<F23>, growth23, never},
+    {OpKind::conv2d, "winograd23", this_isa, in_f32<supports>, workspace<F23>, run_forward<F23>, growth23, never},
+    {OpKind::conv2d_dgrad, "winograd23", this_isa, in_f32<supports>, workspace<F23>, run_dgrad<F23>, growth23, never},
+    {OpKind::conv2d_wgrad, "winograd23", this_isa, in_f32<wgrad_supports>, wgrad_workspace<F23>, run_wgrad<F23>, growth23,
+     never},
+    {OpKind::conv2d, "winograd43_rounded", this_isa, in_bf16<supports>, rounded_workspace<workspace<F43>>,
+     run_rounded<run_forward<F43>>, growth43, wins},
+    {OpKind::conv2d_dgrad, "winograd43_rounded", this_isa, in_bf16<supports>, rounded_workspace<workspace<F43>>,
+     run_rounded<run_dgrad<F43>>, growth43, wins},
+    {OpKind::conv2d_wgrad, "winograd43_rounded", this_isa, in_bf16<wgrad_supports>, rounded_workspace<wgrad_workspace<F43>>,
+     run_rounded<run_wgrad<F43>>, growth43, wgrad_wins},
 };
 
 }  // namespace

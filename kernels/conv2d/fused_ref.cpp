@@ -11,16 +11,22 @@ template <class T>
 class Output {
 public:
     Output(const KernelArgs& args, const Conv2d& conv)
-        : conv_(conv), x_(args.in[0]), w_(args.in[1]), b_(args.in, args.n_in, 2), k_per_group_(w_.n() / conv.groups) {}
+        : conv_(conv),
+          factor_(args),
+          x_(args.in[0]),
+          w_(args.in[1]),
+          b_(args.in, args.n_in, 2),
+          k_per_group_(w_.n() / conv.groups) {}
 
     T at(int64_t n, int64_t k, int64_t p, int64_t q) const {
-        double value = forward_at(conv_, x_, w_, n, k, k / k_per_group_ * w_.c(), p, q);
+        double value = forward_at(conv_, factor_, x_, w_, n, k, k / k_per_group_ * w_.c(), p, q);
         if (b_.present()) value += static_cast<double>(b_.at(k));
         return static_cast<T>(conv_.activation == Activation::relu && value < 0 ? 0 : value);
     }
 
 private:
     const Conv2d& conv_;
+    const Factor factor_;
     RefTensor<T> x_, w_, b_;
     int64_t k_per_group_;
 };

@@ -9,6 +9,7 @@
 // Measured on one core of an EPYC of family 25, AVX-512: 1->16 @128 batch 32 1.5 ms, 99 GFLOP/s of 118 (4.7 ms as two
 // passes); 3->32 @224 batch 16 with batch normalisation 18.4 ms (30.3). Threads share (leaf, 16 channels).
 #include "kernels/conv2d/pooled_stem.h"
+#include "kernels/rounded.h"
 #include "kernels/simd_pool.h"
 
 namespace xbench {
@@ -163,8 +164,8 @@ bool supports(const Problem& p) {
 }
 
 const Kernel rows[] = {
-    {OpKind::conv2d_pool_wgrad, "pooled_stem", this_isa, supports, workspace, run},
-    {OpKind::conv2d_batchnorm_pool_wgrad, "pooled_stem", this_isa, supports, workspace, run},
+    {OpKind::conv2d_pool_wgrad, "pooled_stem", this_isa, in_f32<supports>, workspace, run},
+    {OpKind::conv2d_batchnorm_pool_wgrad, "pooled_stem", this_isa, in_f32<supports>, workspace, run},
 };
 
 }  // namespace

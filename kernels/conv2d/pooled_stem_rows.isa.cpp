@@ -7,6 +7,7 @@
 // Lanes are added across once a leaf; then the tree over the leaves. Threads share (leaf, 16 channels).
 #include "kernels/conv2d/pooled_stem.h"
 #include "kernels/plain_blocked.h"
+#include "kernels/rounded.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -193,7 +194,8 @@ bool supports(const Problem& p) {
            is_dense_f32(p.in[1], Layout::plain) && !is_blocked(p.in[3]) && p.in[2].dtype == static_cast<int32_t>(DType::f32);
 }
 
-const Kernel rows[] = {{OpKind::conv2d_batchnorm_pool_wgrad, "pooled_stem_rows", this_isa, supports, workspace, run}};
+const Kernel rows[] = {
+    {OpKind::conv2d_batchnorm_pool_wgrad, "pooled_stem_rows", this_isa, in_f32<supports>, workspace, run}};
 
 }  // namespace
 

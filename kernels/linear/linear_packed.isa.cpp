@@ -9,6 +9,7 @@
 // apart and would evict each other.
 #include "kernels/kernel.h"
 #include "kernels/leaf_tree.h"
+#include "kernels/rounded.h"
 #include "kernels/simd.h"
 
 namespace xbench {
@@ -305,9 +306,14 @@ bool supports(const Problem& p) {
 }
 
 const Kernel rows[] = {
-    {OpKind::linear, "packed", this_isa, supports, nullptr, run_forward},
-    {OpKind::linear_dgrad, "packed", this_isa, supports, dgrad_workspace, run_dgrad},
-    {OpKind::linear_wgrad, "packed", this_isa, supports, wgrad_workspace, run_wgrad},
+    {OpKind::linear, "packed", this_isa, in_f32<supports>, nullptr, run_forward},
+    {OpKind::linear_dgrad, "packed", this_isa, in_f32<supports>, dgrad_workspace, run_dgrad},
+    {OpKind::linear_wgrad, "packed", this_isa, in_f32<supports>, wgrad_workspace, run_wgrad},
+    {OpKind::linear, "packed_rounded", this_isa, in_bf16<supports>, rounded_workspace<nullptr>, run_rounded<run_forward>},
+    {OpKind::linear_dgrad, "packed_rounded", this_isa, in_bf16<supports>, rounded_workspace<dgrad_workspace>,
+     run_rounded<run_dgrad>},
+    {OpKind::linear_wgrad, "packed_rounded", this_isa, in_bf16<supports>, rounded_workspace<wgrad_workspace>,
+     run_rounded<run_wgrad>},
 };
 
 }  // namespace

@@ -8,12 +8,13 @@ namespace {
 
 template <class T>
 void forward(const KernelArgs& args, const Team& team) {
+    const Factor factor(args);
     const bool relu = static_cast<const Linear*>(args.attrs)->activation == Activation::relu;
     const RefTensor<T> x(args.in[0]), w(args.in[1]), b(args.in, args.n_in, 2), y(args.out[0]);
     for (auto [task, end] = share(y.n() * y.c(), team); task < end; ++task) {
         const int64_t n = task / y.c(), k = task % y.c();
         double value = 0;
-        for (int64_t f = 0; f < w.c(); ++f) value += static_cast<double>(x.at(n, f)) * static_cast<double>(w.at(k, f));
+        for (int64_t f = 0; f < w.c(); ++f) value += factor(x.at(n, f)) * factor(w.at(k, f));
         if (b.present()) value += static_cast<double>(b.at(k));
         y.at(n, k) = static_cast<T>(relu && value < 0 ? 0 : value);
     }
@@ -22,11 +23,12 @@ void forward(const KernelArgs& args, const Team& team) {
 
 template <class T>
 void dgrad(const KernelArgs& args, const Team& team) {
+    const Factor factor(args);
     const RefTensor<T> dy(args.in[0]), w(args.in[1]), dx(args.out[0]);
     for (auto [task, end] = share(dx.n() * dx.c(), team); task < end; ++task) {
         const int64_t n = task / dx.c(), f = task % dx.c();
         double sum = 0;
-        for (int64_t k = 0; k < w.n(); ++k) sum += static_cast<double>(dy.at(n, k)) * static_cast<double>(w.at(k, f));
+        for (int64_t k = 0; k < w.n(); ++k) sum += factor(dy.at(n, k)) * factor(w.at(k, f));
         dx.at(n, f) = static_cast<T>(sum);
     }
     dx.clear_padding(team);
@@ -34,20 +36,20 @@ void dgrad(const KernelArgs& args, const Team& team) {
 
 template <class T>
 void wgrad(const KernelArgs& args, const Team& team) {
+    const Factor factor(args);
     const RefTensor<T> x(args.in[0]), dy(args.in[1]), dw(args.out[0]), db(args.out, args.n_out, 1);
     for (auto [row, end] = share(dw.n(), team); row < end; ++row) {
         const int64_t k = row;
         for (int64_t f = 0; f < dw.c(); ++f)
             dw.at(k, f) = sum_over_leaves<T>(*args.step, [&](int64_t first, int64_t last) {
                 double sum = 0;
-                for (int64_t n = first; n < last; ++n)
-                    sum += static_cast<double>(dy.at(n, k)) * static_cast<double>(x.at(n, f));
+                for (int64_t n = first; n < last; ++n) sum += factor(dy.at(n, k)) * factor(x.at(n, f));
                 return sum;
             });
         if (!db.present()) continue;
         db.at(k) = sum_over_leaves<T>(*args.step, [&](int64_t first, int64_t last) {
             double sum = 0;
-            for (int64_t n = first; n < last; ++n) sum += static_cast<double>(dy.at(n, k));
+            for (int64_t n = first; n < last; ++n) sum += factor(dy.at(n, k));
             return sum;
         });
     }
