@@ -13,6 +13,7 @@ namespace {
 
 struct ModelsOptions {
     ModelConfig model;
+    std::string precision = "fp32";
     int64_t batch = 0;
     bool json = false, explain = false;
 };
@@ -100,6 +101,7 @@ void print_plan(const ModelsOptions& options) {
     const Graph graph = build_model(options.model);
     PlanOptions plan_options;
     plan_options.max_batch = options.batch ? options.batch : find_model(options.model.name).batch;
+    plan_options.products = products_in(options.precision);
     plan_options.leaves = static_cast<int>(std::min<int64_t>(8, plan_options.max_batch));
     fmt::print("{}", explain(compile(graph, Target{usable_isa()}, plan_options)));
 }
@@ -128,6 +130,8 @@ void add_models_command(CLI::App& app) {
     command->add_option("--widths", options->model.widths, "channels of the convolution blocks, as 16,32,32")
         ->delimiter(',');
     command->add_option("--batch", options->batch, "images of the plan (default: the published batch)");
+    command->add_option("--precision", options->precision, "of the plan: fp32 or bf16")
+        ->check(CLI::IsMember({"fp32", "bf16"}));
     command->callback([options] { run(*options); });
 }
 

@@ -34,7 +34,7 @@ void print(const StepTiming& t, const StepOptions& options) {
 
 void run(StepOptions& options) {
     find_model(options.bench.model.name);
-    if (options.precision != "fp32") throw UsageError("this version computes in fp32 only", "--precision", "leave it out");
+    options.bench.products = products_in(options.precision);
     if (options.device != "cpu") throw UsageError("this version has no CUDA kernels", "--device", "use --device cpu");
     for (const std::string& text : options.forced) options.bench.forced.push_back(parse_choice(text));
     bind_this_process(0, 1, options.bench.threads);

@@ -78,6 +78,7 @@ private:
         plan.leaves = static_cast<int>(leaves_);
         plan.threads = options.threads;
         plan.forced = options.forced;
+        plan.products = options.products;
         return plan;
     }
     const Graph graph_;

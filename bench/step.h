@@ -19,8 +19,9 @@ struct StepBenchOptions {
     double seconds = 3;         // of timed steps, after the warm-up
     int64_t virtual_ranks = 8;  // leaves of the batch, at most the batch
     std::string reduction = "invariant";
-    std::vector<Choice> forced;  // implementations asked for by name
-    bool profile = false;        // the time of every step of the plan too
+    std::vector<Choice> forced;   // implementations asked for by name
+    DType products = DType::f32;  // of convolutions and linear layers: f32 or bf16
+    bool profile = false;         // the time of every step of the plan too
 };
 
 struct StepTiming {

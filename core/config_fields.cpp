@@ -76,9 +76,9 @@ std::vector<ConfigField> train_fields() {
         {"/train/seed", XB_SLOT(train.seed), "Of weights, shuffles and dropout.", from(0)},
         {.path = "/train/precision",
          .slot = XB_SLOT(train.precision),
-         .help = "Arithmetic of the training step.",
-         .choices = {"fp32"},
-         .later = {"bf16", "fp16"}},
+         .help = "bf16: convolutions and linear layers round their operands to bf16 and add up in f32; the rest is fp32.",
+         .choices = {"fp32", "bf16"},
+         .later = {"fp16"}},
         {"/train/virtual_ranks", XB_SLOT(train.virtual_ranks),
          "Parts that the batch is cut into, at most the batch; sums go over them in a fixed tree, so that any number of "
          "ranks ends "

@@ -26,6 +26,10 @@
     file(dropout)          \
     file(loss)             \
     file(optimizer)
+
+// Those of products in bf16, which are built for avx512_bf16 only.
+#define XB_BF16_FILES(file) \
+    file(conv2d_bf16)
 // clang-format on
 
 namespace xbench {
@@ -39,6 +43,9 @@ XB_ISA_FILES(XB_DECLARE_ROWS)
 }
 namespace isa_avx512 {
 XB_ISA_FILES(XB_DECLARE_ROWS)
+}
+namespace isa_avx512_bf16 {
+XB_BF16_FILES(XB_DECLARE_ROWS)
 }
 #undef XB_DECLARE_ROWS
 
@@ -59,6 +66,11 @@ std::vector<Kernel> make_table() {
     [[maybe_unused]] const auto append = [&](KernelRows rows) {
         table.insert(table.end(), rows.rows, rows.rows + rows.count);
     };
+#if XB_HAVE_ISA_AVX512_BF16
+#define XB_APPEND_BF16(stem) append(isa_avx512_bf16::stem##_rows());
+    XB_BF16_FILES(XB_APPEND_BF16)
+#undef XB_APPEND_BF16
+#endif
 #if XB_HAVE_ISA_AVX512
 #define XB_APPEND_AVX512(stem) append(isa_avx512::stem##_rows());
 #else

@@ -31,7 +31,11 @@ namespace XB_ISA_NAMESPACE {
 
 #if defined(__AVX512F__)
 
+#if defined(__AVX512BF16__)
+constexpr Isa this_isa = Isa::avx512_bf16;
+#else
 constexpr Isa this_isa = Isa::avx512;
+#endif
 constexpr int vf_width = 16, vf_registers = 32;
 typedef __m512 VF;
 typedef __mmask16 VM;

@@ -10,12 +10,13 @@
 namespace xbench {
 namespace {
 
-PlanOptions inference_options(int threads, int64_t batch, int64_t leaves) {
+PlanOptions inference_options(int threads, int64_t batch, int64_t leaves, DType products) {
     PlanOptions options;
     options.training = false;
     options.max_batch = batch;
     options.leaves = static_cast<int>(leaves);
     options.threads = threads;
+    options.products = products;
     return options;
 }
 
@@ -81,10 +82,11 @@ void bind_batch(const Batch& batch, Executor& executor, StepContext& context) {
     context.inverse_batch = 1.0 / static_cast<double>(batch.global_size);
 }
 
-Evaluator::Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums)
+Evaluator::Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums, DType products)
     : plan_(compile(
           graph, Target{isa},
-          inference_options(threads, batch, std::accumulate(sums.leaves_of_block.begin(), sums.leaves_of_block.end(), 0)))),
+          inference_options(threads, batch, std::accumulate(sums.leaves_of_block.begin(), sums.leaves_of_block.end(), 0),
+                            products))),
       executor_(plan_) {
     executor_.set_blocks(sums.leaves_of_block, 0);
 }

@@ -13,8 +13,8 @@ namespace xbench {
 // An inference plan with its executor, for as many evaluations as wanted.
 class Evaluator {
 public:
-    // `batch` images at a time over all ranks.
-    Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums);
+    // `batch` images at a time over all ranks; products as in PlanOptions.
+    Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums, DType products = DType::f32);
 
     // Predictions for the images that the loader's options name, each once, gathered over all ranks in the order of their
     // index. Collective. `options` gives split or indices, mean and std, ranks, batch_size and virtual_ranks.

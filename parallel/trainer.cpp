@@ -115,6 +115,7 @@ PlanOptions Training::plan_options(const Loader& loader) const {
     options.max_batch = loader.max_local_batch();
     options.leaves = std::accumulate(sums_.leaves_of_block.begin(), sums_.leaves_of_block.end(), 0);
     options.threads = options_.threads;
+    options.products = products_in(config_.train.precision);
     return options;
 }
 
@@ -151,7 +152,8 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       loader_(dataset, loader_options(Split::train)),
       plan_(compile(graph_, Target{isa_}, plan_options(loader_))),
       executor_(plan_),
-      evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size, sums_),
+      evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size, sums_,
+                 products_in(config.train.precision)),
       strategy_(make_replicated(config.train, state_, sums_, isa_, options.threads)) {
     state_.initialize(config.train.seed);
     set_positive_weights();

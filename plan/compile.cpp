@@ -4,6 +4,12 @@
 
 namespace xbench {
 
+DType products_in(const std::string& precision) {
+    if (precision == "fp32") return DType::f32;
+    if (precision == "bf16") return DType::bf16;
+    throw UsageError("unknown precision \"" + precision + "\"", "plan", "use fp32 or bf16");
+}
+
 Plan compile(const Graph& forward, const Target& target, const PlanOptions& options) {
     if (options.dtype != DType::f32 && !options.naive) throw Error("only a naive plan can compute in f64", "plan");
     Plan plan;
@@ -13,6 +19,7 @@ Plan compile(const Graph& forward, const Target& target, const PlanOptions& opti
     plan.parameters = flatten_parameters(forward);
 
     lower(plan.graph, options.training);
+    choose_products(plan.graph, options.products);
     std::vector<ValueId> parameter_gradient(plan.graph.values.size(), no_value);
     if (options.training) parameter_gradient = differentiate(plan.graph);
     if (options.fuse && !options.naive) fuse(plan.graph);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/op.h"
+#include "kernels/products.h"
 #include "plan/plan.h"
 
 namespace xbench {
@@ -41,6 +42,25 @@ std::string implementation(const PlannedStep& step) {
     return fmt::format("{}.{}", step.kernel->name, name_of(step.kernel->isa));
 }
 
+// Which layers bf16 leaves out, and how the others get their products.
+std::string explain_products(const Plan& plan) {
+    std::string text;
+    bool emulated = false;
+    for (const PlannedStep& step : plan.steps) {
+        const Node& node = plan.graph.nodes[static_cast<size_t>(step.node)];
+        if (node.op == OpKind::conv2d && keeps_f32(plan.graph, node))
+            text += fmt::format("bf16: {} computes in f32, as it is bound by writing its output, not by its products\n",
+                                node.name);
+        emulated =
+            emulated || (step.kernel && products_of(step.problem) == DType::bf16 && step.kernel->isa != Isa::avx512_bf16);
+    }
+    if (emulated)
+        text +=
+            "bf16: kernels of an instruction set other than avx512_bf16 round to bf16 and multiply in f32: slower than "
+            "fp32\n";
+    return text;
+}
+
 }  // namespace
 
 Isa isa_of(const Plan& plan) {
@@ -68,9 +88,10 @@ double flops_per_step(const Plan& plan) {
 
 std::string explain(const Plan& plan) {
     std::string text =
-        fmt::format("plan {}: {}, batch {}, {} leaves, {}, {}\n", plan.graph.name,
+        fmt::format("plan {}: {}, batch {}, {} leaves, {}{}, {}\n", plan.graph.name,
                     plan.options.training ? "training" : "inference", plan.options.max_batch, plan.options.leaves,
-                    name_of(plan.options.dtype), plan.options.naive ? "naive" : name_of(plan.target.isa));
+                    name_of(plan.options.dtype), plan.options.products == DType::bf16 ? ", products in bf16" : "",
+                    plan.options.naive ? "naive" : name_of(plan.target.isa));
     text += fmt::format("{:>4}  {:<26} {:<8} {:<22} {:>9}  {}\n", "step", "operator", "layer", "kernel", "MFLOP",
                         "operands (shape@arena+offset in bytes)");
     for (size_t i = 0; i < plan.steps.size(); ++i) {
@@ -88,6 +109,7 @@ std::string explain(const Plan& plan) {
         static_cast<double>(plan.activation_bytes_unshared) / 1048576.0,
         static_cast<double>(plan.workspace_bytes) / 1048576.0);
     text += fmt::format("convolutions and linear layers: {:.3f} MFLOP a step\n", flops_per_step(plan) * 1e-6);
+    if (plan.options.products == DType::bf16) text += explain_products(plan);
     return text;
 }
 

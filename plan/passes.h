@@ -7,6 +7,8 @@ namespace xbench {
 
 // Replaces batchnorm by its parts; for inference also drops dropout and the indices of max-pooling.
 void lower(Graph& graph, bool training);
+// Says in what convolutions and linear layers compute their products; their gradients will take it over.
+void choose_products(Graph& graph, DType products);
 // Appends the backward pass. Returns the gradient of each parameter (no_value: none) by value id.
 std::vector<ValueId> differentiate(Graph& graph);
 // conv/linear/batchnorm/add + ReLU in one node, batch normalisation + max-pooling in one, and their gradients likewise.

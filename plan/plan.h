@@ -17,8 +17,11 @@ struct PlanOptions {
     bool naive = false;    // the oracle: references only, plain layout, no fusion, no memory shared
     bool fuse = true;
     DType dtype = DType::f32;  // of everything that is f32 in the graph; f64 needs naive
-    int64_t max_batch = 1;     // the most images of one call, on this rank
-    int leaves = 8;            // the most leaves of one call, on this rank
+    // In what convolutions and linear layers compute their products: f32 or bf16. Their operands, results and everything
+    // else stay in dtype. A first layer of few channels stays f32 (keeps_f32).
+    DType products = DType::f32;
+    int64_t max_batch = 1;  // the most images of one call, on this rank
+    int leaves = 8;         // the most leaves of one call, on this rank
     int threads = 1;
     std::vector<Choice> forced;  // implementations asked for by name
 };
@@ -71,6 +74,13 @@ struct Plan {
 
 // Throws Error naming the layer when a shape does not fit or no kernel supports it.
 Plan compile(const Graph& forward, const Target& target, const PlanOptions& options);
+
+// PlanOptions::products of the configuration's train.precision: "fp32" or "bf16".
+DType products_in(const std::string& precision);
+
+// Whether a layer computes in f32 even where the plan asks for bf16: a convolution that reads images of at most 4 channels.
+// It is bound by writing its output, so that bf16 would cost accuracy and gain nothing.
+bool keeps_f32(const Graph& graph, const Node& node);
 
 // The plan as text: a line a step with kernel, shapes, place and work; totals. One format for reading and golden tests.
 std::string explain(const Plan& plan);
