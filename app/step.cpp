@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/hardware.h"
 #include "models/registry.h"
+#include "plan/plan.h"
 
 namespace xbench {
 namespace {

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "kernels/products.h"
 #include "problems.h"
 
 namespace xbench {
@@ -32,10 +33,15 @@ std::string dispatch_table() {
             const Kernel& row = select(problem.problem(), Target{isa});
             line += std::string(isa == Isa::portable ? " " : ", ") + row.name + " " + name_of(row.isa);
         }
+        if (products_of(problem.problem()) == DType::bf16) {
+            const Kernel& row = select(problem.problem(), Target{Isa::avx512_bf16});
+            line += std::string(", ") + row.name + " " + name_of(row.isa);
+        }
         lines.insert(line);
     }
     std::string text =
-        "# problem | the row chosen for portable, avx2, avx512. Made by XBENCH_UPDATE_GOLDEN=1 test_kernels\n";
+        "# problem | the row chosen for portable, avx2, avx512 and, in bf16, avx512_bf16. Made by XBENCH_UPDATE_GOLDEN=1 "
+        "test_kernels\n";
     for (const std::string& line : lines) text += line + "\n";
     return text;
 }
@@ -48,7 +54,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 TEST(Dispatch, IsTheOneThatWasReviewed) {
-    if (!has_rows(Isa::avx2) || !has_rows(Isa::avx512)) GTEST_SKIP() << "built without AVX2 or AVX-512 rows";
+    if (!has_rows(Isa::avx2) || !has_rows(Isa::avx512_bf16)) GTEST_SKIP() << "built without AVX2 or AVX-512 rows";
     const std::string now = dispatch_table();
     if (std::getenv("XBENCH_UPDATE_GOLDEN")) {
         std::ofstream(golden_path) << now;
@@ -78,7 +84,7 @@ TEST(Dispatch, IgnoresBatchAndLeaves) {
                         !(tensors == p->in && i == 1 && p->op == OpKind::conv2d))
                         tensors[i].dim[0] = p == &small ? 1 : 1000;
         small.leaves = 1, large.leaves = 64;
-        for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512})
+        for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512, Isa::avx512_bf16})
             EXPECT_EQ(&select(small, Target{isa}), &select(large, Target{isa})) << problem.text();
     }
 }

@@ -33,6 +33,8 @@ TEST(TileEdges, EveryWidth) {
     for (int w = 1; w <= 50; ++w) {
         const std::string width = std::to_string(w);
         EXPECT_GT(expect_exact("conv2d n2 c5 h3 k19 r3 pad1 leaves2 w" + width), 0);
+        expect_exact("conv2d n2 c5 h3 k19 r3 pad1 leaves2 bf16 w" + width);
+        if (w % 3 == 1) expect_exact("conv2d n1 c3 h4 k33 r3 pad1 stride2 bf16 w" + width);
         if (w % 3 == 0) expect_exact("conv2d n1 c3 h4 k33 r3 pad1 stride2 w" + width);
         if (w % 3 == 1) expect_exact("conv2d n2 c6 h2 k9 r5 pad2 leaves2 w" + width);
         if (w >= 3 && w % 3 == 2) expect_exact("conv2d n2 c2 h4 k17 r3 w" + width);
@@ -44,6 +46,7 @@ TEST(TileEdges, EveryNumberOfChannels) {
         const std::string channels = std::to_string(c), others = std::to_string(36 - c);
         expect_exact("conv2d n2 h4 w6 r3 pad1 leaves2 c" + channels + " k" + others);
         expect_exact("conv2d n1 h3 w5 r1 c" + channels + " k" + others);
+        expect_exact("conv2d n2 h4 w6 r3 pad1 leaves2 bf16 c" + channels + " k" + others);
     }
 }
 
@@ -58,12 +61,15 @@ TEST(TileEdges, EveryNumberOfImagesOutputsAndFeatures) {
         const std::string a = std::to_string(i), b = std::to_string(29 - i);
         EXPECT_GT(expect_exact("linear f70 leaves3 n" + a + " k" + b), 0);
         expect_exact("linear n5 leaves2 k3 f" + std::to_string(7 * i));
+        expect_exact("linear f70 leaves3 bf16 n" + a + " k" + b);
+        expect_exact("linear n5 leaves2 k3 bf16 f" + std::to_string(7 * i));
     }
 }
 
 // A network that diverges must not look healthy behind its ReLUs.
 TEST(TileEdges, NotANumberPassesReLU) {
-    for (const std::string line : {"conv2d n1 c3 h5 w19 k20 r3 pad1 relu", "linear n3 f40 k5 relu"})
+    for (const std::string line : {"conv2d n1 c3 h5 w19 k20 r3 pad1 relu", "linear n3 f40 k5 relu",
+                                   "linear n3 f40 k5 relu bf16", "conv2d n1 c3 h5 w19 k20 r3 pad1 relu bf16"})
         for (const LayerProblem& problem : parse_problem(line, "test")) {
             if (problem.op != OpKind::conv2d && problem.op != OpKind::linear) continue;
             for (const Kernel* kernel : rows_for(problem)) {

@@ -53,6 +53,36 @@ TEST(Trainer, SameWeightsWithDropoutAtAnyNumberOfRanks) {
     EXPECT_NE(run_on(1, config).final_weights_hash, one.final_weights_hash);
 }
 
+TEST(Trainer, SameWeightsInBf16AtAnyNumberOfRanksAndThreads) {
+    for (const char* model : {"pneumonia_cnn", "fracture_cnn"}) {  // plain and blocked images
+        SCOPED_TRACE(model);
+        Config config = small_run();
+        config.model.name = model;
+        config.data.synthetic.size = 32;
+        config.train.epochs = 1;
+        const auto fp32 = run_on(1, config).final_weights_hash;
+        config.train.precision = "bf16";
+        const TrainResult one = run_on(1, config);
+        EXPECT_NE(one.final_weights_hash, fp32);
+        for (const int ranks : {2, 4}) EXPECT_EQ(run_on(ranks, config).final_weights_hash, one.final_weights_hash) << ranks;
+        EXPECT_EQ(run_on(2, config, 2).final_weights_hash, one.final_weights_hash);
+        EXPECT_EQ(run_on(1, config, 2).final_weights_hash, one.final_weights_hash);
+    }
+}
+
+// The rounding of bf16 must not show in what is learned.
+TEST(Trainer, Bf16LearnsAsWellAsFp32) {
+    Config config = small_run();
+    config.data.synthetic.count = 400;
+    config.train.epochs = 12;
+    const TrainResult fp32 = run_on(1, config);
+    config.train.precision = "bf16";
+    const TrainResult bf16 = run_on(1, config);
+    EXPECT_NEAR(bf16.history.back().train_loss, fp32.history.back().train_loss, 0.1 * fp32.history.front().train_loss);
+    EXPECT_GT(bf16.test.accuracy, fp32.test.accuracy - 0.06);
+    EXPECT_LT(bf16.history.back().train_loss, 0.8 * bf16.history.front().train_loss);
+}
+
 TEST(Trainer, OtherVirtualRanksAreAnotherOrderOfAddition) {
     Config config = small_run();
     const auto eight = run_on(1, config).final_weights_hash;

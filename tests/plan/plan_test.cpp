@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/hardware.h"
+#include "kernels/products.h"
 #include "models/registry.h"
 #include "tests/plan/harness.h"
 
@@ -91,6 +92,25 @@ TEST_P(EveryIsa, PlannedEqualsNaiveForTheSmallModels) {
     }
 }
 
+// bf16: a loss as far from fp32's as 8 bits of mantissa allow, gradients that point the same way.
+TEST_P(EveryIsa, ProductsInBf16AreRoundedOnes) {
+    ModelConfig config;
+    config.name = "cifar_cnn";
+    const Graph graph = build_model(config);
+    PlanOptions options;
+    options.products = DType::bf16;
+    Bench<float> exact(graph, {}, GetParam(), 4, 4), rounded(graph, options, GetParam(), 4, 4);
+    const double loss = exact.run(), loss_bf16 = rounded.run();
+    EXPECT_NE(loss_bf16, loss);
+    EXPECT_NEAR(loss_bf16, loss, 0.03 * std::abs(loss));
+    int in_bf16 = 0;
+    for (const PlannedStep& step : rounded.plan.steps) in_bf16 += products_of(step.problem) == DType::bf16;
+    EXPECT_GT(in_bf16, 10);
+    const Node& first = rounded.plan.graph.nodes[static_cast<size_t>(rounded.plan.steps.front().node)];
+    EXPECT_EQ(std::get<Conv2d>(first.attrs).products, DType::f32) << "a first layer of 3 channels";
+    EXPECT_NE(explain(rounded.plan).find("computes in f32"), std::string::npos);
+}
+
 TEST_P(EveryIsa, OddSizesLeaveARimOutsideThePoolingWindows) {
     for (const char* name : {"pneumonia_cnn", "cifar_cnn"}) {
         SCOPED_TRACE(name);
@@ -125,7 +145,7 @@ TEST_P(EveryIsa, SameBitsForAnyNumberOfThreads) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isa, EveryIsa, testing::Values(Isa::portable, Isa::avx2, Isa::avx512),
+INSTANTIATE_TEST_SUITE_P(Isa, EveryIsa, testing::Values(Isa::portable, Isa::avx2, Isa::avx512, Isa::avx512_bf16),
                          [](const auto& instance) { return std::string(isa_name(instance.param)); });
 
 TEST(Fusion, BatchNormalisationAndPoolingBecomeOne) {
