@@ -9,6 +9,7 @@
 
 #include "bench/kernel_peer.h"
 #include "core/error.h"
+#include "kernels/products.h"
 
 namespace xbench {
 namespace {
@@ -169,6 +170,7 @@ std::string peer_name() {
 
 std::unique_ptr<KernelPeer> make_peer(const KernelArgs& args, Isa isa, int threads) {
     if (args.op != OpKind::conv2d && args.op != OpKind::conv2d_dgrad && args.op != OpKind::conv2d_wgrad) return nullptr;
+    if (products_of(args) != DType::f32) return nullptr;
     limit_isa(isa);
     omp_set_num_threads(threads);  // oneDNN takes as many as OpenMP would
     try {

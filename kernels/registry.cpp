@@ -10,11 +10,12 @@
 #include "core/tensor.h"
 #include "kernels/products.h"
 
-// The stems of the *.isa.cpp files, best first within an operator.
+// The stems of the *.isa.cpp files, best first within an operator; bf16: of products in bf16, built for avx512_bf16 only.
 // clang-format off
-#define XB_ISA_FILES(file) \
+#define XB_ISA_FILES(file, bf16) \
     file(conv2d_nchw)      \
     file(conv2d_winograd)  \
+    bf16(conv2d_bf16)      \
     file(conv2d_blocked)   \
     file(linear_packed)    \
     file(batchnorm)        \
@@ -26,28 +27,26 @@
     file(dropout)          \
     file(loss)             \
     file(optimizer)
-
-// Those of products in bf16, which are built for avx512_bf16 only.
-#define XB_BF16_FILES(file) \
-    file(conv2d_bf16)
 // clang-format on
 
 namespace xbench {
 
 #define XB_DECLARE_ROWS(stem) KernelRows stem##_rows();
+#define XB_NO_ROWS(stem)
 namespace isa_portable {
-XB_ISA_FILES(XB_DECLARE_ROWS)
+XB_ISA_FILES(XB_DECLARE_ROWS, XB_NO_ROWS)
 }
 namespace isa_avx2 {
-XB_ISA_FILES(XB_DECLARE_ROWS)
+XB_ISA_FILES(XB_DECLARE_ROWS, XB_NO_ROWS)
 }
 namespace isa_avx512 {
-XB_ISA_FILES(XB_DECLARE_ROWS)
+XB_ISA_FILES(XB_DECLARE_ROWS, XB_NO_ROWS)
 }
 namespace isa_avx512_bf16 {
-XB_BF16_FILES(XB_DECLARE_ROWS)
+XB_ISA_FILES(XB_NO_ROWS, XB_DECLARE_ROWS)
 }
 #undef XB_DECLARE_ROWS
+#undef XB_NO_ROWS
 
 KernelRows conv2d_reference();
 KernelRows linear_reference();
@@ -68,8 +67,8 @@ std::vector<Kernel> make_table() {
     };
 #if XB_HAVE_ISA_AVX512_BF16
 #define XB_APPEND_BF16(stem) append(isa_avx512_bf16::stem##_rows());
-    XB_BF16_FILES(XB_APPEND_BF16)
-#undef XB_APPEND_BF16
+#else
+#define XB_APPEND_BF16(stem)
 #endif
 #if XB_HAVE_ISA_AVX512
 #define XB_APPEND_AVX512(stem) append(isa_avx512::stem##_rows());
@@ -82,8 +81,9 @@ std::vector<Kernel> make_table() {
 #define XB_APPEND_AVX2(stem)
 #endif
 #define XB_APPEND_ROWS(stem) XB_APPEND_AVX512(stem) XB_APPEND_AVX2(stem) append(isa_portable::stem##_rows());
-    XB_ISA_FILES(XB_APPEND_ROWS)
+    XB_ISA_FILES(XB_APPEND_ROWS, XB_APPEND_BF16)
 #undef XB_APPEND_ROWS
+#undef XB_APPEND_BF16
 #undef XB_APPEND_AVX2
 #undef XB_APPEND_AVX512
     for (const auto rows : {conv2d_reference, linear_reference, batchnorm_reference, batchnorm_pool_reference,

@@ -45,7 +45,7 @@ std::string implementation(const PlannedStep& step) {
 // Which layers bf16 leaves out, and how the others get their products.
 std::string explain_products(const Plan& plan) {
     std::string text;
-    bool emulated = false;
+    bool emulated = false;  // some products in f32, of rounded operands
     for (const PlannedStep& step : plan.steps) {
         const Node& node = plan.graph.nodes[static_cast<size_t>(step.node)];
         if (node.op == OpKind::conv2d && keeps_f32(plan.graph, node))
@@ -55,9 +55,7 @@ std::string explain_products(const Plan& plan) {
             emulated || (step.kernel && products_of(step.problem) == DType::bf16 && step.kernel->isa != Isa::avx512_bf16);
     }
     if (emulated)
-        text +=
-            "bf16: kernels of an instruction set other than avx512_bf16 round to bf16 and multiply in f32: slower than "
-            "fp32\n";
+        text += "bf16: kernels named *_rounded round their operands to bf16 and multiply them in f32: no faster than fp32\n";
     return text;
 }
 
