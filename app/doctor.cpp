@@ -36,6 +36,9 @@ void examine_processor(const Hardware& hardware, Findings& found) {
                      hardware.smt ? "xbench uses one hardware thread of each core" : ""});
     found.push_back({"instruction set", best_isa() == Isa::portable ? "warn" : "ok", isa_name(best_isa()),
                      best_isa() == Isa::portable ? "no AVX2: the portable kernels are several times slower" : ""});
+    const bool pairs = usable_isa() == Isa::avx512_bf16;
+    found.push_back({"bf16", pairs ? "ok" : "note", pairs ? "AVX-512-BF16" : "rounded operands, products in f32",
+                     pairs ? "" : "train.precision bf16 is no faster than fp32 here"});
     if (usable_isa() != best_isa())
         found.push_back({"XBENCH_ISA", "warn", isa_name(usable_isa()), "unset it to use the best instruction set"});
     const bool fixed = hardware.governor == "performance";

@@ -37,36 +37,43 @@ XB_INLINE int64_t stored_elements(const KernelTensor& t) {
 // A copy's elements in the workspace: whole cache lines.
 XB_INLINE int64_t copy_elements(const KernelTensor& t) { return div_up(stored_elements(t), 16) * 16; }
 
-XB_INLINE float round_to_bf16(float value) {
-    uint32_t bits;
-    __builtin_memcpy(&bits, &value, sizeof bits);
-    const uint32_t rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u;
-    const uint32_t quiet = bits | 0x00400000u;  // a NaN must not be rounded to infinity
-    bits = (bits & 0x7FFFFFFFu) > 0x7F800000u ? quiet : rounded;
-    __builtin_memcpy(&value, &bits, sizeof bits);
-    return value;
+XB_INLINE VF round_to_bf16(VF value) {
+    typedef uint32_t Bits __attribute__((vector_size(sizeof(VF))));
+    const Bits bits = (Bits)value;
+    const Bits rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u;
+    const Bits quiet = bits | 0x00400000u;  // a NaN must not be rounded to infinity
+    return (VF)((bits & 0x7FFFFFFFu) > 0x7F800000u ? quiet : rounded);
+}
+
+static inline void round_row(const float* from, float* to, int64_t count) {
+    int64_t i = 0;
+    for (; i + vf_width <= count; i += vf_width) vf_store(to + i, round_to_bf16(vf_load(from + i)));
+    const VM rest = vm_first(static_cast<int>(count - i));
+    if (i < count) vf_store(to + i, round_to_bf16(vf_load(from + i, rest)), rest);
 }
 
 static inline void round_copy(const KernelTensor& t, float* copy, const Team& team) {
-    const float* from = static_cast<const float*>(t.data);
-    const Share mine = share_of(div_up(stored_elements(t), 16), team);
-    const int64_t end = mine.end * 16 < stored_elements(t) ? mine.end * 16 : stored_elements(t);
-    for (int64_t i = mine.begin * 16; i < end; ++i) copy[i] = round_to_bf16(from[i]);
+    const int64_t count = stored_elements(t);
+    const Share mine = share_of(div_up(count, 16), team);
+    const int64_t begin = mine.begin * 16, end = mine.end * 16 < count ? mine.end * 16 : count;
+    if (begin < end) round_row(static_cast<const float*>(t.data) + begin, copy + begin, end - begin);
 }
 
-// The copies first, then the f32 row's own workspace; without one: null.
-template <Workspace own>
+// The copies of inputs first .. first+count-1, then the f32 row's own workspace; without one: null.
+template <Workspace own, int first = 0, int count = 2>
 size_t rounded_workspace(const Problem& p, int threads) {
-    size_t bytes = static_cast<size_t>(copy_elements(p.in[0]) + copy_elements(p.in[1])) * sizeof(float);
+    size_t bytes = 0;
+    for (int i = first; i < first + count; ++i) bytes += static_cast<size_t>(copy_elements(p.in[i])) * sizeof(float);
     if constexpr (own != nullptr) bytes += own(p, threads);
     return bytes;
 }
 
-template <Run run_f32>
+// run_f32 on rounded copies of these inputs; it rounds the others itself.
+template <Run run_f32, int first = 0, int count = 2>
 void run_rounded(const KernelArgs& args, const Team& team) noexcept {
     KernelArgs rounded = args;
     float* copy = static_cast<float*>(args.workspace);
-    for (int i = 0; i < 2; ++i) {
+    for (int i = first; i < first + count; ++i) {
         round_copy(args.in[i], copy, team);
         rounded.in[i].data = copy;
         copy += copy_elements(args.in[i]);

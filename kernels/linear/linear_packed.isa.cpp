@@ -31,16 +31,16 @@ int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 struct ForwardTile {
     const float *x, *w;
     float* y;
-    int64_t features, outputs;  // steps of x and w, of y
-    int64_t length;             // features of this chunk
-    bool first;                 // chunk: y is not yet written
+    int64_t features, row_step, outputs;  // steps of x, of w, of y
+    int64_t length;                       // features of this chunk
+    bool first;                           // chunk: y is not yet written
 };
 
 template <int KT, int NT, bool masked>
 XB_INLINE void multiply_chunk(const ForwardTile& t, int64_t f, VM mask, VF (&acc)[KT][NT]) {
     VF w[KT];
 #pragma GCC unroll 4
-    for (int k = 0; k < KT; ++k) w[k] = masked ? vf_load(t.w + k * t.features + f, mask) : vf_load(t.w + k * t.features + f);
+    for (int k = 0; k < KT; ++k) w[k] = masked ? vf_load(t.w + k * t.row_step + f, mask) : vf_load(t.w + k * t.row_step + f);
 #pragma GCC unroll 6
     for (int n = 0; n < NT; ++n) {
         const VF x = masked ? vf_load(t.x + n * t.features + f, mask) : vf_load(t.x + n * t.features + f);
@@ -81,6 +81,8 @@ static ForwardTileFunction find_forward_tile(int64_t outputs, int64_t images) {
     }
 }
 
+// rounded: w to bf16, each tile's chunk on its own, which the caches then hold for all images.
+template <bool rounded>
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
     const int64_t images = args.in[0].dim[0], features = args.in[1].dim[1], outputs = args.in[1].dim[0];
     const float *x = static_cast<const float*>(args.in[0].data), *w = static_cast<const float*>(args.in[1].data);
@@ -90,18 +92,24 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
     const Share mine = share_of(div_up(outputs, forward_outputs), team);
     const int64_t k_first = mine.begin * forward_outputs, k_end = smaller(mine.end * forward_outputs, outputs);
     for (int64_t f = 0; f < features; f += feature_chunk)
-        for (int64_t k = k_first; k < k_end; k += forward_outputs)
+        for (int64_t k = k_first; k < k_end; k += forward_outputs) {
+            const int64_t length = smaller(feature_chunk, features - f);
+            const float* rows = w + k * features + f;
+            int64_t row_step = features;
+            if constexpr (rounded) {
+                float* chunk = static_cast<float*>(args.workspace) + team.rank * forward_outputs * feature_chunk;
+                for (int64_t i = 0; i < smaller(outputs - k, forward_outputs); ++i)
+                    round_row(rows + i * features, chunk + i * feature_chunk, length);
+                rows = chunk;
+                row_step = feature_chunk;
+            }
             for (int64_t n = 0; n < images; n += forward_images) {
-                const ForwardTile tile = {x + n * features + f,
-                                          w + k * features + f,
-                                          y + n * outputs + k,
-                                          features,
-                                          outputs,
-                                          smaller(feature_chunk, features - f),
-                                          f == 0};
+                const ForwardTile tile = {
+                    x + n * features + f, rows, y + n * outputs + k, features, row_step, outputs, length, f == 0};
                 find_forward_tile<forward_outputs, forward_images>(smaller(outputs - k, forward_outputs),
                                                                    smaller(images - n, forward_images))(tile);
             }
+        }
     for (int64_t n = 0; n < images; ++n)
         for (int64_t k = k_first; k < k_end; ++k) {
             float value = y[n * outputs + k];
@@ -112,7 +120,9 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
 
 // ---- panels of features, shared by dgrad and wgrad ----
 
-// Copies `width` features of each row side by side, tile by tile: {tile}{row}{tile_width}; what is missing is zero.
+// Copies `width` features of each row side by side, tile by tile: {tile}{row}{tile_width}; what is missing is zero. rounded:
+// to bf16.
+template <bool rounded>
 void pack_panel(const float* from, int64_t rows, int64_t row_step, int64_t width, float* panel) {
     for (int64_t row = 0; row < rows; ++row, from += row_step)
         for (int64_t f = 0; f < panel_width; f += vf_width) {
@@ -120,7 +130,7 @@ void pack_panel(const float* from, int64_t rows, int64_t row_step, int64_t width
             const VF v = left >= vf_width ? vf_load(from + f)
                          : left > 0       ? vf_load(from + f, vm_first(static_cast<int>(left)))
                                           : vf_zero();
-            vf_store(panel + (f / tile_width * rows + row) * tile_width + f % tile_width, v);
+            vf_store(panel + (f / tile_width * rows + row) * tile_width + f % tile_width, rounded ? round_to_bf16(v) : v);
         }
 }
 
@@ -234,6 +244,7 @@ static PanelTileFunction find_wgrad_tile(int64_t outputs) {
 
 // ---- dgrad ----
 
+template <bool rounded>
 void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
     const int64_t images = args.in[0].dim[0], outputs = args.in[1].dim[0], features = args.in[1].dim[1];
     const float *dy = static_cast<const float*>(args.in[0].data), *w = static_cast<const float*>(args.in[1].data);
@@ -242,7 +253,7 @@ void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
     const Share mine = share_of(div_up(features, panel_width), team);
     for (int64_t f = mine.begin * panel_width; f < smaller(mine.end * panel_width, features); f += panel_width) {
         const int64_t width = smaller(panel_width, features - f);
-        pack_panel(w + f, outputs, features, width, panel);
+        pack_panel<rounded>(w + f, outputs, features, width, panel);
         for (int64_t n = 0; n < images; n += dgrad_images)
             for (int64_t at = 0; at < width; at += tile_width) {
                 const PanelTile tile = {
@@ -276,6 +287,7 @@ void bias_gradient(const KernelArgs& args, const Team& team) {
     }
 }
 
+template <bool rounded>
 void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     const int64_t images = args.in[0].dim[0], outputs = args.out[0].dim[0], features = args.out[0].dim[1];
     const float *x = static_cast<const float*>(args.in[0].data), *dy = static_cast<const float*>(args.in[1].data);
@@ -284,7 +296,7 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     const Share mine = share_of(div_up(features, panel_width), team);
     for (int64_t f = mine.begin * panel_width; f < smaller(mine.end * panel_width, features); f += panel_width) {
         const int64_t width = smaller(panel_width, features - f);
-        pack_panel(x + f, images, features, width, panel);
+        pack_panel<rounded>(x + f, images, features, width, panel);
         for (int64_t k = 0; k < outputs; k += wgrad_outputs)
             for (int64_t at = 0; at < width; at += tile_width) {
                 const PanelTile tile = {panel + at * images, dy + k, dw + k * features + f + at, outputs, features,
@@ -305,15 +317,21 @@ bool supports(const Problem& p) {
     return is_dense_f32(p.out[0], Layout::plain);
 }
 
+size_t chunk_workspace(const Problem&, int threads) {
+    return static_cast<size_t>(threads * forward_outputs * feature_chunk) * sizeof(float);
+}
+
+// Of the rounded rows the operand of the images is rounded in the workspace, the weights (wgrad: x) where they are packed.
 const Kernel rows[] = {
-    {OpKind::linear, "packed", this_isa, in_f32<supports>, nullptr, run_forward},
-    {OpKind::linear_dgrad, "packed", this_isa, in_f32<supports>, dgrad_workspace, run_dgrad},
-    {OpKind::linear_wgrad, "packed", this_isa, in_f32<supports>, wgrad_workspace, run_wgrad},
-    {OpKind::linear, "packed_rounded", this_isa, in_bf16<supports>, rounded_workspace<nullptr>, run_rounded<run_forward>},
-    {OpKind::linear_dgrad, "packed_rounded", this_isa, in_bf16<supports>, rounded_workspace<dgrad_workspace>,
-     run_rounded<run_dgrad>},
-    {OpKind::linear_wgrad, "packed_rounded", this_isa, in_bf16<supports>, rounded_workspace<wgrad_workspace>,
-     run_rounded<run_wgrad>},
+    {OpKind::linear, "packed", this_isa, in_f32<supports>, nullptr, run_forward<false>},
+    {OpKind::linear_dgrad, "packed", this_isa, in_f32<supports>, dgrad_workspace, run_dgrad<false>},
+    {OpKind::linear_wgrad, "packed", this_isa, in_f32<supports>, wgrad_workspace, run_wgrad<false>},
+    {OpKind::linear, "packed_rounded", this_isa, in_bf16<supports>, rounded_workspace<chunk_workspace, 0, 1>,
+     run_rounded<run_forward<true>, 0, 1>},
+    {OpKind::linear_dgrad, "packed_rounded", this_isa, in_bf16<supports>, rounded_workspace<dgrad_workspace, 0, 1>,
+     run_rounded<run_dgrad<true>, 0, 1>},
+    {OpKind::linear_wgrad, "packed_rounded", this_isa, in_bf16<supports>, rounded_workspace<wgrad_workspace, 1, 1>,
+     run_rounded<run_wgrad<true>, 1, 1>},
 };
 
 }  // namespace

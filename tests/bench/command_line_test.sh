@@ -47,6 +47,10 @@ expect 1 "gpu_ddp" train --config good.json --trainer gpu_ddp
 expect 1 "missing.h5" train --model pneumonia_cnn --data missing.h5
 expect 0 "instruction set" doctor
 expect 0 '"findings"' doctor --json
+expect 0 '"precision":"bf16"' step --model pneumonia_cnn --batch 8 --seconds 0.1 --precision bf16 --json
+expect 0 "f.0 computes in f32" models cifar_cnn --explain --precision bf16
+expect 0 '"precision": "bf16"' --config good.json --set train.precision=bf16 --print-config
+expect 2 "fp16" step --model pneumonia_cnn --precision fp16
 expect 0 "all_reduce, 2 ranks, float, sum, in place" comm -b 1K -e 2K --op all_reduce --ranks 2 --rounds 1
 expect 0 '"wrong":0' comm -b 4 -e 4 --op sendrecv --ranks 3 --rounds 1 --json
 expect 2 '"x" is no size' comm -b x
