@@ -48,7 +48,7 @@ std::string explain_products(const Plan& plan) {
     bool emulated = false;  // some products in f32, of rounded operands
     for (const PlannedStep& step : plan.steps) {
         const Node& node = plan.graph.nodes[static_cast<size_t>(step.node)];
-        if (node.op == OpKind::conv2d && keeps_f32(plan.graph, node))
+        if (keeps_f32(plan.graph, node))
             text += fmt::format("bf16: {} computes in f32, as it is bound by writing its output, not by its products\n",
                                 node.name);
         emulated =

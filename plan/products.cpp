@@ -7,8 +7,16 @@ namespace xbench {
 
 bool keeps_f32(const Graph& graph, const Node& node) {
     constexpr int64_t few_channels = 4;
-    return (node.op == OpKind::conv2d || node.op == OpKind::conv2d_wgrad) && node.in[0] == graph.input &&
-           graph.values[static_cast<size_t>(graph.input)].shape[1] <= few_channels;
+    switch (node.op) {
+        case OpKind::conv2d:
+        case OpKind::conv2d_wgrad:
+        case OpKind::conv2d_statistics:
+        case OpKind::conv2d_pool:
+        case OpKind::conv2d_pool_wgrad:
+        case OpKind::conv2d_batchnorm_pool_wgrad: break;
+        default: return false;
+    }
+    return node.in[0] == graph.input && graph.values[static_cast<size_t>(graph.input)].shape[1] <= few_channels;
 }
 
 void choose_products(Graph& graph, DType products) {
