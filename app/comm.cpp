@@ -54,21 +54,16 @@ void measure_on(const CommCommand& command, const std::vector<Transport>& transp
     if (wrong > 0 && first) throw Error(fmt::format("{} elements came out wrong", wrong), "xbench comm");
 }
 
-void bind_rank(int rank, int ranks) { bind_this_process(rank, ranks, 1); }
-
-bool cores_for_all(int ranks) { return query_hardware().allowed_cores >= ranks; }
-
 void run_as_mpi_rank(const CommCommand& command) {
     const int on_node = ranks_on_node_from_environment(), all = ranks_from_environment();
-    const bool own_cores = cores_for_all(on_node);
-    bind_rank(local_rank_from_environment(), on_node);
+    const Binding binding = bind_this_process(local_rank_from_environment(), on_node, 1);
     if (mpi_connector() == nullptr) throw Error("this build has no MPI", "xbench comm", "start it without a launcher");
     const std::shared_ptr<Communicator> mpi = mpi_connector()();
     try {
         std::vector<Transport> transports;
         std::unique_ptr<Communicator> shm;
         if (on_node == all) {
-            shm = make_shm_communicator(mpi, own_cores);
+            shm = make_shm_communicator(mpi, binding.bound && !binding.oversubscribed);
             transports.push_back({"shm", shm.get(), Reduction::invariant});
         }
         transports.push_back({"mpi, fixed tree", mpi.get(), Reduction::invariant});
@@ -102,7 +97,7 @@ void run_as_mpi_rank(const CommCommand& command) {
 
 int run_as_shm_rank(const CommCommand& command, const MeetingOptions& meeting) {
     try {
-        bind_rank(meeting.rank, meeting.ranks);
+        bind_this_process(meeting.rank, meeting.ranks, 1);
         const auto shm = make_shm_communicator(meeting);
         measure_on(command, {{"shm", shm.get(), Reduction::invariant}});
         return 0;

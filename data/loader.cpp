@@ -15,6 +15,7 @@
 
 #include <fmt/core.h>
 
+#include "core/communicator.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/rng.h"
@@ -94,8 +95,8 @@ Loader::State::State(const Dataset& set, const LoaderOptions& wanted)
     : dataset(set),
       options(wanted),
       image_values(set.info().channels * set.info().height * set.info().width),
-      leaf_first(wanted.ranks > 0 ? wanted.rank * wanted.virtual_ranks / wanted.ranks : 0),
-      leaf_last(wanted.ranks > 0 ? (wanted.rank + 1) * wanted.virtual_ranks / wanted.ranks : 0),
+      leaf_first(wanted.ranks > 0 ? leaves_of_rank(wanted.virtual_ranks, wanted.rank, wanted.ranks).first : 0),
+      leaf_last(wanted.ranks > 0 ? leaves_of_rank(wanted.virtual_ranks, wanted.rank + 1, wanted.ranks).first : 0),
       mean(per_channel(wanted.mean, set.info().channels, "mean")),
       std(per_channel(wanted.std, set.info().channels, "std")),
       indices(wanted.indices.empty() ? set.indices(wanted.split) : wanted.indices) {

@@ -104,17 +104,6 @@ private:
         });
     }
     template <class T>
-    void exchange(const T* send, size_t send_count, int to, T* receive, size_t receive_count, int from) const {
-        check(MPI_Sendrecv(send, static_cast<int>(send_count), type_of(send), to, 0, receive,
-                           static_cast<int>(receive_count), type_of(receive), from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
-              "MPI_Sendrecv");
-    }
-    // Calls body(peer to send to, peer to receive from) for every other rank.
-    template <class F>
-    void with_all_peers(F&& body) const {
-        for (int step = 1; step < size_; ++step) body((rank_ + step) % size_, (rank_ - step + size_) % size_);
-    }
-    template <class T>
     void sum_in_tree(T* data, size_t count, size_t stride, const SumTree& tree) {
         const auto addends = static_cast<size_t>(*std::max_element(tree.addends.begin(), tree.addends.end()));
         if (count * sizeof(T) <= redundant_bytes / addends) return sum_redundantly(data, count, stride, tree, addends);

@@ -96,10 +96,11 @@ private:
     // Adds all ranks' addends, of which the first of each rank is copies[rank] and the others lie `stride` behind.
     template <class T>
     void add_all(std::span<T* const> copies, size_t stride, const SumTree& tree, std::span<T* const> to, RankRange range) {
-        std::vector<const T*> from;
+        addends_.clear();
         for (size_t r = 0; r < copies.size(); ++r)
-            for (int a = 0; a < tree.addends[r]; ++a) from.push_back(copies[r] + static_cast<size_t>(a) * stride);
-        sum_over_ranks(isa_, {from.data(), static_cast<int>(from.size()), tree.merges.data()}, to.data(),
+            for (int a = 0; a < tree.addends[r]; ++a) addends_.push_back(copies[r] + static_cast<size_t>(a) * stride);
+        const auto* from = reinterpret_cast<const T* const*>(addends_.data());
+        sum_over_ranks(isa_, {from, static_cast<int>(addends_.size()), tree.merges.data()}, to.data(),
                        static_cast<int>(to.size()), range.begin, range.end);
     }
     template <class T>
@@ -113,7 +114,8 @@ private:
     const SumTree over_ranks_;  // one addend a rank
     std::shared_ptr<Region> staging_;
     std::vector<std::weak_ptr<Region>> regions_;
-    std::vector<char*> pointers_;  // of copies_of, one a rank
+    std::vector<char*> pointers_;       // of copies_of, one a rank
+    std::vector<const void*> addends_;  // of add_all; kept, as nothing allocates inside a step
     size_t turn_ = 0;
     int allocations_ = 0;
 };

@@ -83,11 +83,7 @@ void bind_batch(const Batch& batch, Executor& executor, StepContext& context) {
 }
 
 Evaluator::Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums, DType products)
-    : plan_(compile(
-          graph, Target{isa},
-          inference_options(threads, batch, std::accumulate(sums.leaves_of_block.begin(), sums.leaves_of_block.end(), 0),
-                            products))),
-      executor_(plan_) {
+    : plan_(compile(graph, Target{isa}, inference_options(threads, batch, sums.leaves(), products))), executor_(plan_) {
     executor_.set_blocks(sums.leaves_of_block, 0);
 }
 

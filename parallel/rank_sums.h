@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "core/communicator.h"
@@ -17,6 +18,7 @@ struct RankSums {
             leaves_of_block.push_back(static_cast<int32_t>(block.count));
         most_blocks = *std::max_element(tree.addends.begin(), tree.addends.end());
     }
+    int leaves() const { return std::accumulate(leaves_of_block.begin(), leaves_of_block.end(), 0); }  // of this rank
     int blocks() const { return static_cast<int>(leaves_of_block.size()); }
 
     // This rank's block b lies at data + b * stride; the total lands in data. Collective.

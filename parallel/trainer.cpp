@@ -114,7 +114,7 @@ private:
 PlanOptions Training::plan_options(const Loader& loader) const {
     PlanOptions options;
     options.max_batch = loader.max_local_batch();
-    options.leaves = std::accumulate(sums_.leaves_of_block.begin(), sums_.leaves_of_block.end(), 0);
+    options.leaves = sums_.leaves();
     options.threads = options_.threads;
     options.products = products_in(config_.train.precision);
     return options;
