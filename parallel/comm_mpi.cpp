@@ -13,6 +13,7 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 
 #include "core/error.h"
 #include "core/hardware.h"
@@ -125,10 +126,11 @@ private:
             std::copy_n(data + a * stride, count, mine + a * count);
         check(MPI_Allgather(MPI_IN_PLACE, 0, type_of(data), all, static_cast<int>(width), type_of(data), MPI_COMM_WORLD),
               "MPI_Allgather");
-        std::vector<const T*> from;
+        addends_.clear();
         for (size_t r = 0; r < tree.addends.size(); ++r)
-            for (size_t a = 0; a < static_cast<size_t>(tree.addends[r]); ++a) from.push_back(all + r * width + a * count);
-        sum_over_ranks(isa_, {from.data(), static_cast<int>(from.size()), tree.merges.data()}, &data, 1, 0, count);
+            for (size_t a = 0; a < static_cast<size_t>(tree.addends[r]); ++a)
+                addends_.push_back(all + r * width + a * count);
+        add_to(data, count, tree);
     }
     // What the next reduce_ranges and gather_ranges are about: range_of(rank), relative to their argument.
     template <class F>
@@ -144,9 +146,12 @@ private:
     void reduce_ranges(T* data, size_t stride, const SumTree& tree) {
         const auto me = static_cast<size_t>(rank_);
         const auto width = static_cast<size_t>(counts_[me]);
-        std::vector<std::vector<const T*>> of_rank(tree.addends.size());
-        for (size_t a = 0; a < static_cast<size_t>(tree.addends[me]); ++a)
-            of_rank[me].push_back(data + a * stride + starts_[me]);
+        addends_.resize(tree.merges.size());
+        const auto first_of = [&](size_t rank) {
+            return std::accumulate(tree.addends.data(), tree.addends.data() + rank, 0);
+        };
+        for (int a = 0; a < tree.addends[me]; ++a)
+            addends_[static_cast<size_t>(first_of(me) + a)] = data + static_cast<size_t>(a) * stride + starts_[me];
         T* received = reinterpret_cast<T*>(piece_.data());
         for (int step = 1; step < size_; ++step) {
             const auto to = static_cast<size_t>((rank_ + step) % size_);
@@ -160,14 +165,17 @@ private:
                                  receives ? static_cast<int>(source) : MPI_PROC_NULL, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
                     "MPI_Sendrecv");
                 if (!receives) continue;
-                of_rank[source].push_back(received);
+                addends_[static_cast<size_t>(first_of(source) + a)] = received;
                 received += width;
             }
         }
-        std::vector<const T*> from;
-        for (const auto& addends : of_rank) from.insert(from.end(), addends.begin(), addends.end());
-        T* const mine = data + starts_[me];
-        sum_over_ranks(isa_, {from.data(), static_cast<int>(from.size()), tree.merges.data()}, &mine, 1, 0, width);
+        add_to(data + starts_[me], width, tree);
+    }
+    // The sum of addends_ in the order of the tree.
+    template <class T>
+    void add_to(T* total, size_t count, const SumTree& tree) const {
+        const auto* from = reinterpret_cast<const T* const*>(addends_.data());
+        sum_over_ranks(isa_, {from, static_cast<int>(addends_.size()), tree.merges.data()}, &total, 1, 0, count);
     }
     template <class T>
     void gather_ranges(T* data) const {
@@ -181,6 +189,7 @@ private:
     SumTree over_ranks_;                // one addend a rank
     std::vector<std::byte> piece_;      // what the other ranks sent
     std::vector<int> starts_, counts_;  // of set_ranges, by rank
+    std::vector<const void*> addends_;  // in the order of the tree; kept, as nothing allocates inside a step
 };
 
 void MpiCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction how) {

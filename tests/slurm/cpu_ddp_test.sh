@@ -5,21 +5,7 @@
 #   cpu_ddp_test.sh ROOT XBENCH        exit code 77: Slurm cannot be started here (the reason is printed)
 set -euo pipefail
 root=$1 xbench=$2
-dir=$(mktemp -d)
-chmod 755 "$dir"   # munge wants every folder above its socket passable for all
-cleanup() {
-    [ ! -e "$dir/c/slurm.conf" ] || bash "$root/scripts/slurm_one_machine.sh" stop "$dir/c" || true
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-fail() {
-    echo "FAIL: $1"
-    tail -n 50 "$dir"/*.log "$dir"/c/log/slurmctld.log 2>/dev/null || true
-    exit 1
-}
-
-environment=$(bash "$root/scripts/slurm_one_machine.sh" start "$dir/c" 8) || exit $?
-eval "$environment"
+source "$root/tests/slurm/cluster.sh"
 
 cat >"$dir/tiny.json" <<'CONFIG'
 { "name": "slurm-test", "model": {"name": "pneumonia_cnn", "widths": [4, 4, 4]},
