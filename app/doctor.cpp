@@ -34,8 +34,12 @@ void examine_processor(const Hardware& hardware, Findings& found) {
                      all ? "" : "this process is bound or in a cpuset; sweeps count only what it may use"});
     found.push_back({"SMT", hardware.smt ? "note" : "ok", hardware.smt ? "on" : "off",
                      hardware.smt ? "xbench uses one hardware thread of each core" : ""});
-    found.push_back({"instruction set", best_isa() == Isa::portable ? "warn" : "ok", isa_name(best_isa()),
-                     best_isa() == Isa::portable ? "no AVX2: the portable kernels are several times slower" : ""});
+    if (emulates_avx512())
+        found.push_back({"instruction set", "warn", fmt::format("{}, emulated", isa_name(best_isa())),
+                         "a build for tests: configure with -DXB_EMULATE_AVX512=OFF to measure"});
+    else
+        found.push_back({"instruction set", best_isa() == Isa::portable ? "warn" : "ok", isa_name(best_isa()),
+                         best_isa() == Isa::portable ? "no AVX2: the portable kernels are several times slower" : ""});
     const bool pairs = usable_isa() == Isa::avx512_bf16;
     found.push_back({"bf16", pairs ? "ok" : "note", pairs ? "AVX-512-BF16" : "rounded operands, products in f32",
                      pairs ? "" : "train.precision bf16 is no faster than fp32 here"});

@@ -29,6 +29,9 @@ function(xb_build_info library)
   string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
   string(STRIP "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${type}}" flags)
   string(REPLACE ";" " " isas "${XB_ISAS}")
+  if(XB_EMULATE_AVX512)
+    string(APPEND isas " (AVX-512 emulated)")
+  endif()
   file(WRITE ${header}.in "// Written by cmake/xb_build_info.cmake.
 #pragma once
 #define XB_BUILD_INFO R\"json({\"version\": \"${PROJECT_VERSION}\", \"commit\": \"@commit@\", \"dirty\": \"@dirty@\", \

@@ -10,6 +10,11 @@ set(xb_isa_flags_portable "")
 set(xb_isa_flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(xb_isa_flags_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mbmi2 -mprefer-vector-width=512)
 set(xb_isa_flags_avx512_bf16 ${xb_isa_flags_avx512} -mavx512bf16)
+if(XB_EMULATE_AVX512)
+  # -O1: a tile of 28 vectors that no register holds is a long function.
+  set(xb_isa_flags_avx512 ${xb_isa_flags_avx2} -O1 -Wno-psabi -DXB_EMULATE_AVX512)
+  set(xb_isa_flags_avx512_bf16 ${xb_isa_flags_avx512} -DXB_EMULATE_AVX512_BF16)
+endif()
 
 function(xb_isa_kernels library)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/*.isa.cpp)

@@ -145,14 +145,17 @@ Isa best_isa() {
     const bool half_floats = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1u << 29)) != 0;
     const bool avx2 =
         half_floats && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    const bool avx512 = avx2 && !emulates_avx512() && __builtin_cpu_supports("avx512f") &&
+                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                        __builtin_cpu_supports("avx512vl");
     if (avx512 && __builtin_cpu_supports("avx512bf16")) return Isa::avx512_bf16;
     if (avx512) return Isa::avx512;
-    if (avx2) return Isa::avx2;
+    if (avx2) return emulates_avx512() ? Isa::avx512_bf16 : Isa::avx2;
 #endif
     return Isa::portable;
 }
+
+bool emulates_avx512() { return XB_EMULATE_AVX512; }
 
 Isa usable_isa() {
     const Isa best = best_isa();

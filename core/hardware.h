@@ -31,7 +31,8 @@ struct Hardware {
 Hardware query_hardware();
 
 const char* isa_name(Isa isa);  // "avx2"
-Isa best_isa();                 // of the processor, whatever XBENCH_ISA says
+Isa best_isa();                 // of the processor, whatever XBENCH_ISA says; in a build that emulates AVX-512 the highest
+bool emulates_avx512();         // a build for tests (XB_EMULATE_AVX512): AVX-512 kernels run as portable code under AVX2
 // best_isa(), or the lower one that the environment variable XBENCH_ISA forces. Throws UsageError for an unknown name and
 // for an instruction set that this processor does not have.
 Isa usable_isa();

@@ -21,7 +21,7 @@ XB_INLINE void store_first(float* p, VF v, int count) {
 
 XB_INLINE int most_lanes(int64_t left) { return static_cast<int>(left < 0 ? 0 : left < vf_width ? left : vf_width); }
 
-#if defined(__AVX512F__)
+#if defined(XB_AVX512)
 // At most 8 channels: half the shuffles, as a vector holds them for two pixels.
 XB_INLINE void to_blocked_half(const float* plain_rows, int64_t row_step, float* blocked, int64_t channels, int width) {
     VF rows[8];
@@ -58,7 +58,7 @@ XB_INLINE void to_plain_half(const float* blocked, float* plain_rows, int64_t ro
 #endif
 
 XB_INLINE void to_blocked(const float* plain_rows, int64_t row_step, float* blocked, int64_t channels, int64_t pixels) {
-#if defined(__AVX512F__)
+#if defined(XB_AVX512)
     if (channels <= 8) {
         for (int64_t pixel = 0; pixel < pixels; pixel += vf_width)
             to_blocked_half(plain_rows + pixel, row_step, blocked + pixel * chunk_size, channels,
@@ -78,7 +78,7 @@ XB_INLINE void to_blocked(const float* plain_rows, int64_t row_step, float* bloc
 }
 
 XB_INLINE void to_plain(const float* blocked, float* plain_rows, int64_t row_step, int64_t channels, int64_t pixels) {
-#if defined(__AVX512F__)
+#if defined(XB_AVX512)
     if (channels <= 8) {
         for (int64_t pixel = 0; pixel < pixels; pixel += vf_width)
             to_plain_half(blocked + pixel * chunk_size, plain_rows + pixel, row_step, channels, most_lanes(pixels - pixel));

@@ -10,7 +10,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#if defined(__AVX2__)
+#if defined(XB_EMULATE_AVX512)
+#include "kernels/simd_emulated.h"
+#elif defined(__AVX2__)
 #if defined(__GNUC__) && !defined(__clang__)  // g++ 12 warns inside its own header (bug 105593)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -25,13 +27,19 @@
 #include "kernels/kernel.h"
 
 #define XB_INLINE static inline __attribute__((always_inline))
+#if defined(__AVX512F__) || defined(XB_EMULATE_AVX512)
+#define XB_AVX512
+#endif
+#if defined(__AVX512BF16__) || defined(XB_EMULATE_AVX512_BF16)
+#define XB_AVX512_BF16
+#endif
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
 
-#if defined(__AVX512F__)
+#if defined(XB_AVX512)
 
-#if defined(__AVX512BF16__)
+#if defined(XB_AVX512_BF16)
 constexpr Isa this_isa = Isa::avx512_bf16;
 #else
 constexpr Isa this_isa = Isa::avx512;
@@ -130,7 +138,8 @@ XB_INLINE float vf_sum(VF v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 // Makes the compiler keep a loaded vector in a register: GCC repeats a load as the memory operand of every use, and the
 // loads then bound the loop.
 XB_INLINE VF vf_keep(VF v) {
-#if defined(__AVX512F__)
+#if defined(XB_EMULATE_AVX512)  // no register is as wide
+#elif defined(XB_AVX512)
     __asm__("" : "+v"(v));
 #elif defined(__x86_64__)
     __asm__("" : "+x"(v));

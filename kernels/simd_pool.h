@@ -12,7 +12,7 @@
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
 
-#if defined(__AVX512F__)
+#if defined(XB_AVX512)
 
 XB_INLINE VF vf_even(VF a, VF b) {
     const __m512i pick = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);

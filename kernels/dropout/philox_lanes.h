@@ -11,7 +11,7 @@
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
 
-#if defined(__AVX512F__)
+#if defined(XB_AVX512)
 
 typedef __m512i VU;
 XB_INLINE VU vu_set1(uint32_t a) { return _mm512_set1_epi32(static_cast<int>(a)); }

@@ -8,7 +8,7 @@
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
 
-#if defined(__AVX512F__)
+#if defined(XB_AVX512)
 XB_INLINE VF vf_round(VF a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 XB_INLINE VF vf_power_of_two(VF n) { return _mm512_scalef_ps(vf_set1(1), n); }
 #elif defined(__AVX2__)

@@ -50,7 +50,7 @@ directions() {
 # hdf5.h and its like: one file each, so that an optional dependency stays in one place.
 single_users() {
     awk -F '\t' '
-        $3 ~ /^<(hdf5|mpi|nccl|png|turbojpeg|jpeglib|hwloc)\.h>$/ {
+        $3 ~ /^<((hdf5|mpi|nccl|png|turbojpeg|jpeglib|hwloc)\.h>$|simde\/)/ {
             user[$3] = user[$3] " " $1 ":" $2
             count[$3]++
         }
@@ -69,7 +69,7 @@ isa_files() {
                 for (j = 1; j <= count; ++j) {
                     split(lines[j], part, "\t")
                     if (substr(part[2], 1, 1) == "\"") { todo[++n] = substr(part[2], 2, length(part[2]) - 2); continue }
-                    if (part[2] ~ /^<(immintrin|stddef|stdint|string|float|math)\.h>$/ || part[2] ~ /^<cstd(def|int)>$/) continue
+                    if (part[2] ~ /^<(immintrin|stddef|stdint|string|float|math)\.h>$/ || part[2] == "<simde/x86/avx512.h>" || part[2] ~ /^<cstd(def|int)>$/) continue
                     printf "%s:%d: %s in code that is built for one instruction set\n", file, part[1], part[2]
                 }
             }
