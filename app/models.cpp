@@ -15,7 +15,7 @@ struct ModelsOptions {
     ModelConfig model;
     std::string precision = "fp32";
     int64_t batch = 0;
-    bool json = false, explain = false;
+    bool json = false, explain = false, activation_checkpointing = false;
 };
 
 // Without the batch dimension.
@@ -102,6 +102,7 @@ void print_plan(const ModelsOptions& options) {
     PlanOptions plan_options;
     plan_options.max_batch = options.batch ? options.batch : find_model(options.model.name).batch;
     plan_options.products = products_in(options.precision);
+    plan_options.activation_checkpointing = options.activation_checkpointing;
     plan_options.leaves = static_cast<int>(std::min<int64_t>(8, plan_options.max_batch));
     fmt::print("{}", explain(compile(graph, Target{usable_isa()}, plan_options)));
 }
@@ -132,6 +133,8 @@ void add_models_command(CLI::App& app) {
     command->add_option("--batch", options->batch, "images of the plan (default: the published batch)");
     command->add_option("--precision", options->precision, "of the plan: fp32 or bf16")
         ->check(CLI::IsMember({"fp32", "bf16"}));
+    command->add_flag("--activation-checkpointing", options->activation_checkpointing,
+                      "the plan keeps only what passes between units and computes the rest again");
     command->callback([options] { run(*options); });
 }
 

@@ -79,6 +79,7 @@ private:
         plan.threads = options.threads;
         plan.forced = options.forced;
         plan.products = options.products;
+        plan.activation_checkpointing = options.activation_checkpointing;
         return plan;
     }
     const Graph graph_;

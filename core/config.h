@@ -47,6 +47,7 @@ struct TrainConfig {
     int64_t virtual_ranks = 8;
     std::string reduction = "invariant";  // invariant | fast
     std::string batchnorm = "global";
+    bool activation_checkpointing = false;
     std::vector<double> pos_weight;  // of binary cross-entropy; empty: 1
     int64_t check_steps = 100;       // steps between checks of all numbers and replicas; 0: never
     int64_t checkpoint_steps = 0;    // steps between checkpoints to resume from; 0: only on a signal

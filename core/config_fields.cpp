@@ -93,6 +93,10 @@ std::vector<ConfigField> train_fields() {
          .help = "Over which images statistics are taken.",
          .choices = {"global"},
          .later = {"local"}},
+        {"/train/activation_checkpointing", XB_SLOT(train.activation_checkpointing),
+         "Keep only what passes between units of the model and compute the rest again for the backward pass: less memory "
+         "for "
+         "more time, the same weights."},
         {"/train/pos_weight", XB_SLOT(train.pos_weight),
          "Weight of positives in binary cross-entropy, one a class; empty: 1.", above(0)},
         {"/train/check_steps", XB_SLOT(train.check_steps),

@@ -117,6 +117,7 @@ PlanOptions Training::plan_options(const Loader& loader) const {
     options.leaves = sums_.leaves();
     options.threads = options_.threads;
     options.products = products_in(config_.train.precision);
+    options.activation_checkpointing = config_.train.activation_checkpointing;
     return options;
 }
 

@@ -20,6 +20,8 @@ struct PlanOptions {
     // In what convolutions and linear layers compute their products: f32 or bf16. Their operands, results and everything
     // else stay in dtype. A first layer of few channels stays f32 (keeps_f32).
     DType products = DType::f32;
+    bool activation_checkpointing =
+        false;              // forget what only a unit itself reads, and compute it again for the backward pass
     int64_t max_batch = 1;  // the most images of one call, on this rank
     int leaves = 8;         // the most leaves of one call, on this rank
     int threads = 1;
@@ -88,7 +90,8 @@ std::string explain(const Plan& plan);
 // The highest instruction set among the kernels of the plan: what its bits depend on.
 Isa isa_of(const Plan& plan);
 
-// Multiply-adds of convolutions and linear layers, forward and backward, counted twice: the FLOPs of a step.
+// Multiply-adds of convolutions and linear layers, forward and backward, counted twice: the FLOPs of a step. What activation
+// checkpointing computes again is no more work.
 double flops_per_step(const Plan& plan);
 
 }  // namespace xbench
