@@ -27,6 +27,7 @@ Plan compile(const Graph& forward, const Target& target, const PlanOptions& opti
     fuse_convolutions(plan);
     select_kernels(plan);
     place(plan, parameter_gradient);
+    find_flat_spans(plan);
     return plan;
 }
 
