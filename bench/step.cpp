@@ -58,6 +58,7 @@ public:
           batch_(graph_, batch_size_, leaves_) {
         state_.initialize(1);
         state_.bind_to(executor_);
+        strategy_->attach(plan_);
         context_.learning_rate = 1e-3f;
         bind_batch(batch_.batch, executor_, context_);
     }

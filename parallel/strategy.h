@@ -13,6 +13,8 @@ namespace xbench {
 // One training step is: run the plan with the strategy as observer, then update().
 class Strategy : public StepObserver {
 public:
+    // The plan that will be run, once, before the first step; it outlives the strategy. Collective.
+    virtual void attach(const Plan&) {}
     // Makes the gradients of all ranks into one update of the parameters.
     virtual void update(const StepContext& context) = 0;
     virtual size_t state_bytes() const = 0;  // of the optimizer, on this rank

@@ -161,6 +161,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
     set_positive_weights();
     state_.bind_to(executor_);
     executor_.set_blocks(sums_.leaves_of_block, state_.gradient_stride * sizeof(float));
+    strategy_->attach(plan_);
     context_.seed = config.train.seed;
     context_.later_rank = communicator.rank() > 0;
     losses_.resize(static_cast<size_t>(loader_.batches() * sums_.blocks()));

@@ -28,6 +28,7 @@ Plan compile(const Graph& forward, const Target& target, const PlanOptions& opti
     checkpoint_activations(plan);
     select_kernels(plan);
     place(plan, parameter_gradient);
+    find_flat_spans(plan);
     return plan;
 }
 

@@ -165,26 +165,52 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
     if (step_ns) step_ns->resize(plan_.steps.size());
     failure_ = nullptr;
     failed_step_ = SIZE_MAX;
+    wanted_calls_ = observer ? observer->wanted_calls() : std::span<const uint8_t>{};
     run_team(plan_.options.threads, [&](const Team& team) { walk(team, observer, step_ns); });
     if (failure_) std::rethrow_exception(failure_);
 }
 
 void Executor::walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns) {
-    // A thread leaves after the step that failed, never inside it: the others wait for it at that step's barrier.
+    const auto wanted = [&](size_t step, uint8_t what) { return !wanted_calls_.empty() && (wanted_calls_[step] & what); };
+    // A thread leaves before or after the step that failed, never inside it: the others wait for it at the next barrier.
     for (size_t i = 0; i < plan_.steps.size() && i <= failed_step_; ++i) {
-        const PlannedStep& step = plan_.steps[i];
-        const int64_t start = step_ns && team.rank == 0 ? now_ns() : 0;
-        if (step.kind == StepKind::kernel) {
-            step.kernel->run(blocks_[0].args[i], team);
-            for (size_t b = 1; b < blocks_.size() && per_block(step); ++b) {
-                team.barrier();  // the workspace is the same
-                step.kernel->run(blocks_[b].args[i], team);
-            }
-        } else if (step.kind == StepKind::all_reduce && team.rank == 0) {
-            exchange(i, observer);
+        if (wanted(i, hear_before_step)) {
+            if (team.rank == 0) call(i, [&] { observer->before_step(i); });
+            team.barrier();
+            if (i >= failed_step_) return;
         }
+        const int64_t start = step_ns && team.rank == 0 ? now_ns() : 0;
+        run_step(i, team, observer);
         team.barrier();
         if (step_ns && team.rank == 0) (*step_ns)[i] = now_ns() - start;
+        if (wanted(i, hear_after_step)) {
+            if (team.rank == 0) call(i, [&] { observer->after_step(i); });
+            team.barrier();
+        }
+    }
+}
+
+void Executor::run_step(size_t i, const Team& team, StepObserver* observer) {
+    const PlannedStep& step = plan_.steps[i];
+    if (step.kind == StepKind::kernel) {
+        step.kernel->run(blocks_[0].args[i], team);
+        for (size_t b = 1; b < blocks_.size() && per_block(step); ++b) {
+            team.barrier();  // the workspace is the same
+            step.kernel->run(blocks_[b].args[i], team);
+        }
+    } else if (step.kind == StepKind::all_reduce && team.rank == 0) {
+        call(i, [&] { exchange(i, observer); });
+    }
+}
+
+// No exception may leave a parallel region: the walk ends, run() rethrows.
+template <class F>
+void Executor::call(size_t step, F&& observe) {
+    try {
+        observe();
+    } catch (...) {
+        failure_ = std::current_exception();
+        failed_step_ = step;
     }
 }
 
@@ -193,16 +219,11 @@ void Executor::exchange(size_t step, StepObserver* observer) {
     int64_t count = 1;
     for (int axis = 0; axis < local.rank; ++axis) count *= local.dim[axis];
     const size_t bytes = static_cast<size_t>(count) * sizeof(double);
-    try {
-        // Blocks are summed where they lie; a single one is summed in the memory of the total.
-        double* const sums = static_cast<double*>(blocks_.size() == 1 ? total.data : local.data);
-        if (blocks_.size() == 1) std::memcpy(sums, local.data, bytes);
-        if (observer) observer->all_reduce(sums, count, static_cast<int64_t>(block_stride_bytes_ / sizeof(double)));
-        if (blocks_.size() > 1) std::memcpy(total.data, sums, bytes);
-    } catch (...) {
-        failure_ = std::current_exception();  // no exception may leave a parallel region: the walk ends, run() rethrows
-        failed_step_ = step;
-    }
+    // Blocks are summed where they lie; a single one is summed in the memory of the total.
+    double* const sums = static_cast<double*>(blocks_.size() == 1 ? total.data : local.data);
+    if (blocks_.size() == 1) std::memcpy(sums, local.data, bytes);
+    if (observer) observer->all_reduce(sums, count, static_cast<int64_t>(block_stride_bytes_ / sizeof(double)));
+    if (blocks_.size() > 1) std::memcpy(total.data, sums, bytes);
 }
 
 }  // namespace xbench

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <span>
 #include <vector>
 
 #include "core/memory.h"
@@ -18,10 +19,20 @@
 
 namespace xbench {
 
-// What an executor cannot do by itself. Called by one thread, in the order of the steps.
+// What a StepObserver may ask for, one number a step: 0, or a sum of these.
+enum : uint8_t { hear_before_step = 1, hear_after_step = 2 };
+
+// What an executor cannot do by itself. Called by one thread, in the order of the steps, while the rest of the team waits.
+// An exception ends the run on all threads and leaves it.
 class StepObserver {
 public:
     virtual ~StepObserver() = default;
+    // The steps of the plan about which it wants to hear; empty: none. Asked once a run.
+    virtual std::span<const uint8_t> wanted_calls() const { return {}; }
+    // Nothing of the step has begun. After an exception here it does not begin.
+    virtual void before_step(size_t) {}
+    // The step is done, for all of this rank's blocks.
+    virtual void after_step(size_t) {}
     // Sums a statistic over all ranks and over this rank's blocks, of which block b lies at data + b * stride, into
     // data {count}.
     virtual void all_reduce(double* data, int64_t count, int64_t stride) = 0;
@@ -62,7 +73,10 @@ private:
     void set_addresses(size_t block);
     void* address(ValueId id, size_t block) const;
     void walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns);
+    void run_step(size_t step, const Team& team, StepObserver* observer);
     void exchange(size_t step, StepObserver* observer);
+    template <class F>
+    void call(size_t step, F&& observe);
 
     const Plan& plan_;
     AlignedBuffer activations_, workspace_;
@@ -74,7 +88,8 @@ private:
     AlignedBuffer block_memory_;       // of the statistics that kernels sum over images, when there are several blocks
     int64_t batch_ = -1;
     bool addresses_set_ = false;
-    std::exception_ptr failure_;  // of an observer, in step failed_step_
+    std::span<const uint8_t> wanted_calls_;  // of this run's observer
+    std::exception_ptr failure_;             // of an observer, in step failed_step_
     std::atomic<size_t> failed_step_{SIZE_MAX};
 };
 

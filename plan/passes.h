@@ -25,6 +25,8 @@ void checkpoint_activations(Plan& plan);
 void select_kernels(Plan& plan);
 // Gives every value its arena and offset. `parameter_gradient` as from differentiate.
 void place(Plan& plan, const std::vector<ValueId>& parameter_gradient);
+// Says which parameters each step reads and which gradients it makes final; after place.
+void find_flat_spans(Plan& plan);
 
 // A node as the registry sees it, once shapes and layouts are set.
 Problem problem_of(const Plan& plan, const Node& node);

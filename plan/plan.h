@@ -54,12 +54,22 @@ enum class StepKind : int32_t {
     alias        // nothing to do: the output is the input's memory
 };
 
+// A contiguous part of the flat buffer of parameters or of their gradients, in elements.
+struct FlatSpan {
+    int64_t begin = 0, end = 0;
+    bool empty() const { return begin == end; }
+};
+
 struct PlannedStep {
     StepKind kind = StepKind::kernel;
     NodeId node = -1;
     const Kernel* kernel = nullptr;
     Problem problem{};  // without addresses
     size_t workspace_bytes = 0;
+    FlatSpan parameters;  // from the first to the last parameter that it reads
+    // The gradients that are final once it has run, and were not before. The spans of the steps follow each other from the
+    // buffer's begin to its end: where a gradient is ready before its predecessors in the buffer, it waits for them.
+    FlatSpan gradients;
 };
 
 struct Plan {
