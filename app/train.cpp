@@ -94,7 +94,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     options.checkpoint_dir = folder / "checkpoints";
     options.progress = show_on(line);
     options.resume = command.resume;
-    options.stage = command.stage;
+    options.sharding.stage = command.stage;
     options.stop = [] { return stop_signal != 0; };
     stop_on_signals();
     const EnergyMeter energy;
@@ -128,8 +128,9 @@ void run_train(const TrainCommand& given) {
     if (command.threads == 0) command.threads = 1;
     if (command.trainer == "sharded" && command.stage == 0) command.stage = lowest_stage;
     if (command.trainer == "sharded" ? command.stage > highest_stage : command.stage != 0)
-        throw UsageError(fmt::format("the {} trainer has no ZeRO stage {} in this version", command.trainer, command.stage),
-                         "--stage", fmt::format("give --trainer sharded with --stage {}, or leave it out", highest_stage));
+        throw UsageError(
+            fmt::format("the {} trainer has no ZeRO stage {}", command.trainer, command.stage), "--stage",
+            fmt::format("give --trainer sharded with --stage {} to {}, or leave it out", lowest_stage, highest_stage));
     const bool alone = std::string(setup.communicator) == "self";
     if (alone && ranks_from_environment() > 1)
         throw UsageError(
@@ -169,7 +170,10 @@ void add_train_command(CLI::App& app) {
     train->add_option("--trainer", command->trainer, "serial, or cpu_ddp or sharded (started by mpirun or srun)")
         ->capture_default_str();
     train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")->check(CLI::PositiveNumber);
-    train->add_option("--stage", command->stage, "of the sharded trainer: 1 splits the optimizer's state over the ranks")
+    train
+        ->add_option(
+            "--stage", command->stage,
+            "of the sharded trainer: 1 splits the optimizer's state over the ranks, 2 gradients too, 3 parameters too")
         ->check(CLI::PositiveNumber);
     train->add_option("--out", command->out, "the run folder (default: <output>/<name>-train-<UTC time>)");
     train->add_option("--set", command->settings, "replace one value: --set train.seed=2 (may be repeated)");

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "bench/measure.h"
+#include "bench/memory_report.h"
 #include "core/hash.h"
 #include "core/progress.h"
 #include "models/registry.h"
@@ -86,6 +87,25 @@ std::string model_text(const Config& config, const Dataset& dataset) {
     for (const ValueId id : graph.state)
         (value(id).role == Role::buffer ? statistics : parameters) += value(id).shape.elements();
     return text + fmt::format("\nparameters {}\nrunning statistics {}\n", parameters, statistics);
+}
+
+// Of rank 0.
+std::string memory_text(const TrainResult& result) {
+    std::string text = "\nmemory of a rank\n\n" + memory_table({{"predicted", result.memory_predicted},
+                                                                {"in a step", result.memory_in_steps},
+                                                                {"highest of each", result.memory_highest}});
+    return text +
+           "\nWhile steps run; the highest also has evaluations and checkpoints. Weights kept for the best epoch are "
+           "besides.\n";
+}
+
+Json memory_json(const TrainRun& run) {
+    return Json{{"ranks", run.ranks},
+                {"stage", run.stage},
+                {"unit", "bytes of rank 0"},
+                {"predicted", to_json(run.result.memory_predicted)},
+                {"in_step", to_json(run.result.memory_in_steps)},
+                {"highest", to_json(run.result.memory_highest)}};
 }
 
 Json metrics_json(const TrainRun& run) {
@@ -177,6 +197,7 @@ Record train_record(const TrainRun& run) {
              {"test_seconds", result.test_seconds},
              {"total_seconds", result.total_seconds},
              {"parameters", result.parameters},
+             {"memory_bytes", result.memory_in_steps.total()},
              {"epochs_run", result.history.size()},
              {"best_epoch", result.best_epoch},
              {"train_loss", result.history.empty() ? 0 : result.history.back().train_loss},
@@ -197,7 +218,8 @@ void write_train_files(const TrainRun& run, const std::filesystem::path& folder)
     write_text(folder / "metrics.json", metrics_json(run).dump(2) + "\n");
     write_text(folder / "classification_report.txt", classification_report(run.result.test));
     write_text(folder / "confusion_matrix.csv", confusion_csv(run.result.test, classes));
-    write_text(folder / "model_summary.txt", model_text(run.config, run.dataset));
+    write_text(folder / "model_summary.txt", model_text(run.config, run.dataset) + memory_text(run.result));
+    write_text(folder / "memory.json", memory_json(run).dump(2) + "\n");
     write_text(folder / "training_time.txt", time_text(run.result));
     const Record record = train_record(run);
     append_records(folder / "records.jsonl", std::span(&record, 1));

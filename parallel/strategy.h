@@ -30,8 +30,8 @@ public:
 std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa,
                                           int threads);
 
-// ZeRO stage 1: the optimizer's state is split over the ranks. The same weights as replicated, bit for bit, in the invariant
-// mode.
+// ZeRO: the state has units, split over the ranks as its stage says. The same weights as replicated, bit for bit, in the
+// invariant mode.
 std::unique_ptr<Strategy> make_sharded(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa,
                                        int threads);
 

@@ -13,6 +13,7 @@
 #include "models/registry.h"
 #include "parallel/health.h"
 #include "parallel/inference.h"
+#include "parallel/memory_prediction.h"
 #include "parallel/strategy.h"
 #include "parallel/training_state.h"
 
@@ -65,7 +66,7 @@ public:
     TrainResult run();
 
 private:
-    LoaderOptions loader_options(Split split) const;
+    LoaderOptions loader_options(Split split);
     PlanOptions plan_options(const Loader& loader) const;
     EpochResult train_epoch(int64_t epoch, int64_t first_batch);
     void step(const Batch& batch);
@@ -77,25 +78,27 @@ private:
     Metrics evaluate(Split split);
     void set_positive_weights();
     WeightSet described_weights() const;
-    void save(const char* name) const;
+    void save(const char* name, const WeightSet& weights) const;
     std::optional<TrainingState> resume();
     bool must_stop();
     TrainingState snapshot(int64_t epoch);
     void save_state(int64_t epoch);
     const Json& identity();
+    MemoryQuestion memory_question() const;
     void slowest_of_all_ranks(std::vector<int64_t>& times) const;
 
     const Config& config_;
     const Dataset& dataset_;
     Communicator& communicator_;
     const TrainOptions& options_;
+    MemoryLedger ledger_;  // outlives what it counts
     const Isa isa_;
     const RankSums sums_;
     const ModelConfig model_;
     const Graph graph_;
-    ModelState state_;
     Loader loader_;
     const Plan plan_;
+    ModelState state_;
     Executor executor_;
     Evaluator evaluator_;
     std::unique_ptr<Strategy> strategy_;
@@ -121,7 +124,17 @@ PlanOptions Training::plan_options(const Loader& loader) const {
     return options;
 }
 
-LoaderOptions Training::loader_options(Split split) const {
+MemoryQuestion Training::memory_question() const {
+    MemoryQuestion question{plan_, evaluator_.plan(), config_.train};
+    question.stage = options_.sharding.stage;
+    question.rank = communicator_.rank();
+    question.ranks = communicator_.size();
+    question.group_ranks = options_.sharding.group ? options_.sharding.group->size() : 0;
+    question.batches = batches_in_memory(static_cast<int>(config_.data.workers), LoaderOptions{}.prefetch);
+    return question;
+}
+
+LoaderOptions Training::loader_options(Split split) {
     LoaderOptions options;
     options.split = split;
     options.batch_size = config_.train.batch_size;
@@ -132,10 +145,10 @@ LoaderOptions Training::loader_options(Split split) const {
     options.mean = config_.data.mean;
     options.std = config_.data.std;
     options.workers = static_cast<int>(config_.data.workers);
+    options.ledger = &ledger_;
     if (split != Split::train) {
-        // Without gradients a larger batch costs nothing and is faster.
         options.shuffle = false;
-        options.batch_size = std::max<int64_t>(options.batch_size, 64);
+        options.batch_size = evaluation_batch(options.batch_size);
     }
     return options;
 }
@@ -150,13 +163,14 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
             virtual_ranks(config.train, communicator.size())),
       model_(model_for(config, dataset.info())),
       graph_(build_model(model_)),
-      state_(graph_, sums_),
       loader_(dataset, loader_options(Split::train)),
       plan_(compile(graph_, Target{isa_}, plan_options(loader_))),
-      executor_(plan_),
+      state_(graph_, sums_, plan_, options.sharding, &ledger_),
+      executor_(plan_, &ledger_),
       evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size, sums_,
-                 products_in(config.train.precision)),
-      strategy_((options.stage == 0 ? make_replicated : make_sharded)(config.train, state_, sums_, isa_, options.threads)) {
+                 products_in(config.train.precision), &ledger_),
+      strategy_((options.sharding.stage == 0 ? make_replicated : make_sharded)(config.train, state_, sums_, isa_,
+                                                                               options.threads)) {
     state_.initialize(config.train.seed);
     set_positive_weights();
     state_.bind_to(executor_);
@@ -167,6 +181,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
     losses_.resize(static_cast<size_t>(loader_.batches() * sums_.blocks()));
     result_.isa = isa_name(isa_of(plan_));
     result_.optimizer_bytes = strategy_->state_bytes();
+    result_.memory_predicted = predict_memory(memory_question());
     for (const ValueId id : graph_.parameters) result_.parameters += graph_.values[static_cast<size_t>(id)].shape.elements();
     const auto steps = static_cast<size_t>(loader_.batches() * config.train.epochs);
     for (auto* times : {&result_.step_ns, &result_.step_images, &result_.comm_ns}) times->reserve(steps);
@@ -232,6 +247,7 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
         result_.comm_ns.push_back(strategy_->take_exposed_ns());
         result.images += batch->global_size;
         before = after;
+        result_.memory_in_steps = ledger_.now();
         report(*batch, epoch, nullptr);
         const int64_t every = config_.train.checkpoint_steps;
         if (must_stop()) {
@@ -300,15 +316,15 @@ bool Training::better(const EpochResult& epoch) const {
     return epoch.val_loss < best_epoch_.val_loss;
 }
 
+// Collective.
 WeightSet Training::described_weights() const {
     WeightSet weights = state_.weights();
     describe({model_, dataset_.info().class_names, config_.data.mean, config_.data.std}, weights);
     return weights;
 }
 
-void Training::save(const char* name) const {
-    if (options_.checkpoint_dir.empty() || communicator_.rank() != 0) return;
-    save_weights(options_.checkpoint_dir / name, described_weights());
+void Training::save(const char* name, const WeightSet& weights) const {
+    if (!options_.checkpoint_dir.empty() && communicator_.rank() == 0) save_weights(options_.checkpoint_dir / name, weights);
 }
 
 void Training::keep(const EpochResult& epoch) {
@@ -316,7 +332,7 @@ void Training::keep(const EpochResult& epoch) {
     best_ = described_weights();
     result_.best_epoch = epoch.epoch;
     result_.val = last_val_;
-    save("best.safetensors");
+    save("best.safetensors", best_);
 }
 
 void Training::slowest_of_all_ranks(std::vector<int64_t>& times) const {
@@ -420,8 +436,9 @@ TrainResult Training::run() {
         if (config_.train.patience > 0 && epoch - result_.best_epoch >= config_.train.patience) break;
     }
     if (writer_) writer_->wait();
-    save("last.safetensors");
-    result_.final_weights_hash = weights_hash(state_.weights());
+    const WeightSet last = described_weights();
+    save("last.safetensors", last);
+    result_.final_weights_hash = weights_hash(last);
     state_.set_weights(best_, "the best epoch");
     result_.weights_hash = weights_hash(best_);
     if (result_.val.count == 0) result_.val = evaluate(Split::val);  // the best epoch was an earlier process'
@@ -431,6 +448,7 @@ TrainResult Training::run() {
     slowest_of_all_ranks(result_.step_ns);
     slowest_of_all_ranks(result_.comm_ns);
     result_.total_seconds = seconds_since(start_);
+    result_.memory_highest = ledger_.highest();
     return std::move(result_);
 }
 

@@ -12,6 +12,7 @@
 #include "core/config.h"
 #include "data/dataset.h"
 #include "eval/metrics.h"
+#include "parallel/sharded_units.h"
 
 namespace xbench {
 
@@ -37,6 +38,9 @@ struct TrainResult {
     double train_seconds = 0, val_seconds = 0, test_seconds = 0, total_seconds = 0;
     int64_t parameters = 0;
     size_t optimizer_bytes = 0;  // of the optimizer's state on this rank
+    MemoryUse memory_predicted;  // of this rank, while steps run
+    MemoryUse memory_in_steps;   // the same, counted
+    MemoryUse memory_highest;    // counted, with evaluations and checkpoints; of each category by itself
     std::string isa;
     uint32_t resumed_at = 0;   // steps that an earlier process had done
     bool interrupted = false;  // stopped at a checkpoint because stop() asked for it: there is no test result
@@ -50,8 +54,8 @@ struct TrainProgress {                   // handed to the observer after every s
 };
 
 struct TrainOptions {
-    int threads = 1;  // compute threads of each rank
-    int stage = 0;    // of ZeRO: 0 replicates everything, 1 splits the optimizer's state
+    int threads = 1;    // compute threads of each rank
+    Sharding sharding;  // stage 0 replicates everything
     std::filesystem::path
         checkpoint_dir;  // empty: none is written. best.safetensors and last.safetensors land here (rank 0)
     std::function<void(const TrainProgress&)> progress;

@@ -17,10 +17,12 @@ int64_t now_ns() {
 
 }  // namespace
 
-Executor::Executor(const Plan& plan)
+Executor::Executor(const Plan& plan, MemoryLedger* ledger)
     : plan_(plan),
-      activations_(plan.activation_bytes),
-      workspace_(plan.workspace_bytes),
+      activations_(plan.activation_bytes, ledger, MemoryCategory::activations),
+      workspace_(plan.workspace_bytes, ledger, MemoryCategory::workspace),
+      moved_(plan.values.size()),
+      ledger_(ledger),
       block_sums_(plan.values.size(), -1) {
     base_[static_cast<size_t>(Arena::activations)] = activations_.data();
     set_blocks({plan.options.leaves}, 0);
@@ -66,7 +68,7 @@ void Executor::find_block_sums() {
             block_stride_bytes_ += (value.bytes + 63) / 64 * 64;
         }
     }
-    block_memory_ = AlignedBuffer(block_stride_bytes_ * blocks_.size());
+    block_memory_ = AlignedBuffer(block_stride_bytes_ * blocks_.size(), ledger_, MemoryCategory::activations);
 }
 
 void Executor::bind(Arena arena, void* base) {
@@ -75,10 +77,27 @@ void Executor::bind(Arena arena, void* base) {
     addresses_set_ = false;
 }
 
+void Executor::bind_span(Arena arena, const FlatSpan& span, void* base) {
+    const size_t element = size_of(plan_.options.dtype);
+    const size_t begin = static_cast<size_t>(span.begin) * element, end = static_cast<size_t>(span.end) * element;
+    for (size_t id = 0; id < moved_.size(); ++id) {
+        const PlannedValue& value = plan_.values[id];
+        if (value.arena == arena && value.offset_bytes >= begin && value.offset_bytes < end)
+            moved_[id] = static_cast<char*>(base) + (value.offset_bytes - begin);
+    }
+    addresses_set_ = false;
+}
+
+char* Executor::start_of(ValueId id) const {
+    if (void* const moved = moved_[static_cast<size_t>(id)]) return static_cast<char*>(moved);
+    const PlannedValue& value = plan_.values[static_cast<size_t>(id)];
+    return static_cast<char*>(base_[static_cast<size_t>(value.arena)]) + value.offset_bytes;
+}
+
 TensorView Executor::view(ValueId id) const {
     const PlannedValue& value = plan_.values[static_cast<size_t>(id)];
     TensorView view;
-    view.data = static_cast<char*>(base_[static_cast<size_t>(value.arena)]) + value.offset_bytes;
+    view.data = start_of(id);
     view.dtype = value.dtype;
     view.layout = value.layout;
     view.shape = value.shape;
@@ -98,7 +117,7 @@ void* Executor::address(ValueId id, size_t block) const {
     if (block_sums_[static_cast<size_t>(id)] >= 0)
         return block_memory_.as<char>() + block_sums_[static_cast<size_t>(id)] +
                static_cast<ptrdiff_t>(block * block_stride_bytes_);
-    char* data = static_cast<char*>(base_[static_cast<size_t>(value.arena)]) + value.offset_bytes;
+    char* data = start_of(id);
     if (value.arena == Arena::gradients) return data + block * gradient_stride_bytes_;
     if (!plan_.graph.values[static_cast<size_t>(id)].batched()) return data;
     Shape image = value.shape;
@@ -113,7 +132,8 @@ void Executor::set_addresses(size_t block) {
             for (size_t k = 0; k < ids.size(); ++k) {
                 if (ids[k] == no_value) continue;
                 const Arena arena = plan_.values[static_cast<size_t>(ids[k])].arena;
-                if (!base_[static_cast<size_t>(arena)]) throw Error("an arena is not bound", "executor, layer " + node.name);
+                if (!base_[static_cast<size_t>(arena)] && !moved_[static_cast<size_t>(ids[k])])
+                    throw Error("an arena is not bound", "executor, layer " + node.name);
                 tensors[k].data = address(ids[k], block);
             }
         };

@@ -40,7 +40,7 @@ public:
 
 class Executor {
 public:
-    explicit Executor(const Plan& plan);  // the plan must outlive it
+    explicit Executor(const Plan& plan, MemoryLedger* ledger = nullptr);  // both must outlive it
     // From now on the leaves of a call come in blocks of so many each. `gradient_stride_bytes` lies between the blocks'
     // parameter gradients in the arena bound for them.
     void set_blocks(std::vector<int32_t> leaves_of_block, size_t gradient_stride_bytes);
@@ -48,6 +48,8 @@ public:
     const Plan& plan() const { return plan_; }
     // Memory that others own: parameters, gradients and state of the sizes in plan().parameters; 64-byte aligned.
     void bind(Arena arena, void* base);
+    // The parameters or gradients of this part of the flat buffer lie at `base` instead of in the memory bound for all.
+    void bind_span(Arena arena, const FlatSpan& span, void* base);
     // Runs all steps on context.leaf_begin[context.leaves] images, at most the plan's max_batch. Without an observer the
     // sums of this rank are taken as the sums of all. step_ns, when given, receives each step's time in nanoseconds.
     void run(const StepContext& context, StepObserver* observer = nullptr, std::vector<int64_t>* step_ns = nullptr);
@@ -71,6 +73,7 @@ private:
     void set_block(Block& block, const StepContext& context);
     void set_batch(Block& block);
     void set_addresses(size_t block);
+    char* start_of(ValueId id) const;
     void* address(ValueId id, size_t block) const;
     void walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns);
     void run_step(size_t step, const Team& team, StepObserver* observer);
@@ -81,6 +84,8 @@ private:
     const Plan& plan_;
     AlignedBuffer activations_, workspace_;
     std::array<void*, 7> base_{};  // by Arena
+    std::vector<void*> moved_;     // by value: where bind_span has put it, or null
+    MemoryLedger* const ledger_;
     std::vector<Block> blocks_;
     size_t gradient_stride_bytes_ = 0;
     std::vector<int64_t> block_sums_;  // by value: where its blocks begin in block_memory_; negative: it has none

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "core/hardware.h"
 #include "models/registry.h"
 #include "tests/plan/equal_units.h"
