@@ -209,6 +209,7 @@ void Training::step(const Batch& batch) {
     bind_batch(batch, executor_, context_);
     context_.learning_rate = static_cast<float>(config_.train.learning_rate);
     context_.update = context_.step + 1;
+    communicator_.wait_limit()->step = context_.update;
     executor_.run(context_, strategy_.get());
     for (int block = 0; block < sums_.blocks(); ++block) {
         const double loss = *executor_.view_block(plan_.graph.loss, block).as<double>();
