@@ -105,7 +105,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     options.checkpoint_dir = folder / "checkpoints";
     options.progress = show_on(line);
     options.resume = command.resume;
-    options.sharding.stage = command.stage;
+    options.stage = command.stage;
     options.stop = [] { return stop_signal != 0; };
     stop_on_signals();
     const EnergyMeter energy;

@@ -48,6 +48,7 @@ struct TrainConfig {
     std::string reduction = "invariant";  // invariant | fast
     std::string batchnorm = "global";
     bool activation_checkpointing = false;
+    bool hybrid_sharding = false;
     std::vector<double> pos_weight;  // of binary cross-entropy; empty: 1
     int64_t check_steps = 100;       // steps between checks of all numbers and replicas; 0: never
     int64_t checkpoint_steps = 0;    // steps between checkpoints to resume from; 0: only on a signal

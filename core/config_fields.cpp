@@ -94,9 +94,11 @@ std::vector<ConfigField> train_fields() {
          .choices = {"global"},
          .later = {"local"}},
         {"/train/activation_checkpointing", XB_SLOT(train.activation_checkpointing),
-         "Keep only what passes between units of the model and compute the rest again for the backward pass: less memory "
-         "for "
-         "more time, the same weights."},
+         "Keep what passes between units of the model, compute the rest again for the backward pass: less memory, more "
+         "time, "
+         "the same weights."},
+        {"/train/hybrid_sharding", XB_SLOT(train.hybrid_sharding),
+         "The sharded trainer splits the model's state over the ranks of a node and replicates it across nodes."},
         {"/train/pos_weight", XB_SLOT(train.pos_weight),
          "Weight of positives in binary cross-entropy, one a class; empty: 1.", above(0)},
         {"/train/check_steps", XB_SLOT(train.check_steps),
@@ -105,7 +107,8 @@ std::vector<ConfigField> train_fields() {
          "Steps between checkpoints that train --resume goes on from; 0: only when a signal asks for one.", from(0)},
         {"/train/checkpoint_keep", XB_SLOT(train.checkpoint_keep), "How many of the newest checkpoints stay.", from(1)},
         {"/train/collective_timeout_seconds", XB_SLOT(train.collective_timeout_seconds),
-         "The longest that a rank waits for others in one collective before it ends the job with a line that names rank, step, "
+         "The longest that a rank waits for others in one collective before it ends the job with a line that names rank, "
+         "step, "
          "operation and bytes; 0: for ever.",
          from(0)},
     };

@@ -12,6 +12,7 @@
 #include "core/hardware.h"
 #include "models/registry.h"
 #include "parallel/health.h"
+#include "parallel/hybrid_groups.h"
 #include "parallel/inference.h"
 #include "parallel/memory_prediction.h"
 #include "parallel/strategy.h"
@@ -94,6 +95,7 @@ private:
     MemoryLedger ledger_;  // outlives what it counts
     const Isa isa_;
     const RankSums sums_;
+    std::optional<HybridGroups> groups_;  // with hybrid sharding
     const ModelConfig model_;
     const Graph graph_;
     Loader loader_;
@@ -126,10 +128,10 @@ PlanOptions Training::plan_options(const Loader& loader) const {
 
 MemoryQuestion Training::memory_question() const {
     MemoryQuestion question{plan_, evaluator_.plan(), config_.train};
-    question.stage = options_.sharding.stage;
+    question.stage = options_.stage;
     question.rank = communicator_.rank();
     question.ranks = communicator_.size();
-    question.group_ranks = options_.sharding.group ? options_.sharding.group->size() : 0;
+    question.group_ranks = state_.units ? state_.units->group().size() : 0;
     question.batches = batches_in_memory(static_cast<int>(config_.data.workers), LoaderOptions{}.prefetch);
     return question;
 }
@@ -161,16 +163,17 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       isa_(common_isa(communicator)),
       sums_(communicator, config.train.reduction == "fast" ? Reduction::fast : Reduction::invariant,
             virtual_ranks(config.train, communicator.size())),
+      groups_(config.train.hybrid_sharding && options.stage > 0 ? std::optional<HybridGroups>(std::in_place, communicator)
+                                                                : std::nullopt),
       model_(model_for(config, dataset.info())),
       graph_(build_model(model_)),
       loader_(dataset, loader_options(Split::train)),
       plan_(compile(graph_, Target{isa_}, plan_options(loader_))),
-      state_(graph_, sums_, plan_, options.sharding, &ledger_),
+      state_(graph_, sums_, plan_, groups_ ? groups_->sharding(options.stage) : Sharding{options.stage}, &ledger_),
       executor_(plan_, &ledger_),
       evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size, sums_,
                  products_in(config.train.precision), &ledger_),
-      strategy_((options.sharding.stage == 0 ? make_replicated : make_sharded)(config.train, state_, sums_, isa_,
-                                                                               options.threads)) {
+      strategy_((options.stage == 0 ? make_replicated : make_sharded)(config.train, state_, sums_, isa_, options.threads)) {
     state_.initialize(config.train.seed);
     set_positive_weights();
     state_.bind_to(executor_);

@@ -10,9 +10,9 @@
 
 #include "core/communicator.h"
 #include "core/config.h"
+#include "core/memory_ledger.h"
 #include "data/dataset.h"
 #include "eval/metrics.h"
-#include "parallel/sharded_units.h"
 
 namespace xbench {
 
@@ -54,8 +54,8 @@ struct TrainProgress {                   // handed to the observer after every s
 };
 
 struct TrainOptions {
-    int threads = 1;    // compute threads of each rank
-    Sharding sharding;  // stage 0 replicates everything
+    int threads = 1;  // compute threads of each rank
+    int stage = 0;    // of ZeRO: 0 replicates everything, 3 splits all (parallel/sharded_units.h)
     std::filesystem::path
         checkpoint_dir;  // empty: none is written. best.safetensors and last.safetensors land here (rank 0)
     std::function<void(const TrainProgress&)> progress;

@@ -33,11 +33,14 @@ void expect_nothing(const std::string& wrong, const Communicator& communicator, 
 void check_training(Communicator& c, const TrainResult& alone) {
     Config config = test::small_run();
     const auto dataset = open_dataset(config.data);
+    const std::vector<int> nodes = c.nodes();
+    const auto on_first = std::count(nodes.begin(), nodes.end(), nodes[0]);
+    config.train.hybrid_sharding = on_first < c.size() && c.size() % on_first == 0;
     for (const bool checkpointing : {false, true})
         for (const int stage : {0, 1, 2, 3}) {
             config.train.activation_checkpointing = checkpointing;
             TrainOptions options;
-            options.sharding.stage = stage;
+            options.stage = stage;
             const TrainResult together = train(config, *dataset, c, options);
             const std::string what = fmt::format(" differs from that of one process over {} in stage {}{}", c.name(), stage,
                                                  checkpointing ? " with activation checkpointing" : "");
@@ -52,7 +55,7 @@ void check_resume(Communicator& c, const TrainResult& alone, const std::filesyst
     const auto dataset = open_dataset(config.data);
     for (const int stage : {3, 0, 2, 1}) {
         TrainOptions options;
-        options.sharding.stage = stage;
+        options.stage = stage;
         options.checkpoint_dir = folder;
         options.resume = true;
         int asked = 0;

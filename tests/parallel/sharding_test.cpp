@@ -33,7 +33,7 @@ std::vector<TrainResult> train_on(int ranks, const Config& config, const TrainOp
 
 TrainOptions at_stage(int stage) {
     TrainOptions options;
-    options.sharding.stage = stage;
+    options.stage = stage;
     return options;
 }
 
@@ -108,23 +108,17 @@ TEST(Sharding, StageThreeHoldsItsShareAndTwoUnits) {
     }
 }
 
-// Hash of the weights after three steps.
+// Hash of the weights after three steps; in groups of so many ranks where `group` is not 0.
 std::string hash_after_steps(const Graph& graph, int ranks, int stage, int group, bool checkpointing = false) {
     std::string hash;
-    std::vector<std::unique_ptr<ThreadTeam>> shard_teams, replica_teams;
-    for (int g = 0; group > 0 && g < ranks / group; ++g) shard_teams.push_back(std::make_unique<ThreadTeam>(group));
-    for (int r = 0; r < group; ++r) replica_teams.push_back(std::make_unique<ThreadTeam>(ranks / group));
     on_ranks(ranks, [&](Communicator& communicator) {
         const int rank = communicator.rank();
-        std::optional<ThreadCommunicator> shard, replicas;
-        Sharding sharding{stage};
+        std::unique_ptr<Communicator> shard, replicas;
         if (group > 0) {
-            shard.emplace(*shard_teams[static_cast<size_t>(rank / group)], rank % group);
-            replicas.emplace(*replica_teams[static_cast<size_t>(rank % group)], rank / group);
-            sharding.group = &*shard;
-            sharding.replicas = &*replicas;
+            shard = communicator.split(rank / group);
+            replicas = communicator.split(rank % group);
         }
-        RankSteps run(graph, communicator, sharding, nullptr, checkpointing);
+        RankSteps run(graph, communicator, {stage, shard.get(), replicas.get()}, nullptr, checkpointing);
         for (int step = 0; step < 3; ++step) run.step();
         check_finite(run.state(), 3, rank);
         check_replicas(run.state(), 3, communicator);
@@ -144,6 +138,30 @@ TEST(Sharding, HybridGroupsEndWithTheSameWeights) {
         EXPECT_EQ(hash_after_steps(graph, 6, stage, 3), one) << "6 ranks in 2 groups, stage " << stage;
     }
     EXPECT_EQ(hash_after_steps(graph, 2, 3, 0, true), one);
+}
+
+TEST(Sharding, ARunOverNodesShardsInsideThem) {
+    Config config = small_run();
+    config.train.epochs = 1;
+    const TrainResult one = train_on(1, config, {})[0];
+    config.train.hybrid_sharding = true;
+    const auto dataset = open_dataset(config.data);
+    const auto over = [&](const std::vector<int>& nodes, int stage) {
+        ThreadTeam team(nodes);
+        TrainResult result;
+        on_ranks(team, [&](Communicator& communicator) {
+            TrainResult mine = train(config, *dataset, communicator, at_stage(stage));
+            if (communicator.rank() == 0) result = std::move(mine);
+        });
+        return result;
+    };
+    for (const int stage : {1, 2, 3}) {
+        const TrainResult hybrid = over({0, 0, 1, 1}, stage);
+        EXPECT_EQ(hybrid.final_weights_hash, one.final_weights_hash) << stage;
+        EXPECT_GT(hybrid.optimizer_bytes, one.optimizer_bytes / 2 - 1) << "half of the moments, not a quarter";
+        EXPECT_EQ(hybrid.memory_in_steps.bytes, hybrid.memory_predicted.bytes) << stage;
+    }
+    EXPECT_THROW(over({0, 0, 1}, 3), UsageError);
 }
 
 // Branches, dropout, groups of channels, a parameter that is not trained.

@@ -25,7 +25,7 @@ TrainResult run_on(int ranks, const Config& config, int threads = 1, int stage =
     TrainResult result;
     TrainOptions options;
     options.threads = threads;
-    options.sharding.stage = stage;
+    options.stage = stage;
     on_ranks(ranks, [&](Communicator& communicator) {
         TrainResult mine = train(config, *dataset, communicator, options);
         if (communicator.rank() == 0) result = std::move(mine);
@@ -213,7 +213,7 @@ TrainResult go_on(int ranks, const Config& config, const std::filesystem::path& 
         TrainOptions options;
         options.checkpoint_dir = folder;
         options.resume = true;
-        options.sharding.stage = stage;
+        options.stage = stage;
         int asked = 0;
         options.stop = [&, rank = communicator.rank()] { return rank == 0 && ++asked == stop_after; };
         TrainResult mine = train(config, *dataset, communicator, options);
