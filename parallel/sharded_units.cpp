@@ -2,6 +2,7 @@
 #include "parallel/sharded_units.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/error.h"
 
@@ -17,6 +18,13 @@ AlignedBuffer shared_floats(size_t count, Communicator& group, MemoryLedger* led
     AlignedBuffer buffer = group.allocate(count * sizeof(float));
     buffer.count_in(ledger, category);
     return buffer;
+}
+
+// How many additions follow each addend, those at the end included.
+std::vector<int> additions(const SumTree& tree) {
+    std::vector<int> after(tree.merges.begin(), tree.merges.end());
+    after.back() += static_cast<int>(after.size()) - 1 - std::accumulate(after.begin(), after.end(), 0);
+    return after;
 }
 
 }  // namespace
@@ -40,15 +48,19 @@ ShardedUnits::ShardedUnits(const Plan& plan, const RankSums& sums, const Shardin
     }
 }
 
-// Whether the tree over all leaves is that of the group's ranks, and above it that of the groups: one addend a rank, and the
-// leaves of each group a subtree. Else (3 ranks and 8 leaves) a unit is summed whole over all ranks.
+// Whether sums inside the groups, and then over the groups, are additions in the order of the tree over all leaves. Where
+// they are not (3 ranks and 8 leaves), a unit is summed whole over all ranks.
 bool ShardedUnits::sums_by_groups() const {
+    if (sums_.reduction == Reduction::fast) return true;
     if (sums_.most_blocks > 1) return false;
-    const int groups = sums_.communicator.size() / group().size();
-    const int64_t leaves = sums_.total_leaves;
-    for (int g = 0; g < groups && groups > 1; ++g)
-        if (blocks_of_rank(leaves, g, groups).size() != 1) return false;
-    return true;
+    const int ranks = group().size(), groups = sums_.communicator.size() / ranks;
+    const std::vector<int> inside = additions(sum_tree(ranks, ranks)), over = additions(sum_tree(groups, groups));
+    std::vector<int> both;
+    for (int g = 0; g < groups; ++g) {
+        both.insert(both.end(), inside.begin(), inside.end());
+        both.back() += over[static_cast<size_t>(g)];
+    }
+    return both == additions(sums_.tree);
 }
 
 float* ShardedUnits::gather(size_t unit, int slot_index) const {
