@@ -37,7 +37,7 @@ MemoryUse predict_memory(const MemoryQuestion& q) {
         sizeof(float) * (q.stage < 2 ? blocks * whole : own + blocks * slots(schedule.gradient_slots));
     use[MemoryCategory::optimizer] = sizeof(float) * static_cast<size_t>(moment_count(q.train)) * own;
     use[MemoryCategory::activations] = q.training.activation_bytes + q.evaluation.activation_bytes;
-    use[MemoryCategory::buffers] = sizeof(float) * static_cast<size_t>(flat.state_elements);
+    use[MemoryCategory::buffers] = sizeof(float) * static_cast<size_t>(std::max<int64_t>(flat.state_elements, 16));
     use[MemoryCategory::batches] = static_cast<size_t>(q.batches) * batch_bytes(q.training);
     use[MemoryCategory::workspace] = q.training.workspace_bytes + q.evaluation.workspace_bytes;
     return use;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "core/error.h"
 
@@ -115,7 +116,10 @@ void ShardedUnits::bind_to(Executor& executor) const {
 }
 
 UnitGatherer::UnitGatherer(const Plan& plan, const ShardedUnits& units)
-    : units_(units), visits_(schedule_units(plan, units.shards()).visits), wanted_(plan.steps.size(), 0) {
+    : units_(units),
+      visits_(schedule_units(plan, units.shards()).visits),
+      wanted_(plan.steps.size(), 0),
+      held_(static_cast<size_t>(units.schedule().parameter_slots), none) {
     for (const UnitVisit& visit : visits_) wanted_[visit.first_step] = hear_before_step;
     const auto slot_of = [&](const UnitVisit& visit) { return units.schedule().parameter_slot[visit.unit]; };
     for (size_t k = 0; k + 1 < visits_.size(); ++k)
@@ -126,9 +130,15 @@ UnitGatherer::UnitGatherer(const Plan& plan, const ShardedUnits& units)
 void UnitGatherer::before_step(size_t step) {
     size_t now = 0;
     while (visits_[now].first_step != step) ++now;
-    if (now == 0) next_ = 0;
-    for (; next_ < std::min(now + 2, visits_.size()); ++next_)
-        units_.gather(visits_[next_].unit, units_.schedule().parameter_slot[visits_[next_].unit]);
+    if (now == 0) {  // a new step: parameters have changed
+        next_ = 0;
+        std::fill(held_.begin(), held_.end(), none);
+    }
+    for (; next_ < std::min(now + 2, visits_.size()); ++next_) {
+        const size_t unit = visits_[next_].unit;
+        const int slot = units_.schedule().parameter_slot[unit];
+        if (std::exchange(held_[static_cast<size_t>(slot)], unit) != unit) units_.gather(unit, slot);
+    }
 }
 
 }  // namespace xbench

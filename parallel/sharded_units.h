@@ -66,8 +66,8 @@ private:
     AlignedBuffer parameter_slots_, gradient_slots_;  // whole units
 };
 
-// Gathers the parameters of stage 3 along the steps of a plan: each unit before the steps that read it, while the one before
-// it is at work, so that at most two are whole at a time. A slot is free again when the next visit but one begins.
+// Gathers the parameters of stage 3 along the steps of a plan: each unit when the one before it begins, so that in a chain
+// of layers at most two are whole at a time.
 class UnitGatherer : public StepObserver {
 public:
     // Of the training plan, or of one that visits the units in the same order (evaluation).
@@ -81,6 +81,9 @@ private:
     const std::vector<UnitVisit> visits_;
     std::vector<uint8_t> wanted_;
     size_t next_ = 0;  // visit that is not gathered yet
+    static constexpr size_t none = SIZE_MAX;
+    std::vector<size_t>
+        held_;  // by slot: the unit in it, which the second last one still is when the backward pass comes back
 };
 
 }  // namespace xbench
