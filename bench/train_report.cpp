@@ -164,7 +164,12 @@ Record train_record(const TrainRun& run) {
                          {"precision", train.precision},
                          {"reduction", train.reduction},
                          {"virtual_ranks", train.virtual_ranks},
-                         {"isa", result.isa}};
+                         {"isa", result.isa},
+                         {"overlap", result.overlap},
+                         // Of the processors that efficiency counts, as it has no core of its own.
+                         {"communication_threads", result.overlap == "thread" ? run.ranks : 0},
+                         {"slow_link_mb_per_s", run.config.scaling.slow_link_mb_per_s},
+                         {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}};
     record.counters =
         Json{{"steps", result.step_ns.size()},
              {"warmup_steps", skip},

@@ -47,6 +47,7 @@ struct TrainConfig {
     int64_t virtual_ranks = 8;
     std::string reduction = "invariant";  // invariant | fast
     std::string batchnorm = "global";
+    std::string overlap = "auto";    // auto | thread | inline | none: when gradients are reduced
     std::vector<double> pos_weight;  // of binary cross-entropy; empty: 1
     int64_t check_steps = 100;       // steps between checks of all numbers and replicas; 0: never
     int64_t checkpoint_steps = 0;    // steps between checkpoints to resume from; 0: only on a signal
@@ -67,6 +68,8 @@ struct ScalingConfig {
     std::string launcher = "auto";  // auto | mpirun | srun | local
     bool oversubscribe = false;
     int64_t timeout_seconds = 0;  // of one point; 0: none
+    // An injected link: every collective takes as much longer as its bytes need. 0: none.
+    double slow_link_mb_per_s = 0, slow_link_latency_us = 0;
 };
 
 struct Config {

@@ -93,6 +93,11 @@ std::vector<ConfigField> train_fields() {
          .help = "Over which images statistics are taken.",
          .choices = {"global"},
          .later = {"local"}},
+        {.path = "/train/overlap",
+         .slot = XB_SLOT(train.overlap),
+         .help = "When gradients are summed over ranks: in a thread during the backward pass, inline as soon as a bucket is "
+                 "complete, or none, behind it; auto: thread over a network, inline in shared memory. The same bits in all.",
+         .choices = {"auto", "thread", "inline", "none"}},
         {"/train/pos_weight", XB_SLOT(train.pos_weight),
          "Weight of positives in binary cross-entropy, one a class; empty: 1.", above(0)},
         {"/train/check_steps", XB_SLOT(train.check_steps),
@@ -138,6 +143,10 @@ std::vector<ConfigField> sweep_and_scaling_fields() {
          "Also run points that need more cores than this machine allows; they are marked and kept out of fits."},
         {"/scaling/timeout_seconds", XB_SLOT(scaling.timeout_seconds), "Longest time of one repeat of a point; 0: no limit.",
          from(0)},
+        {"/scaling/slow_link_mb_per_s", XB_SLOT(scaling.slow_link_mb_per_s),
+         "Experiments: every collective takes as long as its bytes need at this rate (1e6 B/s); 0: no such link.", from(0)},
+        {"/scaling/slow_link_latency_us", XB_SLOT(scaling.slow_link_latency_us),
+         "Experiments: and this long before the first byte.", from(0)},
         {"/output", XB_SLOT(output), "Folder in which run folders are made; --out names the run folder itself."},
     };
 }

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -34,10 +35,33 @@ struct Region {
     }
 };
 
+// What allocate() has handed out and is still in use; the channels of a rank share it.
+class Regions {
+public:
+    void add(const std::shared_ptr<Region>& region) {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(regions_, [](const auto& old) { return old.expired(); });
+        regions_.push_back(region);
+    }
+    // The one that holds `data`, or null.
+    std::shared_ptr<Region> find(const void* data, size_t bytes) {
+        const std::lock_guard lock(mutex_);
+        for (const auto& candidate : regions_)
+            if (auto region = candidate.lock(); region && region->holds(data, bytes)) return region;
+        return nullptr;
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<std::weak_ptr<Region>> regions_;
+};
+
 class ShmCommunicator final : public Communicator {
 public:
-    ShmCommunicator(const MeetingOptions& options, std::shared_ptr<Communicator> starter)
+    ShmCommunicator(const MeetingOptions& options, std::shared_ptr<Communicator> starter,
+                    std::shared_ptr<Regions> regions = std::make_shared<Regions>())
         : starter_(std::move(starter)),
+          regions_(std::move(regions)),
           isa_(usable_isa()),
           meeting_(options),
           over_ranks_(sum_tree(options.ranks, options.ranks)),
@@ -64,6 +88,8 @@ public:
     std::vector<std::byte> all_gather_bytes(const std::vector<std::byte>& mine) override;
     void barrier() override { meeting_.meet({Collective::barrier, 0, 0, 0}); }
     AlignedBuffer allocate(size_t bytes) override;
+    bool has_channels() const override { return true; }
+    std::unique_ptr<Communicator> channel() override;
     void abort(int code) override {
         meeting_.fail(code);
         if (starter_) starter_->abort(code);
@@ -72,8 +98,6 @@ public:
 
 private:
     std::shared_ptr<Region> share(size_t bytes);
-    // The shared buffer that holds `data`, or null.
-    std::shared_ptr<Region> region_of(const void* data, size_t bytes);
 
     // Every rank's copy of data {...} in a shared buffer.
     template <class T>
@@ -109,15 +133,15 @@ private:
     void sum_staged(T* data, size_t count, size_t stride, const SumTree& tree);
 
     const std::shared_ptr<Communicator> starter_;  // or null
+    const std::shared_ptr<Regions> regions_;
     const Isa isa_;
     Meeting meeting_;
     const SumTree over_ranks_;  // one addend a rank
     std::shared_ptr<Region> staging_;
-    std::vector<std::weak_ptr<Region>> regions_;
     std::vector<char*> pointers_;       // of copies_of, one a rank
     std::vector<const void*> addends_;  // of add_all; kept, as nothing allocates inside a step
     size_t turn_ = 0;
-    int allocations_ = 0;
+    int allocations_ = 0, channels_ = 0;
 };
 
 std::shared_ptr<Region> ShmCommunicator::share(size_t bytes) {
@@ -144,21 +168,22 @@ std::shared_ptr<Region> ShmCommunicator::share(size_t bytes) {
 
 AlignedBuffer ShmCommunicator::allocate(size_t bytes) {
     const std::shared_ptr<Region> region = share(bytes);
-    std::erase_if(regions_, [](const auto& old) { return old.expired(); });
-    regions_.push_back(region);
+    regions_->add(region);
     return AlignedBuffer(std::shared_ptr<void>(region, region->base), region->bytes);
 }
 
-std::shared_ptr<Region> ShmCommunicator::region_of(const void* data, size_t bytes) {
-    for (const auto& candidate : regions_)
-        if (auto region = candidate.lock(); region && region->holds(data, bytes)) return region;
-    return nullptr;
+// Its thread shares a core with a computing one: it must not spin.
+std::unique_ptr<Communicator> ShmCommunicator::channel() {
+    MeetingOptions options = meeting_.options();
+    options.name += fmt::format("-channel{}", channels_++);
+    options.own_cores = false;
+    return std::make_unique<ShmCommunicator>(options, starter_, regions_);
 }
 
 template <class T>
 void ShmCommunicator::sum(T* data, size_t count, size_t stride, const SumTree& tree) {
     const auto most = static_cast<size_t>(*std::max_element(tree.addends.begin(), tree.addends.end()));
-    const auto region = region_of(data, ((most - 1) * stride + count) * sizeof(T));
+    const auto region = regions_->find(data, ((most - 1) * stride + count) * sizeof(T));
     if (!region || count * sizeof(T) <= redundant_bytes) return sum_staged(data, count, stride, tree);
     const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
     const Purpose purpose{Collective::all_reduce, 0, count * sizeof(T), offset};
@@ -202,7 +227,7 @@ void ShmCommunicator::all_reduce_max(double* data, size_t count) {
 }
 
 void ShmCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction) {
-    const auto region = region_of(data, count * sizeof(float));
+    const auto region = regions_->find(data, count * sizeof(float));
     if (!region) return sum_staged(data, count, 0, over_ranks_);  // more than asked for: the staging bounds it
     const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
     const Purpose purpose{Collective::reduce_scatter, 0, count * sizeof(float), offset};
@@ -213,7 +238,7 @@ void ShmCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction) {
 }
 
 void ShmCommunicator::all_gather(float* data, size_t count) {
-    const auto region = region_of(data, count * sizeof(float));
+    const auto region = regions_->find(data, count * sizeof(float));
     const auto copy = [&](int r, const float* from, size_t first, RankRange range) {
         if (r != rank() && range.end > range.begin)
             std::memcpy(data + range.begin, from + (range.begin - first), (range.end - range.begin) * sizeof(float));

@@ -24,10 +24,15 @@ struct RankSums {
     // This rank's block b lies at data + b * stride; the total lands in data. Collective.
     template <class T>
     void sum(T* data, size_t count, size_t stride) const {
+        sum(data, count, stride, communicator);
+    }
+    // Over another channel of the same ranks.
+    template <class T>
+    void sum(T* data, size_t count, size_t stride, Communicator& over) const {
         if (reduction == Reduction::invariant)
-            communicator.all_reduce_tree(data, count, stride, tree);
+            over.all_reduce_tree(data, count, stride, tree);
         else
-            communicator.all_reduce_sum(data, count, reduction);
+            over.all_reduce_sum(data, count, reduction);
     }
 
     Communicator& communicator;

@@ -58,6 +58,7 @@ public:
     int rank() const { return options_.rank; }
     int ranks() const { return options_.ranks; }
     const std::string& name() const { return options_.name; }
+    const MeetingOptions& options() const { return options_; }
 
 private:
     struct Slot;

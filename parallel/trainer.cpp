@@ -63,6 +63,7 @@ class Training {
 public:
     Training(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options);
     TrainResult run();
+    bool stuck() const { return strategy_->stuck(); }
 
 private:
     LoaderOptions loader_options(Split split) const;
@@ -161,6 +162,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
     state_.bind_to(executor_);
     executor_.set_blocks(sums_.leaves_of_block, state_.gradient_stride * sizeof(float));
     strategy_->attach(plan_);
+    result_.overlap = strategy_->overlap();
     context_.seed = config.train.seed;
     context_.later_rank = communicator.rank() > 0;
     losses_.resize(static_cast<size_t>(loader_.batches() * sums_.blocks()));
@@ -437,7 +439,15 @@ TrainResult Training::run() {
 
 TrainResult train(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options) {
     check(config, communicator);
-    return Training(config, dataset, communicator, options).run();
+    auto training = std::make_unique<Training>(config, dataset, communicator, options);
+    try {
+        return training->run();
+    } catch (...) {
+        // Its thread waits for peers that wait for this rank. The caller aborts the job, which ends both; until then the
+        // memory that the thread works on must stay.
+        if (training->stuck()) static_cast<void>(training.release());
+        throw;
+    }
 }
 
 }  // namespace xbench

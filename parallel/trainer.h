@@ -38,6 +38,7 @@ struct TrainResult {
     int64_t parameters = 0;
     size_t optimizer_bytes = 0;  // of the optimizer's state on this rank
     std::string isa;
+    std::string overlap;       // thread | inline | none: when gradients were reduced
     uint32_t resumed_at = 0;   // steps that an earlier process had done
     bool interrupted = false;  // stopped at a checkpoint because stop() asked for it: there is no test result
     uint32_t steps_done = 0;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct ThreadTeam {
 
 class ThreadCommunicator final : public Communicator {
 public:
-    ThreadCommunicator(ThreadTeam& team, int rank) : team_(team), rank_(rank) {}
+    ThreadCommunicator(std::shared_ptr<ThreadTeam> team, int rank)
+        : shared_team_(std::move(team)), team_(*shared_team_), rank_(rank) {}
     int rank() const override { return rank_; }
     int size() const override { return team_.size; }
     const char* name() const override { return "threads"; }
@@ -70,6 +72,12 @@ public:
             }
         });
         return result;
+    }
+    bool has_channels() const override { return true; }
+    std::unique_ptr<Communicator> channel() override {
+        auto team = rank_ == 0 ? std::make_shared<ThreadTeam>(team_.size) : nullptr;
+        share(&team, [&] { team = *of<std::shared_ptr<ThreadTeam>>(0); });
+        return std::make_unique<ThreadCommunicator>(team, rank_);
     }
     void barrier() override { team_.meet.arrive_and_wait(); }
     void abort(int code) override { std::_Exit(code); }
@@ -121,13 +129,14 @@ private:
         stack.pop_back();
     }
 
+    std::shared_ptr<ThreadTeam> shared_team_;
     ThreadTeam& team_;
     int rank_;
 };
 
 // Calls body(communicator) on one thread a rank. The first rank's exception is thrown after all have ended.
 inline void on_ranks(int ranks, const std::function<void(Communicator&)>& body) {
-    ThreadTeam team(ranks);
+    const auto team = std::make_shared<ThreadTeam>(ranks);
     std::vector<std::thread> threads;
     std::vector<std::exception_ptr> failures(static_cast<size_t>(ranks));
     for (int rank = 0; rank < ranks; ++rank)
