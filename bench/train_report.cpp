@@ -13,6 +13,7 @@
 #include "core/hash.h"
 #include "core/progress.h"
 #include "models/registry.h"
+#include "parallel/learning_rate.h"
 
 namespace xbench {
 namespace {
@@ -164,6 +165,13 @@ Record train_record(const TrainRun& run) {
                          {"precision", train.precision},
                          {"reduction", train.reduction},
                          {"virtual_ranks", train.virtual_ranks},
+                         {"learning_rate", scaled_learning_rate(train)},
+                         {"lr_scaling", train.lr_scaling},
+                         {"base_batch", train.base_batch},
+                         {"warmup_steps", train.warmup_steps},
+                         {"batchnorm", train.batchnorm},
+                         {"accumulate", train.accumulate},
+                         {"compression", train.compression},
                          {"isa", result.isa},
                          {"overlap", result.overlap},
                          // Of the processors that efficiency counts, as it has no core of its own.
@@ -176,6 +184,8 @@ Record train_record(const TrainRun& run) {
              {"step_ms", steps > 0 ? seconds * 1e3 / static_cast<double>(steps) : 0},
              {"exposed_comm_ms",
               steps > 0 ? static_cast<double>(sum_from(result.comm_ns, skip)) * 1e-6 / static_cast<double>(steps) : 0},
+             {"gradient_bytes", result.gradient_bytes},
+             {"activation_bytes", result.activation_bytes},
              {"images_trained", sum_from(result.step_images, 0)},
              {"train_seconds", result.train_seconds},
              {"val_seconds", result.val_seconds},

@@ -17,12 +17,12 @@ ModelState::ModelState(const Graph& model)
       gradients(bytes_of(flat.parameter_elements)),
       state(bytes_of(flat.state_elements)) {}
 
-ModelState::ModelState(const Graph& model, const RankSums& sums)
+ModelState::ModelState(const Graph& model, const RankSums& sums, int gradient_slots)
     : graph(model),
       flat(flatten_parameters(model)),
       gradient_stride((static_cast<size_t>(flat.parameter_elements) + 15) / 16 * 16),
       parameters(sums.communicator.allocate(bytes_of(flat.parameter_elements))),
-      gradients(sums.communicator.allocate(static_cast<size_t>(sums.most_blocks) * std::max<size_t>(gradient_stride, 16) *
+      gradients(sums.communicator.allocate(static_cast<size_t>(gradient_slots) * std::max<size_t>(gradient_stride, 16) *
                                            sizeof(float))),
       state(bytes_of(flat.state_elements)) {}
 

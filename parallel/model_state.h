@@ -12,8 +12,9 @@ namespace xbench {
 
 struct ModelState {
     explicit ModelState(const Graph& model);  // the graph must outlive it; everything starts as zero
-    // With room for the gradients of all of a rank's blocks; parameters and gradients in the communicator's own memory.
-    ModelState(const Graph& model, const RankSums& sums);
+    // With room for so many copies of the gradients (of blocks or passes); parameters and gradients in the communicator's
+    // own memory.
+    ModelState(const Graph& model, const RankSums& sums, int gradient_slots);
     void initialize(uint64_t seed);
     void bind_to(Executor& executor) const;                                 // parameters, gradients and state
     WeightSet weights() const;                                              // a copy, in canonical order, without metadata

@@ -13,7 +13,7 @@ namespace xbench {
 struct RankSums {
     // `leaves` of the global batch. The fast reduction has one leaf a rank.
     RankSums(Communicator& over, Reduction how, int64_t leaves)
-        : communicator(over), reduction(how), tree(sum_tree(leaves, over.size())) {
+        : communicator(over), reduction(how), leaves_of_all(leaves), tree(sum_tree(leaves, over.size())) {
         for (const LeafBlock& block : blocks_of_rank(leaves, over.rank(), over.size()))
             leaves_of_block.push_back(static_cast<int32_t>(block.count));
         most_blocks = *std::max_element(tree.addends.begin(), tree.addends.end());
@@ -37,6 +37,7 @@ struct RankSums {
 
     Communicator& communicator;
     Reduction reduction;
+    int64_t leaves_of_all;  // of the global batch
     SumTree tree;
     std::vector<int32_t> leaves_of_block;  // of this rank
     int most_blocks = 1;                   // of any rank

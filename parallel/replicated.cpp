@@ -2,9 +2,11 @@
 // goes on or behind it, and every rank makes the same update.
 #include <optional>
 
+#include "parallel/compression.h"
 #include "parallel/exposed_time.h"
 #include "parallel/gradient_buckets.h"
 #include "parallel/optimizer_step.h"
+#include "parallel/power_sgd.h"
 #include "parallel/strategy.h"
 
 namespace xbench {
@@ -15,12 +17,22 @@ public:
     Replicated(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa, int threads)
         : state_(state),
           sums_(sums),
-          overlap_(overlap_for(config.overlap, sums.communicator)),
-          optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}, isa, threads) {}
+          compression_(config.compression),
+          overlap_(compression_ == "powersgd" ? Overlap::none : overlap_for(config.overlap, sums.communicator)),
+          optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}, isa, threads) {
+        const int ranks = sums.communicator.size();
+        if (compression_ == "powersgd")
+            power_sgd_.emplace(state, config.powersgd_rank, config.seed);
+        else if (compression_ != "none")
+            half_sum_.emplace(compression_ == "fp16" ? HalfFormat::fp16 : HalfFormat::bf16, ranks,
+                              static_cast<size_t>(state.flat.parameter_elements));
+    }
 
     void attach(const Plan& plan) override {
         if (sums_.communicator.size() == 1) return;
-        reducer_.emplace(overlap_, sums_.communicator, cut_buckets(plan), plan.steps.size(),
+        std::vector<Bucket> buckets = cut_buckets(plan);
+        if (power_sgd_) buckets = {{{0, state_.flat.parameter_elements}, plan.steps.size() - 1}};  // whole layers
+        reducer_.emplace(overlap_, sums_.communicator, std::move(buckets), plan.steps.size(),
                          [this](size_t bucket, Communicator& over) { reduce(bucket, over); });
     }
     std::span<const uint8_t> wanted_calls() const override {
@@ -49,6 +61,7 @@ public:
         find_moments(state_, moments, origin, flat);
     }
     size_t state_bytes() const override { return optimizer_.bytes(); }
+    size_t summed_bytes() const override { return summed_bytes_; }
     std::string overlap() const override { return reducer_ ? name_of(overlap_) : "none"; }
     bool stuck() const override { return reducer_ && reducer_->stuck(); }
     int64_t take_exposed_ns() override { return exposed_.take(); }
@@ -56,15 +69,27 @@ public:
 private:
     void reduce(size_t bucket, Communicator& over) {
         const FlatSpan span = reducer_->buckets()[bucket].span;
-        sums_.sum(state_.gradients.as<float>() + span.begin, static_cast<size_t>(span.end - span.begin),
-                  state_.gradient_stride, over);
+        float* const gradients = state_.gradients.as<float>() + span.begin;
+        const auto count = static_cast<size_t>(span.end - span.begin);
+        size_t bytes = count * sizeof(float) * static_cast<size_t>(sums_.blocks());
+        if (power_sgd_)
+            bytes = power_sgd_->sum(gradients, over);
+        else if (half_sum_)
+            bytes = half_sum_->sum(gradients, count, over);
+        else
+            sums_.sum(gradients, count, state_.gradient_stride, over);
+        summed_bytes_ = bucket == 0 ? bytes : summed_bytes_ + bytes;
     }
 
     ModelState& state_;
     const RankSums& sums_;
+    const std::string compression_;
     const Overlap overlap_;
     OptimizerStep optimizer_;
     ExposedTime exposed_;
+    std::optional<HalfSum> half_sum_;
+    std::optional<PowerSgd> power_sgd_;
+    size_t summed_bytes_ = 0;               // of the last step's buckets
     std::optional<BucketReducer> reducer_;  // with several ranks, once a plan is attached
 };
 
