@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
@@ -48,6 +49,16 @@ Config read_config(const TrainCommand& command) {
     if (command.config.empty()) config.name = command.model;
     config.sweep.clear();
     return config;
+}
+
+// Throws where a call can; inside MPI a watching thread says it and ends this process, and the launcher ends the others.
+void limit_waits(const Communicator& communicator, double seconds) {
+    WaitLimit& limit = *communicator.wait_limit();
+    limit.expired = [rank = communicator.rank()](const Error& error) {
+        fmt::print(stderr, "xbench train, rank {}: {}\n", rank, error.what());
+        std::_Exit(static_cast<int>(error.code()));
+    };
+    limit.seconds = seconds;
 }
 
 const TrainerSetup& usable_setup(const std::string& name) {
@@ -110,6 +121,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     if (!first) return;
     Json environment = describe_environment(command.command_line, hardware);
     environment["cpusets"] = per_rank;
+    environment["communicator"] = Json{{"name", communicator.name()}, {"nodes", communicator.nodes()}};
     write_text(folder / "env.json", environment.dump(2) + "\n");
     TrainRun run{
         config,          *dataset,      result,   setup.name,      setup.device, communicator.size(),
@@ -143,6 +155,7 @@ void run_train(const TrainCommand& given) {
     std::unique_ptr<Communicator> communicator = setup.connect(binding);
     const LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};
     if (link.bytes_per_second > 0 || link.latency_seconds > 0) communicator = make_slow_link(std::move(communicator), link);
+    limit_waits(*communicator, config.train.collective_timeout_seconds);
     if (communicator->size() == 1) return train_on(command, config, setup, *communicator, hardware, binding);
     int code = 0;
     try {

@@ -58,6 +58,7 @@ struct TrainConfig {
     int64_t check_steps = 100;       // steps between checks of all numbers and replicas; 0: never
     int64_t checkpoint_steps = 0;    // steps between checkpoints to resume from; 0: only on a signal
     int64_t checkpoint_keep = 2;     // of them
+    double collective_timeout_seconds = 300;  // the longest that a rank waits for the others; 0: for ever
 };
 
 // One row of the sweep: its lists are multiplied out by the bench.

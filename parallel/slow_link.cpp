@@ -10,11 +10,15 @@ namespace {
 
 class SlowLink final : public Communicator {
 public:
-    SlowLink(std::unique_ptr<Communicator> inner, LinkSpeed speed) : inner_(std::move(inner)), speed_(speed) {}
+    SlowLink(std::unique_ptr<Communicator> inner, LinkSpeed speed)
+        : Communicator(inner->wait_limit()), inner_(std::move(inner)), speed_(speed) {}
 
     int rank() const override { return inner_->rank(); }
     int size() const override { return inner_->size(); }
+    int known_as() const override { return inner_->known_as(); }
     const char* name() const override { return "slow link"; }
+    std::vector<int> nodes() const override { return inner_->nodes(); }
+    std::unique_ptr<Communicator> split(int group) override { return make_slow_link(inner_->split(group), speed_); }
     void all_reduce_sum(float* data, size_t count, Reduction how) override {
         slowly(both_ways(count * sizeof *data), [&] { inner_->all_reduce_sum(data, count, how); });
     }

@@ -214,6 +214,7 @@ void Training::step(const Batch& batch) {
     bind_batch(batch, executor_, context_);
     context_.learning_rate = static_cast<float>(learning_rate_at(config_.train, context_.step));
     context_.update = context_.step + 1;
+    communicator_.wait_limit()->step = context_.update;
     const std::vector<double>* losses = nullptr;
     if (micro_batches_)
         losses = &micro_batches_->run(batch, executor_, context_);

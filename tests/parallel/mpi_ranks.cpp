@@ -1,10 +1,12 @@
-// Run under mpirun: the MPI and the shared-memory communicator's collectives against exactly known sums, and training over
-// all ranks against one process, bit for bit. Exit code 0 when everything holds.
+// Run under mpirun: the collectives over MPI, over shared memory and over both against exactly known sums, and training over
+// all ranks against one process, bit for bit. XBENCH_NODE_OF_RANK makes several nodes of this one. Exit code 0 when
+// everything holds.
 #include <fmt/format.h>
 
 #include <cmath>
 
 #include "core/error.h"
+#include "parallel/comm_hierarchical.h"
 #include "parallel/comm_mpi.h"
 #include "parallel/comm_shm.h"
 #include "tests/parallel/collectives.h"
@@ -56,6 +58,9 @@ int main() {
         expect_nothing(test::check_collectives(*shared), *shared, "shared memory");
         check_training(*communicator);
         check_fast_training(*communicator);
+        const auto nodes = connect_nodes(communicator->split(0), false);
+        expect_nothing(test::check_collectives(*nodes), *nodes, nodes->name());
+        check_training(*nodes);
     } catch (const Error& error) {
         fmt::print("rank {}: {}\n", communicator->rank(), error.what());
         communicator->abort(1);
