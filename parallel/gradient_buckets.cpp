@@ -22,7 +22,7 @@ const char* name_of(Overlap overlap) {
 }
 
 Overlap overlap_for(const std::string& word, const Communicator& communicator) {
-    if (word == "none") return Overlap::none;
+    if (word == "none" || communicator.size() == 1) return Overlap::none;
     if (word == "inline") return Overlap::inline_;
     if (word == "thread" && !communicator.has_channels())
         throw UsageError(fmt::format("ranks that talk over {} have no second channel", communicator.name()),

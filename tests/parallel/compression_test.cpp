@@ -27,7 +27,7 @@ TEST(HalfFormat, RoundsToNearestEven) {
     EXPECT_EQ(fp16(-0x1p-24f), -0x1p-24f);  // the smallest denormal
     EXPECT_EQ(fp16(0x1p-25f), 0.0f);
     EXPECT_EQ(fp16(0x1.8p-25f), 0x1p-24f);
-    EXPECT_EQ(fp16(0x1.ffcp-15f), 0x1.ffcp-15f);
+    EXPECT_EQ(fp16(0x1.ff8p-15f), 0x1.ff8p-15f);
     EXPECT_TRUE(std::signbit(fp16(-0.0f)));
     EXPECT_EQ(bf16(1.0f + 0x1p-8f), 1.0f);
     EXPECT_EQ(bf16(1.0f + 0x1.8p-7f), 1.0f + 0x1p-6f);
