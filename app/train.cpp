@@ -14,6 +14,7 @@
 #include "core/progress.h"
 #include "models/registry.h"
 #include "parallel/setups.h"
+#include "parallel/slow_link.h"
 
 namespace xbench {
 namespace {
@@ -152,7 +153,9 @@ void run_train(const TrainCommand& given) {
     // Before the first OpenMP region and before MPI starts its own threads.
     const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(),
                                               alone ? 1 : ranks_on_node_from_environment(), command.threads);
-    const std::unique_ptr<Communicator> communicator = setup.connect(binding);
+    std::unique_ptr<Communicator> communicator = setup.connect(binding);
+    const LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};
+    if (link.bytes_per_second > 0 || link.latency_seconds > 0) communicator = make_slow_link(std::move(communicator), link);
     limit_waits(*communicator, config.train.collective_timeout_seconds);
     if (communicator->size() == 1) return train_on(command, config, setup, *communicator, hardware, binding);
     int code = 0;

@@ -14,6 +14,7 @@
 #include "core/hash.h"
 #include "core/progress.h"
 #include "models/registry.h"
+#include "parallel/learning_rate.h"
 
 namespace xbench {
 namespace {
@@ -184,13 +185,27 @@ Record train_record(const TrainRun& run) {
                          {"precision", train.precision},
                          {"reduction", train.reduction},
                          {"virtual_ranks", train.virtual_ranks},
-                         {"isa", result.isa}};
+                         {"learning_rate", scaled_learning_rate(train)},
+                         {"lr_scaling", train.lr_scaling},
+                         {"base_batch", train.base_batch},
+                         {"warmup_steps", train.warmup_steps},
+                         {"batchnorm", train.batchnorm},
+                         {"accumulate", train.accumulate},
+                         {"compression", train.compression},
+                         {"isa", result.isa},
+                         {"overlap", result.overlap},
+                         // Of the processors that efficiency counts, as it has no core of its own.
+                         {"communication_threads", result.overlap == "thread" ? run.ranks : 0},
+                         {"slow_link_mb_per_s", run.config.scaling.slow_link_mb_per_s},
+                         {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}};
     record.counters =
         Json{{"steps", result.step_ns.size()},
              {"warmup_steps", skip},
              {"step_ms", steps > 0 ? seconds * 1e3 / static_cast<double>(steps) : 0},
              {"exposed_comm_ms",
               steps > 0 ? static_cast<double>(sum_from(result.comm_ns, skip)) * 1e-6 / static_cast<double>(steps) : 0},
+             {"gradient_bytes", result.gradient_bytes},
+             {"activation_bytes", result.activation_bytes},
              {"images_trained", sum_from(result.step_images, 0)},
              {"train_seconds", result.train_seconds},
              {"val_seconds", result.val_seconds},

@@ -1,5 +1,6 @@
 // How ranks talk. One interface for one process (Self), shared memory, MPI and NCCL; the trainers see nothing else.
-// Every call is collective: all ranks call it in the same order with the same sizes. Blocking. Called by one thread.
+// Every call is collective: all ranks call it in the same order with the same sizes. Blocking. Called by one
+// thread; a second one takes a channel().
 #pragma once
 
 #include <cstddef>
@@ -50,7 +51,7 @@ public:
     virtual int rank() const = 0;
     virtual int size() const = 0;
     virtual int known_as() const { return rank(); }  // what messages call this rank: its number among all of the job
-    virtual const char* name() const = 0;  // "self", "shm", "mpi", "shm+mpi"
+    virtual const char* name() const = 0;            // "self", "shm", "mpi", "shm+mpi"
     // The node that each rank is on, counted from 0. The ranks of a node follow each other.
     virtual std::vector<int> nodes() const { return std::vector<int>(static_cast<size_t>(size()), 0); }
     // A communicator of its own for the ranks that give the same group, in their order here. Collective over all ranks.
@@ -79,6 +80,12 @@ public:
     virtual void barrier() = 0;
     // Zeroed memory whose collectives are cheapest. All ranks ask for the same size; it may outlive the communicator.
     virtual AlignedBuffer allocate(size_t bytes) { return AlignedBuffer(bytes); }
+    // Another channel among the same ranks, so that another thread may call collectives that neither wait for this one's nor
+    // are mixed up with them; with the memory of allocate(). Collective. It must not outlive this communicator.
+    virtual bool has_channels() const { return false; }
+    virtual std::unique_ptr<Communicator> channel() { return nullptr; }
+    // Whether the calling core moves and adds every byte itself, so that another thread on that core gains no time.
+    virtual bool moves_by_this_core() const { return true; }
     // Prints nothing; ends the whole job with this exit code, so that no peer waits for ever.
     [[noreturn]] virtual void abort(int code) = 0;
 

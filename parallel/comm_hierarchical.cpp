@@ -27,16 +27,31 @@ bool have_equally_many(const std::vector<int>& nodes) {
     return true;
 }
 
+// What the ranks of several nodes talk over.
+struct Lines {
+    std::unique_ptr<Communicator> network;
+    std::unique_ptr<NodeCommunicator> inside;
+    std::unique_ptr<Communicator> across;  // the ranks of this one's place in each node; the leaders talk over theirs
+};
+
+Lines connect_lines(std::unique_ptr<Communicator> network, bool own_cores) {
+    Lines lines{std::move(network), nullptr, nullptr};
+    const int node = lines.network->nodes()[static_cast<size_t>(lines.network->rank())];
+    lines.inside = make_shm_communicator(lines.network->split(node), own_cores, patience_seconds);
+    lines.across = lines.network->split(lines.inside->rank());
+    return lines;
+}
+
 class HierarchicalCommunicator final : public Communicator {
 public:
-    HierarchicalCommunicator(std::unique_ptr<Communicator> network, bool own_cores)
-        : Communicator(network->wait_limit()),
-          network_(std::move(network)),
+    HierarchicalCommunicator(Lines lines, bool own_cores)
+        : Communicator(lines.network->wait_limit()),
+          network_(std::move(lines.network)),
           own_cores_(own_cores),
           nodes_(network_->nodes()),
           node_(nodes_[static_cast<size_t>(network_->rank())]),
-          inside_(make_shm_communicator(network_->split(node_), own_cores, patience_seconds)),
-          across_(network_->split(inside_->rank())),
+          inside_(std::move(lines.inside)),
+          across_(std::move(lines.across)),
           over_ranks_(sum_tree(size(), size())),
           over_node_(sum_tree(inside_->size(), inside_->size())),
           count_(nodes_.back() + 1),
@@ -49,6 +64,12 @@ public:
     const char* name() const override { return "shm+mpi"; }
     std::vector<int> nodes() const override { return nodes_; }
     std::unique_ptr<Communicator> split(int group) override { return connect_nodes(network_->split(group), own_cores_); }
+    bool has_channels() const override { return network_->has_channels(); }
+    bool moves_by_this_core() const override { return false; }
+    std::unique_ptr<Communicator> channel() override {
+        Lines lines{network_->channel(), inside_->node_channel(), across_->channel()};
+        return std::make_unique<HierarchicalCommunicator>(std::move(lines), own_cores_);
+    }
     AlignedBuffer allocate(size_t bytes) override { return inside_->allocate(bytes); }
     void abort(int code) override { inside_->abort(code); }
 
@@ -96,7 +117,7 @@ private:
     const std::vector<int> nodes_;  // by rank
     const int node_;
     const std::unique_ptr<NodeCommunicator> inside_;
-    const std::unique_ptr<Communicator> across_;  // the ranks of this one's place in each node; the leaders talk over theirs
+    const std::unique_ptr<Communicator> across_;
     std::deque<std::pair<SumTree, NodeTrees>> known_;
     const SumTree over_ranks_, over_node_;  // one addend a rank
     const int count_;                       // of nodes
@@ -185,7 +206,7 @@ std::unique_ptr<Communicator> connect_nodes(std::unique_ptr<Communicator> networ
     const std::vector<int> nodes = network->nodes();
     if (network->size() == 1 || nodes.back() + 1 == network->size()) return network;
     if (nodes.back() == 0) return make_shm_communicator(std::move(network), own_cores);
-    return std::make_unique<HierarchicalCommunicator>(std::move(network), own_cores);
+    return std::make_unique<HierarchicalCommunicator>(connect_lines(std::move(network), own_cores), own_cores);
 }
 
 }  // namespace xbench

@@ -88,13 +88,15 @@ std::vector<int> find_nodes() {
 struct MpiSession {
     MpiSession() {
         int provided = 0;
-        check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+        check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
+        many_threads = provided == MPI_THREAD_MULTIPLE;
         if (provided < MPI_THREAD_FUNNELED) throw Error("no support for threads beside the main one", "MPI");
         check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     }
     ~MpiSession() { MPI_Finalize(); }
     MpiSession(const MpiSession&) = delete;
     MpiSession& operator=(const MpiSession&) = delete;
+    bool many_threads = false;  // several may call at once
     CallWatch watch{std::make_shared<WaitLimit>()};
 };
 
@@ -121,6 +123,9 @@ public:
 
     std::vector<int> nodes() const override { return nodes_; }
     std::unique_ptr<Communicator> split(int group) override;
+    bool has_channels() const override { return session_->many_threads; }
+    bool moves_by_this_core() const override { return false; }  // as far as it is used between nodes
+    std::unique_ptr<Communicator> channel() override { return split(0); }
     int rank() const override { return rank_; }
     int size() const override { return size_; }
     int known_as() const override { return known_as_; }

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -39,11 +40,34 @@ struct Region {
     }
 };
 
+// What allocate() has handed out and is still in use; the channels of a rank share it.
+class Regions {
+public:
+    void add(const std::shared_ptr<Region>& region) {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(regions_, [](const auto& old) { return old.expired(); });
+        regions_.push_back(region);
+    }
+    // The one that holds `data`, or null.
+    std::shared_ptr<Region> find(const void* data, size_t bytes) {
+        const std::lock_guard lock(mutex_);
+        for (const auto& candidate : regions_)
+            if (auto region = candidate.lock(); region && region->holds(data, bytes)) return region;
+        return nullptr;
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<std::weak_ptr<Region>> regions_;
+};
+
 class ShmCommunicator final : public NodeCommunicator {
 public:
-    ShmCommunicator(const MeetingOptions& options, std::shared_ptr<Communicator> starter)
+    ShmCommunicator(const MeetingOptions& options, std::shared_ptr<Communicator> starter,
+                    std::shared_ptr<Regions> regions = std::make_shared<Regions>())
         : NodeCommunicator(options.limit),
           starter_(std::move(starter)),
+          regions_(std::move(regions)),
           isa_(usable_isa()),
           meeting_(options),
           over_ranks_(sum_tree(options.ranks, options.ranks)),
@@ -79,6 +103,9 @@ public:
     std::vector<std::byte> all_gather_bytes(const std::vector<std::byte>& mine) override;
     void barrier() override { meeting_.meet({Collective::barrier, 0, 0, 0}); }
     AlignedBuffer allocate(size_t bytes) override;
+    bool has_channels() const override { return true; }
+    std::unique_ptr<Communicator> channel() override { return node_channel(); }
+    std::unique_ptr<NodeCommunicator> node_channel() override;
     void abort(int code) override {
         meeting_.fail(code);
         if (starter_) starter_->abort(code);
@@ -87,8 +114,9 @@ public:
 
 private:
     std::shared_ptr<Region> share(size_t bytes);
+
     // The shared buffer that holds `data`, or null.
-    std::shared_ptr<Region> region_of(const void* data, size_t bytes);
+    std::shared_ptr<Region> region_of(const void* data, size_t bytes) const { return regions_->find(data, bytes); }
 
     // Every rank's copy of data {...} in a shared buffer.
     template <class T>
@@ -135,16 +163,16 @@ private:
     }
 
     const std::shared_ptr<Communicator> starter_;  // or null
+    const std::shared_ptr<Regions> regions_;
     const Isa isa_;
     Meeting meeting_;
     const SumTree over_ranks_;  // one addend a rank
     std::shared_ptr<Region> staging_;
-    std::vector<std::weak_ptr<Region>> regions_;
     std::vector<char*> pointers_;       // of copies_of, one a rank
     std::vector<const void*> addends_;  // of add_all; kept, as nothing allocates inside a step
     std::vector<RankRange> ranges_;     // of all_gather
     size_t turn_ = 0;
-    int allocations_ = 0, splits_ = 0;
+    int allocations_ = 0, channels_ = 0, splits_ = 0;
 };
 
 std::shared_ptr<Region> ShmCommunicator::share(size_t bytes) {
@@ -171,15 +199,16 @@ std::shared_ptr<Region> ShmCommunicator::share(size_t bytes) {
 
 AlignedBuffer ShmCommunicator::allocate(size_t bytes) {
     const std::shared_ptr<Region> region = share(bytes);
-    std::erase_if(regions_, [](const auto& old) { return old.expired(); });
-    regions_.push_back(region);
+    regions_->add(region);
     return AlignedBuffer(std::shared_ptr<void>(region, region->base), region->bytes);
 }
 
-std::shared_ptr<Region> ShmCommunicator::region_of(const void* data, size_t bytes) {
-    for (const auto& candidate : regions_)
-        if (auto region = candidate.lock(); region && region->holds(data, bytes)) return region;
-    return nullptr;
+// Its thread shares a core with a computing one: it must not spin.
+std::unique_ptr<NodeCommunicator> ShmCommunicator::node_channel() {
+    MeetingOptions options = meeting_.options();
+    options.name += fmt::format("-channel{}", channels_++);
+    options.own_cores = false;
+    return std::make_unique<ShmCommunicator>(options, starter_, regions_);
 }
 
 template <class T>

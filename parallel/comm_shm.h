@@ -23,6 +23,7 @@ public:
     virtual void reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree, double* total) = 0;
     // As all_gather with these ranges of the `count` elements, one a rank.
     virtual void gather_ranges(float* data, size_t count, const std::vector<RankRange>& ranges) = 0;
+    virtual std::unique_ptr<NodeCommunicator> node_channel() = 0;  // channel()
 };
 
 std::unique_ptr<NodeCommunicator> make_shm_communicator(const MeetingOptions& options);

@@ -13,7 +13,7 @@ namespace {
 PlanOptions inference_options(int threads, int64_t batch, const RankSums& sums, DType products) {
     PlanOptions options;
     options.training = false;
-    options.max_batch = most_images(sums.leaves(), batch, sums.total_leaves);
+    options.max_batch = most_images(sums.leaves(), batch, sums.leaves_of_all);
     options.leaves = sums.leaves();
     options.threads = threads;
     options.products = products;

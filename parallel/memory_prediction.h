@@ -15,8 +15,11 @@ struct MemoryQuestion {
     const Plan& evaluation;  // of this rank
     const TrainConfig& train;
     int stage = 0, rank = 0, ranks = 1;
-    int group_ranks = 0;  // that a shard is split over; 0: all
-    int batches = 1;      // held ready by the loader
+    int group_ranks = 0;            // that a shard is split over; 0: all
+    int batches = 1;                // held ready by the loader
+    int64_t images = 0;             // of one of them; 0: of a step of the plan
+    int gradient_slots = 0;         // copies of whole gradients (parallel/micro_batches.h); 0: one a block of leaves
+    bool local_statistics = false;  // a copy of the running statistics for each slot
 };
 
 // While steps run. Checkpoints gather the moments for a moment, and the best epoch's weights are kept besides.

@@ -37,8 +37,8 @@ ModelState::ModelState(const Graph& model)
       gradients(bytes_of(flat.parameter_elements)),
       state(bytes_of(flat.state_elements)) {}
 
-ModelState::ModelState(const Graph& model, const RankSums& sums, const Plan& plan, const Sharding& sharding,
-                       MemoryLedger* counted_in)
+ModelState::ModelState(const Graph& model, const RankSums& sums, const Plan& plan, int gradient_slots,
+                       const Sharding& sharding, MemoryLedger* counted_in)
     : graph(model),
       flat(flatten_parameters(model)),
       ledger(counted_in),
@@ -53,7 +53,7 @@ ModelState::ModelState(const Graph& model, const RankSums& sums, const Plan& pla
         gradient_stride = static_cast<size_t>(flat.parameter_elements + 15) / 16 * 16;
         Communicator& readers = units ? units->group() : sums.communicator;
         gradients =
-            readers.allocate(static_cast<size_t>(sums.most_blocks) * std::max<size_t>(gradient_stride, 16) * sizeof(float));
+            readers.allocate(static_cast<size_t>(gradient_slots) * std::max<size_t>(gradient_stride, 16) * sizeof(float));
         gradients.count_in(ledger, MemoryCategory::gradients);
     } else {
         gradient_stride = units->gradient_stride();

@@ -15,9 +15,10 @@ namespace xbench {
 
 struct ModelState {
     explicit ModelState(const Graph& model);  // the graph must outlive it; everything starts as zero
-    // With room for the gradients of all of a rank's blocks; parameters and gradients in the communicator's own memory.
-    // Sharded for this training plan where `sharding` has a stage. Collective; all arguments must outlive it.
-    ModelState(const Graph& model, const RankSums& sums, const Plan& plan, const Sharding& sharding = {},
+    // With room for so many copies of the gradients (of blocks or passes) where they are whole; parameters and gradients in
+    // the communicator's own memory. Sharded for this training plan where `sharding` has a stage. Collective; all arguments
+    // must outlive it.
+    ModelState(const Graph& model, const RankSums& sums, const Plan& plan, int gradient_slots, const Sharding& sharding = {},
                MemoryLedger* ledger = nullptr);
     void initialize(uint64_t seed);
     void bind_to(Executor& executor) const;                                 // parameters, gradients and state

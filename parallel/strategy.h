@@ -22,6 +22,12 @@ public:
     virtual std::vector<NamedTensor> save() const = 0;
     // Throws Error that lists what is missing or of another shape; `origin` names where it came from.
     virtual void load(const std::vector<NamedTensor>& moments, const std::string& origin) = 0;
+    // Of gradients, as they are given to sums over ranks, in one step.
+    virtual size_t summed_bytes() const { return 0; }
+    // When gradients are reduced: none, inline or thread (parallel/gradient_buckets.h).
+    virtual std::string overlap() const { return "none"; }
+    // Whether a thread of it is in a collective that its peers may never come to; it must not be destroyed then.
+    virtual bool stuck() const { return false; }
     // Nanoseconds that computing stood still for communication since the last call.
     virtual int64_t take_exposed_ns() = 0;
 };

@@ -18,7 +18,8 @@ namespace xbench {
 
 struct EpochResult {
     int64_t epoch = 0;  // counts from 1
-    double train_loss = 0, val_loss = 0, val_accuracy = 0, val_balanced_accuracy = 0, learning_rate = 0;
+    double train_loss = 0, val_loss = 0, val_accuracy = 0, val_balanced_accuracy = 0;
+    double learning_rate = 0;  // of its last step
     double train_seconds = 0, val_seconds = 0;
     int64_t images = 0;  // trained on in this epoch, all ranks
     bool best = false;   // best so far by the monitor
@@ -37,11 +38,14 @@ struct TrainResult {
     std::vector<int64_t> comm_ns;      // exposed communication of each step, of the slowest rank
     double train_seconds = 0, val_seconds = 0, test_seconds = 0, total_seconds = 0;
     int64_t parameters = 0;
-    size_t optimizer_bytes = 0;  // of the optimizer's state on this rank
-    MemoryUse memory_predicted;  // of this rank, while steps run
-    MemoryUse memory_in_steps;   // the same, counted
-    MemoryUse memory_highest;    // counted, with evaluations and checkpoints; of each category by itself
+    size_t optimizer_bytes = 0;   // of the optimizer's state on this rank
+    size_t gradient_bytes = 0;    // that this rank gave to sums over ranks in the last step
+    size_t activation_bytes = 0;  // of one pass, on this rank
+    MemoryUse memory_predicted;   // of this rank, while steps run
+    MemoryUse memory_in_steps;    // the same, counted
+    MemoryUse memory_highest;     // counted, with evaluations and checkpoints; of each category by itself
     std::string isa;
+    std::string overlap;       // thread | inline | none: when gradients were reduced
     uint32_t resumed_at = 0;   // steps that an earlier process had done
     bool interrupted = false;  // stopped at a checkpoint because stop() asked for it: there is no test result
     uint32_t steps_done = 0;

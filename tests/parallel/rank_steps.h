@@ -20,9 +20,9 @@ public:
           share_(leaves_of_rank(leaves, communicator.rank(), communicator.size())),
           first_(leaf_start(share_.first, batch, leaves)),
           plan_(compile(graph, Target{usable_isa()}, options(batch, leaves, activation_checkpointing))),
-          state_(graph, sums_, plan_, sharding, ledger),
+          state_(graph, sums_, plan_, sums_.most_blocks, sharding, ledger),
           executor_(plan_, ledger),
-          strategy_((sharding.stage == 0 ? make_replicated : make_sharded)({}, state_, sums_, usable_isa(), 1)) {
+          strategy_((sharding.stage == 0 ? make_replicated : make_sharded)(config_, state_, sums_, usable_isa(), 1)) {
         state_.initialize(1);
         executor_.set_blocks(sums_.leaves_of_block, state_.gradient_stride * sizeof(float));
         strategy_->attach(plan_);
@@ -70,6 +70,7 @@ private:
         context_.inverse_batch = 1.0 / static_cast<double>(batch);
     }
 
+    const TrainConfig config_{};
     const RankSums sums_;
     const LeafBlock share_;
     const int64_t first_;  // image of the batch

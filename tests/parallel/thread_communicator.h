@@ -99,6 +99,12 @@ public:
         });
         return result;
     }
+    bool has_channels() const override { return true; }
+    std::unique_ptr<Communicator> channel() override {
+        auto team = rank_ == 0 ? std::make_shared<ThreadTeam>(team_.size) : nullptr;
+        share(&team, [&] { team = *of<std::shared_ptr<ThreadTeam>>(0); });
+        return std::make_unique<ThreadCommunicator>(team, rank_);
+    }
     void barrier() override { team_.meet.arrive_and_wait(); }
     void abort(int code) override { std::_Exit(code); }
 
@@ -149,7 +155,7 @@ private:
         stack.pop_back();
     }
 
-    std::shared_ptr<ThreadTeam> part_;  // the team of a part of the ranks
+    std::shared_ptr<ThreadTeam> part_;  // the team of a channel or of a part of the ranks
     ThreadTeam& team_;
     int rank_;
 };
