@@ -1,11 +1,13 @@
-// xbench comm: the collectives' speed over the ranks of this machine, through shared memory and through MPI side by side.
-// Started alone it starts its ranks itself: by mpirun where this build has MPI, else as processes of its own.
+// xbench comm: the collectives' speed over the ranks, as the trainers connect them (shared memory inside a node) and through
+// plain MPI side by side. Started alone it starts its ranks itself, on this machine: by mpirun where this build has MPI, else
+// as processes of its own.
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 #include "app/commands.h"
@@ -14,6 +16,7 @@
 #include "bench/launch.h"
 #include "core/error.h"
 #include "core/hardware.h"
+#include "parallel/comm_hierarchical.h"
 #include "parallel/comm_shm.h"
 #include "parallel/setups.h"
 
@@ -55,17 +58,18 @@ void measure_on(const CommCommand& command, const std::vector<Transport>& transp
 }
 
 void run_as_mpi_rank(const CommCommand& command) {
-    const int on_node = ranks_on_node_from_environment(), all = ranks_from_environment();
-    const Binding binding = bind_this_process(local_rank_from_environment(), on_node, 1);
+    const Binding binding = bind_this_process(local_rank_from_environment(), ranks_on_node_from_environment(), 1);
     if (mpi_connector() == nullptr) throw Error("this build has no MPI", "xbench comm", "start it without a launcher");
     const std::shared_ptr<Communicator> mpi = mpi_connector()();
     try {
+        mpi->wait_limit()->expired = [&](const Error& error) {
+            fmt::print(stderr, "xbench comm, rank {}: {}\n", mpi->rank(), error.what());
+            std::_Exit(static_cast<int>(error.code()));
+        };
         std::vector<Transport> transports;
-        std::unique_ptr<Communicator> shm;
-        if (on_node == all) {
-            shm = make_shm_communicator(mpi, binding.bound && !binding.oversubscribed);
-            transports.push_back({"shm", shm.get(), Reduction::invariant});
-        }
+        const auto best = connect_nodes(mpi->split(0), binding.bound && !binding.oversubscribed);
+        if (std::string(best->name()) != mpi->name())  // else every rank is on a node of its own
+            transports.push_back({best->name(), best.get(), Reduction::invariant});
         transports.push_back({"mpi, fixed tree", mpi.get(), Reduction::invariant});
         transports.push_back({"mpi", mpi.get(), Reduction::fast});
         measure_on(command, transports);

@@ -4,8 +4,14 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "bench/memory_report.h"
+#include "core/error.h"
 #include "core/hardware.h"
+#include "data/loader.h"
 #include "models/registry.h"
+#include "parallel/inference.h"
+#include "parallel/memory_prediction.h"
+#include "parallel/setups.h"
 #include "plan/plan.h"
 
 namespace xbench {
@@ -15,7 +21,9 @@ struct ModelsOptions {
     ModelConfig model;
     std::string precision = "fp32";
     int64_t batch = 0;
-    bool json = false, explain = false;
+    int ranks = 1;
+    bool memory = false;
+    bool json = false, explain = false, activation_checkpointing = false;
 };
 
 // Without the batch dimension.
@@ -97,18 +105,57 @@ void print_list(bool json) {
                    list[i]["parameters"].get<int64_t>(), list[i]["buffers"].get<int64_t>(), model_table()[i].summary);
 }
 
+int64_t batch_of(const ModelsOptions& options) {
+    return options.batch ? options.batch : find_model(options.model.name).batch;
+}
+
+int64_t leaves_of(const ModelsOptions& options) { return std::min(TrainConfig{}.virtual_ranks, batch_of(options)); }
+
+// Of one rank, with the batches and leaves of the training loop.
+Plan plan_of(const ModelsOptions& options, const Graph& graph, bool training, int rank) {
+    const int64_t leaves = leaves_of(options), own = leaves_of_rank(leaves, rank, options.ranks).count;
+    PlanOptions plan;
+    plan.training = training;
+    plan.max_batch = most_images(own, training ? batch_of(options) : evaluation_batch(batch_of(options)), leaves);
+    plan.leaves = static_cast<int>(own);
+    plan.products = products_in(options.precision);
+    plan.activation_checkpointing = options.activation_checkpointing;
+    return compile(graph, Target{usable_isa()}, plan);
+}
+
 void print_plan(const ModelsOptions& options) {
+    fmt::print("{}", explain(plan_of(options, build_model(options.model), true, 0)));
+}
+
+// What a rank of so many would take in each stage of ZeRO; the rank that takes the most.
+void print_memory(const ModelsOptions& options) {
     const Graph graph = build_model(options.model);
-    PlanOptions plan_options;
-    plan_options.max_batch = options.batch ? options.batch : find_model(options.model.name).batch;
-    plan_options.products = products_in(options.precision);
-    plan_options.leaves = static_cast<int>(std::min<int64_t>(8, plan_options.max_batch));
-    fmt::print("{}", explain(compile(graph, Target{usable_isa()}, plan_options)));
+    std::vector<std::pair<std::string, MemoryUse>> rows;
+    TrainConfig train;
+    train.virtual_ranks =
+        std::min(train.virtual_ranks, options.batch ? options.batch : find_model(options.model.name).batch);
+    for (int stage = 0; stage <= highest_stage; ++stage) {
+        MemoryUse most;
+        for (int rank = 0; rank < options.ranks; ++rank) {
+            const Plan training = plan_of(options, graph, true, rank), evaluation = plan_of(options, graph, false, rank);
+            MemoryQuestion question{training, evaluation, train};
+            question.stage = stage;
+            question.rank = rank;
+            question.ranks = options.ranks;
+            question.batches = batches_in_memory(static_cast<int>(DataConfig{}.workers), LoaderOptions{}.prefetch);
+            const MemoryUse use = predict_memory(question);
+            if (use.total() > most.total()) most = use;
+        }
+        rows.emplace_back(stage == 0 ? "replicated" : fmt::format("ZeRO stage {}", stage), most);
+    }
+    fmt::print("{}, predicted for one of {} ranks, adam\n\n{}", graph.name, options.ranks, memory_table(rows));
+    if (const std::string limit = limit_of_sharding(rows.front().second); !limit.empty()) fmt::print("\n{}\n", limit);
 }
 
 void run(const ModelsOptions& options) {
     if (options.model.name.empty()) return print_list(options.json);
     if (options.explain) return print_plan(options);
+    if (options.memory) return print_memory(options);
     const Json model = model_json(options.model);
     if (options.json)
         fmt::print("{}\n", model.dump(2));
@@ -124,6 +171,8 @@ void add_models_command(CLI::App& app) {
     command->add_option("NAME", options->model.name, "the model to show");
     command->add_flag("--json", options->json, "as JSON");
     command->add_flag("--explain", options->explain, "print the training plan: every step with its kernel and memory");
+    command->add_flag("--memory", options->memory, "predict the memory of a rank, by category and stage of ZeRO");
+    command->add_option("--ranks", options->ranks, "of --memory (default 1)")->check(CLI::PositiveNumber);
     command->add_option("--channels", options->model.channels, "input channels (default: the model's own)");
     command->add_option("--size", options->model.size, "input height and width (default: the model's own)");
     command->add_option("--classes", options->model.classes, "outputs (default: the model's own)");
@@ -132,6 +181,8 @@ void add_models_command(CLI::App& app) {
     command->add_option("--batch", options->batch, "images of the plan (default: the published batch)");
     command->add_option("--precision", options->precision, "of the plan: fp32 or bf16")
         ->check(CLI::IsMember({"fp32", "bf16"}));
+    command->add_flag("--activation-checkpointing", options->activation_checkpointing,
+                      "the plan keeps only what passes between units and computes the rest again");
     command->callback([options] { run(*options); });
 }
 

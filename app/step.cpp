@@ -63,6 +63,8 @@ void add_step_command(CLI::App& app) {
     command->add_option("--virtual-ranks", options->bench.virtual_ranks, "leaves of the invariant reduction")
         ->check(CLI::PositiveNumber);
     command->add_option("--impl", options->forced, "force an implementation: conv2d=reference (may be repeated)");
+    command->add_flag("--activation-checkpointing", options->bench.activation_checkpointing,
+                      "keep only what passes between units and compute the rest again");
     command->add_flag("--profile", options->bench.profile, "show the time of every step of the plan");
     command->add_flag("--json", options->json, "one line of JSON");
     command->callback([options] { run(*options); });

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
@@ -13,6 +14,7 @@
 #include "core/progress.h"
 #include "models/registry.h"
 #include "parallel/setups.h"
+#include "parallel/slow_link.h"
 
 namespace xbench {
 namespace {
@@ -47,6 +49,16 @@ Config read_config(const TrainCommand& command) {
     if (command.config.empty()) config.name = command.model;
     config.sweep.clear();
     return config;
+}
+
+// Throws where a call can; inside MPI a watching thread says it and ends this process, and the launcher ends the others.
+void limit_waits(const Communicator& communicator, double seconds) {
+    WaitLimit& limit = *communicator.wait_limit();
+    limit.expired = [rank = communicator.rank()](const Error& error) {
+        fmt::print(stderr, "xbench train, rank {}: {}\n", rank, error.what());
+        std::_Exit(static_cast<int>(error.code()));
+    };
+    limit.seconds = seconds;
 }
 
 const TrainerSetup& usable_setup(const std::string& name) {
@@ -109,6 +121,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     if (!first) return;
     Json environment = describe_environment(command.command_line, hardware);
     environment["cpusets"] = per_rank;
+    environment["communicator"] = Json{{"name", communicator.name()}, {"nodes", communicator.nodes()}};
     write_text(folder / "env.json", environment.dump(2) + "\n");
     TrainRun run{
         config,          *dataset,      result,   setup.name,      setup.device, communicator.size(),
@@ -128,8 +141,9 @@ void run_train(const TrainCommand& given) {
     if (command.threads == 0) command.threads = 1;
     if (command.trainer == "sharded" && command.stage == 0) command.stage = lowest_stage;
     if (command.trainer == "sharded" ? command.stage > highest_stage : command.stage != 0)
-        throw UsageError(fmt::format("the {} trainer has no ZeRO stage {} in this version", command.trainer, command.stage),
-                         "--stage", fmt::format("give --trainer sharded with --stage {}, or leave it out", highest_stage));
+        throw UsageError(
+            fmt::format("the {} trainer has no ZeRO stage {}", command.trainer, command.stage), "--stage",
+            fmt::format("give --trainer sharded with --stage {} to {}, or leave it out", lowest_stage, highest_stage));
     const bool alone = std::string(setup.communicator) == "self";
     if (alone && ranks_from_environment() > 1)
         throw UsageError(
@@ -139,7 +153,10 @@ void run_train(const TrainCommand& given) {
     // Before the first OpenMP region and before MPI starts its own threads.
     const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(),
                                               alone ? 1 : ranks_on_node_from_environment(), command.threads);
-    const std::unique_ptr<Communicator> communicator = setup.connect(binding);
+    std::unique_ptr<Communicator> communicator = setup.connect(binding);
+    const LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};
+    if (link.bytes_per_second > 0 || link.latency_seconds > 0) communicator = make_slow_link(std::move(communicator), link);
+    limit_waits(*communicator, config.train.collective_timeout_seconds);
     if (communicator->size() == 1) return train_on(command, config, setup, *communicator, hardware, binding);
     int code = 0;
     try {
@@ -169,7 +186,10 @@ void add_train_command(CLI::App& app) {
     train->add_option("--trainer", command->trainer, "serial, or cpu_ddp or sharded (started by mpirun or srun)")
         ->capture_default_str();
     train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")->check(CLI::PositiveNumber);
-    train->add_option("--stage", command->stage, "of the sharded trainer: 1 splits the optimizer's state over the ranks")
+    train
+        ->add_option(
+            "--stage", command->stage,
+            "of the sharded trainer: 1 splits the optimizer's state over the ranks, 2 gradients too, 3 parameters too")
         ->check(CLI::PositiveNumber);
     train->add_option("--out", command->out, "the run folder (default: <output>/<name>-train-<UTC time>)");
     train->add_option("--set", command->settings, "replace one value: --set train.seed=2 (may be repeated)");

@@ -155,9 +155,9 @@ void run_comm_suite(const std::vector<Transport>& transports, const CommSuiteOpt
 std::string comm_table_head(const std::string& operation, const std::vector<Transport>& transports, int ranks) {
     const bool sum = operation == "all_reduce" || operation == "reduce_scatter";
     std::string names =
-        fmt::format("# {}, {} ranks, float{}, in place\n#{:>11}{:>13}", operation, ranks, sum ? ", sum" : "", "", "");
-    std::string columns = fmt::format("#{:>11}{:>13}", "size", "count"),
-                units = fmt::format("#{:>11}{:>13}", "(B)", "(elements)");
+        fmt::format("# {}, {} ranks, float{}, in place\n#{:>11}{:>13}{:>7}", operation, ranks, sum ? ", sum" : "", "", "", "");
+    std::string columns = fmt::format("#{:>11}{:>13}{:>7}", "size", "count", "type"),
+                units = fmt::format("#{:>11}{:>13}{:>7}", "(B)", "(elements)", "");
     for (const Transport& transport : transports) {
         names += fmt::format("  |{:^41}", transport.name);
         columns += fmt::format("  |{:>12}{:>10}{:>10}{:>9}", "time", "algbw", "busbw", "#wrong");
@@ -168,7 +168,7 @@ std::string comm_table_head(const std::string& operation, const std::vector<Tran
 }
 
 std::string comm_table_row(const std::vector<CommTiming>& timings) {
-    std::string row = fmt::format(" {:>11}{:>13}", timings[0].bytes, timings[0].count);
+    std::string row = fmt::format(" {:>11}{:>13}{:>7}", timings[0].bytes, timings[0].count, "float");
     for (const CommTiming& t : timings)
         row += fmt::format("  |{:>12.2f}{:>10.2f}{:>10.2f}{:>9}", t.microseconds, t.algbw, t.busbw, t.wrong);
     if (timings.size() > 1) row += fmt::format("  |  {:.2f}", timings.back().microseconds / timings.front().microseconds);

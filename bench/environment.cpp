@@ -1,8 +1,10 @@
 // Collects the environment of a run.
 #include "bench/environment.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <memory>
@@ -22,7 +24,7 @@ namespace {
 // private.
 bool is_recorded(std::string_view name) {
     static const std::set<std::string_view> names{
-        "XBENCH_ISA",     "OMP_NUM_THREADS",   "OMP_PROC_BIND",    "OMP_PLACES", "OMP_WAIT_POLICY",
+        "XBENCH_ISA",     "XBENCH_NODE_OF_RANK", "OMP_NUM_THREADS",   "OMP_PROC_BIND",    "OMP_PLACES", "OMP_WAIT_POLICY",
         "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY", "MALLOC_ARENA_MAX", "LD_PRELOAD", "CUDA_VISIBLE_DEVICES"};
     const bool secret = name.find("KEY") != name.npos || name.find("TOKEN") != name.npos || name.find("SECRET") != name.npos;
     return names.count(name) > 0 ||
@@ -92,6 +94,14 @@ std::vector<std::string> this_command_line() {
     std::ifstream file("/proc/self/cmdline", std::ios::binary);
     std::vector<std::string> words;
     for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
+    // A bundle's starter (scripts/bundle.sh) calls the loader: its words stand before the program's own.
+    if (const char* starter = std::getenv("XBENCH_PROGRAM")) {
+        const auto program = std::find_if(words.begin(), words.end(), [](const std::string& word) {
+            return word.ends_with("/libexec/xbench");
+        });
+        if (program != words.end()) words.erase(words.begin(), program);
+        words[0] = starter;
+    }
     return words;
 }
 

@@ -121,6 +121,7 @@ std::string find_program(const std::string& name) {
 }
 
 std::string this_program() {
+    if (is_set("XBENCH_PROGRAM")) return std::getenv("XBENCH_PROGRAM");
     std::error_code error;
     const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
     if (error) throw Error("cannot be read", "/proc/self/exe");

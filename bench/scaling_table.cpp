@@ -173,6 +173,27 @@ void note_quality(ScalingTable& table) {
                                           ran->majority_baseline));
 }
 
+// What of the communication a reader has to know: whose core it takes, and a link that was made slow on purpose.
+void note_communication(ScalingTable& table, std::span<const Record> records) {
+    std::set<std::string> threaded, links;
+    for (const Record& record : records) {
+        if (record.kind != "rep") continue;
+        if (record.params.value("communication_threads", 0) > 0) threaded.insert(record.params.value("point", ""));
+        const double rate = record.params.value("slow_link_mb_per_s", 0.0),
+                     latency = record.params.value("slow_link_latency_us", 0.0);
+        if (rate > 0 || latency > 0)
+            links.insert(fmt::format("{}{} us", rate > 0 ? fmt::format("{} MB/s and ", rate) : "", latency));
+    }
+    if (!threaded.empty())
+        table.notes.push_back(fmt::format(
+            "{}: one communication thread more on each rank. It has no core of its own but shares those of its rank, so N "
+            "stays ranks x threads.",
+            fmt::join(threaded, ", ")));
+    if (!links.empty())
+        table.notes.push_back(fmt::format("**Injected: a slow link ({}) between the ranks; the times are that link's.**",
+                                          fmt::join(links, "; ")));
+}
+
 }  // namespace
 
 ScalingTable make_scaling_table(const Config& config, std::span<const Point> points, std::span<const Record> records) {
@@ -197,6 +218,7 @@ ScalingTable make_scaling_table(const Config& config, std::span<const Point> poi
     note_weights(table);
     note_baseline(table);
     note_quality(table);
+    note_communication(table, records);
     return table;
 }
 

@@ -58,6 +58,7 @@ public:
           batch_(graph_, batch_size_, leaves_) {
         state_.initialize(1);
         state_.bind_to(executor_);
+        strategy_->attach(plan_);
         context_.learning_rate = 1e-3f;
         bind_batch(batch_.batch, executor_, context_);
     }
@@ -79,6 +80,7 @@ private:
         plan.threads = options.threads;
         plan.forced = options.forced;
         plan.products = options.products;
+        plan.activation_checkpointing = options.activation_checkpointing;
         return plan;
     }
     const Graph graph_;

@@ -21,7 +21,8 @@ struct StepBenchOptions {
     std::string reduction = "invariant";
     std::vector<Choice> forced;   // implementations asked for by name
     DType products = DType::f32;  // of convolutions and linear layers: f32 or bf16
-    bool profile = false;         // the time of every step of the plan too
+    bool activation_checkpointing = false;
+    bool profile = false;  // the time of every step of the plan too
 };
 
 struct StepTiming {

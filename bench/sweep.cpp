@@ -42,8 +42,6 @@ void judge(Point& point, const Config& config, const SweepLimits& limits) {
     if (!setup.available) return not_run(setup.reason);
     if (point.device != setup.device)
         return not_run(fmt::format("{} runs on {} in this version, not on {}", point.trainer, setup.device, point.device));
-    if (point.trainer == "sharded" && (point.stage < lowest_stage || point.stage > highest_stage))
-        return not_run(fmt::format("ZeRO stage {} is not in this version; stage {} is", point.stage, highest_stage));
     if (needs_launcher(point) && limits.one_process_only && point.ranks > 1)
         return not_run("launcher local starts one process only");
     if (needs_launcher(point) && !limits.one_process_only && !limits.launcher_reason.empty())

@@ -10,9 +10,11 @@
 #include <sstream>
 
 #include "bench/measure.h"
+#include "bench/memory_report.h"
 #include "core/hash.h"
 #include "core/progress.h"
 #include "models/registry.h"
+#include "parallel/learning_rate.h"
 
 namespace xbench {
 namespace {
@@ -86,6 +88,25 @@ std::string model_text(const Config& config, const Dataset& dataset) {
     for (const ValueId id : graph.state)
         (value(id).role == Role::buffer ? statistics : parameters) += value(id).shape.elements();
     return text + fmt::format("\nparameters {}\nrunning statistics {}\n", parameters, statistics);
+}
+
+// Of rank 0.
+std::string memory_text(const TrainResult& result) {
+    std::string text = "\nmemory of a rank\n\n" + memory_table({{"predicted", result.memory_predicted},
+                                                                {"in a step", result.memory_in_steps},
+                                                                {"highest of each", result.memory_highest}});
+    return text +
+           "\nWhile steps run; the highest also has evaluations and checkpoints. Weights kept for the best epoch are "
+           "besides.\n";
+}
+
+Json memory_json(const TrainRun& run) {
+    return Json{{"ranks", run.ranks},
+                {"stage", run.stage},
+                {"unit", "bytes of rank 0"},
+                {"predicted", to_json(run.result.memory_predicted)},
+                {"in_step", to_json(run.result.memory_in_steps)},
+                {"highest", to_json(run.result.memory_highest)}};
 }
 
 Json metrics_json(const TrainRun& run) {
@@ -164,19 +185,34 @@ Record train_record(const TrainRun& run) {
                          {"precision", train.precision},
                          {"reduction", train.reduction},
                          {"virtual_ranks", train.virtual_ranks},
-                         {"isa", result.isa}};
+                         {"learning_rate", scaled_learning_rate(train)},
+                         {"lr_scaling", train.lr_scaling},
+                         {"base_batch", train.base_batch},
+                         {"warmup_steps", train.warmup_steps},
+                         {"batchnorm", train.batchnorm},
+                         {"accumulate", train.accumulate},
+                         {"compression", train.compression},
+                         {"isa", result.isa},
+                         {"overlap", result.overlap},
+                         // Of the processors that efficiency counts, as it has no core of its own.
+                         {"communication_threads", result.overlap == "thread" ? run.ranks : 0},
+                         {"slow_link_mb_per_s", run.config.scaling.slow_link_mb_per_s},
+                         {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}};
     record.counters =
         Json{{"steps", result.step_ns.size()},
              {"warmup_steps", skip},
              {"step_ms", steps > 0 ? seconds * 1e3 / static_cast<double>(steps) : 0},
              {"exposed_comm_ms",
               steps > 0 ? static_cast<double>(sum_from(result.comm_ns, skip)) * 1e-6 / static_cast<double>(steps) : 0},
+             {"gradient_bytes", result.gradient_bytes},
+             {"activation_bytes", result.activation_bytes},
              {"images_trained", sum_from(result.step_images, 0)},
              {"train_seconds", result.train_seconds},
              {"val_seconds", result.val_seconds},
              {"test_seconds", result.test_seconds},
              {"total_seconds", result.total_seconds},
              {"parameters", result.parameters},
+             {"memory_bytes", result.memory_in_steps.total()},
              {"epochs_run", result.history.size()},
              {"best_epoch", result.best_epoch},
              {"train_loss", result.history.empty() ? 0 : result.history.back().train_loss},
@@ -197,7 +233,8 @@ void write_train_files(const TrainRun& run, const std::filesystem::path& folder)
     write_text(folder / "metrics.json", metrics_json(run).dump(2) + "\n");
     write_text(folder / "classification_report.txt", classification_report(run.result.test));
     write_text(folder / "confusion_matrix.csv", confusion_csv(run.result.test, classes));
-    write_text(folder / "model_summary.txt", model_text(run.config, run.dataset));
+    write_text(folder / "model_summary.txt", model_text(run.config, run.dataset) + memory_text(run.result));
+    write_text(folder / "memory.json", memory_json(run).dump(2) + "\n");
     write_text(folder / "training_time.txt", time_text(run.result));
     const Record record = train_record(run);
     append_records(folder / "records.jsonl", std::span(&record, 1));

@@ -36,8 +36,8 @@ struct TrainRun {
 };
 
 Record train_record(const TrainRun& run);
-// history.csv, metrics.json, classification_report.txt, confusion_matrix.csv, model_summary.txt, training_time.txt and
-// records.jsonl in an existing folder.
+// history.csv, metrics.json, classification_report.txt, confusion_matrix.csv, model_summary.txt, memory.json,
+// training_time.txt and records.jsonl in an existing folder.
 void write_train_files(const TrainRun& run, const std::filesystem::path& folder);
 
 // Steps that are left out of throughput at the start of a run: caches, page faults, clock rates.

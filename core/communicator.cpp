@@ -48,4 +48,14 @@ SumTree sum_tree(int64_t leaves, int ranks) {
     return tree;
 }
 
+std::vector<int> numbered_in_order(const std::vector<int>& nodes) {
+    std::vector<int> seen, numbers;
+    for (const int node : nodes) {
+        const auto found = std::find(seen.begin(), seen.end(), node);
+        numbers.push_back(static_cast<int>(found - seen.begin()));
+        if (found == seen.end()) seen.push_back(node);
+    }
+    return numbers;
+}
+
 }  // namespace xbench

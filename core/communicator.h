@@ -1,5 +1,6 @@
 // How ranks talk. One interface for one process (Self), shared memory, MPI and NCCL; the trainers see nothing else.
-// Every call is collective: all ranks call it in the same order with the same sizes. Blocking. Called by one thread.
+// Every call is collective: all ranks call it in the same order with the same sizes. Blocking. Called by one
+// thread; a second one takes a channel().
 #pragma once
 
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "core/memory.h"
+#include "core/wait_limit.h"
 
 namespace xbench {
 
@@ -33,6 +35,7 @@ std::vector<LeafBlock> blocks_of_rank(int64_t leaves, int rank, int ranks);
 struct SumTree {
     std::vector<int> addends;     // on each rank
     std::vector<uint8_t> merges;  // for each addend, in rank order: additions of the two newest sums that follow it
+    bool operator==(const SumTree&) const = default;
 };
 SumTree sum_tree(int64_t leaves, int ranks);
 
@@ -40,10 +43,22 @@ enum class Reduction { invariant, fast };  // fixed tree and the same bits at an
 
 class Communicator {
 public:
+    explicit Communicator(std::shared_ptr<WaitLimit> limit = std::make_shared<WaitLimit>()) : limit_(std::move(limit)) {}
     virtual ~Communicator() = default;
+    Communicator(const Communicator&) = delete;
+    Communicator& operator=(const Communicator&) = delete;
+
     virtual int rank() const = 0;
     virtual int size() const = 0;
-    virtual const char* name() const = 0;                                        // "self", "shm", "mpi"
+    virtual int known_as() const { return rank(); }  // what messages call this rank: its number among all of the job
+    virtual const char* name() const = 0;            // "self", "shm", "mpi", "shm+mpi"
+    // The node that each rank is on, counted from 0. The ranks of a node follow each other.
+    virtual std::vector<int> nodes() const { return std::vector<int>(static_cast<size_t>(size()), 0); }
+    // A communicator of its own for the ranks that give the same group, in their order here. Collective over all ranks.
+    // It must not outlive this one.
+    virtual std::unique_ptr<Communicator> split(int group) = 0;
+    const std::shared_ptr<WaitLimit>& wait_limit() const { return limit_; }
+
     virtual void all_reduce_sum(float* data, size_t count, Reduction how) = 0;   // in place
     virtual void all_reduce_sum(double* data, size_t count, Reduction how) = 0;  // in place
     // The sum of all ranks' addends in the order of the tree: this rank's addend a lies at data + a * stride, and the total
@@ -65,9 +80,21 @@ public:
     virtual void barrier() = 0;
     // Zeroed memory whose collectives are cheapest. All ranks ask for the same size; it may outlive the communicator.
     virtual AlignedBuffer allocate(size_t bytes) { return AlignedBuffer(bytes); }
+    // Another channel among the same ranks, so that another thread may call collectives that neither wait for this one's nor
+    // are mixed up with them; with the memory of allocate(). Collective. It must not outlive this communicator.
+    virtual bool has_channels() const { return false; }
+    virtual std::unique_ptr<Communicator> channel() { return nullptr; }
+    // Whether the calling core moves and adds every byte itself, so that another thread on that core gains no time.
+    virtual bool moves_by_this_core() const { return true; }
     // Prints nothing; ends the whole job with this exit code, so that no peer waits for ever.
     [[noreturn]] virtual void abort(int code) = 0;
+
+private:
+    std::shared_ptr<WaitLimit> limit_;
 };
+
+// For communicators that know who is where: nodes counted from 0 in the order in which they appear.
+std::vector<int> numbered_in_order(const std::vector<int>& nodes);
 
 std::unique_ptr<Communicator> make_self_communicator();
 

@@ -64,6 +64,8 @@ private:
     void require_sections();
     void check_rules();
     void check_model();
+    void check_large_batches();
+    void check_compression();
     void check_data();
     void check_row(const SweepRow& row, const std::string& pointer);
 
@@ -323,9 +325,37 @@ void Reader::check_rules() {
         mistake("/train/virtual_ranks",
                 fmt::format("{} virtual ranks for a batch of {}; set virtual_ranks to at most batch_size",
                             train.virtual_ranks, train.batch_size));
+    check_large_batches();
+    check_compression();
     for (size_t row = 0; row < config_.sweep.size(); ++row)
         if (const std::string pointer = fmt::format("/sweep/{}", row); sound(pointer))
             check_row(config_.sweep[row], pointer);
+}
+
+void Reader::check_large_batches() {
+    const TrainConfig& train = config_.train;
+    if (sound("/train/lr_scaling") && sound("/train/base_batch") && train.lr_scaling != "none" && train.base_batch == 0)
+        mistake("/train/lr_scaling", "no base_batch; give the batch that learning_rate is meant for");
+    if (sound("/train/accumulate") && sound("/train/virtual_ranks") && train.accumulate > train.virtual_ranks)
+        mistake("/train/accumulate", fmt::format("{} passes over {} virtual ranks; set accumulate to at most virtual_ranks",
+                                                 train.accumulate, train.virtual_ranks));
+}
+
+// What changes a sum cannot keep its bits.
+void Reader::check_compression() {
+    const TrainConfig& train = config_.train;
+    if (!sound("/train/compression") || train.compression == "none") return;
+    if (sound("/train/reduction") && train.reduction == "invariant")
+        mistake("/train/compression",
+                "the invariant reduction promises the same bits at any number of ranks, which "
+                "compressed gradients do not have; set reduction to fast, or compression to none");
+    if (train.compression != "powersgd") return;
+    if (sound("/train/checkpoint_steps") && train.checkpoint_steps > 0)
+        mistake("/train/checkpoint_steps",
+                "checkpoints do not hold PowerSGD's error feedback; set it to 0, or compression "
+                "to another");
+    if (sound("/train/overlap") && (train.overlap == "thread" || train.overlap == "inline"))
+        mistake("/train/overlap", "PowerSGD works on whole layers behind the backward pass; leave it out");
 }
 
 void Reader::check_model() {
@@ -363,6 +393,8 @@ void Reader::check_row(const SweepRow& row, const std::string& pointer) {
             mistake(pointer + "/ranks", fmt::format("{} ranks for {} virtual ranks; raise train.virtual_ranks", ranks,
                                                     config_.train.virtual_ranks));
     }
+    if (row.trainer == "sharded" && config_.train.compression != "none")
+        mistake(pointer + "/trainer", "sharded sums its gradients uncompressed; set train.compression to none");
     if (row.trainer == "sharded" && row.stage == 0) mistake(pointer, "sharded needs a stage; 1, 2 or 3");
     if (row.trainer != "sharded" && row.stage != 0)
         mistake(pointer + "/stage", row.trainer + " has no stages; remove the key, or use sharded");

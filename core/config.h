@@ -46,11 +46,21 @@ struct TrainConfig {
     std::string precision = "fp32";  // fp32 | bf16
     int64_t virtual_ranks = 8;
     std::string reduction = "invariant";  // invariant | fast
-    std::string batchnorm = "global";
-    std::vector<double> pos_weight;  // of binary cross-entropy; empty: 1
-    int64_t check_steps = 100;       // steps between checks of all numbers and replicas; 0: never
-    int64_t checkpoint_steps = 0;    // steps between checkpoints to resume from; 0: only on a signal
-    int64_t checkpoint_keep = 2;     // of them
+    std::string batchnorm = "global";     // global | local
+    int64_t accumulate = 1;               // passes in which a rank computes its share of a batch
+    std::string lr_scaling = "none";      // none | linear | sqrt: of learning_rate by batch_size / base_batch
+    int64_t base_batch = 0;               // the batch that learning_rate is meant for; 0: not given
+    int64_t warmup_steps = 0;             // steps over which the learning rate rises to its value
+    std::string compression = "none";     // none | fp16 | bf16 | powersgd: of gradients between ranks
+    int64_t powersgd_rank = 4;
+    std::string overlap = "auto";  // auto | thread | inline | none: when gradients are reduced
+    bool activation_checkpointing = false;
+    bool hybrid_sharding = false;
+    std::vector<double> pos_weight;           // of binary cross-entropy; empty: 1
+    int64_t check_steps = 100;                // steps between checks of all numbers and replicas; 0: never
+    int64_t checkpoint_steps = 0;             // steps between checkpoints to resume from; 0: only on a signal
+    int64_t checkpoint_keep = 2;              // of them
+    double collective_timeout_seconds = 300;  // the longest that a rank waits for the others; 0: for ever
 };
 
 // One row of the sweep: its lists are multiplied out by the bench.
@@ -67,6 +77,8 @@ struct ScalingConfig {
     std::string launcher = "auto";  // auto | mpirun | srun | local
     bool oversubscribe = false;
     int64_t timeout_seconds = 0;  // of one point; 0: none
+    // An injected link: every collective takes as much longer as its bytes need. 0: none.
+    double slow_link_mb_per_s = 0, slow_link_latency_us = 0;
 };
 
 struct Config {

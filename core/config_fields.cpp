@@ -90,9 +90,38 @@ std::vector<ConfigField> train_fields() {
          .choices = {"invariant", "fast"}},
         {.path = "/train/batchnorm",
          .slot = XB_SLOT(train.batchnorm),
-         .help = "Over which images statistics are taken.",
-         .choices = {"global"},
-         .later = {"local"}},
+         .help = "Over which images statistics are taken: the whole batch, or each virtual rank's (no communication in the "
+                 "forward pass).",
+         .choices = {"global", "local"}},
+        {"/train/accumulate", XB_SLOT(train.accumulate),
+         "Passes in which a rank computes its virtual ranks, each with a part of the activations' memory; not with global "
+         "batch normalisation. The same weights at any number.",
+         between(1, 2048)},
+        {.path = "/train/lr_scaling",
+         .slot = XB_SLOT(train.lr_scaling),
+         .help = "Multiplies learning_rate by batch_size / base_batch (linear) or its square root (sqrt).",
+         .choices = {"none", "linear", "sqrt"}},
+        {"/train/base_batch", XB_SLOT(train.base_batch), "The batch that learning_rate is meant for, where it is scaled.",
+         between(1, 1000000)},
+        {"/train/warmup_steps", XB_SLOT(train.warmup_steps),
+         "Steps over which the learning rate rises in equal parts to its value; 0: none.", from(0)},
+        {.path = "/train/compression",
+         .slot = XB_SLOT(train.compression),
+         .help = "Of gradients between ranks: rounded to 16 bits, or PowerSGD's low-rank factors with error feedback; only "
+                 "with the fast reduction.",
+         .choices = {"none", "fp16", "bf16", "powersgd"}},
+        {"/train/powersgd_rank", XB_SLOT(train.powersgd_rank), "Columns of PowerSGD's factors.", between(1, 256)},
+        {.path = "/train/overlap",
+         .slot = XB_SLOT(train.overlap),
+         .help = "When gradients are summed over ranks: in a thread during the backward pass, inline as soon as a bucket is "
+                 "complete, or none, behind it; auto: thread over a network, inline in shared memory. The same bits in all.",
+         .choices = {"auto", "thread", "inline", "none"}},
+        {"/train/activation_checkpointing", XB_SLOT(train.activation_checkpointing),
+         "Keep what passes between units of the model, compute the rest again for the backward pass: less memory, more "
+         "time, "
+         "the same weights."},
+        {"/train/hybrid_sharding", XB_SLOT(train.hybrid_sharding),
+         "The sharded trainer splits the model's state over the ranks of a node and replicates it across nodes."},
         {"/train/pos_weight", XB_SLOT(train.pos_weight),
          "Weight of positives in binary cross-entropy, one a class; empty: 1.", above(0)},
         {"/train/check_steps", XB_SLOT(train.check_steps),
@@ -100,6 +129,11 @@ std::vector<ConfigField> train_fields() {
         {"/train/checkpoint_steps", XB_SLOT(train.checkpoint_steps),
          "Steps between checkpoints that train --resume goes on from; 0: only when a signal asks for one.", from(0)},
         {"/train/checkpoint_keep", XB_SLOT(train.checkpoint_keep), "How many of the newest checkpoints stay.", from(1)},
+        {"/train/collective_timeout_seconds", XB_SLOT(train.collective_timeout_seconds),
+         "The longest that a rank waits for others in one collective before it ends the job with a line that names rank, "
+         "step, "
+         "operation and bytes; 0: for ever.",
+         from(0)},
     };
 }
 
@@ -138,6 +172,10 @@ std::vector<ConfigField> sweep_and_scaling_fields() {
          "Also run points that need more cores than this machine allows; they are marked and kept out of fits."},
         {"/scaling/timeout_seconds", XB_SLOT(scaling.timeout_seconds), "Longest time of one repeat of a point; 0: no limit.",
          from(0)},
+        {"/scaling/slow_link_mb_per_s", XB_SLOT(scaling.slow_link_mb_per_s),
+         "Experiments: every collective takes as long as its bytes need at this rate (1e6 B/s); 0: no such link.", from(0)},
+        {"/scaling/slow_link_latency_us", XB_SLOT(scaling.slow_link_latency_us),
+         "Experiments: and this long before the first byte.", from(0)},
         {"/output", XB_SLOT(output), "Folder in which run folders are made; --out names the run folder itself."},
     };
 }

@@ -57,6 +57,7 @@ struct Node {
     Attrs attrs;
     std::vector<ValueId> in, out;  // no_value for an absent optional operand
     std::string name;              // "f.0"
+    bool recomputed = false;       // a copy of a forward node in the backward pass (activation checkpointing)
 };
 
 struct Graph {

@@ -146,11 +146,10 @@ int64_t Loader::State::max_local_batch() const {
 
 void Loader::State::make_slots() {
     const size_t most = static_cast<size_t>(max_local_batch());
-    // One slot is the consumer's; each worker needs one to fill.
-    slots =
-        std::vector<Slot>(options.workers == 0 ? 1 : static_cast<size_t>(std::max(options.prefetch, options.workers)) + 1);
+    slots = std::vector<Slot>(static_cast<size_t>(batches_in_memory(options.workers, options.prefetch)));
     for (Slot& slot : slots) {
-        slot.images = AlignedBuffer(most * static_cast<size_t>(image_values) * sizeof(float));
+        slot.images = AlignedBuffer(most * static_cast<size_t>(image_values) * sizeof(float), options.ledger,
+                                    MemoryCategory::batches);
         slot.batch.images = slot.images.as<float>();
         slot.batch.leaf_begin.reserve(static_cast<size_t>(leaf_last - leaf_first) + 1);
         slot.batch.sample_ids.reserve(most);

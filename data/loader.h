@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/memory_ledger.h"
 #include "data/dataset.h"
 
 namespace xbench {
@@ -21,6 +22,7 @@ struct LoaderOptions {
     std::vector<double> mean{0.5}, std{0.5};  // x = (value in [0,1] - mean) / std, one number or one a channel
     int workers = 1;                          // threads that read ahead; 0: next() reads itself
     int prefetch = 3;                         // batches held ready
+    MemoryLedger* ledger = nullptr;           // counts the batches' images
 };
 
 // One rank's share of one global batch. Leaf v of the batch holds its samples floor(v B / V) .. floor((v+1) B / V) - 1,
@@ -40,6 +42,13 @@ struct Batch {
 std::vector<int64_t> epoch_order(std::vector<int64_t> indices, uint64_t seed, int64_t epoch);
 // First sample of leaf v of a batch of `size` images cut into `leaves`.
 constexpr int64_t leaf_start(int64_t v, int64_t size, int64_t leaves) { return v * size / leaves; }
+// The most images in `own` neighbouring leaves of a batch of at most `size` images.
+constexpr int64_t most_images(int64_t own, int64_t size, int64_t leaves) { return (own * size + leaves - 1) / leaves; }
+
+// One is the consumer's; each worker needs one to fill.
+constexpr int batches_in_memory(int workers, int prefetch) {
+    return workers == 0 ? 1 : (prefetch > workers ? prefetch : workers) + 1;
+}
 
 class Loader {
 public:

@@ -8,10 +8,10 @@
 
 namespace xbench {
 
-// Initialises MPI (once a process) and finalises it with the communicator. Throws Error when MPI cannot start.
+// Initialises MPI; it is finalised with the last communicator that came from this one. Where the launcher did not place the
+// ranks node by node (round robin), they are renumbered so that those of a node follow each other. Throws Error when MPI
+// cannot start. Collective over all processes.
 std::unique_ptr<Communicator> make_mpi_communicator();
-// Whether all its ranks can share memory. Collective over all ranks.
-bool mpi_ranks_share_a_node();
 std::string mpi_library_version();
 
 }  // namespace xbench

@@ -13,6 +13,7 @@ public:
     int rank() const override { return 0; }
     int size() const override { return 1; }
     const char* name() const override { return "self"; }
+    std::unique_ptr<Communicator> split(int) override { return make_self_communicator(); }
     void all_reduce_sum(float*, size_t, Reduction) override {}
     void all_reduce_sum(double*, size_t, Reduction) override {}
     void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) override {

@@ -9,6 +9,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -23,6 +25,10 @@ constexpr size_t piece_bytes = size_t{256} << 10;
 // Up to this size every rank sums everything: one meeting in place of two.
 constexpr size_t redundant_bytes = size_t{16} << 10;
 
+size_t most_addends(const SumTree& tree) {
+    return static_cast<size_t>(*std::max_element(tree.addends.begin(), tree.addends.end()));
+}
+
 // Memory that every rank has one copy of, all of them mapped here.
 struct Region {
     std::vector<SharedMemory> copies;  // by rank
@@ -34,10 +40,34 @@ struct Region {
     }
 };
 
-class ShmCommunicator final : public Communicator {
+// What allocate() has handed out and is still in use; the channels of a rank share it.
+class Regions {
 public:
-    ShmCommunicator(const MeetingOptions& options, std::shared_ptr<Communicator> starter)
-        : starter_(std::move(starter)),
+    void add(const std::shared_ptr<Region>& region) {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(regions_, [](const auto& old) { return old.expired(); });
+        regions_.push_back(region);
+    }
+    // The one that holds `data`, or null.
+    std::shared_ptr<Region> find(const void* data, size_t bytes) {
+        const std::lock_guard lock(mutex_);
+        for (const auto& candidate : regions_)
+            if (auto region = candidate.lock(); region && region->holds(data, bytes)) return region;
+        return nullptr;
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<std::weak_ptr<Region>> regions_;
+};
+
+class ShmCommunicator final : public NodeCommunicator {
+public:
+    ShmCommunicator(const MeetingOptions& options, std::shared_ptr<Communicator> starter,
+                    std::shared_ptr<Regions> regions = std::make_shared<Regions>())
+        : NodeCommunicator(options.limit),
+          starter_(std::move(starter)),
+          regions_(std::move(regions)),
           isa_(usable_isa()),
           meeting_(options),
           over_ranks_(sum_tree(options.ranks, options.ranks)),
@@ -47,7 +77,9 @@ public:
 
     int rank() const override { return meeting_.rank(); }
     int size() const override { return meeting_.ranks(); }
+    int known_as() const override { return meeting_.options().known_as; }
     const char* name() const override { return "shm"; }
+    std::unique_ptr<Communicator> split(int group) override;
     void all_reduce_sum(float* data, size_t count, Reduction) override { sum(data, count, 0, over_ranks_); }
     void all_reduce_sum(double* data, size_t count, Reduction) override { sum(data, count, 0, over_ranks_); }
     void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) override {
@@ -56,6 +88,13 @@ public:
     void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) override {
         sum(data, count, stride, tree);
     }
+    void reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree, float* total) override {
+        reduce_to_first(data, count, stride, tree, total);
+    }
+    void reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree, double* total) override {
+        reduce_to_first(data, count, stride, tree, total);
+    }
+    void gather_ranges(float* data, size_t count, const std::vector<RankRange>& ranges) override;
     void all_reduce_max(double* data, size_t count) override;
     void reduce_scatter_sum(float* data, size_t count, Reduction how) override;
     void all_gather(float* data, size_t count) override;
@@ -64,6 +103,9 @@ public:
     std::vector<std::byte> all_gather_bytes(const std::vector<std::byte>& mine) override;
     void barrier() override { meeting_.meet({Collective::barrier, 0, 0, 0}); }
     AlignedBuffer allocate(size_t bytes) override;
+    bool has_channels() const override { return true; }
+    std::unique_ptr<Communicator> channel() override { return node_channel(); }
+    std::unique_ptr<NodeCommunicator> node_channel() override;
     void abort(int code) override {
         meeting_.fail(code);
         if (starter_) starter_->abort(code);
@@ -72,8 +114,9 @@ public:
 
 private:
     std::shared_ptr<Region> share(size_t bytes);
+
     // The shared buffer that holds `data`, or null.
-    std::shared_ptr<Region> region_of(const void* data, size_t bytes);
+    std::shared_ptr<Region> region_of(const void* data, size_t bytes) const { return regions_->find(data, bytes); }
 
     // Every rank's copy of data {...} in a shared buffer.
     template <class T>
@@ -107,17 +150,29 @@ private:
     void sum(T* data, size_t count, size_t stride, const SumTree& tree);
     template <class T>
     void sum_staged(T* data, size_t count, size_t stride, const SumTree& tree);
+    template <class T>
+    void reduce_to_first(T* data, size_t count, size_t stride, const SumTree& tree, T* total);
+    // Copies this rank's addends of elements [begin, begin + part) into its stage, `room` elements apart.
+    template <class T>
+    std::span<T* const> stage_addends(const T* data, size_t part, size_t stride, const SumTree& tree, size_t room) {
+        const auto stage = next_stage<T>();
+        const auto me = static_cast<size_t>(rank());
+        for (size_t a = 0; a < static_cast<size_t>(tree.addends[me]); ++a)
+            std::memcpy(stage[me] + a * room, data + a * stride, part * sizeof(T));
+        return stage;
+    }
 
     const std::shared_ptr<Communicator> starter_;  // or null
+    const std::shared_ptr<Regions> regions_;
     const Isa isa_;
     Meeting meeting_;
     const SumTree over_ranks_;  // one addend a rank
     std::shared_ptr<Region> staging_;
-    std::vector<std::weak_ptr<Region>> regions_;
     std::vector<char*> pointers_;       // of copies_of, one a rank
     std::vector<const void*> addends_;  // of add_all; kept, as nothing allocates inside a step
+    std::vector<RankRange> ranges_;     // of all_gather
     size_t turn_ = 0;
-    int allocations_ = 0;
+    int allocations_ = 0, channels_ = 0, splits_ = 0;
 };
 
 std::shared_ptr<Region> ShmCommunicator::share(size_t bytes) {
@@ -144,21 +199,21 @@ std::shared_ptr<Region> ShmCommunicator::share(size_t bytes) {
 
 AlignedBuffer ShmCommunicator::allocate(size_t bytes) {
     const std::shared_ptr<Region> region = share(bytes);
-    std::erase_if(regions_, [](const auto& old) { return old.expired(); });
-    regions_.push_back(region);
+    regions_->add(region);
     return AlignedBuffer(std::shared_ptr<void>(region, region->base), region->bytes);
 }
 
-std::shared_ptr<Region> ShmCommunicator::region_of(const void* data, size_t bytes) {
-    for (const auto& candidate : regions_)
-        if (auto region = candidate.lock(); region && region->holds(data, bytes)) return region;
-    return nullptr;
+// Its thread shares a core with a computing one: it must not spin.
+std::unique_ptr<NodeCommunicator> ShmCommunicator::node_channel() {
+    MeetingOptions options = meeting_.options();
+    options.name += fmt::format("-channel{}", channels_++);
+    options.own_cores = false;
+    return std::make_unique<ShmCommunicator>(options, starter_, regions_);
 }
 
 template <class T>
 void ShmCommunicator::sum(T* data, size_t count, size_t stride, const SumTree& tree) {
-    const auto most = static_cast<size_t>(*std::max_element(tree.addends.begin(), tree.addends.end()));
-    const auto region = region_of(data, ((most - 1) * stride + count) * sizeof(T));
+    const auto region = region_of(data, ((most_addends(tree) - 1) * stride + count) * sizeof(T));
     if (!region || count * sizeof(T) <= redundant_bytes) return sum_staged(data, count, stride, tree);
     const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
     const Purpose purpose{Collective::all_reduce, 0, count * sizeof(T), offset};
@@ -170,15 +225,11 @@ void ShmCommunicator::sum(T* data, size_t count, size_t stride, const SumTree& t
 
 template <class T>
 void ShmCommunicator::sum_staged(T* data, size_t count, size_t stride, const SumTree& tree) {
-    const auto me = static_cast<size_t>(rank());
-    const auto most = static_cast<size_t>(*std::max_element(tree.addends.begin(), tree.addends.end()));
-    const size_t room = piece_bytes / sizeof(T) / most;  // of one addend in the stage
+    const size_t room = piece_bytes / sizeof(T) / most_addends(tree);
     const Purpose purpose{Collective::all_reduce, 1, count * sizeof(T), 0};
     in_pieces(count, room, [&](size_t begin, size_t part) {
         T* const mine = data + begin;
-        const auto stage = next_stage<T>();
-        for (size_t a = 0; a < static_cast<size_t>(tree.addends[me]); ++a)
-            std::memcpy(stage[me] + a * room, mine + a * stride, part * sizeof(T));
+        const auto stage = stage_addends<T>(mine, part, stride, tree, room);
         meeting_.meet(purpose);
         if (part * sizeof(T) <= redundant_bytes) {
             add_all<T>(stage, room, tree, {&mine, 1}, {0, part});
@@ -186,7 +237,29 @@ void ShmCommunicator::sum_staged(T* data, size_t count, size_t stride, const Sum
         }
         add_all<T>(stage, room, tree, stage, range_of_rank(part, rank(), size()));
         meeting_.meet(purpose);
-        std::memcpy(mine, stage[me], part * sizeof(T));
+        std::memcpy(mine, stage[static_cast<size_t>(rank())], part * sizeof(T));
+    });
+}
+
+template <class T>
+void ShmCommunicator::reduce_to_first(T* data, size_t count, size_t stride, const SumTree& tree, T* total) {
+    const auto region = region_of(data, ((most_addends(tree) - 1) * stride + count) * sizeof(T));
+    if (region && total == data && count * sizeof(T) > redundant_bytes) {
+        const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
+        const Purpose purpose{Collective::reduce, 0, count * sizeof(T), offset};
+        const auto copies = copies_of(*region, data);
+        meeting_.meet(purpose);
+        add_all<T>(copies, stride, tree, copies.first(1), range_of_rank(count, rank(), size()));
+        meeting_.meet(purpose);
+        return;
+    }
+    const size_t room = piece_bytes / sizeof(T) / most_addends(tree);
+    const Purpose purpose{Collective::reduce, 1, count * sizeof(T), 0};
+    in_pieces(count, room, [&](size_t begin, size_t part) {
+        const auto stage = stage_addends<T>(data + begin, part, stride, tree, room);
+        meeting_.meet(purpose);
+        T* const here = total + begin;
+        if (rank() == 0) add_all<T>(stage, room, tree, {&here, 1}, {0, part});
     });
 }
 
@@ -213,38 +286,40 @@ void ShmCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction) {
 }
 
 void ShmCommunicator::all_gather(float* data, size_t count) {
-    const auto region = region_of(data, count * sizeof(float));
-    const auto copy = [&](int r, const float* from, size_t first, RankRange range) {
-        if (r != rank() && range.end > range.begin)
+    ranges_.clear();
+    for (int r = 0; r < size(); ++r) ranges_.push_back(range_of_rank(count, r, size()));
+    gather_ranges(data, count, ranges_);
+}
+
+void ShmCommunicator::gather_ranges(float* data, size_t count, const std::vector<RankRange>& ranges) {
+    const auto me = static_cast<size_t>(rank());
+    const auto copy = [&](size_t r, const float* from, size_t first, RankRange range) {
+        if (r != me && range.end > range.begin)
             std::memcpy(data + range.begin, from + (range.begin - first), (range.end - range.begin) * sizeof(float));
     };
-    if (region) {
+    if (const auto region = region_of(data, count * sizeof(float))) {
         const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
         const Purpose purpose{Collective::all_gather, 0, count * sizeof(float), offset};
         const auto copies = copies_of(*region, data);
         meeting_.meet(purpose);
-        for (int r = 0; r < size(); ++r) copy(r, copies[static_cast<size_t>(r)], 0, range_of_rank(count, r, size()));
+        for (size_t r = 0; r < ranges.size(); ++r) copy(r, copies[r], 0, ranges[r]);
         meeting_.meet(purpose);
         return;
     }
     const Purpose purpose{Collective::all_gather, 1, count * sizeof(float), 0};
-    const RankRange mine = range_of_rank(count, rank(), size());
     size_t longest = 0;
-    for (int r = 0; r < size(); ++r) {
-        const RankRange range = range_of_rank(count, r, size());
-        longest = std::max(longest, range.end - range.begin);
-    }
+    for (const RankRange& range : ranges) longest = std::max(longest, range.end - range.begin);
     in_pieces(longest, piece_bytes / sizeof(float), [&](size_t begin, size_t part) {
         const auto piece = [&](const RankRange& range) {
             return RankRange{std::min(range.begin + begin, range.end), std::min(range.begin + begin + part, range.end)};
         };
         const auto stage = next_stage<float>();
-        const RankRange now = piece(mine);
-        std::memcpy(stage[static_cast<size_t>(rank())], data + now.begin, (now.end - now.begin) * sizeof(float));
+        const RankRange now = piece(ranges[me]);
+        std::memcpy(stage[me], data + now.begin, (now.end - now.begin) * sizeof(float));
         meeting_.meet(purpose);
-        for (int r = 0; r < size(); ++r) {
-            const RankRange theirs = piece(range_of_rank(count, r, size()));
-            copy(r, stage[static_cast<size_t>(r)], theirs.begin, theirs);
+        for (size_t r = 0; r < ranges.size(); ++r) {
+            const RankRange theirs = piece(ranges[r]);
+            copy(r, stage[r], theirs.begin, theirs);
         }
     });
 }
@@ -261,6 +336,14 @@ void ShmCommunicator::shift(const void* send, void* receive, size_t bytes, int d
 }
 
 void ShmCommunicator::broadcast(void* data, size_t bytes, int root) {
+    if (const auto region = bytes > redundant_bytes ? region_of(data, bytes) : nullptr) {
+        const auto offset = static_cast<uint64_t>(static_cast<char*>(data) - region->base);
+        const Purpose purpose{Collective::broadcast, 0, bytes, offset};
+        meeting_.meet(purpose);
+        if (rank() != root) std::memcpy(data, region->copies[static_cast<size_t>(root)].as<char>() + offset, bytes);
+        meeting_.meet(purpose);  // before the root changes it
+        return;
+    }
     const Purpose purpose{Collective::broadcast, 1, bytes, static_cast<uint64_t>(root)};
     in_pieces(bytes, piece_bytes, [&](size_t begin, size_t part) {
         const auto stage = next_stage<char>();
@@ -294,13 +377,27 @@ std::vector<std::byte> ShmCommunicator::all_gather_bytes(const std::vector<std::
     return all;
 }
 
+std::unique_ptr<Communicator> ShmCommunicator::split(int group) {
+    std::vector<double> groups(static_cast<size_t>(size()), std::numeric_limits<double>::lowest());
+    groups[static_cast<size_t>(rank())] = group;
+    all_reduce_max(groups.data(), groups.size());
+    MeetingOptions options = meeting_.options();
+    options.rank = static_cast<int>(std::count(groups.begin(), groups.begin() + rank(), group));
+    options.ranks = static_cast<int>(std::count(groups.begin(), groups.end(), group));
+    const auto first = std::find(groups.begin(), groups.end(), group) - groups.begin();
+    options.name = fmt::format("{}-s{}-{}", meeting_.name(), splits_++, first);
+    // Not its owner: a part must not outlive the whole.
+    return std::make_unique<ShmCommunicator>(options, std::shared_ptr<Communicator>(std::shared_ptr<void>(), this));
+}
+
 }  // namespace
 
-std::unique_ptr<Communicator> make_shm_communicator(const MeetingOptions& options) {
+std::unique_ptr<NodeCommunicator> make_shm_communicator(const MeetingOptions& options) {
     return std::make_unique<ShmCommunicator>(options, nullptr);
 }
 
-std::unique_ptr<Communicator> make_shm_communicator(std::shared_ptr<Communicator> starter, bool own_cores) {
+std::unique_ptr<NodeCommunicator> make_shm_communicator(std::shared_ptr<Communicator> starter, bool own_cores,
+                                                        double patience_seconds) {
     static std::atomic<int> made{0};
     char name[64] = {};
     const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
@@ -310,7 +407,10 @@ std::unique_ptr<Communicator> make_shm_communicator(std::shared_ptr<Communicator
     options.name = name;
     options.rank = starter->rank();
     options.ranks = starter->size();
+    options.known_as = starter->known_as();
     options.own_cores = own_cores;
+    options.limit = starter->wait_limit();
+    options.patience_seconds = patience_seconds;
     return std::make_unique<ShmCommunicator>(options, std::move(starter));
 }
 

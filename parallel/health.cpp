@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -12,14 +13,17 @@
 
 namespace xbench {
 
-std::string find_not_finite(const Graph& graph, std::span<const FlatRange> ranges, const float* data) {
+std::string find_not_finite(const Graph& graph, std::span<const FlatRange> ranges, std::span<const ModelState::Part> parts) {
     for (const ValueId id : graph.state)
         for (const FlatRange& range : ranges) {
             if (range.value != id) continue;
-            const float* numbers = data + range.begin;
-            for (int64_t i = 0; i < range.count; ++i)
-                if (!std::isfinite(numbers[i]))
-                    return fmt::format("{}[{}] is {}", graph.values[static_cast<size_t>(id)].name, i, numbers[i]);
+            for (const ModelState::Part& part : parts) {
+                const int64_t end = std::min(range.begin + range.count, part.span.end);
+                for (int64_t i = std::max(range.begin, part.span.begin); i < end; ++i)
+                    if (const float number = part.data[i - part.span.begin]; !std::isfinite(number))
+                        return fmt::format("{}[{}] is {}", graph.values[static_cast<size_t>(id)].name, i - range.begin,
+                                           number);
+            }
         }
     return {};
 }
@@ -30,15 +34,17 @@ void check_finite(const ModelState& state, uint32_t step, int rank) {
             throw Error(fmt::format("{}{} on rank {}", what, found, rank), fmt::format("training step {}", step),
                         "lower the learning rate, or look at the images of that step");
     };
-    check(find_not_finite(state.graph, state.flat.parameters, state.gradients.as<float>()), "the gradient of ");
-    check(find_not_finite(state.graph, state.flat.parameters, state.parameters.as<float>()), "");
-    check(find_not_finite(state.graph, state.flat.state, state.state.as<float>()), "");
+    const ModelState::Part buffers{{0, state.flat.state_elements}, state.state.as<float>()};
+    check(find_not_finite(state.graph, state.flat.parameters, state.gradient_parts()), "the gradient of ");
+    check(find_not_finite(state.graph, state.flat.parameters, state.parameter_parts()), "");
+    check(find_not_finite(state.graph, state.flat.state, std::span(&buffers, 1)), "");
 }
 
 void check_replicas(const ModelState& state, uint32_t step, Communicator& communicator) {
     if (communicator.size() == 1) return;
     Hash hash;
-    hash.add(state.parameters.data(), static_cast<size_t>(state.flat.parameter_elements) * sizeof(float));
+    if (state.whole_parameters())
+        hash.add(state.parameters.data(), static_cast<size_t>(state.flat.parameter_elements) * sizeof(float));
     hash.add(state.state.data(), static_cast<size_t>(state.flat.state_elements) * sizeof(float));
     const std::string mine = hash.hex();
     std::vector<std::byte> bytes(mine.size());

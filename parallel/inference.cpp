@@ -10,11 +10,11 @@
 namespace xbench {
 namespace {
 
-PlanOptions inference_options(int threads, int64_t batch, int64_t leaves, DType products) {
+PlanOptions inference_options(int threads, int64_t batch, const RankSums& sums, DType products) {
     PlanOptions options;
     options.training = false;
-    options.max_batch = batch;
-    options.leaves = static_cast<int>(leaves);
+    options.max_batch = most_images(sums.leaves(), batch, sums.leaves_of_all);
+    options.leaves = sums.leaves();
     options.threads = threads;
     options.products = products;
     return options;
@@ -82,8 +82,9 @@ void bind_batch(const Batch& batch, Executor& executor, StepContext& context) {
     context.inverse_batch = 1.0 / static_cast<double>(batch.global_size);
 }
 
-Evaluator::Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums, DType products)
-    : plan_(compile(graph, Target{isa}, inference_options(threads, batch, sums.leaves(), products))), executor_(plan_) {
+Evaluator::Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums, DType products,
+                     MemoryLedger* ledger)
+    : plan_(compile(graph, Target{isa}, inference_options(threads, batch, sums, products))), executor_(plan_, ledger) {
     executor_.set_blocks(sums.leaves_of_block, 0);
 }
 
@@ -91,6 +92,8 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
     options.shuffle = false;
     Loader loader(dataset, options);
     state.bind_to(executor_);
+    std::optional<UnitGatherer> gatherer;
+    if (!state.whole_parameters()) gatherer.emplace(plan_, *state.units);
     StepContext context{};
     Predictions mine;
     mine.classes = plan_.graph.values[static_cast<size_t>(plan_.graph.logits)].shape[1];
@@ -99,9 +102,9 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
     std::vector<double> losses(batches * static_cast<size_t>(sums.blocks()), 0.0);
     loader.start_epoch(0);
     while (const Batch* batch = loader.next()) {
-        if (batch->size == 0) continue;  // inference communicates nothing inside a step
+        if (batch->size == 0 && !gatherer) continue;  // else the other ranks gather parameters with this one
         bind_batch(*batch, executor_, context);
-        executor_.run(context);
+        executor_.run(context, gatherer ? &*gatherer : nullptr);
         append_batch(*batch, executor_, mine);
         for (int block = 0; block < sums.blocks(); ++block)
             losses[static_cast<size_t>(block) * batches + static_cast<size_t>(batch->index)] = loss_of(executor_, block);

@@ -1,28 +1,50 @@
-// The memory of a model under training: parameters, their gradients, running statistics, each one flat buffer.
+// The memory of a model under training: parameters, their gradients, running statistics, each one flat buffer, or what this
+// rank keeps of them where they are sharded.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "core/memory.h"
 #include "parallel/checkpoint.h"
 #include "parallel/rank_sums.h"
+#include "parallel/sharded_units.h"
 #include "plan/executor.h"
 
 namespace xbench {
 
 struct ModelState {
     explicit ModelState(const Graph& model);  // the graph must outlive it; everything starts as zero
-    // With room for the gradients of all of a rank's blocks; parameters and gradients in the communicator's own memory.
-    ModelState(const Graph& model, const RankSums& sums);
+    // With room for so many copies of the gradients (of blocks or passes) where they are whole; parameters and gradients in
+    // the communicator's own memory. Sharded for this training plan where `sharding` has a stage. Collective; all arguments
+    // must outlive it.
+    ModelState(const Graph& model, const RankSums& sums, const Plan& plan, int gradient_slots, const Sharding& sharding = {},
+               MemoryLedger* ledger = nullptr);
     void initialize(uint64_t seed);
     void bind_to(Executor& executor) const;                                 // parameters, gradients and state
-    WeightSet weights() const;                                              // a copy, in canonical order, without metadata
+    WeightSet weights() const;                                              // a copy, in canonical order, without metadata;
+                                                                            // collective
     void set_weights(const WeightSet& weights, const std::string& origin);  // throws Error listing what does not fit
+
+    // The elements of the flat buffer that this rank has here, and where.
+    struct Part {
+        FlatSpan span;
+        float* data;
+    };
+    std::vector<Part> parameter_parts() const;
+    std::vector<Part> gradient_parts() const;  // of the first block
 
     const Graph& graph;
     FlatParameters flat;
-    size_t gradient_stride = 0;                  // elements between the gradients of two blocks
-    AlignedBuffer parameters, gradients, state;  // f32
+    MemoryLedger* ledger = nullptr;     // counts all of it, and what is made for it
+    size_t gradient_stride = 0;         // elements between the gradients of two blocks
+    AlignedBuffer parameters;           // f32; none in stage 3
+    AlignedBuffer gradients;            // f32; none in stages 2 and 3
+    AlignedBuffer state;                // f32
+    std::optional<ShardedUnits> units;  // where there is a stage
+
+    bool whole_parameters() const { return !units || units->stage() < 3; }
+    bool whole_gradients() const { return !units || units->stage() < 2; }
 };
 
 }  // namespace xbench

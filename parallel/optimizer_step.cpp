@@ -30,8 +30,6 @@ KernelTensor vector_of(void* data, int64_t elements) {
     return tensor;
 }
 
-size_t moment_count(const TrainConfig& config) { return config.optimizer == "sgd" ? 1 : 2; }
-
 // call(name, value, range) for each moment of each parameter.
 template <class F>
 void for_each_moment(const ModelState& state, size_t moments, F&& call) {
@@ -43,29 +41,50 @@ void for_each_moment(const ModelState& state, size_t moments, F&& call) {
 
 }  // namespace
 
-OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range, Isa isa, int threads)
-    : range_(range), threads_(threads), attrs_(optimizer_attrs(config)) {
-    const size_t count = range.end - range.begin, stride = (std::max<size_t>(count, 16) + 15) / 16 * 16;
-    moments_ = AlignedBuffer(moment_count(config) * stride * sizeof(float));
-    const auto elements = static_cast<int64_t>(count);
-    args_.op = config.optimizer == "sgd" ? OpKind::sgd : OpKind::adam;
-    args_.attrs = &attrs_;
-    args_.leaves = 1;
-    args_.n_in = 1;
-    args_.in[0] = vector_of(state.gradients.as<float>() + range.begin, elements);
-    args_.n_out = static_cast<int32_t>(1 + moment_count(config));
-    args_.out[0] = vector_of(state.parameters.as<float>() + range.begin, elements);
-    for (size_t m = 0; m < moment_count(config); ++m)
-        args_.out[1 + m] = vector_of(moments_.as<float>() + m * stride, elements);
-    kernel_ = &select(args_, Target{isa});
-    workspace_ = AlignedBuffer(kernel_->workspace ? kernel_->workspace(args_, threads) : 0);
-    args_.workspace = workspace_.data();
+int moment_count(const TrainConfig& config) { return config.optimizer == "sgd" ? 1 : 2; }
+
+OptimizerStep::OptimizerStep(const TrainConfig& config, const std::vector<OptimizerPart>& parts, Isa isa, int threads,
+                             MemoryLedger* ledger)
+    : threads_(threads), moment_count_(moment_count(config)), attrs_(optimizer_attrs(config)) {
+    for (const OptimizerPart& part : parts) stride_ += (part.count + 15) / 16 * 16;
+    moments_ =
+        AlignedBuffer(static_cast<size_t>(moment_count_) * stride_ * sizeof(float), ledger, MemoryCategory::optimizer);
+    size_t at = 0;
+    for (const OptimizerPart& part : parts) {
+        if (part.count == 0) continue;
+        const auto elements = static_cast<int64_t>(part.count);
+        KernelArgs args{};
+        args.op = config.optimizer == "sgd" ? OpKind::sgd : OpKind::adam;
+        args.attrs = &attrs_;
+        args.leaves = 1;
+        args.n_in = 1;
+        args.in[0] = vector_of(part.gradients, elements);
+        args.n_out = 1 + moment_count_;
+        args.out[0] = vector_of(part.parameters, elements);
+        for (int m = 0; m < moment_count_; ++m) args.out[1 + m] = vector_of(moment(m) + at, elements);
+        args_.push_back(args);
+        at += (part.count + 15) / 16 * 16;
+    }
+    if (args_.empty()) return;
+    kernel_ = &select(args_.front(), Target{isa});
+    size_t workspace_bytes = 0;
+    for (const KernelArgs& args : args_)
+        if (kernel_->workspace) workspace_bytes = std::max(workspace_bytes, kernel_->workspace(args, threads));
+    workspace_ = AlignedBuffer(workspace_bytes, ledger, MemoryCategory::workspace);
+    for (KernelArgs& args : args_) args.workspace = workspace_.data();
 }
 
+OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range, Isa isa, int threads)
+    : OptimizerStep(
+          config,
+          {{state.gradients.as<float>() + range.begin, state.parameters.as<float>() + range.begin, range.end - range.begin}},
+          isa, threads, state.ledger) {}
+
 void OptimizerStep::run(const StepContext& context) {
-    if (range_.begin == range_.end) return;
-    args_.step = &context;
-    run_team(threads_, [&](const Team& team) { kernel_->run(args_, team); });
+    for (KernelArgs& args : args_) args.step = &context;
+    run_team(threads_, [&](const Team& team) {
+        for (const KernelArgs& args : args_) kernel_->run(args, team);  // of different memory: no barrier
+    });
 }
 
 std::vector<NamedTensor> name_moments(const ModelState& state, const std::vector<const float*>& flat) {

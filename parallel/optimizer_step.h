@@ -1,4 +1,4 @@
-// The optimizer over a range of the flat parameters: its moments, which exist for that range only, and its one kernel.
+// The optimizer over parts of the flat parameters: its moments, which exist for those parts only, and its one kernel.
 #pragma once
 
 #include <string>
@@ -9,26 +9,39 @@
 
 namespace xbench {
 
+// Neighbouring elements of parameters and their gradients, wherever each of them lies.
+struct OptimizerPart {
+    float *gradients, *parameters;
+    size_t count;
+};
+
 class OptimizerStep {
 public:
-    // Range in elements of the flat buffers, begin and end on multiples of 16 or the end of the buffer.
+    // Parts begin on multiples of 64 bytes; empty ones are legal.
+    OptimizerStep(const TrainConfig& config, const std::vector<OptimizerPart>& parts, Isa isa, int threads,
+                  MemoryLedger* ledger = nullptr);
+    // A range of the whole buffers, in elements.
     OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range, Isa isa, int threads);
-    // Updates the range's parameters from its gradients. An empty range is legal.
+    // Updates the parts' parameters from their gradients.
     void run(const StepContext& context);
 
-    const RankRange& range() const { return range_; }
-    int moments() const { return args_.n_out - 1; }
-    float* moment(int index) const { return static_cast<float*>(args_.out[1 + index].data); }  // {range}
+    int moments() const { return moment_count_; }
+    float* moment(int index) const {
+        return moments_.as<float>() + static_cast<size_t>(index) * stride_;
+    }  // part after part
     size_t bytes() const { return moments_.bytes(); }
 
 private:
-    const RankRange range_;
-    const int threads_;
+    const int threads_, moment_count_;
     const Optimizer attrs_;
+    size_t stride_ = 0;  // elements between two moments
     AlignedBuffer moments_, workspace_;
-    KernelArgs args_{};
+    std::vector<KernelArgs> args_;  // one a part
     const Kernel* kernel_ = nullptr;
 };
+
+// How many moments an element has.
+int moment_count(const TrainConfig& config);
 
 // Moments as tensors m0.<parameter> ..., cut out of or put into full-length flat buffers {elements of the parameters}, one
 // for each moment. load throws Error that lists what is missing or of another shape.

@@ -13,7 +13,7 @@ namespace xbench {
 struct RankSums {
     // `leaves` of the global batch. The fast reduction has one leaf a rank.
     RankSums(Communicator& over, Reduction how, int64_t leaves)
-        : communicator(over), reduction(how), tree(sum_tree(leaves, over.size())) {
+        : communicator(over), reduction(how), leaves_of_all(leaves), tree(sum_tree(leaves, over.size())) {
         for (const LeafBlock& block : blocks_of_rank(leaves, over.rank(), over.size()))
             leaves_of_block.push_back(static_cast<int32_t>(block.count));
         most_blocks = *std::max_element(tree.addends.begin(), tree.addends.end());
@@ -24,14 +24,20 @@ struct RankSums {
     // This rank's block b lies at data + b * stride; the total lands in data. Collective.
     template <class T>
     void sum(T* data, size_t count, size_t stride) const {
+        sum(data, count, stride, communicator);
+    }
+    // Over another channel of the same ranks.
+    template <class T>
+    void sum(T* data, size_t count, size_t stride, Communicator& over) const {
         if (reduction == Reduction::invariant)
-            communicator.all_reduce_tree(data, count, stride, tree);
+            over.all_reduce_tree(data, count, stride, tree);
         else
-            communicator.all_reduce_sum(data, count, reduction);
+            over.all_reduce_sum(data, count, reduction);
     }
 
     Communicator& communicator;
     Reduction reduction;
+    int64_t leaves_of_all;  // of the global batch
     SumTree tree;
     std::vector<int32_t> leaves_of_block;  // of this rank
     int most_blocks = 1;                   // of any rank

@@ -1,39 +1,52 @@
-// The replicated strategy (DDP).
-//
-// Gradients lie in one flat buffer in backward-ready order, so a bucket is a range of it. Buckets are reduced after the
-// backward pass, one after the other; overlapping them with it is a matter of when they are started.
-#include <algorithm>
+// The replicated strategy (DDP): gradients are reduced in buckets (parallel/gradient_buckets.h), while the backward pass
+// goes on or behind it, and every rank makes the same update.
+#include <optional>
 
+#include "parallel/compression.h"
 #include "parallel/exposed_time.h"
+#include "parallel/gradient_buckets.h"
 #include "parallel/optimizer_step.h"
+#include "parallel/power_sgd.h"
 #include "parallel/strategy.h"
 
 namespace xbench {
 namespace {
-
-constexpr int64_t bucket_elements = int64_t{1} << 20;  // 4 MiB
 
 class Replicated final : public Strategy {
 public:
     Replicated(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa, int threads)
         : state_(state),
           sums_(sums),
-          optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}, isa, threads) {}
+          compression_(config.compression),
+          overlap_(compression_ == "powersgd" ? Overlap::none : overlap_for(config.overlap, sums.communicator)),
+          optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}, isa, threads) {
+        const int ranks = sums.communicator.size();
+        if (compression_ == "powersgd")
+            power_sgd_.emplace(state, config.powersgd_rank, config.seed);
+        else if (compression_ != "none")
+            half_sum_.emplace(compression_ == "fp16" ? HalfFormat::fp16 : HalfFormat::bf16, ranks,
+                              static_cast<size_t>(state.flat.parameter_elements));
+    }
 
+    void attach(const Plan& plan) override {
+        if (sums_.communicator.size() == 1) return;
+        std::vector<Bucket> buckets = cut_buckets(plan);
+        if (power_sgd_) buckets = {{{0, state_.flat.parameter_elements}, plan.steps.size() - 1}};  // whole layers
+        reducer_.emplace(overlap_, sums_.communicator, std::move(buckets), plan.steps.size(),
+                         [this](size_t bucket, Communicator& over) { reduce(bucket, over); });
+    }
+    std::span<const uint8_t> wanted_calls() const override {
+        return reducer_ ? reducer_->wanted_calls() : std::span<const uint8_t>{};
+    }
+    void after_step(size_t step) override {
+        exposed_.time([&] { reducer_->after_step(step); });
+    }
     void all_reduce(double* data, int64_t count, int64_t stride) override {
         exposed_.time([&] { sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride)); });
     }
 
     void update(const StepContext& context) override {
-        float* gradients = state_.gradients.as<float>();
-        const int64_t elements = state_.flat.parameter_elements;
-        if (sums_.communicator.size() > 1) {
-            exposed_.time([&] {
-                for (int64_t begin = 0; begin < elements; begin += bucket_elements)
-                    sums_.sum(gradients + begin, static_cast<size_t>(std::min(bucket_elements, elements - begin)),
-                              state_.gradient_stride);
-            });
-        }
+        if (reducer_) exposed_.time([&] { reducer_->finish(); });
         optimizer_.run(context);
     }
 
@@ -48,13 +61,36 @@ public:
         find_moments(state_, moments, origin, flat);
     }
     size_t state_bytes() const override { return optimizer_.bytes(); }
+    size_t summed_bytes() const override { return summed_bytes_; }
+    std::string overlap() const override { return reducer_ ? name_of(overlap_) : "none"; }
+    bool stuck() const override { return reducer_ && reducer_->stuck(); }
     int64_t take_exposed_ns() override { return exposed_.take(); }
 
 private:
+    void reduce(size_t bucket, Communicator& over) {
+        const FlatSpan span = reducer_->buckets()[bucket].span;
+        float* const gradients = state_.gradients.as<float>() + span.begin;
+        const auto count = static_cast<size_t>(span.end - span.begin);
+        size_t bytes = count * sizeof(float) * static_cast<size_t>(sums_.blocks());
+        if (power_sgd_)
+            bytes = power_sgd_->sum(gradients, over);
+        else if (half_sum_)
+            bytes = half_sum_->sum(gradients, count, over);
+        else
+            sums_.sum(gradients, count, state_.gradient_stride, over);
+        summed_bytes_ = bucket == 0 ? bytes : summed_bytes_ + bytes;
+    }
+
     ModelState& state_;
     const RankSums& sums_;
+    const std::string compression_;
+    const Overlap overlap_;
     OptimizerStep optimizer_;
     ExposedTime exposed_;
+    std::optional<HalfSum> half_sum_;
+    std::optional<PowerSgd> power_sgd_;
+    size_t summed_bytes_ = 0;               // of the last step's buckets
+    std::optional<BucketReducer> reducer_;  // with several ranks, once a plan is attached
 };
 
 }  // namespace

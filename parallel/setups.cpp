@@ -6,8 +6,8 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
-#include "parallel/comm_shm.h"
 #if XB_HAVE_MPI
+#include "parallel/comm_hierarchical.h"
 #include "parallel/comm_mpi.h"
 #endif
 
@@ -19,9 +19,7 @@ std::unique_ptr<Communicator> connect_self(const Binding&) { return make_self_co
 #if XB_HAVE_MPI
 // MPI starts the ranks; those of one node then talk through shared memory.
 std::unique_ptr<Communicator> connect_ranks(const Binding& binding) {
-    auto mpi = make_mpi_communicator();
-    if (mpi->size() == 1 || !mpi_ranks_share_a_node()) return mpi;
-    return make_shm_communicator(std::move(mpi), binding.bound && !binding.oversubscribed);
+    return connect_nodes(make_mpi_communicator(), binding.bound && !binding.oversubscribed);
 }
 #endif
 

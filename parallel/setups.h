@@ -10,7 +10,7 @@
 
 namespace xbench {
 
-constexpr int lowest_stage = 1, highest_stage = 1;  // of ZeRO, that the sharded trainer has
+constexpr int lowest_stage = 1, highest_stage = 3;  // of ZeRO, that the sharded trainer has
 
 struct TrainerSetup {
     const char* name;          // serial | cpu_ddp | gpu_ddp | sharded

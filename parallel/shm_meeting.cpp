@@ -49,11 +49,6 @@ bool is_alive(pid_t pid) {
     return state == std::string::npos || (line[state + 2] != 'Z' && line[state + 2] != 'X');
 }
 
-std::string size_text(uint64_t bytes) {
-    if (bytes >= uint64_t{10} << 20) return fmt::format("{} MiB", bytes >> 20);
-    return bytes >= 10 << 10 ? fmt::format("{} KiB", bytes >> 10) : fmt::format("{} bytes", bytes);
-}
-
 std::string text_of(const Purpose& purpose) {
     return fmt::format("{} of {}", name_of(purpose.operation), size_text(purpose.bytes));
 }
@@ -61,7 +56,7 @@ std::string text_of(const Purpose& purpose) {
 }  // namespace
 
 const char* name_of(Collective operation) {
-    static constexpr std::array names{"join",       "barrier",   "all_reduce", "all_reduce_max", "reduce_scatter",
+    static constexpr std::array names{"join",       "barrier",   "all_reduce", "all_reduce_max", "reduce",  "reduce_scatter",
                                       "all_gather", "broadcast", "shift",      "gather_bytes",   "allocate"};
     return names[static_cast<size_t>(operation)];
 }
@@ -69,7 +64,7 @@ const char* name_of(Collective operation) {
 struct alignas(128) Meeting::Slot {
     std::atomic<uint32_t> count{0};     // meetings that the rank has come to
     std::atomic<uint32_t> sleepers{0};  // peers that sleep until it grows
-    std::atomic<int32_t> pid{0};
+    std::atomic<int32_t> pid{0}, known_as{0};
     // Of the last two meetings: a peer can be one ahead of a rank that still reads.
     std::array<Purpose, 2> purpose{};
 };
@@ -95,10 +90,12 @@ Meeting::Meeting(const MeetingOptions& options) : options_(options) {
                 control_ = memory_.as<Control>();
                 if (control_->ready.load(std::memory_order_acquire) == ready_mark) break;
             } catch (const Error&) {  // rank 0 is not there yet
-                if (seconds_since(start) > options.limit_seconds) throw;
+                if (is_over(start)) throw;
             }
         }
     }
+    if (options_.known_as < 0) options_.known_as = options.rank;
+    control_->slots()[options.rank].known_as.store(options_.known_as);
     control_->slots()[options.rank].pid.store(getpid());
     try {
         meet({Collective::join, 0, 0, 0});
@@ -107,6 +104,12 @@ Meeting::Meeting(const MeetingOptions& options) : options_(options) {
         throw;
     }
     if (options.rank == 0) SharedMemory::remove(options.name);
+}
+
+// A peer that has not joined yet has not said how it is known.
+int Meeting::name_of_rank(int peer) const {
+    const Slot& slot = control_->slots()[peer];
+    return slot.pid.load() == 0 ? peer : slot.known_as.load();
 }
 
 void Meeting::meet(const Purpose& purpose) {
@@ -137,8 +140,13 @@ void Meeting::wait_for(int peer, uint32_t count, const Purpose& purpose) {
         sleep(slot, count);
         if (come()) return;
         check_alive(peer);
-        if (seconds_since(start) > options_.limit_seconds) give_up(peer, purpose);
+        if (is_over(start)) give_up(peer, purpose);
     }
+}
+
+bool Meeting::is_over(Clock::time_point start) const {
+    const double limit = options_.limit->seconds;
+    return limit > 0 && seconds_since(start) > limit + options_.patience_seconds;
 }
 
 // Until the peer's count moves, or a moment has passed.
@@ -153,32 +161,34 @@ void Meeting::sleep(Slot& slot, uint32_t count) const {
 void Meeting::check_alive(int peer) const {
     const int failed = control_->failed_rank.load();
     if (failed >= 0)
-        throw PeerFailure(fmt::format("rank {} has given up", failed), fmt::format("rank {}", options_.rank), {},
+        throw PeerFailure(fmt::format("rank {} has given up", failed), fmt::format("rank {}", options_.known_as), {},
                           static_cast<ExitCode>(control_->failed_code.load()));
     const pid_t pid = control_->slots()[peer].pid.load();
     if (pid != 0 && !is_alive(pid))
-        throw PeerFailure(fmt::format("rank {} (process {}) is dead", peer, pid), fmt::format("rank {}", options_.rank));
+        throw PeerFailure(fmt::format("rank {} (process {}) is dead", name_of_rank(peer), pid),
+                          fmt::format("rank {}", options_.known_as));
 }
 
 void Meeting::check_purpose(int peer, const Purpose& purpose) {
     const Purpose& other = control_->slots()[peer].purpose[count_ & 1];
     if (other == purpose) return;
     fail(static_cast<int>(ExitCode::failed));
-    throw Error(fmt::format("rank {} came for {} and rank {} for {}", options_.rank, text_of(purpose), peer, text_of(other)),
+    throw Error(fmt::format("rank {} came for {} and rank {} for {}", options_.known_as, text_of(purpose),
+                            name_of_rank(peer), text_of(other)),
                 fmt::format("collective {}", count_), "all ranks must call the same collectives in the same order");
 }
 
 void Meeting::give_up(int peer, const Purpose& purpose) {
     fail(static_cast<int>(ExitCode::failed));
-    throw Error(fmt::format("rank {} waited {:.0f} s for rank {} in {}", options_.rank, options_.limit_seconds, peer,
-                            text_of(purpose)),
-                fmt::format("collective {}", count_), "look at what that rank does, or whether its node is overloaded");
+    throw Error(
+        waited_text(*options_.limit, options_.known_as, name_of_rank(peer), name_of(purpose.operation), purpose.bytes),
+        fmt::format("collective {}", count_), "look at what that rank does, or whether its node is overloaded");
 }
 
 void Meeting::fail(int code) noexcept {
     control_->failed_code.store(code);
     int32_t nobody = -1;
-    control_->failed_rank.compare_exchange_strong(nobody, options_.rank);
+    control_->failed_rank.compare_exchange_strong(nobody, options_.known_as);
     futex(control_->slots()[options_.rank].count, FUTEX_WAKE, INT_MAX, nullptr);
 }
 

@@ -6,10 +6,13 @@
 // with other ranks yields it first, because the others need it to arrive.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "core/error.h"
+#include "core/wait_limit.h"
 #include "parallel/shared_memory.h"
 
 namespace xbench {
@@ -19,6 +22,7 @@ enum class Collective : int32_t {
     barrier,
     all_reduce,
     all_reduce_max,
+    reduce,
     reduce_scatter,
     all_gather,
     broadcast,
@@ -40,8 +44,11 @@ struct Purpose {
 struct MeetingOptions {
     std::string name;  // of the shared memory object: "/xbench-1234", the same on all ranks and on nobody else's
     int rank = 0, ranks = 1;
-    bool own_cores = true;       // no other rank computes on this rank's cores
-    double limit_seconds = 300;  // the longest wait for a peer
+    int known_as = -1;      // what messages call this rank; negative: by its rank
+    bool own_cores = true;  // no other rank computes on this rank's cores
+    std::shared_ptr<WaitLimit> limit = std::make_shared<WaitLimit>();
+    double patience_seconds =
+        0;  // longer than the limit: another communicator's wait, which this one's depends on, ends first
 };
 
 class Meeting {
@@ -50,7 +57,7 @@ public:
     explicit Meeting(const MeetingOptions& options);
 
     // Returns when all ranks have come to it; what they wrote before is visible then. Throws Error naming the rank that is
-    // late and what for, when purposes differ or limit_seconds are over (the job is then aborted for all), and PeerFailure
+    // late and what for, when purposes differ or the limit is over (the job is then aborted for all), and PeerFailure
     // when a peer has aborted or is dead.
     void meet(const Purpose& purpose);
     void fail(int code) noexcept;  // this rank comes to no meeting any more; the peers throw PeerFailure with this code
@@ -58,12 +65,15 @@ public:
     int rank() const { return options_.rank; }
     int ranks() const { return options_.ranks; }
     const std::string& name() const { return options_.name; }
+    const MeetingOptions& options() const { return options_; }
 
 private:
     struct Slot;
     struct Control;
     void wait_for(int peer, uint32_t count, const Purpose& purpose);
     void sleep(Slot& slot, uint32_t count) const;
+    bool is_over(std::chrono::steady_clock::time_point start) const;
+    int name_of_rank(int peer) const;
     void check_alive(int peer) const;
     void check_purpose(int peer, const Purpose& purpose);
     [[noreturn]] void give_up(int peer, const Purpose& purpose);

@@ -13,6 +13,8 @@ namespace xbench {
 // One training step is: run the plan with the strategy as observer, then update().
 class Strategy : public StepObserver {
 public:
+    // The plan that will be run, once, before the first step; it outlives the strategy. Collective.
+    virtual void attach(const Plan&) {}
     // Makes the gradients of all ranks into one update of the parameters.
     virtual void update(const StepContext& context) = 0;
     virtual size_t state_bytes() const = 0;  // of the optimizer, on this rank
@@ -20,6 +22,12 @@ public:
     virtual std::vector<NamedTensor> save() const = 0;
     // Throws Error that lists what is missing or of another shape; `origin` names where it came from.
     virtual void load(const std::vector<NamedTensor>& moments, const std::string& origin) = 0;
+    // Of gradients, as they are given to sums over ranks, in one step.
+    virtual size_t summed_bytes() const { return 0; }
+    // When gradients are reduced: none, inline or thread (parallel/gradient_buckets.h).
+    virtual std::string overlap() const { return "none"; }
+    // Whether a thread of it is in a collective that its peers may never come to; it must not be destroyed then.
+    virtual bool stuck() const { return false; }
     // Nanoseconds that computing stood still for communication since the last call.
     virtual int64_t take_exposed_ns() = 0;
 };
@@ -28,8 +36,8 @@ public:
 std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa,
                                           int threads);
 
-// ZeRO stage 1: the optimizer's state is split over the ranks. The same weights as replicated, bit for bit, in the invariant
-// mode.
+// ZeRO: the state has units, split over the ranks as its stage says. The same weights as replicated, bit for bit, in the
+// invariant mode.
 std::unique_ptr<Strategy> make_sharded(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa,
                                        int threads);
 

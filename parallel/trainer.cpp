@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -12,7 +13,11 @@
 #include "core/hardware.h"
 #include "models/registry.h"
 #include "parallel/health.h"
+#include "parallel/hybrid_groups.h"
 #include "parallel/inference.h"
+#include "parallel/learning_rate.h"
+#include "parallel/memory_prediction.h"
+#include "parallel/micro_batches.h"
 #include "parallel/strategy.h"
 #include "parallel/training_state.h"
 
@@ -41,17 +46,26 @@ ModelConfig model_for(const Config& config, const DatasetInfo& info) {
     return resolve_model(model);
 }
 
-// How many leaves a batch is cut into. The fast reduction needs no common tree: one leaf a rank.
+// How many leaves a batch is cut into. The fast reduction needs no common tree: one leaf a rank and pass, in a power of two
+// of passes, which make one sum.
 int64_t virtual_ranks(const TrainConfig& config, int ranks) {
-    return config.reduction == "fast" ? ranks : config.virtual_ranks;
+    if (config.reduction == "invariant") return config.virtual_ranks;
+    return ranks * static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(config.accumulate)));
 }
 
-void check(const Config& config, const Communicator& communicator) {
+void check(const Config& config, const Communicator& communicator, int stage) {
     const TrainConfig& train = config.train;
     const int ranks = communicator.size();
     if (train.reduction == "invariant" && ranks > train.virtual_ranks)
         throw UsageError(fmt::format("{} ranks but only {} virtual ranks", ranks, train.virtual_ranks),
                          "/train/virtual_ranks", "raise it to at least the number of ranks, or start fewer ranks");
+    if (stage > 0 && train.compression != "none")
+        throw UsageError("sharded sums its gradients uncompressed", "/train/compression", "set it to none");
+    if (stage > 1 && (train.accumulate > 1 || train.batchnorm == "local"))
+        throw UsageError(
+            fmt::format("several passes over a batch add up whole gradients, which stage {} does not have", stage),
+            train.accumulate > 1 ? "/train/accumulate" : "/train/batchnorm",
+            "use stage 1, or accumulate 1 and batchnorm global");
     if (train.batch_size < virtual_ranks(train, ranks))
         throw UsageError(fmt::format("a batch of {} images cannot be cut into {} virtual ranks", train.batch_size,
                                      virtual_ranks(train, ranks)),
@@ -63,9 +77,10 @@ class Training {
 public:
     Training(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options);
     TrainResult run();
+    bool stuck() const { return strategy_->stuck(); }
 
 private:
-    LoaderOptions loader_options(Split split) const;
+    LoaderOptions loader_options(Split split);
     PlanOptions plan_options(const Loader& loader) const;
     EpochResult train_epoch(int64_t epoch, int64_t first_batch);
     void step(const Batch& batch);
@@ -77,26 +92,31 @@ private:
     Metrics evaluate(Split split);
     void set_positive_weights();
     WeightSet described_weights() const;
-    void save(const char* name) const;
+    void save(const char* name, const WeightSet& weights) const;
     std::optional<TrainingState> resume();
     bool must_stop();
     TrainingState snapshot(int64_t epoch);
     void save_state(int64_t epoch);
     const Json& identity();
+    MemoryQuestion memory_question() const;
     void slowest_of_all_ranks(std::vector<int64_t>& times) const;
 
     const Config& config_;
     const Dataset& dataset_;
     Communicator& communicator_;
     const TrainOptions& options_;
+    MemoryLedger ledger_;  // outlives what it counts
     const Isa isa_;
     const RankSums sums_;
+    std::optional<HybridGroups> groups_;  // with hybrid sharding
     const ModelConfig model_;
     const Graph graph_;
-    ModelState state_;
+    const PassPlan passes_;
     Loader loader_;
     const Plan plan_;
+    ModelState state_;
     Executor executor_;
+    std::optional<MicroBatches> micro_batches_;  // where there are several passes
     Evaluator evaluator_;
     std::unique_ptr<Strategy> strategy_;
     StepContext context_{};
@@ -115,12 +135,31 @@ PlanOptions Training::plan_options(const Loader& loader) const {
     PlanOptions options;
     options.max_batch = loader.max_local_batch();
     options.leaves = sums_.leaves();
+    if (passes_.several()) {
+        options.leaves = passes_.most_leaves;
+        const int64_t all = sums_.leaves_of_all;
+        options.max_batch = (passes_.most_leaves * config_.train.batch_size + all - 1) / all;
+    }
     options.threads = options_.threads;
     options.products = products_in(config_.train.precision);
+    options.activation_checkpointing = config_.train.activation_checkpointing;
     return options;
 }
 
-LoaderOptions Training::loader_options(Split split) const {
+MemoryQuestion Training::memory_question() const {
+    MemoryQuestion question{plan_, evaluator_.plan(), config_.train};
+    question.stage = options_.stage;
+    question.rank = communicator_.rank();
+    question.ranks = communicator_.size();
+    question.group_ranks = state_.units ? state_.units->group().size() : 0;
+    question.images = loader_.max_local_batch();
+    question.gradient_slots = passes_.slots;
+    question.local_statistics = passes_.local;
+    question.batches = batches_in_memory(static_cast<int>(config_.data.workers), LoaderOptions{}.prefetch);
+    return question;
+}
+
+LoaderOptions Training::loader_options(Split split) {
     LoaderOptions options;
     options.split = split;
     options.batch_size = config_.train.batch_size;
@@ -131,10 +170,10 @@ LoaderOptions Training::loader_options(Split split) const {
     options.mean = config_.data.mean;
     options.std = config_.data.std;
     options.workers = static_cast<int>(config_.data.workers);
+    options.ledger = &ledger_;
     if (split != Split::train) {
-        // Without gradients a larger batch costs nothing and is faster.
         options.shuffle = false;
-        options.batch_size = std::max<int64_t>(options.batch_size, 64);
+        options.batch_size = evaluation_batch(options.batch_size);
     }
     return options;
 }
@@ -147,24 +186,35 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       isa_(common_isa(communicator)),
       sums_(communicator, config.train.reduction == "fast" ? Reduction::fast : Reduction::invariant,
             virtual_ranks(config.train, communicator.size())),
+      groups_(config.train.hybrid_sharding && options.stage > 0 ? std::optional<HybridGroups>(std::in_place, communicator)
+                                                                : std::nullopt),
       model_(model_for(config, dataset.info())),
       graph_(build_model(model_)),
-      state_(graph_, sums_),
+      passes_(plan_passes(config.train, graph_, sums_)),
       loader_(dataset, loader_options(Split::train)),
       plan_(compile(graph_, Target{isa_}, plan_options(loader_))),
-      executor_(plan_),
+      state_(graph_, sums_, plan_, passes_.slots, groups_ ? groups_->sharding(options.stage) : Sharding{options.stage},
+             &ledger_),
+      executor_(plan_, &ledger_),
       evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size, sums_,
-                 products_in(config.train.precision)),
+                 products_in(config.train.precision), &ledger_),
       strategy_((options.stage == 0 ? make_replicated : make_sharded)(config.train, state_, sums_, isa_, options.threads)) {
     state_.initialize(config.train.seed);
     set_positive_weights();
     state_.bind_to(executor_);
-    executor_.set_blocks(sums_.leaves_of_block, state_.gradient_stride * sizeof(float));
+    if (passes_.several())
+        micro_batches_.emplace(passes_, state_, sums_, isa_, options.threads);
+    else
+        executor_.set_blocks(sums_.leaves_of_block, state_.gradient_stride * sizeof(float));
+    strategy_->attach(plan_);
+    result_.overlap = strategy_->overlap();
     context_.seed = config.train.seed;
     context_.later_rank = communicator.rank() > 0;
     losses_.resize(static_cast<size_t>(loader_.batches() * sums_.blocks()));
     result_.isa = isa_name(isa_of(plan_));
     result_.optimizer_bytes = strategy_->state_bytes();
+    result_.activation_bytes = plan_.activation_bytes;
+    result_.memory_predicted = predict_memory(memory_question());
     for (const ValueId id : graph_.parameters) result_.parameters += graph_.values[static_cast<size_t>(id)].shape.elements();
     const auto steps = static_cast<size_t>(loader_.batches() * config.train.epochs);
     for (auto* times : {&result_.step_ns, &result_.step_images, &result_.comm_ns}) times->reserve(steps);
@@ -190,11 +240,17 @@ void Training::set_positive_weights() {
 
 void Training::step(const Batch& batch) {
     bind_batch(batch, executor_, context_);
-    context_.learning_rate = static_cast<float>(config_.train.learning_rate);
+    context_.learning_rate = static_cast<float>(learning_rate_at(config_.train, context_.step));
     context_.update = context_.step + 1;
-    executor_.run(context_, strategy_.get());
+    communicator_.wait_limit()->step = context_.update;
+    const std::vector<double>* losses = nullptr;
+    if (micro_batches_)
+        losses = &micro_batches_->run(batch, executor_, context_);
+    else
+        executor_.run(context_, strategy_.get());
     for (int block = 0; block < sums_.blocks(); ++block) {
-        const double loss = *executor_.view_block(plan_.graph.loss, block).as<double>();
+        const double loss =
+            losses ? (*losses)[static_cast<size_t>(block)] : *executor_.view_block(plan_.graph.loss, block).as<double>();
         if (!std::isfinite(loss)) {
             check_finite(state_, context_.step + 1, communicator_.rank());  // names the layer where one shows it
             throw Error(fmt::format("the loss is {} on rank {}", loss, communicator_.rank()),
@@ -214,7 +270,6 @@ void Training::step(const Batch& batch) {
 EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     EpochResult result;
     result.epoch = epoch;
-    result.learning_rate = config_.train.learning_rate;
     if (first_batch == 0) std::fill(losses_.begin(), losses_.end(), 0.0);
     result.images = std::min(first_batch * config_.train.batch_size, loader_.samples());
     communicator_.barrier();
@@ -227,9 +282,11 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
         const auto after = Clock::now();
         result_.step_ns.push_back(std::chrono::duration_cast<std::chrono::nanoseconds>(after - before).count());
         result_.step_images.push_back(batch->global_size);
-        result_.comm_ns.push_back(strategy_->take_exposed_ns());
+        result_.comm_ns.push_back(strategy_->take_exposed_ns() + (micro_batches_ ? micro_batches_->take_exposed_ns() : 0));
+        result_.gradient_bytes = strategy_->summed_bytes();
         result.images += batch->global_size;
         before = after;
+        result_.memory_in_steps = ledger_.now();
         report(*batch, epoch, nullptr);
         const int64_t every = config_.train.checkpoint_steps;
         if (must_stop()) {
@@ -240,6 +297,7 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
         if (every > 0 && context_.step % static_cast<uint32_t>(every) == 0) save_state(epoch);
     }
     result.train_seconds = seconds_since(start);
+    result.learning_rate = learning_rate_at(config_.train, static_cast<int64_t>(context_.step) - 1);
     const auto batches = static_cast<size_t>(loader_.batches());
     sums_.sum(losses_.data(), batches, batches);
     result.train_loss = std::accumulate(losses_.data(), losses_.data() + batches, 0.0) / static_cast<double>(result.images);
@@ -298,15 +356,15 @@ bool Training::better(const EpochResult& epoch) const {
     return epoch.val_loss < best_epoch_.val_loss;
 }
 
+// Collective.
 WeightSet Training::described_weights() const {
     WeightSet weights = state_.weights();
     describe({model_, dataset_.info().class_names, config_.data.mean, config_.data.std}, weights);
     return weights;
 }
 
-void Training::save(const char* name) const {
-    if (options_.checkpoint_dir.empty() || communicator_.rank() != 0) return;
-    save_weights(options_.checkpoint_dir / name, described_weights());
+void Training::save(const char* name, const WeightSet& weights) const {
+    if (!options_.checkpoint_dir.empty() && communicator_.rank() == 0) save_weights(options_.checkpoint_dir / name, weights);
 }
 
 void Training::keep(const EpochResult& epoch) {
@@ -314,7 +372,7 @@ void Training::keep(const EpochResult& epoch) {
     best_ = described_weights();
     result_.best_epoch = epoch.epoch;
     result_.val = last_val_;
-    save("best.safetensors");
+    save("best.safetensors", best_);
 }
 
 void Training::slowest_of_all_ranks(std::vector<int64_t>& times) const {
@@ -373,6 +431,9 @@ std::optional<TrainingState> Training::resume() {
                     options_.checkpoint_dir.string(), "give all nodes the same folder");
     if (!state) return std::nullopt;
     check_same_run(*state, identity());
+    if (config_.train.compression == "powersgd")
+        throw UsageError("checkpoints do not hold PowerSGD's error feedback", "--resume",
+                         "begin anew with another --out, or train with another compression");
     const std::string origin = options_.checkpoint_dir.string();
     state_.set_weights(state->model, origin);
     strategy_->load(state->moments, origin);
@@ -418,8 +479,9 @@ TrainResult Training::run() {
         if (config_.train.patience > 0 && epoch - result_.best_epoch >= config_.train.patience) break;
     }
     if (writer_) writer_->wait();
-    save("last.safetensors");
-    result_.final_weights_hash = weights_hash(state_.weights());
+    const WeightSet last = described_weights();
+    save("last.safetensors", last);
+    result_.final_weights_hash = weights_hash(last);
     state_.set_weights(best_, "the best epoch");
     result_.weights_hash = weights_hash(best_);
     if (result_.val.count == 0) result_.val = evaluate(Split::val);  // the best epoch was an earlier process'
@@ -429,14 +491,23 @@ TrainResult Training::run() {
     slowest_of_all_ranks(result_.step_ns);
     slowest_of_all_ranks(result_.comm_ns);
     result_.total_seconds = seconds_since(start_);
+    result_.memory_highest = ledger_.highest();
     return std::move(result_);
 }
 
 }  // namespace
 
 TrainResult train(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options) {
-    check(config, communicator);
-    return Training(config, dataset, communicator, options).run();
+    check(config, communicator, options.stage);
+    auto training = std::make_unique<Training>(config, dataset, communicator, options);
+    try {
+        return training->run();
+    } catch (...) {
+        // Its thread waits for peers that wait for this rank. The caller aborts the job, which ends both; until then the
+        // memory that the thread works on must stay.
+        if (training->stuck()) static_cast<void>(training.release());
+        throw;
+    }
 }
 
 }  // namespace xbench

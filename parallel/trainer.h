@@ -10,6 +10,7 @@
 
 #include "core/communicator.h"
 #include "core/config.h"
+#include "core/memory_ledger.h"
 #include "data/dataset.h"
 #include "eval/metrics.h"
 
@@ -17,7 +18,8 @@ namespace xbench {
 
 struct EpochResult {
     int64_t epoch = 0;  // counts from 1
-    double train_loss = 0, val_loss = 0, val_accuracy = 0, val_balanced_accuracy = 0, learning_rate = 0;
+    double train_loss = 0, val_loss = 0, val_accuracy = 0, val_balanced_accuracy = 0;
+    double learning_rate = 0;  // of its last step
     double train_seconds = 0, val_seconds = 0;
     int64_t images = 0;  // trained on in this epoch, all ranks
     bool best = false;   // best so far by the monitor
@@ -36,8 +38,14 @@ struct TrainResult {
     std::vector<int64_t> comm_ns;      // exposed communication of each step, of the slowest rank
     double train_seconds = 0, val_seconds = 0, test_seconds = 0, total_seconds = 0;
     int64_t parameters = 0;
-    size_t optimizer_bytes = 0;  // of the optimizer's state on this rank
+    size_t optimizer_bytes = 0;   // of the optimizer's state on this rank
+    size_t gradient_bytes = 0;    // that this rank gave to sums over ranks in the last step
+    size_t activation_bytes = 0;  // of one pass, on this rank
+    MemoryUse memory_predicted;   // of this rank, while steps run
+    MemoryUse memory_in_steps;    // the same, counted
+    MemoryUse memory_highest;     // counted, with evaluations and checkpoints; of each category by itself
     std::string isa;
+    std::string overlap;       // thread | inline | none: when gradients were reduced
     uint32_t resumed_at = 0;   // steps that an earlier process had done
     bool interrupted = false;  // stopped at a checkpoint because stop() asked for it: there is no test result
     uint32_t steps_done = 0;
@@ -51,7 +59,7 @@ struct TrainProgress {                   // handed to the observer after every s
 
 struct TrainOptions {
     int threads = 1;  // compute threads of each rank
-    int stage = 0;    // of ZeRO: 0 replicates everything, 1 splits the optimizer's state
+    int stage = 0;    // of ZeRO: 0 replicates everything, 3 splits all (parallel/sharded_units.h)
     std::filesystem::path
         checkpoint_dir;  // empty: none is written. best.safetensors and last.safetensors land here (rank 0)
     std::function<void(const TrainProgress&)> progress;

@@ -25,8 +25,10 @@ Plan compile(const Graph& forward, const Target& target, const PlanOptions& opti
     if (options.fuse && !options.naive) fuse(plan.graph);
     choose_layouts(plan);
     fuse_convolutions(plan);
+    checkpoint_activations(plan);
     select_kernels(plan);
     place(plan, parameter_gradient);
+    find_flat_spans(plan);
     return plan;
 }
 

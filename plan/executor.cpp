@@ -17,10 +17,12 @@ int64_t now_ns() {
 
 }  // namespace
 
-Executor::Executor(const Plan& plan)
+Executor::Executor(const Plan& plan, MemoryLedger* ledger)
     : plan_(plan),
-      activations_(plan.activation_bytes),
-      workspace_(plan.workspace_bytes),
+      activations_(plan.activation_bytes, ledger, MemoryCategory::activations),
+      workspace_(plan.workspace_bytes, ledger, MemoryCategory::workspace),
+      moved_(plan.values.size()),
+      ledger_(ledger),
       block_sums_(plan.values.size(), -1) {
     base_[static_cast<size_t>(Arena::activations)] = activations_.data();
     set_blocks({plan.options.leaves}, 0);
@@ -66,7 +68,7 @@ void Executor::find_block_sums() {
             block_stride_bytes_ += (value.bytes + 63) / 64 * 64;
         }
     }
-    block_memory_ = AlignedBuffer(block_stride_bytes_ * blocks_.size());
+    block_memory_ = AlignedBuffer(block_stride_bytes_ * blocks_.size(), ledger_, MemoryCategory::activations);
 }
 
 void Executor::bind(Arena arena, void* base) {
@@ -75,10 +77,27 @@ void Executor::bind(Arena arena, void* base) {
     addresses_set_ = false;
 }
 
+void Executor::bind_span(Arena arena, const FlatSpan& span, void* base) {
+    const size_t element = size_of(plan_.options.dtype);
+    const size_t begin = static_cast<size_t>(span.begin) * element, end = static_cast<size_t>(span.end) * element;
+    for (size_t id = 0; id < moved_.size(); ++id) {
+        const PlannedValue& value = plan_.values[id];
+        if (value.arena == arena && value.offset_bytes >= begin && value.offset_bytes < end)
+            moved_[id] = static_cast<char*>(base) + (value.offset_bytes - begin);
+    }
+    addresses_set_ = false;
+}
+
+char* Executor::start_of(ValueId id) const {
+    if (void* const moved = moved_[static_cast<size_t>(id)]) return static_cast<char*>(moved);
+    const PlannedValue& value = plan_.values[static_cast<size_t>(id)];
+    return static_cast<char*>(base_[static_cast<size_t>(value.arena)]) + value.offset_bytes;
+}
+
 TensorView Executor::view(ValueId id) const {
     const PlannedValue& value = plan_.values[static_cast<size_t>(id)];
     TensorView view;
-    view.data = static_cast<char*>(base_[static_cast<size_t>(value.arena)]) + value.offset_bytes;
+    view.data = start_of(id);
     view.dtype = value.dtype;
     view.layout = value.layout;
     view.shape = value.shape;
@@ -98,7 +117,7 @@ void* Executor::address(ValueId id, size_t block) const {
     if (block_sums_[static_cast<size_t>(id)] >= 0)
         return block_memory_.as<char>() + block_sums_[static_cast<size_t>(id)] +
                static_cast<ptrdiff_t>(block * block_stride_bytes_);
-    char* data = static_cast<char*>(base_[static_cast<size_t>(value.arena)]) + value.offset_bytes;
+    char* data = start_of(id);
     if (value.arena == Arena::gradients) return data + block * gradient_stride_bytes_;
     if (!plan_.graph.values[static_cast<size_t>(id)].batched()) return data;
     Shape image = value.shape;
@@ -113,7 +132,8 @@ void Executor::set_addresses(size_t block) {
             for (size_t k = 0; k < ids.size(); ++k) {
                 if (ids[k] == no_value) continue;
                 const Arena arena = plan_.values[static_cast<size_t>(ids[k])].arena;
-                if (!base_[static_cast<size_t>(arena)]) throw Error("an arena is not bound", "executor, layer " + node.name);
+                if (!base_[static_cast<size_t>(arena)] && !moved_[static_cast<size_t>(ids[k])])
+                    throw Error("an arena is not bound", "executor, layer " + node.name);
                 tensors[k].data = address(ids[k], block);
             }
         };
@@ -165,26 +185,52 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
     if (step_ns) step_ns->resize(plan_.steps.size());
     failure_ = nullptr;
     failed_step_ = SIZE_MAX;
+    wanted_calls_ = observer ? observer->wanted_calls() : std::span<const uint8_t>{};
     run_team(plan_.options.threads, [&](const Team& team) { walk(team, observer, step_ns); });
     if (failure_) std::rethrow_exception(failure_);
 }
 
 void Executor::walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns) {
-    // A thread leaves after the step that failed, never inside it: the others wait for it at that step's barrier.
+    const auto wanted = [&](size_t step, uint8_t what) { return !wanted_calls_.empty() && (wanted_calls_[step] & what); };
+    // A thread leaves before or after the step that failed, never inside it: the others wait for it at the next barrier.
     for (size_t i = 0; i < plan_.steps.size() && i <= failed_step_; ++i) {
-        const PlannedStep& step = plan_.steps[i];
-        const int64_t start = step_ns && team.rank == 0 ? now_ns() : 0;
-        if (step.kind == StepKind::kernel) {
-            step.kernel->run(blocks_[0].args[i], team);
-            for (size_t b = 1; b < blocks_.size() && per_block(step); ++b) {
-                team.barrier();  // the workspace is the same
-                step.kernel->run(blocks_[b].args[i], team);
-            }
-        } else if (step.kind == StepKind::all_reduce && team.rank == 0) {
-            exchange(i, observer);
+        if (wanted(i, hear_before_step)) {
+            if (team.rank == 0) call(i, [&] { observer->before_step(i); });
+            team.barrier();
+            if (i >= failed_step_) return;
         }
+        const int64_t start = step_ns && team.rank == 0 ? now_ns() : 0;
+        run_step(i, team, observer);
         team.barrier();
         if (step_ns && team.rank == 0) (*step_ns)[i] = now_ns() - start;
+        if (wanted(i, hear_after_step)) {
+            if (team.rank == 0) call(i, [&] { observer->after_step(i); });
+            team.barrier();
+        }
+    }
+}
+
+void Executor::run_step(size_t i, const Team& team, StepObserver* observer) {
+    const PlannedStep& step = plan_.steps[i];
+    if (step.kind == StepKind::kernel) {
+        step.kernel->run(blocks_[0].args[i], team);
+        for (size_t b = 1; b < blocks_.size() && per_block(step); ++b) {
+            team.barrier();  // the workspace is the same
+            step.kernel->run(blocks_[b].args[i], team);
+        }
+    } else if (step.kind == StepKind::all_reduce && team.rank == 0) {
+        call(i, [&] { exchange(i, observer); });
+    }
+}
+
+// No exception may leave a parallel region: the walk ends, run() rethrows.
+template <class F>
+void Executor::call(size_t step, F&& observe) {
+    try {
+        observe();
+    } catch (...) {
+        failure_ = std::current_exception();
+        failed_step_ = step;
     }
 }
 
@@ -193,16 +239,11 @@ void Executor::exchange(size_t step, StepObserver* observer) {
     int64_t count = 1;
     for (int axis = 0; axis < local.rank; ++axis) count *= local.dim[axis];
     const size_t bytes = static_cast<size_t>(count) * sizeof(double);
-    try {
-        // Blocks are summed where they lie; a single one is summed in the memory of the total.
-        double* const sums = static_cast<double*>(blocks_.size() == 1 ? total.data : local.data);
-        if (blocks_.size() == 1) std::memcpy(sums, local.data, bytes);
-        if (observer) observer->all_reduce(sums, count, static_cast<int64_t>(block_stride_bytes_ / sizeof(double)));
-        if (blocks_.size() > 1) std::memcpy(total.data, sums, bytes);
-    } catch (...) {
-        failure_ = std::current_exception();  // no exception may leave a parallel region: the walk ends, run() rethrows
-        failed_step_ = step;
-    }
+    // Blocks are summed where they lie; a single one is summed in the memory of the total.
+    double* const sums = static_cast<double*>(blocks_.size() == 1 ? total.data : local.data);
+    if (blocks_.size() == 1) std::memcpy(sums, local.data, bytes);
+    if (observer) observer->all_reduce(sums, count, static_cast<int64_t>(block_stride_bytes_ / sizeof(double)));
+    if (blocks_.size() > 1) std::memcpy(total.data, sums, bytes);
 }
 
 }  // namespace xbench

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <span>
 #include <vector>
 
 #include "core/memory.h"
@@ -18,10 +19,20 @@
 
 namespace xbench {
 
-// What an executor cannot do by itself. Called by one thread, in the order of the steps.
+// What a StepObserver may ask for, one number a step: 0, or a sum of these.
+enum : uint8_t { hear_before_step = 1, hear_after_step = 2 };
+
+// What an executor cannot do by itself. Called by one thread, in the order of the steps, while the rest of the team waits.
+// An exception ends the run on all threads and leaves it.
 class StepObserver {
 public:
     virtual ~StepObserver() = default;
+    // The steps of the plan about which it wants to hear; empty: none. Asked once a run.
+    virtual std::span<const uint8_t> wanted_calls() const { return {}; }
+    // Nothing of the step has begun. After an exception here it does not begin.
+    virtual void before_step(size_t) {}
+    // The step is done, for all of this rank's blocks.
+    virtual void after_step(size_t) {}
     // Sums a statistic over all ranks and over this rank's blocks, of which block b lies at data + b * stride, into
     // data {count}.
     virtual void all_reduce(double* data, int64_t count, int64_t stride) = 0;
@@ -29,7 +40,7 @@ public:
 
 class Executor {
 public:
-    explicit Executor(const Plan& plan);  // the plan must outlive it
+    explicit Executor(const Plan& plan, MemoryLedger* ledger = nullptr);  // both must outlive it
     // From now on the leaves of a call come in blocks of so many each. `gradient_stride_bytes` lies between the blocks'
     // parameter gradients in the arena bound for them.
     void set_blocks(std::vector<int32_t> leaves_of_block, size_t gradient_stride_bytes);
@@ -37,6 +48,8 @@ public:
     const Plan& plan() const { return plan_; }
     // Memory that others own: parameters, gradients and state of the sizes in plan().parameters; 64-byte aligned.
     void bind(Arena arena, void* base);
+    // The parameters or gradients of this part of the flat buffer lie at `base` instead of in the memory bound for all.
+    void bind_span(Arena arena, const FlatSpan& span, void* base);
     // Runs all steps on context.leaf_begin[context.leaves] images, at most the plan's max_batch. Without an observer the
     // sums of this rank are taken as the sums of all. step_ns, when given, receives each step's time in nanoseconds.
     void run(const StepContext& context, StepObserver* observer = nullptr, std::vector<int64_t>* step_ns = nullptr);
@@ -60,13 +73,19 @@ private:
     void set_block(Block& block, const StepContext& context);
     void set_batch(Block& block);
     void set_addresses(size_t block);
+    char* start_of(ValueId id) const;
     void* address(ValueId id, size_t block) const;
     void walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns);
+    void run_step(size_t step, const Team& team, StepObserver* observer);
     void exchange(size_t step, StepObserver* observer);
+    template <class F>
+    void call(size_t step, F&& observe);
 
     const Plan& plan_;
     AlignedBuffer activations_, workspace_;
     std::array<void*, 7> base_{};  // by Arena
+    std::vector<void*> moved_;     // by value: where bind_span has put it, or null
+    MemoryLedger* const ledger_;
     std::vector<Block> blocks_;
     size_t gradient_stride_bytes_ = 0;
     std::vector<int64_t> block_sums_;  // by value: where its blocks begin in block_memory_; negative: it has none
@@ -74,7 +93,8 @@ private:
     AlignedBuffer block_memory_;       // of the statistics that kernels sum over images, when there are several blocks
     int64_t batch_ = -1;
     bool addresses_set_ = false;
-    std::exception_ptr failure_;  // of an observer, in step failed_step_
+    std::span<const uint8_t> wanted_calls_;  // of this run's observer
+    std::exception_ptr failure_;             // of an observer, in step failed_step_
     std::atomic<size_t> failed_step_{SIZE_MAX};
 };
 

@@ -71,6 +71,7 @@ Isa isa_of(const Plan& plan) {
 double flops_per_step(const Plan& plan) {
     double flops = 0;
     for (const PlannedStep& step : plan.steps) {
+        if (plan.graph.nodes[static_cast<size_t>(step.node)].recomputed) continue;
         switch (step.problem.op) {
             case OpKind::conv2d:
             case OpKind::conv2d_dgrad:
@@ -90,9 +91,10 @@ double flops_per_step(const Plan& plan) {
 
 std::string explain(const Plan& plan) {
     std::string text =
-        fmt::format("plan {}: {}, batch {}, {} leaves, {}{}, {}\n", plan.graph.name,
+        fmt::format("plan {}: {}, batch {}, {} leaves, {}{}{}, {}\n", plan.graph.name,
                     plan.options.training ? "training" : "inference", plan.options.max_batch, plan.options.leaves,
                     name_of(plan.options.dtype), plan.options.products == DType::bf16 ? ", products in bf16" : "",
+                    plan.options.activation_checkpointing ? ", activation checkpointing" : "",
                     plan.options.naive ? "naive" : name_of(plan.target.isa));
     text += fmt::format("{:>4}  {:<26} {:<8} {:<22} {:>9}  {}\n", "step", "operator", "layer", "kernel", "MFLOP",
                         "operands (shape@arena+offset in bytes)");
@@ -100,9 +102,9 @@ std::string explain(const Plan& plan) {
         const PlannedStep& step = plan.steps[i];
         const Node& node = plan.graph.nodes[static_cast<size_t>(step.node)];
         const auto work = op_def(node.op).work;
-        text += fmt::format("{:>4}  {:<26} {:<8} {:<22} {:>9.3f}  {} -> {}\n", i, name_of(node.op), node.name,
-                            implementation(step), work ? work(step.problem).flops * 1e-6 : 0.0, operands(plan, node.in),
-                            operands(plan, node.out));
+        const std::string operation = std::string(name_of(node.op)) + (node.recomputed ? " (again)" : "");
+        text += fmt::format("{:>4}  {:<26} {:<8} {:<22} {:>9.3f}  {} -> {}\n", i, operation, node.name, implementation(step),
+                            work ? work(step.problem).flops * 1e-6 : 0.0, operands(plan, node.in), operands(plan, node.out));
     }
     text += fmt::format(
         "parameters {} elements, state {}; activations {:.3f} MiB ({:.3f} without sharing), workspace {:.3f} MiB\n",

@@ -47,16 +47,26 @@ FlatParameters flatten_parameters(const Graph& graph) {
     return flat;
 }
 
-void initialize(const Graph& graph, const FlatParameters& flat, uint64_t seed, float* parameters, float* state) {
-    std::fill_n(parameters, flat.parameter_elements, 0.0f);
-    std::fill_n(state, flat.state_elements, 0.0f);
+void initialize_parameters(const Graph& graph, const FlatParameters& flat, uint64_t seed, int64_t begin, int64_t end,
+                           float* part) {
+    std::fill_n(part, end - begin, 0.0f);
     for (size_t position = 0; position < graph.parameters.size(); ++position) {
         const FlatRange& range = flat.find(graph.parameters[position]);
+        if (range.begin < begin || range.begin >= end) continue;
         fill(graph.values[static_cast<size_t>(range.value)].init, seed, static_cast<uint32_t>(position),
-             parameters + range.begin, range.count);
+             part + (range.begin - begin), range.count);
     }
+}
+
+void initialize_state(const Graph& graph, const FlatParameters& flat, uint64_t seed, float* state) {
+    std::fill_n(state, flat.state_elements, 0.0f);
     for (const FlatRange& range : flat.state)
         fill(graph.values[static_cast<size_t>(range.value)].init, seed, 0, state + range.begin, range.count);
+}
+
+void initialize(const Graph& graph, const FlatParameters& flat, uint64_t seed, float* parameters, float* state) {
+    initialize_parameters(graph, flat, seed, 0, flat.parameter_elements, parameters);
+    initialize_state(graph, flat, seed, state);
 }
 
 }  // namespace xbench

@@ -26,5 +26,9 @@ FlatParameters flatten_parameters(const Graph& graph);
 
 // Writes the initial values: a function of (seed, parameter's position in forward order, element) alone.
 void initialize(const Graph& graph, const FlatParameters& flat, uint64_t seed, float* parameters, float* state);
+// The same for the parameters that begin at elements begin .. end - 1 of the flat buffer; `part` is that of element begin.
+void initialize_parameters(const Graph& graph, const FlatParameters& flat, uint64_t seed, int64_t begin, int64_t end,
+                           float* part);
+void initialize_state(const Graph& graph, const FlatParameters& flat, uint64_t seed, float* state);
 
 }  // namespace xbench

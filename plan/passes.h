@@ -19,10 +19,14 @@ void fuse_batchnorm_pool(Graph& graph, std::vector<bool>& dead);
 void choose_layouts(Plan& plan);
 // Convolutions take over the pass that follows them, where their kernels can.
 void fuse_convolutions(Plan& plan);
+// With activation checkpointing: the backward pass reads copies of the forward steps' results instead of keeping them.
+void checkpoint_activations(Plan& plan);
 // Turns nodes into steps with a kernel each.
 void select_kernels(Plan& plan);
 // Gives every value its arena and offset. `parameter_gradient` as from differentiate.
 void place(Plan& plan, const std::vector<ValueId>& parameter_gradient);
+// Says which parameters each step reads and which gradients it makes final; after place.
+void find_flat_spans(Plan& plan);
 
 // A node as the registry sees it, once shapes and layouts are set.
 Problem problem_of(const Plan& plan, const Node& node);

@@ -20,6 +20,8 @@ struct PlanOptions {
     // In what convolutions and linear layers compute their products: f32 or bf16. Their operands, results and everything
     // else stay in dtype. A first layer of few channels stays f32 (keeps_f32).
     DType products = DType::f32;
+    bool activation_checkpointing =
+        false;              // forget what only a unit itself reads, and compute it again for the backward pass
     int64_t max_batch = 1;  // the most images of one call, on this rank
     int leaves = 8;         // the most leaves of one call, on this rank
     int threads = 1;
@@ -52,12 +54,22 @@ enum class StepKind : int32_t {
     alias        // nothing to do: the output is the input's memory
 };
 
+// A contiguous part of the flat buffer of parameters or of their gradients, in elements.
+struct FlatSpan {
+    int64_t begin = 0, end = 0;
+    bool empty() const { return begin == end; }
+};
+
 struct PlannedStep {
     StepKind kind = StepKind::kernel;
     NodeId node = -1;
     const Kernel* kernel = nullptr;
     Problem problem{};  // without addresses
     size_t workspace_bytes = 0;
+    FlatSpan parameters;  // from the first to the last parameter that it reads
+    // The gradients that are final once it has run, and were not before. The spans of the steps follow each other from the
+    // buffer's begin to its end: where a gradient is ready before its predecessors in the buffer, it waits for them.
+    FlatSpan gradients;
 };
 
 struct Plan {
@@ -88,7 +100,8 @@ std::string explain(const Plan& plan);
 // The highest instruction set among the kernels of the plan: what its bits depend on.
 Isa isa_of(const Plan& plan);
 
-// Multiply-adds of convolutions and linear layers, forward and backward, counted twice: the FLOPs of a step.
+// Multiply-adds of convolutions and linear layers, forward and backward, counted twice: the FLOPs of a step. What activation
+// checkpointing computes again is no more work.
 double flops_per_step(const Plan& plan);
 
 }  // namespace xbench

@@ -9,7 +9,7 @@
 # To adapt to a cluster, on the command line of sbatch or here (a # more turns a line off):
 #   partition, account and time limit          --partition=... --account=... --time=...
 #   threads a rank                             --cpus-per-task=T
-#   ranks on several nodes                     --nodes=2 --ntasks-per-node=4
+#   ranks on several nodes                     --nodes=2 --ntasks-per-node=4 (docs/clusters.md: how they then talk)
 #   compiler and MPI from modules              a line "module load ..." below
 # Environment: XBENCH names the program (default: the newest build/*/xbench), XBENCH_OUT the run folder.
 #

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -119,6 +120,22 @@ TEST(ScalingTable, NineRepeatsHaveAConfidenceInterval) {
     EXPECT_STREQ(table.rows[0].images_per_second.kind, "95%");
     EXPECT_NEAR(table.rows[0].images_per_second.low, 970, 1e-9);  // the second of nine
     EXPECT_THAT(scaling_csv(table), testing::HasSubstr(",95%,"));
+}
+
+TEST(ScalingTable, CommunicationThreadsAndInjectedLinksAreSaid) {
+    const std::vector<Point> points{point("serial", 1, 1), point("cpu_ddp", 2, 1)};
+    std::vector<Record> records = reps(points[0], 1000);
+    append(records, reps(points[1], 1800));
+    const auto said = [&](const std::string& text) {
+        const std::vector<std::string> notes = make_scaling_table(config_of(), points, records).notes;
+        return std::any_of(notes.begin(), notes.end(),
+                           [&](const std::string& n) { return n.find(text) != std::string::npos; });
+    };
+    EXPECT_FALSE(said("communication thread") || said("Injected"));
+    records.back().params["communication_threads"] = 2;
+    EXPECT_TRUE(said("cpu_ddp-r2-t1: one communication thread"));
+    records.back().params["slow_link_mb_per_s"] = 50.0;
+    EXPECT_TRUE(said("Injected: a slow link (50 MB/s and 0 us)"));
 }
 
 TEST(ScalingTable, RepeatsWithOtherWeightsAreFound) {

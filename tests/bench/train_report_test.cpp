@@ -52,6 +52,11 @@ TEST(TrainReport, FilesOfATrainingRun) {
                              "checkpoints/best.safetensors"})
         EXPECT_GT(fs::file_size(folder / file), 0u) << file;
 
+    const Json memory = Json::parse(text_of(folder / "memory.json"));
+    EXPECT_GT(memory["in_step"]["activations"].get<size_t>(), 0u);
+    EXPECT_EQ(memory["in_step"], memory["predicted"]);
+    EXPECT_NE(text_of(folder / "model_summary.txt").find("| predicted "), std::string::npos);
+
     const std::vector<Record> records = read_records(folder / "records.jsonl");
     ASSERT_EQ(records.size(), 1u);
     const Record& record = records[0];

@@ -125,6 +125,23 @@ inline std::string check_gather_bytes(Communicator& c) {
     return at == all.size() ? "" : "gathered size";
 }
 
+// Odd and even ranks apart; a part has its own ranks, sums and memory.
+inline std::string check_split(Communicator& c) {
+    const auto part = c.split(c.rank() % 2);
+    const int members = (c.size() + 1 - c.rank() % 2) / 2;
+    if (part->size() != members || part->rank() != c.rank() / 2) return "ranks of a part";
+    if (part->known_as() != c.known_as()) return "names of a part's ranks";
+    for (const bool shared : {false, true}) {
+        if (const auto wrong = check_all_reduce(*part, Reduction::invariant, 20'000, shared); !wrong.empty())
+            return "in a part, " + wrong;
+        if (const auto wrong = check_all_reduce(c, Reduction::invariant, 20'000, shared); !wrong.empty())
+            return "beside a part, " + wrong;
+    }
+    std::vector<double> sum{static_cast<double>(c.rank())};
+    part->all_reduce_sum(sum.data(), 1, Reduction::invariant);
+    return sum[0] == members * (members - 1) + members * (c.rank() % 2) ? "" : "sum over a part";
+}
+
 inline std::string check_collectives(Communicator& c) {
     std::string wrong;
     const auto note = [&](const std::string& what) {
@@ -140,6 +157,7 @@ inline std::string check_collectives(Communicator& c) {
     for (const bool shared : {false, true}) note(check_part(c, shared));
     note(check_small_ones(c));
     note(check_gather_bytes(c));
+    note(check_split(c));
     return wrong;
 }
 

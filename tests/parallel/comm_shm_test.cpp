@@ -43,7 +43,7 @@ std::vector<std::string> on_threads(int ranks, double limit_seconds, const std::
         threads.emplace_back([&, rank] {
             try {
                 MeetingOptions options = options_of(name, rank, ranks);
-                options.limit_seconds = limit_seconds;
+                options.limit->seconds = limit_seconds;
                 said[static_cast<size_t>(rank)] = body(*make_shm_communicator(options));
             } catch (const PeerFailure& failure) {
                 said[static_cast<size_t>(rank)] = std::string("peer: ") + failure.what();
@@ -138,13 +138,14 @@ TEST(CommShm, DifferentCollectivesAreNamed) {
 
 TEST(CommShm, ALateRankIsNamed) {
     const auto said = on_threads(2, 0.3, [](Communicator& c) {
+        c.wait_limit()->step = 17;
         if (c.rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
         std::vector<float> numbers(100'000);
         c.all_reduce_sum(numbers.data(), numbers.size(), Reduction::invariant);
         c.barrier();
         return std::string("went on");
     });
-    EXPECT_THAT(said[0], HasSubstr("rank 0 waited 0 s for rank 1 in all_reduce of 390 KiB"));
+    EXPECT_THAT(said[0], HasSubstr("rank 0 waited 0.3 s for rank 1 in all_reduce of 390 KiB at step 17"));
     EXPECT_THAT(said[1], HasSubstr("rank 0 has given up"));
 }
 

@@ -1,14 +1,17 @@
-// Run under mpirun: the MPI and the shared-memory communicator's collectives against exactly known sums, and training over
-// all ranks against one process, bit for bit. Exit code 0 when everything holds.
+// Run under mpirun: the collectives over MPI, over shared memory and over both against exactly known sums, and training over
+// all ranks against one process, bit for bit. XBENCH_NODE_OF_RANK makes several nodes of this one. Exit code 0 when
+// everything holds.
 #include <fmt/format.h>
 
 #include <cmath>
 
 #include "core/error.h"
+#include "parallel/comm_hierarchical.h"
 #include "parallel/comm_mpi.h"
 #include "parallel/comm_shm.h"
 #include "tests/parallel/collectives.h"
 #include "tests/parallel/small_run.h"
+#include "tests/parallel/temporary_folder.h"
 
 namespace {
 
@@ -26,15 +29,58 @@ void expect_nothing(const std::string& wrong, const Communicator& communicator, 
     expect(wrong.empty(), communicator, fmt::format("over {}: {}", over, wrong));
 }
 
-void check_training(Communicator& c) {
+// DDP and every stage of ZeRO, with and without activation checkpointing.
+void check_training(Communicator& c, const TrainResult& alone) {
+    Config config = test::small_run();
+    const auto dataset = open_dataset(config.data);
+    const std::vector<int> nodes = c.nodes();
+    const auto on_first = std::count(nodes.begin(), nodes.end(), nodes[0]);
+    config.train.hybrid_sharding = on_first < c.size() && c.size() % on_first == 0;
+    for (const bool checkpointing : {false, true})
+        for (const int stage : {0, 1, 2, 3}) {
+            config.train.activation_checkpointing = checkpointing;
+            TrainOptions options;
+            options.stage = stage;
+            const TrainResult together = train(config, *dataset, c, options);
+            const std::string what = fmt::format(" differs from that of one process over {} in stage {}{}", c.name(), stage,
+                                                 checkpointing ? " with activation checkpointing" : "");
+            expect(together.final_weights_hash == alone.final_weights_hash, c, "the weights' hash" + what);
+            expect(together.test.loss == alone.test.loss, c, "the test loss" + what);
+        }
+}
+
+// Interrupted in one stage, gone on with in another.
+void check_resume(Communicator& c, const TrainResult& alone, const std::filesystem::path& folder) {
     const Config config = test::small_run();
     const auto dataset = open_dataset(config.data);
-    const TrainResult together = train(config, *dataset, c, {});
-    const auto self = make_self_communicator();
-    const TrainResult alone = train(config, *dataset, *self, {});
-    expect(together.final_weights_hash == alone.final_weights_hash, c, "the weights differ from those of one process");
-    expect(together.test.loss == alone.test.loss, c, "the test loss differs from that of one process");
+    for (const int stage : {3, 0, 2, 1}) {
+        TrainOptions options;
+        options.stage = stage;
+        options.checkpoint_dir = folder;
+        options.resume = true;
+        int asked = 0;
+        options.stop = [&] { return ++asked == 4; };
+        const TrainResult part = train(config, *dataset, c, options);
+        if (stage != 1) expect(part.interrupted, c, "the run was not interrupted");
+        if (stage == 1)
+            expect(part.final_weights_hash == alone.final_weights_hash, c, "the weights differ after resuming in stage 1");
+    }
 }
+
+// One for all ranks, removed by rank 0 behind them.
+struct SharedFolder {
+    explicit SharedFolder(Communicator& c) : communicator(c) {
+        if (c.rank() == 0) own = std::make_unique<TemporaryFolder>();
+        std::string name = own ? own->path().string() : "";
+        name.resize(256);
+        c.broadcast(name.data(), name.size(), 0);
+        path = name.c_str();
+    }
+    ~SharedFolder() { communicator.barrier(); }
+    Communicator& communicator;
+    std::unique_ptr<TemporaryFolder> own;
+    std::filesystem::path path;
+};
 
 void check_fast_training(Communicator& c) {
     Config config = test::small_run();
@@ -54,8 +100,15 @@ int main() {
         expect_nothing(test::check_collectives(*communicator), *communicator, "MPI");
         const auto shared = make_shm_communicator(communicator, false);
         expect_nothing(test::check_collectives(*shared), *shared, "shared memory");
-        check_training(*communicator);
+        const auto self = make_self_communicator();
+        const TrainResult alone = train(test::small_run(), *open_dataset(test::small_run().data), *self, {});
+        check_training(*communicator, alone);
+        check_training(*shared, alone);
+        check_resume(*shared, alone, SharedFolder(*shared).path);
         check_fast_training(*communicator);
+        const auto nodes = connect_nodes(communicator->split(0), false);
+        expect_nothing(test::check_collectives(*nodes), *nodes, nodes->name());
+        check_training(*nodes);
     } catch (const Error& error) {
         fmt::print("rank {}: {}\n", communicator->rank(), error.what());
         communicator->abort(1);

@@ -1,11 +1,13 @@
 // Ranks that are threads of one process: the trainers' collectives without MPI, for tests.
 #pragma once
 
+#include <algorithm>
 #include <barrier>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -15,18 +17,44 @@ namespace xbench::test {
 
 // What the ranks share.
 struct ThreadTeam {
-    explicit ThreadTeam(int ranks) : size(ranks), meet(ranks), pointer(static_cast<size_t>(ranks)) {}
+    explicit ThreadTeam(int ranks) : ThreadTeam(std::vector<int>(static_cast<size_t>(ranks), 0)) {}
+    explicit ThreadTeam(std::vector<int> nodes_of_ranks)
+        : size(static_cast<int>(nodes_of_ranks.size())),
+          nodes(std::move(nodes_of_ranks)),
+          meet(size),
+          pointer(nodes.size()) {}
     int size;
+    std::vector<int> nodes;  // as if the ranks were on several
     std::barrier<> meet;
     std::vector<const void*> pointer;
 };
 
-class ThreadCommunicator final : public Communicator {
+class ThreadCommunicator : public Communicator {
 public:
     ThreadCommunicator(ThreadTeam& team, int rank) : team_(team), rank_(rank) {}
+    ThreadCommunicator(std::shared_ptr<ThreadTeam> team, int rank) : part_(std::move(team)), team_(*part_), rank_(rank) {}
     int rank() const override { return rank_; }
     int size() const override { return team_.size; }
     const char* name() const override { return "threads"; }
+    std::vector<int> nodes() const override { return team_.nodes; }
+    std::unique_ptr<Communicator> split(int group) override {
+        std::vector<int> members;
+        share(&group, [&] {
+            for (int r = 0; r < team_.size; ++r)
+                if (*of<int>(r) == group) members.push_back(r);
+        });
+        std::shared_ptr<ThreadTeam> team;
+        if (members[0] == rank_) {
+            std::vector<int> nodes;
+            for (const int r : members) nodes.push_back(team_.nodes[static_cast<size_t>(r)]);
+            team = std::make_shared<ThreadTeam>(numbered_in_order(nodes));
+        }
+        share(&team, [&] {
+            if (members[0] != rank_) team = *of<std::shared_ptr<ThreadTeam>>(members[0]);
+        });
+        const auto place = std::find(members.begin(), members.end(), rank_) - members.begin();
+        return std::make_unique<ThreadCommunicator>(std::move(team), static_cast<int>(place));
+    }
     void all_reduce_sum(float* data, size_t count, Reduction) override { sum(data, count); }
     void all_reduce_sum(double* data, size_t count, Reduction) override { sum(data, count); }
     void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) override {
@@ -70,6 +98,12 @@ public:
             }
         });
         return result;
+    }
+    bool has_channels() const override { return true; }
+    std::unique_ptr<Communicator> channel() override {
+        auto team = rank_ == 0 ? std::make_shared<ThreadTeam>(team_.size) : nullptr;
+        share(&team, [&] { team = *of<std::shared_ptr<ThreadTeam>>(0); });
+        return std::make_unique<ThreadCommunicator>(team, rank_);
     }
     void barrier() override { team_.meet.arrive_and_wait(); }
     void abort(int code) override { std::_Exit(code); }
@@ -121,13 +155,14 @@ private:
         stack.pop_back();
     }
 
+    std::shared_ptr<ThreadTeam> part_;  // the team of a channel or of a part of the ranks
     ThreadTeam& team_;
     int rank_;
 };
 
 // Calls body(communicator) on one thread a rank. The first rank's exception is thrown after all have ended.
-inline void on_ranks(int ranks, const std::function<void(Communicator&)>& body) {
-    ThreadTeam team(ranks);
+inline void on_ranks(ThreadTeam& team, const std::function<void(Communicator&)>& body) {
+    const int ranks = team.size;
     std::vector<std::thread> threads;
     std::vector<std::exception_ptr> failures(static_cast<size_t>(ranks));
     for (int rank = 0; rank < ranks; ++rank)
@@ -142,6 +177,10 @@ inline void on_ranks(int ranks, const std::function<void(Communicator&)>& body) 
     for (std::thread& thread : threads) thread.join();
     for (const auto& failure : failures)
         if (failure) std::rethrow_exception(failure);
+}
+inline void on_ranks(int ranks, const std::function<void(Communicator&)>& body) {
+    ThreadTeam team(ranks);
+    on_ranks(team, body);
 }
 
 }  // namespace xbench::test

@@ -1,0 +1,26 @@
+// How long a collective may wait for the other ranks, and what is said when that is over. One object for all communicators
+// of a process that come from one another (Communicator::split), so that the trainer tells it once.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "core/error.h"
+
+namespace xbench {
+
+struct WaitLimit {
+    std::atomic<double> seconds{300};  // in one collective without any progress; 0: no limit
+    std::atomic<uint32_t> step{0};     // the training step under way; 0: none
+    // Called by another thread where the waiting call cannot throw any more because it is inside a library; must not
+    // return. Set before the limit is first reached.
+    std::function<void(const Error&)> expired;
+};
+
+// "rank 1 waited 20 s for rank 0 in all_reduce of 4 MiB at step 17". `peer` is negative where nobody knows for whom.
+std::string waited_text(const WaitLimit& limit, int rank, int peer, const char* operation, uint64_t bytes);
+std::string size_text(uint64_t bytes);  // "390 KiB"
+
+}  // namespace xbench

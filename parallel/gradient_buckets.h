@@ -1,0 +1,77 @@
+// The gradients in buckets: contiguous ranges of the flat buffer in the order in which the backward pass completes them, and
+// when each is reduced over the ranks.
+//
+//   none    after the backward pass, one after the other
+//   inline  by the computing thread, as soon as a bucket is complete: its gradients are still in the cache
+//   thread  by a thread of its own on a channel of its own (Communicator::channel), while the backward pass goes on
+//
+// Buckets are the same, and are reduced in the same order, in every mode and on every rank, so the bits are too. The
+// communication thread has no core of its own: it shares those of its rank and sleeps while it waits.
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/communicator.h"
+#include "plan/executor.h"
+
+namespace xbench {
+
+enum class Overlap { none, inline_, thread };
+
+// train.overlap's word for this communicator; "auto" chooses what measured best (ADR 12). Throws Error where the
+// communicator has no second channel and a thread was asked for.
+Overlap overlap_for(const std::string& word, const Communicator& communicator);
+const char* name_of(Overlap overlap);
+
+struct Bucket {
+    FlatSpan span;
+    size_t step;  // complete when this step of the plan is done
+};
+// Of about an eighth of the gradients each, but at least 64 KiB and at most 4 MiB.
+std::vector<Bucket> cut_buckets(const Plan& plan);
+
+class BucketReducer {
+public:
+    // Sums bucket number `bucket` over all ranks, through this communicator.
+    using Reduce = std::function<void(size_t bucket, Communicator& over)>;
+    BucketReducer(Overlap when, Communicator& communicator, std::vector<Bucket> buckets, size_t steps, Reduce reduce);
+    // Waits for the thread; not to be called while it is stuck().
+    ~BucketReducer();
+    BucketReducer(const BucketReducer&) = delete;
+    BucketReducer& operator=(const BucketReducer&) = delete;
+
+    const std::vector<Bucket>& buckets() const { return buckets_; }
+    std::span<const uint8_t> wanted_calls() const { return calls_; }  // of the StepObserver that owns it
+    void after_step(size_t step);
+    // Until all buckets are reduced, those included that no step has completed. Throws what reducing has thrown.
+    void finish();
+    // Whether the thread is in a collective that its peers may never come to: only aborting the job ends that.
+    bool stuck() const;
+
+private:
+    void communicate();
+    void advance(size_t ready);
+
+    const Overlap when_;
+    Communicator& communicator_;
+    const std::vector<Bucket> buckets_;
+    const Reduce reduce_;
+    std::vector<uint8_t> calls_;
+    size_t ready_ = 0, done_ = 0;  // buckets of this step that are complete, reduced
+
+    std::unique_ptr<Communicator> channel_;  // of the thread
+    mutable std::mutex mutex_;               // over ready_, done_, stop_ and failure_
+    std::condition_variable changed_;
+    std::exception_ptr failure_;
+    bool stop_ = false;
+    std::thread thread_;
+};
+
+}  // namespace xbench

@@ -1,0 +1,89 @@
+// The memory of a model whose training state is split over ranks (ZeRO: Rajbhandari et al., SC 2020), and how its units
+// become whole. Of the flat parameters this rank keeps its own shards of
+//   stage 1   the optimizer's moments                     (parameters and gradients are whole, in ModelState)
+//   stage 2   moments and gradients                       (parameters are whole)
+//   stage 3   moments, gradients and parameters
+// What is kept in shards lies whole in a slot while the steps of a plan need it; a slot is used by unit after unit.
+//
+// Hybrid sharding (Zhao et al., PyTorch FSDP, VLDB 2023): shards are split over the ranks of a group, a node, and every
+// group has all of them. Gathering then stays inside the group; gradients are also summed between groups.
+#pragma once
+
+#include "core/memory.h"
+#include "parallel/rank_sums.h"
+#include "parallel/shards.h"
+#include "plan/executor.h"
+
+namespace xbench {
+
+// How far, and over whom. Groups have equally many ranks, and the ranks of a group follow each other.
+struct Sharding {
+    int stage = 0;                     // 0: nothing is split
+    Communicator* group = nullptr;     // the ranks that a shard is split over; null: all
+    Communicator* replicas = nullptr;  // the ranks with the same shard as this one, one of each group; null: no other has it
+};
+
+class ShardedUnits {
+public:
+    // Collective. All arguments must outlive it.
+    ShardedUnits(const Plan& plan, const RankSums& sums, const Sharding& how, MemoryLedger* ledger);
+
+    int stage() const { return how_.stage; }
+    const Shards& shards() const { return shards_; }
+    const UnitSchedule& schedule() const { return schedule_; }
+    size_t gradient_stride() const { return gradient_stride_; }  // elements between the blocks of a slot
+    Communicator& group() const { return how_.group ? *how_.group : sums_.communicator; }
+    Communicator* replicas() const { return how_.replicas; }
+
+    // Stage 3: this rank's part of a unit's parameters. Stages 2 and 3: of its gradients.
+    float* parameters(size_t unit) const { return parameters_.as<float>() + shards_.units[unit].at; }
+    float* gradients(size_t unit) const { return gradients_.as<float>() + shards_.units[unit].at; }
+
+    // Stage 3: makes the unit's parameters whole in a slot, and returns it. Collective over the group.
+    float* gather(size_t unit, int slot) const;
+    float* slot(int slot) const { return parameter_slots_.as<float>() + static_cast<size_t>(slot) * shards_.largest_unit; }
+    void keep_own(size_t unit, const float* whole) const;  // the opposite: this rank's part becomes its shard
+
+    // Stages 2 and 3: sums the unit's gradients over all ranks and keeps this rank's part. Collective.
+    void reduce_gradients(size_t unit) const;
+    // Sums whole gradients {blocks}{unit} over all ranks; this rank's part is then in the first block. Collective.
+    void reduce_scatter(size_t unit, float* whole, size_t stride) const;
+
+    // The slots of the executor's parameters and, where its plan has them, gradients.
+    void bind_to(Executor& executor) const;
+
+private:
+    float* gradient_slot(size_t unit) const;
+    bool sums_by_groups() const;
+
+    const RankSums& sums_;
+    const Sharding how_;
+    const Shards shards_;
+    const UnitSchedule schedule_;  // of the training plan
+    size_t gradient_stride_ = 0;
+    const bool by_groups_;
+    AlignedBuffer parameters_, gradients_;            // own shards
+    AlignedBuffer parameter_slots_, gradient_slots_;  // whole units
+};
+
+// Gathers the parameters of stage 3 along the steps of a plan: each unit when the one before it begins, so that in a chain
+// of layers at most two are whole at a time.
+class UnitGatherer : public StepObserver {
+public:
+    // Of the training plan, or of one that visits the units in the same order (evaluation).
+    UnitGatherer(const Plan& plan, const ShardedUnits& units);
+    std::span<const uint8_t> wanted_calls() const override { return wanted_; }
+    void before_step(size_t step) override;
+    void all_reduce(double*, int64_t, int64_t) override {}  // an evaluation has no sums over ranks
+
+private:
+    const ShardedUnits& units_;
+    const std::vector<UnitVisit> visits_;
+    std::vector<uint8_t> wanted_;
+    size_t next_ = 0;  // visit that is not gathered yet
+    static constexpr size_t none = SIZE_MAX;
+    std::vector<size_t>
+        held_;  // by slot: the unit in it, which the second last one still is when the backward pass comes back
+};
+
+}  // namespace xbench

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Overlap of communication and computing: the tables of results/overlap/README.md.
+
+    scripts/results_overlap.py build/release/xbench OUT [--rounds 3] [--models rsna_cnn,cifar_cnn,pneumonia_cnn]
+
+Two ranks of one thread each. First at full speed, through shared memory and through MPI (the ranks pretend to be on two
+nodes): the three values of train.overlap take turns. Then over an injected link on which communication alone takes 20, 40
+and 60% of computing alone. Prints two tables in Markdown; OUT keeps every run's folder.
+"""
+import argparse, json, os, pathlib, statistics, subprocess
+
+MODELS = {"rsna_cnn": (64, 1, 128), "cifar_cnn": (128, 3, 32), "pneumonia_cnn": (128, 1, 64)}  # batch, channels, size
+STEPS = {"rsna_cnn": 20, "cifar_cnn": 20, "pneumonia_cnn": 40}
+
+
+def run(options, model, overlap, mpi=False, rate=0.0):
+    batch, channels, size = MODELS[model]
+    images = int(STEPS[model] * batch / 0.7) + batch  # 70% are trained on
+    out = options.out / f"{model}-{overlap}-{'mpi' if mpi else 'shm'}-{rate:.1f}-{len(list(options.out.iterdir()))}"
+    settings = [f"model={model}", f"train.batch_size={batch}", f"train.overlap={overlap}",
+                f"scaling.slow_link_mb_per_s={rate}",
+                "data=" + json.dumps({"synthetic": {"count": images, "size": size, "channels": channels}})]
+    config = options.out / "config.json"
+    config.write_text('{"model": "rsna_cnn", "data": {"synthetic": {"count": 100}}}')
+    command = ["mpirun", "-n", "2", "--bind-to", "none", options.xbench, "train", "--config", str(config), "--trainer",
+               "cpu_ddp", "--quiet", "--out", str(out)]
+    for setting in settings:
+        command += ["--set", setting]
+    environment = dict(os.environ, **({"XBENCH_NODE_OF_RANK": "0,1"} if mpi else {}))
+    subprocess.run(command, check=True, env=environment)
+    record = json.loads((out / "records.jsonl").read_text().splitlines()[0])
+    counters = record["counters"]
+    return {"step": counters["step_ms"], "exposed": counters["exposed_comm_ms"], "bytes": counters["gradient_bytes"],
+            "hash": record["weights_hash"]}
+
+
+def take_turns(options, model, modes, **keywords):
+    """Medians over rounds of step and exposed time in ms, by mode; weights must agree."""
+    runs = {mode: [] for mode in modes}
+    for _ in range(options.rounds):
+        for mode in modes:
+            runs[mode].append(run(options, model, mode, **keywords))
+    hashes = {one["hash"] for many in runs.values() for one in many}
+    assert len(hashes) == 1, f"{model}: the weights differ between modes: {hashes}"
+    return {mode: {key: statistics.median(one[key] for one in many) for key in ("step", "exposed", "bytes")}
+            for mode, many in runs.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("xbench")
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--models", default=",".join(MODELS))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True)
+    modes = ["none", "inline", "thread"]
+    full = {}
+    print("| model | over | step none, ms | inline / none | thread / none | exposed none | inline | thread, % of the step |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for model in options.models.split(","):
+        for mpi in (False, True):
+            found = take_turns(options, model, modes, mpi=mpi)
+            if not mpi:
+                full[model] = found["none"]
+            none = found["none"]["step"]
+            exposed = [f"{100 * found[mode]['exposed'] / found[mode]['step']:.1f}" for mode in modes]
+            print(f"| {model} | {'MPI' if mpi else 'shared memory'} | {none:.2f} | {found['inline']['step'] / none:.3f} | "
+                  f"{found['thread']['step'] / none:.3f} | {' | '.join(exposed)} |", flush=True)
+    print("\n| model | link, MB/s | communication / computing alone | exposed none, ms | thread, ms | hidden | "
+          "of the time saved |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for model, plain in full.items():
+        compute = plain["step"] - plain["exposed"]
+        for share in (0.2, 0.4, 0.6):
+            rate = plain["bytes"] * 1e-6 / (share * compute * 1e-3)
+            found = take_turns(options, model, ["none", "thread"], rate=rate)
+            behind, hidden = found["none"], found["thread"]
+            print(f"| {model} | {rate:.1f} | {behind['exposed'] / compute:.2f} | {behind['exposed']:.2f} | "
+                  f"{hidden['exposed']:.2f} | {100 * (1 - hidden['exposed'] / behind['exposed']):.0f}% | "
+                  f"{100 * (behind['step'] - hidden['step']) / behind['exposed']:.0f}% |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+// When gradients are reduced must change nothing but the time: buckets, the three modes, failures, and how much of a slow
+// link's time a communication thread hides.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+#include "core/error.h"
+#include "models/registry.h"
+#include "parallel/gradient_buckets.h"
+#include "parallel/slow_link.h"
+#include "tests/parallel/small_run.h"
+#include "tests/parallel/thread_communicator.h"
+
+namespace xbench::test {
+namespace {
+
+Plan plan_of(const char* name, int64_t size = 0) {
+    ModelConfig config;
+    config.name = name;
+    if (size > 0) config.size = size;
+    return compile(build_model(resolve_model(config)), Target{Isa::portable}, {});
+}
+
+TEST(GradientBuckets, CoverTheGradientsInTheOrderInWhichTheyAreReady) {
+    for (const ModelInfo& info : model_table()) {
+        SCOPED_TRACE(info.name);
+        const Plan plan = plan_of(info.name);
+        const auto buckets = cut_buckets(plan);
+        int64_t end = 0;
+        size_t step = 0;
+        for (const Bucket& bucket : buckets) {
+            EXPECT_EQ(bucket.span.begin, end);
+            EXPECT_LE(bucket.span.end - bucket.span.begin, int64_t{1} << 20);
+            EXPECT_GE(bucket.step, step);
+            EXPECT_GE(plan.steps[bucket.step].gradients.end, bucket.span.end) << "not complete at that step";
+            end = bucket.span.end;
+            step = bucket.step;
+        }
+        EXPECT_EQ(end, plan.parameters.parameter_elements);
+    }
+    EXPECT_GT(cut_buckets(plan_of("rsna_cnn")).size(), 4u);
+    EXPECT_GT(cut_buckets(plan_of("cifar_cnn")).size(), 3u);
+}
+
+TrainResult run_on(int ranks, const Config& config, LinkSpeed link = {}, int stage = 0) {
+    const auto dataset = open_dataset(config.data);
+    TrainResult result;
+    TrainOptions options;
+    options.stage = stage;
+    on_ranks(ranks, [&](Communicator& communicator) {
+        std::unique_ptr<Communicator> slow;
+        if (link.bytes_per_second > 0) slow = make_slow_link(communicator.channel(), link);
+        TrainResult mine = train(config, *dataset, slow ? *slow : communicator, options);
+        if (communicator.rank() == 0) result = std::move(mine);
+    });
+    return result;
+}
+
+TEST(Overlap, TheSameWeightsInEveryMode) {
+    Config config = small_run();
+    config.model.name = "cifar_cnn";
+    config.model.widths.clear();
+    config.data.synthetic.size = 16;
+    config.data.synthetic.count = 60;
+    config.train.epochs = 1;
+    const std::string one = run_on(1, config).final_weights_hash;
+    for (const char* mode : {"none", "inline", "thread"})
+        for (const int ranks : {2, 3}) {
+            config.train.overlap = mode;
+            const TrainResult result = run_on(ranks, config);
+            EXPECT_EQ(result.overlap, mode);
+            EXPECT_EQ(result.final_weights_hash, one) << mode << ", " << ranks << " ranks";
+        }
+    config.train.overlap = "auto";
+    const TrainResult slow = run_on(2, config, {1e8, 1e-5});
+    EXPECT_EQ(slow.overlap, "thread");
+    EXPECT_EQ(slow.final_weights_hash, one);
+    EXPECT_EQ(run_on(2, config).overlap, "inline");
+}
+
+// Reducing that fails in the thread is an error of the training thread.
+TEST(Overlap, AFailureOfTheThreadReachesTheCaller) {
+    const Plan plan = plan_of("pneumonia_cnn", 32);
+    on_ranks(1, [&](Communicator& communicator) {
+        BucketReducer reducer(Overlap::thread, communicator, cut_buckets(plan), plan.steps.size(),
+                              [](size_t, Communicator&) { throw Error("the network is gone"); });
+        reducer.after_step(plan.steps.size() - 1);
+        EXPECT_THROW(reducer.finish(), Error);
+        EXPECT_FALSE(reducer.stuck());
+    });
+}
+
+TEST(Overlap, BucketsAreReducedOnceAndInOrder) {
+    const Plan plan = plan_of("rsna_cnn");
+    for (const Overlap when : {Overlap::none, Overlap::inline_, Overlap::thread})
+        on_ranks(1, [&](Communicator& communicator) {
+            std::vector<size_t> order;
+            BucketReducer reducer(when, communicator, cut_buckets(plan), plan.steps.size(),
+                                  [&](size_t bucket, Communicator&) { order.push_back(bucket); });
+            for (int step = 0; step < 3; ++step) {
+                order.clear();
+                for (size_t i = 0; i < reducer.wanted_calls().size(); ++i)
+                    if (reducer.wanted_calls()[i] == hear_after_step) reducer.after_step(i);
+                EXPECT_EQ(when == Overlap::inline_ ? order.size() : reducer.buckets().size(), reducer.buckets().size());
+                reducer.finish();
+                ASSERT_EQ(order.size(), reducer.buckets().size());
+                EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+            }
+        });
+}
+
+TEST(SlowLink, TakesAsLongAsItsBytesNeed) {
+    on_ranks(2, [](Communicator& communicator) {
+        const auto slow = make_slow_link(communicator.channel(), {1e8, 1e-3});
+        std::vector<float> data(1'000'000, 1.0f);
+        const auto start = std::chrono::steady_clock::now();
+        slow->all_reduce_sum(data.data(), data.size(), Reduction::fast);
+        const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        EXPECT_GE(seconds, 0.041);  // 4 MB at 100 MB/s, and a millisecond
+        EXPECT_EQ(data[17], 2.0f);
+    });
+}
+
+int64_t middle(std::vector<int64_t> values) {
+    std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(values.size() / 2), values.end());
+    return values[values.size() / 2];
+}
+
+// On a link whose communication alone takes 40% of the computing, at least 80% of it must be hidden. Ratios within one run,
+// of waits that sleep, so that a busy machine changes little.
+TEST(OverlapSlow, AThreadHidesASlowLink) {
+    Config config;
+    config.model.name = "rsna_cnn";
+    config.data.synthetic.count = 160;
+    config.data.synthetic.size = 128;
+    config.train.batch_size = 32;
+    config.train.epochs = 2;
+    config.train.overlap = "none";
+    const TrainResult plain = run_on(2, config);
+    const double compute = static_cast<double>(middle(plain.step_ns) - middle(plain.comm_ns)) * 1e-9;
+    const LinkSpeed link{static_cast<double>(plain.gradient_bytes) / (0.4 * compute), 0};
+    const TrainResult behind = run_on(2, config, link);
+    config.train.overlap = "thread";
+    const TrainResult hidden = run_on(2, config, link);
+    const double ratio = static_cast<double>(middle(hidden.comm_ns)) / static_cast<double>(middle(behind.comm_ns));
+    RecordProperty("exposed_share", std::to_string(ratio));
+    EXPECT_GT(static_cast<double>(middle(behind.comm_ns)) * 1e-9, 0.2 * compute);
+    EXPECT_LT(ratio, 0.2);
+    EXPECT_EQ(hidden.final_weights_hash, plain.final_weights_hash);
+}
+
+}  // namespace
+}  // namespace xbench::test
