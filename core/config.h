@@ -47,10 +47,10 @@ struct TrainConfig {
     int64_t virtual_ranks = 8;
     std::string reduction = "invariant";  // invariant | fast
     std::string batchnorm = "global";
-    std::vector<double> pos_weight;  // of binary cross-entropy; empty: 1
-    int64_t check_steps = 100;       // steps between checks of all numbers and replicas; 0: never
-    int64_t checkpoint_steps = 0;    // steps between checkpoints to resume from; 0: only on a signal
-    int64_t checkpoint_keep = 2;     // of them
+    std::vector<double> pos_weight;           // of binary cross-entropy; empty: 1
+    int64_t check_steps = 100;                // steps between checks of all numbers and replicas; 0: never
+    int64_t checkpoint_steps = 0;             // steps between checkpoints to resume from; 0: only on a signal
+    int64_t checkpoint_keep = 2;              // of them
     double collective_timeout_seconds = 300;  // the longest that a rank waits for the others; 0: for ever
 };
 

@@ -101,7 +101,8 @@ std::vector<ConfigField> train_fields() {
          "Steps between checkpoints that train --resume goes on from; 0: only when a signal asks for one.", from(0)},
         {"/train/checkpoint_keep", XB_SLOT(train.checkpoint_keep), "How many of the newest checkpoints stay.", from(1)},
         {"/train/collective_timeout_seconds", XB_SLOT(train.collective_timeout_seconds),
-         "The longest that a rank waits for others in one collective before it ends the job with a line that names rank, step, "
+         "The longest that a rank waits for others in one collective before it ends the job with a line that names rank, "
+         "step, "
          "operation and bytes; 0: for ever.",
          from(0)},
     };

@@ -1,9 +1,9 @@
 // Collectives over several nodes.
 //
-// A sum: the ranks of a node add their data into the leader's (comm_shm, in place where the memory allows it), the leaders add
-// theirs over the network, and the total goes back to the ranks. Each element crosses a node's link once in each direction
-// however many ranks the node has. Where a node's ranks own no whole subtree (3 + 3 ranks), its several parts go through the
-// leader's scratch memory piece by piece.
+// A sum: the ranks of a node add their data into the leader's (comm_shm, in place where the memory allows it), the leaders
+// add theirs over the network, and the total goes back to the ranks. Each element crosses a node's link once in each
+// direction however many ranks the node has. Where a node's ranks own no whole subtree (3 + 3 ranks), its several parts go
+// through the leader's scratch memory piece by piece.
 #include "parallel/comm_hierarchical.h"
 
 #include <algorithm>
@@ -102,7 +102,7 @@ private:
     const int count_;                       // of nodes
     const bool even_;                       // all nodes have equally many ranks
     const bool scatters_;                   // and each adds up a whole subtree
-    AlignedBuffer scratch_;  // {parts}{piece}, of the leader
+    AlignedBuffer scratch_;                 // {parts}{piece}, of the leader
     std::vector<RankRange> ranges_;
 };
 
@@ -163,8 +163,7 @@ void HierarchicalCommunicator::reduce_scatter_sum(float* data, size_t count, Red
 void HierarchicalCommunicator::all_gather(float* data, size_t count) {
     if (!even_) return network_->all_gather(data, count);
     ranges_.clear();
-    for (int r = 0; r < inside_->size(); ++r)
-        ranges_.push_back(range_of_rank(count, node_ * inside_->size() + r, size()));
+    for (int r = 0; r < inside_->size(); ++r) ranges_.push_back(range_of_rank(count, node_ * inside_->size() + r, size()));
     inside_->gather_ranges(data, count, ranges_);
     if (leads()) across_->all_gather(data, count);
     const RankRange here = range_of_rank(count, node_, count_);

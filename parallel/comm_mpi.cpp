@@ -232,12 +232,11 @@ private:
             const auto source = static_cast<size_t>((rank_ - step + size_) % size_);
             for (int a = 0; a < std::max(tree.addends[me], tree.addends[source]); ++a) {
                 const bool sends = a < tree.addends[me], receives = a < tree.addends[source];
-                check(
-                    MPI_Sendrecv(sends ? data + static_cast<size_t>(a) * stride + starts_[to] : nullptr,
-                                 sends ? counts_[to] : 0, type_of(data), sends ? static_cast<int>(to) : MPI_PROC_NULL, 0,
-                                 receives ? received : nullptr, receives ? counts_[me] : 0, type_of(data),
-                                 receives ? static_cast<int>(source) : MPI_PROC_NULL, 0, comm_, MPI_STATUS_IGNORE),
-                    "MPI_Sendrecv");
+                check(MPI_Sendrecv(sends ? data + static_cast<size_t>(a) * stride + starts_[to] : nullptr,
+                                   sends ? counts_[to] : 0, type_of(data), sends ? static_cast<int>(to) : MPI_PROC_NULL, 0,
+                                   receives ? received : nullptr, receives ? counts_[me] : 0, type_of(data),
+                                   receives ? static_cast<int>(source) : MPI_PROC_NULL, 0, comm_, MPI_STATUS_IGNORE),
+                      "MPI_Sendrecv");
                 if (!receives) continue;
                 addends_[static_cast<size_t>(first_of(source) + a)] = received;
                 received += width;
@@ -253,8 +252,7 @@ private:
     }
     template <class T>
     void gather_ranges(T* data) const {
-        check(MPI_Allgatherv(MPI_IN_PLACE, 0, type_of(data), data, counts_.data(), starts_.data(), type_of(data),
-                             comm_),
+        check(MPI_Allgatherv(MPI_IN_PLACE, 0, type_of(data), data, counts_.data(), starts_.data(), type_of(data), comm_),
               "MPI_Allgatherv");
     }
 
@@ -274,8 +272,7 @@ void MpiCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction ho
     const CallWatch::Call call(line_, "reduce_scatter", count * sizeof(float));
     if (how == Reduction::fast && count <= INT_MAX) {
         set_ranges([&](int r) { return range_of_rank(count, r, size_); });
-        check(MPI_Reduce_scatter(MPI_IN_PLACE, data, counts_.data(), MPI_FLOAT, MPI_SUM, comm_),
-              "MPI_Reduce_scatter");
+        check(MPI_Reduce_scatter(MPI_IN_PLACE, data, counts_.data(), MPI_FLOAT, MPI_SUM, comm_), "MPI_Reduce_scatter");
         const auto me = static_cast<size_t>(rank_);
         std::memmove(data + starts_[me], data, static_cast<size_t>(counts_[me]) * sizeof(float));
         return;

@@ -81,6 +81,8 @@ private:
 
 }  // namespace
 
-NodeTrees node_trees(const SumTree& tree, const std::vector<int>& nodes, int node) { return Cutter(tree, nodes, node).cut(); }
+NodeTrees node_trees(const SumTree& tree, const std::vector<int>& nodes, int node) {
+    return Cutter(tree, nodes, node).cut();
+}
 
 }  // namespace xbench

@@ -56,7 +56,7 @@ std::string text_of(const Purpose& purpose) {
 }  // namespace
 
 const char* name_of(Collective operation) {
-    static constexpr std::array names{"join",       "barrier",   "all_reduce", "all_reduce_max", "reduce", "reduce_scatter",
+    static constexpr std::array names{"join",       "barrier",   "all_reduce", "all_reduce_max", "reduce",  "reduce_scatter",
                                       "all_gather", "broadcast", "shift",      "gather_bytes",   "allocate"};
     return names[static_cast<size_t>(operation)];
 }
@@ -180,8 +180,9 @@ void Meeting::check_purpose(int peer, const Purpose& purpose) {
 
 void Meeting::give_up(int peer, const Purpose& purpose) {
     fail(static_cast<int>(ExitCode::failed));
-    throw Error(waited_text(*options_.limit, options_.known_as, name_of_rank(peer), name_of(purpose.operation), purpose.bytes),
-                fmt::format("collective {}", count_), "look at what that rank does, or whether its node is overloaded");
+    throw Error(
+        waited_text(*options_.limit, options_.known_as, name_of_rank(peer), name_of(purpose.operation), purpose.bytes),
+        fmt::format("collective {}", count_), "look at what that rank does, or whether its node is overloaded");
 }
 
 void Meeting::fail(int code) noexcept {

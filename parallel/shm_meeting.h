@@ -47,7 +47,8 @@ struct MeetingOptions {
     int known_as = -1;      // what messages call this rank; negative: by its rank
     bool own_cores = true;  // no other rank computes on this rank's cores
     std::shared_ptr<WaitLimit> limit = std::make_shared<WaitLimit>();
-    double patience_seconds = 0;  // longer than the limit: another communicator's wait, which this one's depends on, ends first
+    double patience_seconds =
+        0;  // longer than the limit: another communicator's wait, which this one's depends on, ends first
 };
 
 class Meeting {

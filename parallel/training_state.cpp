@@ -152,8 +152,8 @@ Json identity_of(const Config& config, const std::string& data_digest) {
     const Json all = xbench::to_json(config);
     Json identity{
         {"model", all.at("model")}, {"data", all.at("data")}, {"train", all.at("train")}, {"data_sha", data_digest}};
-    for (const char* key : {"epochs", "patience", "check_steps", "checkpoint_steps", "checkpoint_keep",
-                            "collective_timeout_seconds"})
+    for (const char* key :
+         {"epochs", "patience", "check_steps", "checkpoint_steps", "checkpoint_keep", "collective_timeout_seconds"})
         identity["train"].erase(key);
     for (const char* key : {"workers", "path"}) identity["data"].erase(key);  // a set may move
     return identity;
