@@ -3,7 +3,11 @@
 //   forward, dgrad   depthwise_forward.h: a tile of 6 or 14 pixels of a block of 16 channels in registers for all taps
 //   wgrad            depthwise_wgrad.h: a tile of up to 5x5 taps in registers while the rows pass
 // 9 multiply-adds for each number read and written: bound by memory where layers do not fit the second-level cache, else by
-// one load for each multiply-add.
+// one load for each multiply-add. Small images lose time at their borders, where tiles are short.
+// Measured on one core (EPYC of family 25, AVX2, the other core busy; MobileNetV2's layers and two 5x5 of V3 at batch 4): as
+// fast as oneDNN 2.6 (its filters packed before the clock starts) times
+//   forward 0.56-0.82 (5x5 at 7x7: 0.34), dgrad 0.6-2.3, wgrad 0.4-1.4 (5x5, where oneDNN has no such kernel: 17 and 20);
+// 3 to 29 times as fast as the plain rows; 81-120% of the bandwidth of a copy from memory at 56x56 pixels and more.
 #include "kernels/conv2d/bias_wgrad.h"
 #include "kernels/conv2d/depthwise_forward.h"
 #include "kernels/conv2d/depthwise_wgrad.h"
