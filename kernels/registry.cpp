@@ -13,7 +13,9 @@
 // The stems of the *.isa.cpp files, best first within an operator; bf16: of products in bf16, built for avx512_bf16 only.
 // clang-format off
 #define XB_ISA_FILES(file, bf16) \
+    file(patches)              \
     file(conv2d_nchw)          \
+    file(depthwise)            \
     file(conv2d_pointwise)     \
     file(conv2d_winograd)      \
     bf16(conv2d_bf16)          \

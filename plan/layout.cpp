@@ -19,11 +19,9 @@ bool spatial(const Value& value) {
     return value.shape.rank == 4 && (value.role == Role::activation || value.role == Role::gradient);
 }
 
-// Groups have vector kernels over plain images only.
-bool has_grouped_convolution(const Graph& graph) {
-    return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
-        return node.op == OpKind::conv2d && std::get<Conv2d>(node.attrs).groups != 1;
-    });
+bool is_grouped(const Node& node) {
+    const bool convolution = node.op == OpKind::conv2d || node.op == OpKind::conv2d_dgrad || node.op == OpKind::conv2d_wgrad;
+    return convolution && std::get<Conv2d>(node.attrs).groups != 1;
 }
 
 // Values of equal number must have one layout.
@@ -58,8 +56,7 @@ std::vector<ValueId> tie_values(const Graph& graph) {
 
 bool reads_plain_input(const Graph& graph, const Node& node) {
     const bool convolution = node.op == OpKind::conv2d || node.op == OpKind::conv2d_wgrad;
-    const bool grouped = convolution && std::get<Conv2d>(node.attrs).groups != 1;
-    return convolution && !grouped && graph.values[static_cast<size_t>(graph.input)].shape[1] <= most_stem_channels;
+    return convolution && !is_grouped(node) && graph.values[static_cast<size_t>(graph.input)].shape[1] <= most_stem_channels;
 }
 
 bool touches_blocked(const Plan& plan, const Node& node) {
@@ -116,12 +113,28 @@ void set_shapes(Plan& plan) {
     }
 }
 
+// Groups of any size have vector kernels over plain images; over blocked ones the registry says which.
+bool has_a_vector_kernel(const Plan& plan, const Node& node) {
+    Problem problem = problem_of(plan, node);
+    bool blocked = false;
+    KernelTensor* const images[] = {&problem.in[0], node.op == OpKind::conv2d_wgrad ? &problem.in[1] : &problem.out[0]};
+    for (const KernelTensor* t : images) blocked = blocked || t->layout == static_cast<int32_t>(Layout::nchw16c);
+    for (KernelTensor* t : images)  // the graph's input would be copied into blocks, too
+        if (blocked) t->layout = static_cast<int32_t>(Layout::nchw16c);
+    return &select(problem, plan.target) != &reference(node.op);
+}
+
 }  // namespace
 
 void choose_layouts(Plan& plan) {
     plan.values.resize(plan.graph.values.size());  // plain
-    if (!plan.options.naive && !has_grouped_convolution(plan.graph)) {
+    if (!plan.options.naive) {
         block_wide_values(plan);
+        set_shapes(plan);
+        const auto& nodes = plan.graph.nodes;
+        if (std::any_of(nodes.begin(), nodes.end(),
+                        [&](const Node& node) { return is_grouped(node) && !has_a_vector_kernel(plan, node); }))
+            for (PlannedValue& value : plan.values) value.layout = Layout::plain;
         reorder_input(plan);
     }
     set_shapes(plan);

@@ -1,5 +1,6 @@
-// "direct_blocked": the convolution and its gradients over nchw16c activations, f32, any stride, padding and dilation, one
-// group, filters up to 16x16. The first layer's input may also be plain with up to 4 channels (the stem).
+// "direct_blocked": the convolution and its gradients over nchw16c activations, f32, any stride, padding and dilation,
+// filters up to 16x16; one group, or groups of whole blocks of 16 channels, one after the other. The first layer's input
+// may also be plain with up to 4 channels (the stem).
 //   forward, dgrad   blocked_forward.h: 14 pixels x 32 channels in registers; packs the filters into the workspace before
 //   wgrad            blocked_wgrad.h: 8 input x 32 output channels in registers, all taps of a band of rows at a time
 //   forward of a stem stem_forward.h: one loop over all positions of the filter
@@ -31,7 +32,10 @@ const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d
 
 bool supports_attributes(const Problem& problem) {
     const Conv2d& conv = conv_of(problem);
-    return conv.groups == 1 && conv.r <= max_taps && conv.s <= max_taps;
+    const KernelTensor& other = problem.op == OpKind::conv2d_wgrad ? problem.in[1] : problem.out[0];
+    const int64_t whole_blocks = int64_t{conv.groups} * block;
+    return (conv.groups == 1 || (problem.in[0].dim[1] % whole_blocks == 0 && other.dim[1] % whole_blocks == 0)) &&
+           conv.r <= max_taps && conv.s <= max_taps;
 }
 
 bool supports_input(const KernelTensor& x) {
@@ -55,10 +59,19 @@ int64_t stem_copy_size(const Problem& p, int64_t rows) {
     return div_up(rows * (p.in[0].dim[3] + 2 * conv_of(p).pad_w) + vf_width, 16) * 16;
 }
 
-// The workspace of forward and dgrad: the padded bias, the packed filters, a stem's rows for each thread.
-int64_t filter_space(const Problem& p) {
-    const int64_t outs = p.out[0].dim[1], ins = p.in[0].dim[1], taps = p.in[1].dim[2] * p.in[1].dim[3];
-    return padded_bias_size(outs) + packed_size(outs, ins, taps);
+// The workspace of forward and dgrad: for each group the padded bias and the packed filters; a stem's rows for each thread.
+int64_t group_space(const Problem& p) {
+    const int64_t groups = conv_of(p).groups, outs = p.out[0].dim[1] / groups, ins = p.in[0].dim[1] / groups;
+    return padded_bias_size(outs) + packed_size(outs, ins, p.in[1].dim[2] * p.in[1].dim[3]);
+}
+int64_t filter_space(const Problem& p) { return conv_of(p).groups * group_space(p); }
+
+// The channels of one group; images stay as far apart as they are.
+Blocks group_of(const KernelTensor& t, int64_t g, int64_t groups) {
+    Blocks blocks = blocks_of(t);
+    blocks.c /= groups;
+    blocks.data += g * blocks.c / blocks.width * blocks.plane;
+    return blocks;
 }
 
 size_t forward_workspace(const Problem& p, int threads) {
@@ -86,44 +99,67 @@ void run_stem(const KernelArgs& args, const Team& team, const DirectJob& direct)
     stem_forward(job, team);
 }
 
+// Group g, its filters and taps yet to be chosen.
+DirectJob group_job(const KernelArgs& args, int64_t g) {
+    const int64_t groups = conv_of(args).groups;
+    float* space = static_cast<float*>(args.workspace) + g * group_space(args);
+    DirectJob job = {group_of(args.in[0], g, groups), group_of(args.out[0], g, groups), {}, {}, nullptr, space, false};
+    job.weights = space + padded_bias_size(job.out.c);
+    return job;
+}
+
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
-    float* bias = static_cast<float*>(args.workspace);
-    float* weights = bias + padded_bias_size(args.out[0].dim[1]);
-    DirectJob job = {
-        blocks_of(args.in[0]), blocks_of(args.out[0]), {}, {}, weights, bias, conv.activation == Activation::relu};
-    job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h);
-    job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
-    if (team.rank == 0)
-        pad_bias(has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr, job.out.c, bias);
-    pack_filters(forward_filters(args.in[1]), job.rows, job.columns, job.in.width, weights, team);
-    team.barrier();
-    if (is_stem(args)) {
-        run_stem(args, team, job);
-    } else {
-        direct_convolution(job, team);
+    const float* bias = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
+    for (int pass = 0; pass < 2; ++pass) {  // first all packing, then all convolutions
+        for (int64_t g = 0; g < conv.groups; ++g) {
+            DirectJob job = group_job(args, g);
+            job.relu = conv.activation == Activation::relu;
+            job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h);
+            job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
+            if (pass == 0) {
+                float* space = static_cast<float*>(args.workspace) + g * group_space(args);
+                FilterView filters = forward_filters(args.in[1]);
+                filters.outs = job.out.c;
+                filters.data += g * filters.outs * filters.out_step;
+                if (team.rank == 0) pad_bias(bias ? bias + g * job.out.c : nullptr, job.out.c, space);
+                pack_filters(filters, job.rows, job.columns, job.in.width, space + padded_bias_size(job.out.c), team);
+            } else if (is_stem(args)) {
+                run_stem(args, team, job);
+            } else {
+                direct_convolution(job, team);
+            }
+        }
+        if (pass == 0) team.barrier();
     }
 }
 
 // One phase after another: stride 1 has one, stride 2 four. A phase without taps is all zero.
-void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
+void dgrad_group(const KernelArgs& args, const Team& team, int64_t g, bool packing) {
     const Conv2d& conv = conv_of(args);
-    float* bias = static_cast<float*>(args.workspace);
-    float* packed = bias + padded_bias_size(args.out[0].dim[1]);
-    DirectJob job = {blocks_of(args.in[0]), blocks_of(args.out[0]), {}, {}, packed, bias, false};
-    const FilterView filters = dgrad_filters(args.in[1]);
-    if (team.rank == 0) pad_bias(nullptr, job.out.c, bias);
+    DirectJob job = group_job(args, g);
+    float* space = static_cast<float*>(args.workspace) + g * group_space(args);
+    float* weights = space + padded_bias_size(job.out.c);
+    FilterView filters = dgrad_filters(args.in[1]);
+    filters.ins = job.in.c;
+    filters.data += g * filters.ins * filters.in_step;
+    if (packing && team.rank == 0) pad_bias(nullptr, job.out.c, space);
+    for (int32_t a = 0; a < conv.stride_h; ++a)
+        for (int32_t b = 0; b < conv.stride_w; ++b) {
+            job.rows = dgrad_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h, a);
+            job.columns = dgrad_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w, b);
+            job.weights = weights;
+            if (packing)
+                pack_filters(filters, job.rows, job.columns, job.in.width, weights, team);
+            else
+                direct_convolution(job, team);
+            weights += packed_size(filters.outs, filters.ins, int64_t{job.rows.taps} * job.columns.taps);
+        }
+}
+
+void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
     for (int pass = 0; pass < 2; ++pass) {  // first all packing, then all convolutions
-        float* weights = packed;
-        for (int32_t a = 0; a < conv.stride_h; ++a)
-            for (int32_t b = 0; b < conv.stride_w; ++b) {
-                job.rows = dgrad_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h, a);
-                job.columns = dgrad_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w, b);
-                job.weights = weights;
-                if (pass == 0) pack_filters(filters, job.rows, job.columns, job.in.width, weights, team);
-                if (pass == 1) direct_convolution(job, team);
-                weights += packed_size(filters.outs, filters.ins, int64_t{job.rows.taps} * job.columns.taps);
-            }
+        for (int64_t g = 0; g < conv_of(args).groups; ++g) dgrad_group(args, team, g, pass == 0);
         if (pass == 0) team.barrier();
     }
 }
@@ -151,22 +187,25 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
     const WgradSpace space = wgrad_space(args);
     float* mine = static_cast<float*>(args.workspace) + team.rank * (space.stack + space.rows);
-    WgradJob job = {blocks_of(args.in[0]),
-                    blocks_of(args.in[1]),
-                    {},
-                    {},
-                    args.step,
-                    static_cast<float*>(args.out[0].data),
-                    nullptr,
-                    mine,
-                    mine + space.stack};
-    if (has_operand(args.out, args.n_out, 1)) job.db = static_cast<float*>(args.out[1].data);
-    job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.x.h, job.dy.h);
-    job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.x.w, job.dy.w);
-    if (job.x.width == 1) {
-        stem_wgrad(job, team);
-    } else {
-        blocked_wgrad(job, team);
+    for (int64_t g = 0; g < conv.groups; ++g) {
+        WgradJob job = {group_of(args.in[0], g, conv.groups),
+                        group_of(args.in[1], g, conv.groups),
+                        {},
+                        {},
+                        args.step,
+                        static_cast<float*>(args.out[0].data),
+                        nullptr,
+                        mine,
+                        mine + space.stack};
+        job.dw += g * job.dy.c * job.x.c * conv.r * conv.s;
+        if (has_operand(args.out, args.n_out, 1)) job.db = static_cast<float*>(args.out[1].data) + g * job.dy.c;
+        job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.x.h, job.dy.h);
+        job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.x.w, job.dy.w);
+        if (job.x.width == 1) {
+            stem_wgrad(job, team);
+        } else {
+            blocked_wgrad(job, team);
+        }
     }
 }
 

@@ -80,6 +80,8 @@ protected:
 TEST_P(EveryIsa, PlannedEqualsNaive) {
     expect_equal_training(every_operator(LossKind::softmax_cross_entropy, 0.25f), {}, GetParam(), 9, 2e-5);
     expect_equal_training(every_operator(LossKind::bce_with_logits), {}, GetParam(), 9, 2e-5);
+    expect_equal_training(separable(32), {}, GetParam(), 9, 2e-5);
+    expect_equal_training(separable(8), {}, GetParam(), 9, 2e-5);
 }
 
 TEST_P(EveryIsa, PlannedEqualsNaiveForTheSmallModels) {
@@ -136,6 +138,19 @@ Graph small_model(const char* name, int size) {
     config.name = name;
     config.size = size;
     return build_model(config);
+}
+
+// A layer of MobileNet (Howard et al. 2017): a filter for each group of channels, then 1x1 filters over all of them.
+Graph separable(int groups) {
+    GraphBuilder g("separable");
+    g.begin_unit("all");
+    ValueId x = g.input(3, 23, 19);
+    x = g.relu(g.batchnorm(g.conv2d(x, "f.0", 32, {.kernel = 3, .stride = 2, .pad = 1}), "f.1"), "f.2");
+    x = g.conv2d(x, "f.3", 32, {.kernel = 3, .pad = 1, .groups = groups, .bias = false});
+    x = g.relu(g.batchnorm(x, "f.4"), "f.5");
+    x = g.relu(g.conv2d(x, "f.6", 48, {.kernel = 1}), "f.7");
+    x = g.relu(g.conv2d(x, "f.8", 48, {.kernel = 5, .stride = 2, .pad = 2, .groups = 48}), "f.9");
+    return g.finish(g.linear(g.global_avg_pool(x, "f.10"), "f.11", 3), LossKind::softmax_cross_entropy);
 }
 
 int64_t count_steps(const Plan& plan, OpKind op) {
@@ -231,6 +246,24 @@ TEST(Layouts, APooledBatchNormalisationTurnsFewChannelsIntoBlocks) {
     EXPECT_EQ(layout(OpKind::batchnorm_pool_apply, "f.1", true), Layout::nchw16c);
     EXPECT_EQ(layout(OpKind::conv2d_dgrad, "f.4", true), Layout::nchw16c);
     EXPECT_EQ(layout(OpKind::batchnorm_pool_apply, "f.5", false), Layout::nchw16c);
+}
+
+TEST(Layouts, GroupsAreBlockedWhereTheyHaveKernels) {
+    for (const DType products : {DType::f32, DType::bf16})
+        for (const int groups : {32, 8}) {  // groups of 4 channels fill no block
+            PlanOptions options;
+            options.products = products;
+            int grouped = 0;
+            const Plan plan = compile(separable(groups), Target{Isa::portable}, options);
+            for (const PlannedStep& step : plan.steps) {
+                if (step.problem.op != OpKind::conv2d && step.problem.op != OpKind::conv2d_wgrad) continue;
+                if (static_cast<const Conv2d*>(step.problem.attrs)->groups == 1) continue;
+                ++grouped;
+                EXPECT_EQ(static_cast<Layout>(step.problem.in[0].layout), groups == 32 ? Layout::nchw16c : Layout::plain);
+                EXPECT_STRNE(step.kernel->name, "reference");
+            }
+            EXPECT_EQ(grouped, 4);
+        }
 }
 
 TEST(Placement, LiveValuesDoNotOverlap) {
