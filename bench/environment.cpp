@@ -23,9 +23,10 @@ namespace {
 // Job and launcher settings, and what changes how threads run. Nothing else of the environment is recorded: it may be
 // private.
 bool is_recorded(std::string_view name) {
-    static const std::set<std::string_view> names{
-        "XBENCH_ISA",     "XBENCH_NODE_OF_RANK", "OMP_NUM_THREADS",   "OMP_PROC_BIND",    "OMP_PLACES", "OMP_WAIT_POLICY",
-        "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY", "MALLOC_ARENA_MAX", "LD_PRELOAD", "CUDA_VISIBLE_DEVICES"};
+    static const std::set<std::string_view> names{"XBENCH_ISA",     "XBENCH_NODE_OF_RANK", "OMP_NUM_THREADS",
+                                                  "OMP_PROC_BIND",  "OMP_PLACES",          "OMP_WAIT_POLICY",
+                                                  "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY",   "MALLOC_ARENA_MAX",
+                                                  "LD_PRELOAD",     "CUDA_VISIBLE_DEVICES"};
     const bool secret = name.find("KEY") != name.npos || name.find("TOKEN") != name.npos || name.find("SECRET") != name.npos;
     return names.count(name) > 0 ||
            (!secret && (name.starts_with("SLURM_") || name.starts_with("OMPI_") || name.starts_with("PMIX_MCA_")));
@@ -96,9 +97,8 @@ std::vector<std::string> this_command_line() {
     for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
     // A bundle's starter (scripts/bundle.sh) calls the loader: its words stand before the program's own.
     if (const char* starter = std::getenv("XBENCH_PROGRAM")) {
-        const auto program = std::find_if(words.begin(), words.end(), [](const std::string& word) {
-            return word.ends_with("/libexec/xbench");
-        });
+        const auto program = std::find_if(words.begin(), words.end(),
+                                          [](const std::string& word) { return word.ends_with("/libexec/xbench"); });
         if (program != words.end()) words.erase(words.begin(), program);
         words[0] = starter;
     }

@@ -34,7 +34,7 @@ LauncherChoice choose_launcher(const std::string& wanted);
 // Launchers bind nothing: Open MPI would put a single rank with all its threads on one core. xbench binds itself.
 Launch make_launch(const LaunchRequest& request, Launcher launcher);
 
-std::string find_program(const std::string& name);                // on PATH; "" when it is not there
+std::string find_program(const std::string& name);  // on PATH; "" when it is not there
 // The path by which this executable is started again; in a bundle (scripts/bundle.sh) that of its starter.
 std::string this_program();
 std::string shell_text(const std::vector<std::string>& command);  // quoted where a shell needs it
