@@ -132,8 +132,10 @@ void print_memory(const ModelsOptions& options) {
     const Graph graph = build_model(options.model);
     std::vector<std::pair<std::string, MemoryUse>> rows;
     TrainConfig train;
-    train.virtual_ranks =
-        std::min(train.virtual_ranks, options.batch ? options.batch : find_model(options.model.name).batch);
+    train.virtual_ranks = leaves_of(options);
+    if (options.ranks > train.virtual_ranks)
+        throw UsageError(fmt::format("{} ranks but only {} virtual ranks", options.ranks, train.virtual_ranks), "--ranks",
+                         "give fewer ranks, or a larger --batch");
     for (int stage = 0; stage <= highest_stage; ++stage) {
         MemoryUse most;
         for (int rank = 0; rank < options.ranks; ++rank) {

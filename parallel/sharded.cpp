@@ -44,7 +44,8 @@ public:
             std::copy(reads.begin(), reads.end(), wanted_.begin());
         }
         if (units_.stage() >= 2)
-            for (const size_t step : units_.schedule().reduced_after) wanted_[step] |= hear_after_step;
+            for (const size_t step : units_.schedule().reduced_after)
+                wanted_[step] = static_cast<uint8_t>(wanted_[step] | hear_after_step);
     }
     std::span<const uint8_t> wanted_calls() const override { return wanted_; }
     void before_step(size_t step) override {

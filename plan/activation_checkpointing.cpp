@@ -5,7 +5,8 @@
 //   - statistics, so that a repeated batch normalisation has the first one's mean and rstd: no communication, and the
 //   running
 //     statistics are left alone;
-//   - everything of the last unit, whose backward steps follow at once.
+//   - everything of the last unit, whose backward steps follow at once;
+//   - what is smaller than the kept values that its copy would write along: the byte-wide index beside a pooled image.
 // Runs behind the fusion, so that a copy has the kernel, layout and attributes of the step that it repeats: the same bits.
 // Dropout repeats itself, its random numbers are a function of seed, step and image.
 #include <algorithm>
@@ -24,6 +25,7 @@ private:
     int unit_of(const Node& node) const { return graph_.values[static_cast<size_t>(node.out[0])].unit; }
     size_t count_forward_nodes() const;
     void find_kept(size_t forward);
+    void keep_what_is_small(size_t forward);
     ValueId recomputed(ValueId id);
     ValueId new_value_like(ValueId id);
 
@@ -62,6 +64,17 @@ void ActivationCheckpointing::find_kept(size_t forward) {
         }
 }
 
+void ActivationCheckpointing::keep_what_is_small(size_t forward) {
+    for (size_t i = 0; i < forward; ++i) {
+        const Node& node = graph_.nodes[i];
+        size_t kept = 0, forgotten = 0;
+        for (const ValueId id : node.out)
+            (kept_[static_cast<size_t>(id)] ? kept : forgotten) += plan_.values[static_cast<size_t>(id)].bytes;
+        for (const ValueId id : node.out)
+            if (forgotten < kept) kept_[static_cast<size_t>(id)] = true;
+    }
+}
+
 ValueId ActivationCheckpointing::new_value_like(ValueId id) {
     graph_.values.push_back(Value(graph_.values[static_cast<size_t>(id)]));
     plan_.values.push_back(PlannedValue(plan_.values[static_cast<size_t>(id)]));
@@ -87,6 +100,7 @@ ValueId ActivationCheckpointing::recomputed(ValueId id) {
 void ActivationCheckpointing::run() {
     const size_t forward = count_forward_nodes(), values = graph_.values.size();
     find_kept(forward);
+    keep_what_is_small(forward);
     again_.assign(values, no_value);
     nodes_.assign(graph_.nodes.begin(), graph_.nodes.begin() + static_cast<ptrdiff_t>(forward));
     for (size_t i = forward; i < graph_.nodes.size(); ++i) {
