@@ -101,8 +101,8 @@ std::vector<ConfigField> train_fields() {
          .slot = XB_SLOT(train.lr_scaling),
          .help = "Multiplies learning_rate by batch_size / base_batch (linear) or its square root (sqrt).",
          .choices = {"none", "linear", "sqrt"}},
-        {"/train/base_batch", XB_SLOT(train.base_batch), "The batch that learning_rate is meant for, where it is scaled.",
-         between(1, 1000000)},
+        {"/train/base_batch", XB_SLOT(train.base_batch),
+         "The batch that learning_rate is meant for, where it is scaled; 0: not given.", between(0, 1000000)},
         {"/train/warmup_steps", XB_SLOT(train.warmup_steps),
          "Steps over which the learning rate rises in equal parts to its value; 0: none.", from(0)},
         {.path = "/train/compression",
@@ -124,7 +124,8 @@ std::vector<ConfigField> train_fields() {
          "Steps between checkpoints that train --resume goes on from; 0: only when a signal asks for one.", from(0)},
         {"/train/checkpoint_keep", XB_SLOT(train.checkpoint_keep), "How many of the newest checkpoints stay.", from(1)},
         {"/train/collective_timeout_seconds", XB_SLOT(train.collective_timeout_seconds),
-         "The longest that a rank waits for others in one collective before it ends the job with a line that names rank, step, "
+         "The longest that a rank waits for others in one collective before it ends the job with a line that names rank, "
+         "step, "
          "operation and bytes; 0: for ever.",
          from(0)},
     };
