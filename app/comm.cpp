@@ -1,6 +1,6 @@
 // xbench comm: the collectives' speed over the ranks, as the trainers connect them (shared memory inside a node) and through
-// plain MPI side by side. Started alone it starts its ranks itself, on this machine: by mpirun where this build has MPI, else
-// as processes of its own.
+// plain MPI side by side. Started alone it starts its ranks itself, on this machine: by mpirun where this build has MPI,
+// else as processes of its own.
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>

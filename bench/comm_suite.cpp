@@ -154,8 +154,8 @@ void run_comm_suite(const std::vector<Transport>& transports, const CommSuiteOpt
 
 std::string comm_table_head(const std::string& operation, const std::vector<Transport>& transports, int ranks) {
     const bool sum = operation == "all_reduce" || operation == "reduce_scatter";
-    std::string names =
-        fmt::format("# {}, {} ranks, float{}, in place\n#{:>11}{:>13}{:>7}", operation, ranks, sum ? ", sum" : "", "", "", "");
+    std::string names = fmt::format("# {}, {} ranks, float{}, in place\n#{:>11}{:>13}{:>7}", operation, ranks,
+                                    sum ? ", sum" : "", "", "", "");
     std::string columns = fmt::format("#{:>11}{:>13}{:>7}", "size", "count", "type"),
                 units = fmt::format("#{:>11}{:>13}{:>7}", "(B)", "(elements)", "");
     for (const Transport& transport : transports) {

@@ -51,7 +51,7 @@ public:
     virtual int rank() const = 0;
     virtual int size() const = 0;
     virtual int known_as() const { return rank(); }  // what messages call this rank: its number among all of the job
-    virtual const char* name() const = 0;  // "self", "shm", "mpi", "shm+mpi"
+    virtual const char* name() const = 0;            // "self", "shm", "mpi", "shm+mpi"
     // The node that each rank is on, counted from 0. The ranks of a node follow each other.
     virtual std::vector<int> nodes() const { return std::vector<int>(static_cast<size_t>(size()), 0); }
     // A communicator of its own for the ranks that give the same group, in their order here. Collective over all ranks.

@@ -53,11 +53,11 @@ struct TrainConfig {
     int64_t warmup_steps = 0;             // steps over which the learning rate rises to its value
     std::string compression = "none";     // none | fp16 | bf16 | powersgd: of gradients between ranks
     int64_t powersgd_rank = 4;
-    std::string overlap = "auto";    // auto | thread | inline | none: when gradients are reduced
-    std::vector<double> pos_weight;  // of binary cross-entropy; empty: 1
-    int64_t check_steps = 100;       // steps between checks of all numbers and replicas; 0: never
-    int64_t checkpoint_steps = 0;    // steps between checkpoints to resume from; 0: only on a signal
-    int64_t checkpoint_keep = 2;     // of them
+    std::string overlap = "auto";             // auto | thread | inline | none: when gradients are reduced
+    std::vector<double> pos_weight;           // of binary cross-entropy; empty: 1
+    int64_t check_steps = 100;                // steps between checks of all numbers and replicas; 0: never
+    int64_t checkpoint_steps = 0;             // steps between checkpoints to resume from; 0: only on a signal
+    int64_t checkpoint_keep = 2;              // of them
     double collective_timeout_seconds = 300;  // the longest that a rank waits for the others; 0: for ever
 };
 
