@@ -16,6 +16,7 @@
     file(conv2d_nchw)          \
     file(conv2d_pointwise)     \
     file(conv2d_winograd)      \
+    file(conv2d_winograd_fused) \
     bf16(conv2d_bf16)          \
     file(conv2d_blocked)       \
     file(conv2d_fused)         \
