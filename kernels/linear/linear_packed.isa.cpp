@@ -153,6 +153,13 @@ XB_INLINE void stream_tile_row(float* to, const VF (&v)[tile_vectors]) {
     for (int i = 0; i < tile_vectors; ++i) vf_stream(to + i * vf_width, v[i]);
 }
 
+// Orders what was streamed before all later stores: another rank may wait for one of these.
+XB_INLINE void end_of_streams() {
+#if defined(__AVX2__)
+    _mm_sfence();
+#endif
+}
+
 struct PanelTile {
     const float* panel;  // {rows}{tile_width}: w for dgrad, x for wgrad
     const float* dy;     // at the tile's first image (dgrad) or output (wgrad)
@@ -268,9 +275,13 @@ void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
         pack_panel<rounded>(w + f, outputs, features, width, panel);
         for (int64_t n = 0; n < images; n += dgrad_images)
             for (int64_t at = 0; at < width; at += tile_width) {
-                const PanelTile tile = {
-                    panel + at * outputs, dy + n * outputs, dx + n * features + f + at, outputs, features, width - at,
-                    false};
+                const PanelTile tile = {panel + at * outputs,
+                                        dy + n * outputs,
+                                        dx + n * features + f + at,
+                                        outputs,
+                                        features,
+                                        width - at,
+                                        false};
                 find_dgrad_tile<dgrad_images>(smaller(images - n, dgrad_images))(tile, nullptr);
             }
     }
@@ -323,10 +334,11 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
         for (int64_t k = 0; k < outputs; k += wgrad_outputs)
             for (int64_t at = 0; at < width; at += tile_width) {
                 const PanelTile tile = {panel + at * images, dy + k, dw + k * features + f + at, outputs, features,
-                                        width - at, past};
+                                        width - at,          past};
                 find_wgrad_tile<wgrad_outputs>(smaller(outputs - k, wgrad_outputs))(tile, args.step);
             }
     }
+    if (past) end_of_streams();
     if (has_operand(args.out, args.n_out, 1)) bias_gradient(args, team);
 }
 
