@@ -4,6 +4,7 @@
 // Both passes over memory disappear, and with the gradient's half of the random numbers. Poolings are max_pool2d,
 // conv2d_pool and batchnorm_pool_apply. Runs last of the fusions, when layouts are known, for it asks the registry.
 #include <algorithm>
+#include <cstring>
 
 #include "core/error.h"
 #include "plan/passes.h"
@@ -26,12 +27,18 @@ Dropout* dropout_of(Node& node) {
     }
 }
 
-bool has_fast_kernel(const Plan& plan, const Node& node) {
+const Kernel* chosen(const Plan& plan, const Node& node) {
     try {
-        return &select(problem_of(plan, node), plan.target, plan.options.forced) != &reference(node.op);
+        return &select(problem_of(plan, node), plan.target, plan.options.forced);
     } catch (const Error&) {
-        return false;  // select_kernels will say so, with the layer
+        return nullptr;  // select_kernels will say so, with the layer
     }
+}
+
+// Whether an optimised row of the same algorithm does the dropout, too.
+bool same_algorithm(const Plan& plan, const Node& alone, const Node& with_dropout) {
+    const Kernel *one = chosen(plan, alone), *both = chosen(plan, with_dropout);
+    return one && both && both != &reference(alone.op) && std::strcmp(one->name, both->name) == 0;
 }
 
 // What the nodes become, each with its place in the graph.
@@ -48,7 +55,7 @@ bool change_pooling(const Plan& plan, const Node& dropout, const Node& gradient,
         if (!inside || (node.op == OpKind::max_pool2d && !touching_windows(std::get<Pool2d>(node.attrs)))) return false;
         *inside = std::get<Dropout>(dropout.attrs);
         node.out[0] = dropout.out[0];
-        if (!has_fast_kernel(plan, node)) return false;
+        if (!same_algorithm(plan, plan.graph.nodes[i], node)) return false;
         changes.emplace_back(static_cast<NodeId>(i), std::move(node));
     }
     return !changes.empty();
@@ -66,7 +73,7 @@ bool change_gradients(const Plan& plan, const Node& dropout, const Node& gradien
         std::replace(node.in.begin(), node.in.end(), gradient.out[0], gradient.in[0]);
         std::replace(node.in.begin(), node.in.end(), dropout.in[0], dropout.out[0]);
         if (node.op == OpKind::batchnorm_pool_grad_statistics && !reads(node, index)) node.in.push_back(index);
-        if (!has_fast_kernel(plan, node)) return false;
+        if (!same_algorithm(plan, plan.graph.nodes[i], node)) return false;
         changes.emplace_back(static_cast<NodeId>(i), std::move(node));
     }
     return true;
