@@ -102,17 +102,30 @@ struct BatchNorm {
     Activation input_activation;
 };
 
+// dropout  x -> y = keep ? x / (1-p) : 0;   dropout_grad  dy -> dx with the same mask
+// keep = uniform01(bits) >= p, where bits = word (e % 4) of
+//   philox4x32(seed ^ (sample_id * 0x9E3779B97F4A7C15), e / 4, random_stream(stream, step))
+// e is the logical element inside the image: (c*h + y)*w + x, or the channel c when per_channel (dropout2d).
+struct Dropout {
+    float p;
+    int32_t per_channel;
+    uint32_t stream;  // equal for a dropout and its gradient, different between dropouts
+};
+
 // What fuse makes of a batch normalisation (with or without ReLU) in front of a max-pooling whose windows touch but do not
 // overlap: the normalised image is never written.
 //   batchnorm_pool_apply            x, mean_rstd, gamma, beta -> y{n,c,p,q}, index u8{n,c,p,q}, xhat{n,c,p,q}: the
 //                                   position of each window's first maximum, or closed_window where the activation is
 //                                   relu and y is 0; the maximum's normalised x, which is all that the sums below need
-//   batchnorm_pool_grad_statistics  xhat, dy, [index] -> sums f64{2,c}; index where the activation is relu
+//   batchnorm_pool_grad_statistics  xhat, dy, [index] -> sums f64{2,c}; index where the activation is relu or with dropout
 //   batchnorm_pool_grad_input       x, dy, index, mean_rstd, gamma, sums (of all ranks) -> dx
+// A dropout behind it comes along where dropout.p > 0: y is what the dropout makes of it, index is closed_window where an
+// element is dropped, and the gradients, whose dy is the one behind the dropout, only scale it by 1/(1-p).
 enum { closed_window = 255 };  // no position: windows are smaller
 struct BatchNormPool {
     BatchNorm norm;  // norm.pixels counts those of x
     int32_t r, s;    // window and stride
+    Dropout dropout = {};
 };
 
 // What fuse makes of a convolution and the passes over memory beside it, where the convolution's kernel can do both:
@@ -126,7 +139,8 @@ struct BatchNormPool {
 // attributes of conv2d.
 struct Conv2dPool {
     Conv2d conv;
-    int32_t r, s;  // window and stride
+    int32_t r, s;          // window and stride
+    Dropout dropout = {};  // of conv2d_pool, as in BatchNormPool
 };
 struct Conv2dBatchNormPool {
     Conv2d conv;
@@ -145,6 +159,7 @@ struct Elementwise {
 // max_pool2d       x{n,c,h,w} -> y{n,c,p,q}, index u8{n,c,p,q}: position i*s+j of the first maximum in its window.
 //                  Inference plans leave index out. Padding never wins.
 // max_pool2d_grad  dy, index, [y] -> dx; with y (the pooled output of a ReLU) only where y > 0
+//                  With dropout.p > 0 (windows that touch) both do the dropout behind them too, as in BatchNormPool.
 // avg_pool2d       x -> y; divides by r*s, or by the number of real elements when not count_include_pad
 // avg_pool2d_grad  dy -> dx
 // global_avg_pool  x{n,c,h,w} -> y{n,c};   global_avg_pool_grad  dy{n,c} -> dx{n,c,h,w}
@@ -153,6 +168,7 @@ struct Pool2d {
     int32_t stride_h, stride_w;
     int32_t pad_h, pad_w;
     int32_t count_include_pad;
+    Dropout dropout = {};  // of max_pool2d
 };
 
 // linear        x{n,f}, w{k,f}, [b{k}] -> y{n,k} = x w^T + b, then the activation
@@ -161,16 +177,6 @@ struct Pool2d {
 struct Linear {
     Activation activation;
     DType products = DType::f32;
-};
-
-// dropout  x -> y = keep ? x / (1-p) : 0;   dropout_grad  dy -> dx with the same mask
-// keep = uniform01(bits) >= p, where bits = word (e % 4) of
-//   philox4x32(seed ^ (sample_id * 0x9E3779B97F4A7C15), e / 4, random_stream(stream, step))
-// e is the logical element inside the image: (c*h + y)*w + x, or the channel c when per_channel (dropout2d).
-struct Dropout {
-    float p;
-    int32_t per_channel;
-    uint32_t stream;  // equal for a dropout and its gradient, different between dropouts
 };
 
 // softmax_cross_entropy       logits{n,k}, labels i32{n} -> loss_sum f64{1}, probabilities{n,k}

@@ -117,6 +117,13 @@ XB_INLINE int64_t channels_of_group(const Planes& planes, int64_t group) {
     return left < chunk_size ? left : int64_t{chunk_size};
 }
 
+// `value` in the first `count` lanes, else 0.
+XB_INLINE Chunk real_lanes(int64_t count, float value) {
+    float lane[chunk_size] = {};
+    for (int64_t i = 0; i < count && i < chunk_size; ++i) lane[i] = value;
+    return chunk_load(lane);
+}
+
 // What a group's channels have in `of_channel` {c}, lane by lane: 16 equal numbers when plain; padding lanes are 0.
 XB_INLINE Chunk channel_chunk(const Planes& planes, int64_t group, const float* of_channel) {
     if (!planes.blocked) return chunk_set1(of_channel[group]);

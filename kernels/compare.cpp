@@ -127,7 +127,7 @@ Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Ora
 // Rounding errors of a sum of many terms mostly cancel: in units of eps * sum |terms| a few are enough at any length.
 double tolerance_of(const LayerProblem& problem) {
     switch (problem.op) {
-        case OpKind::max_pool2d:
+        case OpKind::max_pool2d: return folded_dropout(problem) > 0 ? 1 : 0;
         case OpKind::relu:
         case OpKind::relu_grad:
         case OpKind::reorder:

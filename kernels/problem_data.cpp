@@ -71,7 +71,8 @@ void fill_second_row(const KernelTensor& t, F&& f) {
 }
 
 // Valid positions in windows: those that the reference's max-pooling of a random image finds.
-void fill_pool_index(KernelTensor x, KernelTensor y, const KernelTensor& index, const Pool2d& pool, uint64_t seed) {
+void fill_pool_index(KernelTensor x, KernelTensor y, const KernelTensor& index, const Pool2d& pool, const StepContext* step,
+                     uint64_t seed) {
     std::vector<float> image(static_cast<size_t>(stored_elements_of(x))), pooled(static_cast<size_t>(stored_elements_of(y)));
     Random random(seed, RandomUse::test_data, 99);
     for (float& value : image) value = random.uniform();
@@ -81,6 +82,7 @@ void fill_pool_index(KernelTensor x, KernelTensor y, const KernelTensor& index, 
     KernelArgs forward{};
     forward.op = OpKind::max_pool2d;
     forward.attrs = &pool;
+    forward.step = step;
     forward.n_in = 1, forward.n_out = 2;
     forward.in[0] = x, forward.out[0] = y, forward.out[1] = index;
     run_kernel(reference(OpKind::max_pool2d), forward, 1);
@@ -117,8 +119,8 @@ void fill_special(const KernelArgs& args, uint64_t seed) {
             if (norm.input_activation == Activation::relu) positive_part(args.in[0]);
             if (!pool) break;
             const auto& a = *static_cast<const BatchNormPool*>(args.attrs);
-            fill_pool_index(args.in[0], args.in[1], args.in[2], Pool2d{a.r, a.s, a.r, a.s, 0, 0, 1}, seed);
-            if (norm.activation == Activation::relu) close_windows(args.in[2]);
+            fill_pool_index(args.in[0], args.in[1], args.in[2], Pool2d{a.r, a.s, a.r, a.s, 0, 0, 1}, args.step, seed);
+            if (norm.activation == Activation::relu || a.dropout.p > 0) close_windows(args.in[2]);
             break;
         }
         case OpKind::conv2d_pool_wgrad:
@@ -142,7 +144,7 @@ void fill_special(const KernelArgs& args, uint64_t seed) {
         }
         case OpKind::batchnorm_inference: transform(args.in[1], [](double v) { return 0.5 + std::fabs(v); }); break;
         case OpKind::max_pool2d_grad:
-            fill_pool_index(args.out[0], args.in[0], args.in[1], *static_cast<const Pool2d*>(args.attrs), seed);
+            fill_pool_index(args.out[0], args.in[0], args.in[1], *static_cast<const Pool2d*>(args.attrs), args.step, seed);
             if (args.n_in > 2) positive_part(args.in[2]);
             break;
         case OpKind::softmax_cross_entropy:
@@ -241,7 +243,14 @@ bool padding_is_zero(const KernelTensor& t) {
     return true;
 }
 
+float folded_dropout(const LayerProblem& problem) {
+    if (const auto* pool = std::get_if<Pool2d>(&problem.attrs)) return pool->dropout.p;
+    if (const auto* pool = std::get_if<Conv2dPool>(&problem.attrs)) return pool->dropout.p;
+    return 0;
+}
+
 bool is_exact(const LayerProblem& problem) {
+    if (folded_dropout(problem) > 0) return false;  // 1 / (1 - p) is not
     switch (problem.op) {
         case OpKind::conv2d:
         case OpKind::conv2d_dgrad:

@@ -59,5 +59,7 @@ int64_t elements_of(const KernelTensor& tensor);   // logical
 bool padding_is_zero(const KernelTensor& tensor);  // of nchw16c
 // Sums over elements, powers or products can be made exact with integers: the operators of the exact test.
 bool is_exact(const LayerProblem& problem);
+// p of the dropout behind a max-pooling that both are folded into; 0: none.
+float folded_dropout(const LayerProblem& problem);
 
 }  // namespace xbench

@@ -8,7 +8,8 @@
 //               dropout | softmax_cross_entropy | bce_with_logits | adam | sgd
 //   sizes       letter and number: n c h w k r s of core/ops.h, f of linear; w is h and s is r when left out. adam and sgd
 //               take n, the elements of the flat buffer. n0 is not a problem: a call has at least one image.
-//   options     stride2 pad1 dilation2 (or stride_h2 stride_w1 ...), groups4, leaves8 (default 1), p=0.4, eps=1e-5,
+//   options     stride2 pad1 dilation2 (or stride_h2 stride_w1 ...), groups4, leaves8 (default 1), p=0.4 (of a pooling: a
+//   dropout behind it), eps=1e-5,
 //               weight_decay=0.01, momentum=0.9, update=3 (of an optimizer, counts from 1)
 //   words       relu (of a pooling: its gradient masks by y), relu_input (of batchnorm), nobias, per_channel, exclude_pad,
 //               noindex, decoupled, nesterov, nopos (no pos_weight), bench (to be timed only: the conformance tests leave it

@@ -46,6 +46,12 @@ Shape image_shape(const ProblemFields& f) { return {f.size("n"), f.size("c"), f.
 
 Activation activation(const ProblemFields& f) { return f.has("relu") ? Activation::relu : Activation::none; }
 
+// Of a pooling: the dropout behind it.
+Dropout folded_dropout(const ProblemFields& f) {
+    const auto p = static_cast<float>(f.real("p", 0));
+    return Dropout{p, p > 0 && f.has("per_channel"), p > 0 ? 7u : 0u};
+}
+
 DType products(const ProblemFields& f) { return f.has("bf16") ? DType::bf16 : DType::f32; }
 
 Conv2d conv2d_attrs(const ProblemFields& f) {
@@ -97,7 +103,7 @@ std::vector<LayerProblem> conv2d_fused(const ProblemFields& f) {
             all.push_back(
                 call(OpKind::conv2d_statistics, a, {tensor(x, lx), tensor(w), bias, tensor(b)}, {tensor(y, ly), sums}));
         else
-            all.push_back(call(OpKind::conv2d_pool, Conv2dPool{a, 2, 2}, {tensor(x, lx), tensor(w), bias},
+            all.push_back(call(OpKind::conv2d_pool, Conv2dPool{a, 2, 2, folded_dropout(f)}, {tensor(x, lx), tensor(w), bias},
                                {tensor(pooled, ly), index}));
         if (f.has("noindex")) all.back().out.resize(1);
         if (f.op == "conv2d_statistics" || f.has("noindex")) return;
@@ -169,6 +175,7 @@ std::vector<LayerProblem> batchnorm_pool(const ProblemFields& f) {
     a.norm.activation = activation(f), a.norm.pixels = shape[2] * shape[3];
     a.norm.input_activation = f.has("relu_input") ? Activation::relu : Activation::none;
     a.r = a.s = f.option("r", 2);
+    a.dropout = folded_dropout(f);
     const Shape pooled{shape[0], shape[1], shape[2] / a.r, shape[3] / a.s};
     const KernelTensor channel = tensor({shape[1]}), pair = tensor({2, shape[1]});
     const KernelTensor sums = tensor({2, shape[1]}, Layout::plain, DType::f64);
@@ -182,7 +189,7 @@ std::vector<LayerProblem> batchnorm_pool(const ProblemFields& f) {
         }
         all.push_back(call(OpKind::batchnorm_pool_apply, a, {x, pair, channel, channel}, {y, index, xhat}));
         all.push_back(call(OpKind::batchnorm_pool_grad_statistics, a, {xhat, y}, {sums}));
-        if (a.norm.activation == Activation::relu) all.back().in.push_back(index);
+        if (a.norm.activation == Activation::relu || a.dropout.p > 0) all.back().in.push_back(index);
         all.push_back(call(OpKind::batchnorm_pool_grad_input, a, {x, y, index, pair, channel, sums}, {x}));
     };
     for (const Layout layout : layouts) add(layout, layout);
@@ -196,6 +203,7 @@ Pool2d pool_attrs(const ProblemFields& f) {
     a.stride_h = f.directed("stride", "_h", a.r), a.stride_w = f.directed("stride", "_w", a.s);
     a.pad_h = f.directed("pad", "_h", 0), a.pad_w = f.directed("pad", "_w", 0);
     a.count_include_pad = f.has("exclude_pad") ? 0 : 1;
+    a.dropout = folded_dropout(f);
     return a;
 }
 

@@ -18,6 +18,7 @@
     file(depthwise)            \
     file(conv2d_pointwise)     \
     file(conv2d_winograd)      \
+    file(conv2d_winograd_fused) \
     bf16(conv2d_bf16)          \
     file(conv2d_blocked)       \
     file(conv2d_fused)         \

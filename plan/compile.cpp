@@ -25,6 +25,7 @@ Plan compile(const Graph& forward, const Target& target, const PlanOptions& opti
     if (options.fuse && !options.naive) fuse(plan.graph);
     choose_layouts(plan);
     fuse_convolutions(plan);
+    fuse_dropout(plan);
     checkpoint_activations(plan);
     select_kernels(plan);
     place(plan, parameter_gradient);

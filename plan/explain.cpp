@@ -36,10 +36,23 @@ std::string operands(const Plan& plan, const std::vector<ValueId>& ids) {
     return text;
 }
 
+// A pooling that a dropout was folded into, or its gradient.
+bool drops(const Problem& problem) {
+    switch (problem.op) {
+        case OpKind::max_pool2d:
+        case OpKind::max_pool2d_grad: return static_cast<const Pool2d*>(problem.attrs)->dropout.p > 0;
+        case OpKind::conv2d_pool: return static_cast<const Conv2dPool*>(problem.attrs)->dropout.p > 0;
+        case OpKind::batchnorm_pool_apply:
+        case OpKind::batchnorm_pool_grad_statistics:
+        case OpKind::batchnorm_pool_grad_input: return static_cast<const BatchNormPool*>(problem.attrs)->dropout.p > 0;
+        default: return false;
+    }
+}
+
 std::string implementation(const PlannedStep& step) {
     if (step.kind == StepKind::alias) return "(same memory)";
     if (step.kind == StepKind::all_reduce) return "(over ranks)";
-    return fmt::format("{}.{}", step.kernel->name, name_of(step.kernel->isa));
+    return fmt::format("{}.{}{}", step.kernel->name, name_of(step.kernel->isa), drops(step.problem) ? "+dropout" : "");
 }
 
 // Which layers bf16 leaves out, and how the others get their products.

@@ -104,10 +104,19 @@ void take_pool_gradient(Plan& plan, Node& wgrad, std::vector<bool>& dead) {
     wgrad = fused;
 }
 
+// A kernel that is forced for conv2d is forced for what a convolution becomes, too.
+void force_fused(std::vector<Choice>& forced) {
+    for (size_t i = 0, given = forced.size(); i < given; ++i)
+        if (forced[i].op == name_of(OpKind::conv2d))
+            for (const OpKind op : {OpKind::conv2d_statistics, OpKind::conv2d_pool})
+                forced.push_back({name_of(op), std::string(forced[i].kernel)});
+}
+
 }  // namespace
 
 void fuse_convolutions(Plan& plan) {
     if (!plan.options.fuse || plan.options.naive) return;
+    force_fused(plan.options.forced);
     Graph& graph = plan.graph;
     std::vector<bool> dead(graph.nodes.size(), false);
     for (Node& node : graph.nodes)

@@ -19,6 +19,8 @@ void fuse_batchnorm_pool(Graph& graph, std::vector<bool>& dead);
 void choose_layouts(Plan& plan);
 // Convolutions take over the pass that follows them, where their kernels can.
 void fuse_convolutions(Plan& plan);
+// Poolings take over the dropout that follows them, and their gradients its gradient.
+void fuse_dropout(Plan& plan);
 // With activation checkpointing: the backward pass reads copies of the forward steps' results instead of keeping them.
 void checkpoint_activations(Plan& plan);
 // Turns nodes into steps with a kernel each.

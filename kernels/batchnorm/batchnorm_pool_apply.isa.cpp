@@ -1,9 +1,11 @@
 // "pool2x2": batch normalisation, ReLU and 2x2 max-pooling in one pass; plain, nchw16c, and plain images with a pooled
 // output in nchw16c. Reads x once and writes y, index and xhat at a quarter of its size: the normalised image is never
 // written. The maximum is taken of x times the sign of gamma, so only the winner is normalised; rounds of a tournament,
-// whose first of equals wins. Bound by memory: 24 GB/s of the 26 that a copy moves at 16x32x224x224 on one core of an AMD
-// EPYC of family 25 (AVX-512). Threads share (image, channel) or (image, 16 channels).
+// whose first of equals wins. A dropout behind it drops and scales the winner at once. Bound by memory: 24 GB/s of the 26
+// that a copy moves at 16x32x224x224 on one core of an AMD EPYC of family 25 (AVX-512). Threads share (image, channel) or
+// (image, 16 channels).
 #include "kernels/batchnorm/pooled_rows.h"
+#include "kernels/dropout/dropout_bits.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -16,6 +18,7 @@ struct ApplyJob {
     uint8_t* index;
     int64_t n, c, h, w, p, q;
     bool relu;
+    DropoutBits dropout;  // where there are numbers for it
 };
 
 struct ChannelNumbers {
@@ -41,30 +44,47 @@ XB_INLINE Winner winner(VF v0, VF v1, VF v2, VF v3, const ChannelNumbers& k) {
     return {vf_select(k.has_sign, vf_select(below, of_bottom, of_top) * k.sign, v0), place};
 }
 
-XB_INLINE void put(const ApplyJob& o, const ChannelNumbers& k, Winner win, float* y, float* xhat, uint8_t* index,
-                   int count) {
-    const VF normalised = (win.value - k.mean) * k.rstd, value = vf_fma(normalised, k.gamma, k.beta);
-    store_first(y, o.relu ? vf_relu(value) : value, count);
+// u: the dropout's numbers, where it drops.
+template <bool drops>
+XB_INLINE void put(const ApplyJob& o, const ChannelNumbers& k, Winner win, const float* u, float* y, float* xhat,
+                   uint8_t* index, int count) {
+    const VF normalised = (win.value - k.mean) * k.rstd;
+    VF value = vf_fma(normalised, k.gamma, k.beta), place = win.place;
+    if (o.relu) {
+        place = vf_select(vm_greater(value, vf_zero()), place, k.closed);
+        value = vf_relu(value);
+    }
+    if constexpr (drops) {
+        const VF number = vf_load(u);
+        place = vf_select(o.dropout.dropped(number), k.closed, place);
+        value = o.dropout.keep(number, value);
+    }
+    store_first(y, value, count);
     if (!o.xhat) return;
     store_first(xhat, normalised, count);
-    store_bytes(index, o.relu ? vf_select(vm_greater(value, vf_zero()), win.place, k.closed) : win.place, count);
+    store_bytes(index, place, count);
 }
 
 // `count` outputs of one pooled row of one plain channel.
-XB_INLINE void put_plain(const ApplyJob& o, const ChannelNumbers& k, const float* top, float* y, int64_t at, int count) {
+template <bool drops>
+XB_INLINE void put_plain(const ApplyJob& o, const ChannelNumbers& k, const float* top, const float* u, float* y, int64_t at,
+                         int count) {
     const int first = most_lanes(2 * count), second = 2 * count - first;
     const float* bottom = top + o.w;
     const VF a0 = load_first(top, first), a1 = load_first(top + vf_width, second);
     const VF b0 = load_first(bottom, first), b1 = load_first(bottom + vf_width, second);
-    put(o, k, winner(vf_even(a0, a1), vf_odd(a0, a1), vf_even(b0, b1), vf_odd(b0, b1), k), y, o.xhat + at, o.index + at,
-        count);
+    put<drops>(o, k, winner(vf_even(a0, a1), vf_odd(a0, a1), vf_even(b0, b1), vf_odd(b0, b1), k), u, y, o.xhat + at,
+               o.index + at, count);
 }
 
 // One pooled row; `at` is its place in xhat and index.
-XB_INLINE void apply_row(const ApplyJob& o, const ChannelNumbers& k, const float* top, float* y, int64_t at) {
+template <bool drops>
+XB_INLINE void apply_row(const ApplyJob& o, const ChannelNumbers& k, const float* top, const float* u, float* y,
+                         int64_t at) {
     int64_t q = 0;
-    for (; q + vf_width <= o.q; q += vf_width) put_plain(o, k, top + 2 * q, y + q, at + q, vf_width);
-    if (q < o.q) put_plain(o, k, top + 2 * q, y + q, at + q, static_cast<int>(o.q - q));
+    for (; q + vf_width <= o.q; q += vf_width)
+        put_plain<drops>(o, k, top + 2 * q, drops ? u + q : nullptr, y + q, at + q, vf_width);
+    if (q < o.q) put_plain<drops>(o, k, top + 2 * q, drops ? u + q : nullptr, y + q, at + q, static_cast<int>(o.q - q));
 }
 
 XB_INLINE ChannelNumbers numbers_of(const ApplyJob& o, int64_t c) {
@@ -72,21 +92,23 @@ XB_INLINE ChannelNumbers numbers_of(const ApplyJob& o, int64_t c) {
                      vf_set1(closed_window));
 }
 
-void apply_plain(const ApplyJob& o, const Team& team) {
+template <bool drops>
+void apply_plain(const ApplyJob& o, RowMask mask, const Team& team) {
     const Share planes = share_of(o.n * o.c, team);
     for (int64_t plane = planes.begin; plane < planes.end; ++plane) {
         const ChannelNumbers k = numbers_of(o, plane % o.c);
         for (int64_t p = 0; p < o.p; ++p) {
             const int64_t at = (plane * o.p + p) * o.q;
-            apply_row(o, k, o.x + (plane * o.h + 2 * p) * o.w, o.y + at, at);
+            apply_row<drops>(o, k, o.x + (plane * o.h + 2 * p) * o.w, row_numbers(mask, plane / o.c, plane % o.c, p),
+                             o.y + at, at);
         }
     }
 }
 
-void apply_mixed(const ApplyJob& o, float* scratch, const Team& team) {
+template <bool drops>
+void apply_mixed(const ApplyJob& o, RowMask mask, float* scratch, const Team& team) {
     const int64_t groups = div_up(o.c, chunk_size), band = band_rows(o.q);
     const int64_t channel_step = band_scratch_floats(o.q) / chunk_size;
-    scratch += team.rank * band_scratch_floats(o.q);
     const Share tasks = share_of(o.n * groups, team);
     for (int64_t task = tasks.begin; task < tasks.end; ++task) {
         const int64_t n = task / groups, first = task % groups * chunk_size;
@@ -97,15 +119,16 @@ void apply_mixed(const ApplyJob& o, float* scratch, const Team& team) {
                 const ChannelNumbers k = numbers_of(o, first + i);
                 const int64_t plane = n * o.c + first + i;
                 for (int64_t p = p0; p < p0 + rows; ++p)
-                    apply_row(o, k, o.x + (plane * o.h + 2 * p) * o.w, scratch + i * channel_step + (p - p0) * o.q,
-                              (plane * o.p + p) * o.q);
+                    apply_row<drops>(o, k, o.x + (plane * o.h + 2 * p) * o.w, row_numbers(mask, n, first + i, p),
+                                     scratch + i * channel_step + (p - p0) * o.q, (plane * o.p + p) * o.q);
             }
             to_blocked(scratch, channel_step, o.y + (task * o.p + p0) * o.q * chunk_size, channels, rows * o.q);
         }
     }
 }
 
-void apply_blocked(const ApplyJob& o, const Team& team) {
+template <bool drops>
+void apply_blocked(const ApplyJob& o, RowMask mask, const Team& team) {
     const int64_t groups = div_up(o.c, chunk_size), row = o.w * chunk_size;
     const Share planes = share_of(o.n * groups, team);
     for (int64_t plane = planes.begin; plane < planes.end; ++plane) {
@@ -116,7 +139,8 @@ void apply_blocked(const ApplyJob& o, const Team& team) {
             k[i] = with_sign(vf_load(o.mean + c, real), vf_load(o.rstd + c, real), vf_load(o.gamma + c, real),
                              vf_load(o.beta + c, real), vf_select(real, vf_set1(closed_window), vf_zero()));
         }
-        for (int64_t p = 0; p < o.p; ++p)
+        for (int64_t p = 0; p < o.p; ++p) {
+            const float* u = row_numbers(mask, plane / groups, plane % groups, p);
             for (int64_t q = 0; q < o.q; ++q) {
                 const float* top = o.x + (plane * o.h + 2 * p) * row + 2 * q * chunk_size;
                 for (int i = 0; i < chunk_parts; ++i) {
@@ -124,15 +148,31 @@ void apply_blocked(const ApplyJob& o, const Team& team) {
                     const int64_t at = ((plane * o.p + p) * o.q + q) * chunk_size + lane;
                     const Winner win = winner(vf_load(top + lane), vf_load(top + chunk_size + lane),
                                               vf_load(top + row + lane), vf_load(top + row + chunk_size + lane), k[i]);
-                    put(o, k[i], win, o.y + at, o.xhat + at, o.index + at, vf_width);
+                    put<drops>(o, k[i], win, drops ? u + q * chunk_size + lane : nullptr, o.y + at, o.xhat + at,
+                               o.index + at, vf_width);
                 }
             }
+        }
     }
 }
 
-size_t workspace(const Problem& p, int threads) {
-    if (!mixed_layouts(p.in[0], p.out[0])) return 0;
-    return static_cast<size_t>(threads * band_scratch_floats(p.out[0].dim[3])) * sizeof(float);
+// A thread's workspace: the dropout's numbers for a row, then a band.
+int64_t mask_floats(const Problem& p) {
+    return row_mask_floats(static_cast<const BatchNormPool*>(p.attrs)->dropout, is_blocked(p.in[0]), p.out[0].dim[3]);
+}
+int64_t thread_floats(const Problem& p) {
+    return mask_floats(p) + (mixed_layouts(p.in[0], p.out[0]) ? band_scratch_floats(p.out[0].dim[3]) : 0);
+}
+size_t workspace(const Problem& p, int threads) { return static_cast<size_t>(threads * thread_floats(p)) * sizeof(float); }
+
+template <bool drops>
+void apply(const Problem& p, const ApplyJob& o, const RowMask& mask, float* band, const Team& team) {
+    if (mixed_layouts(p.in[0], p.out[0]))
+        apply_mixed<drops>(o, mask, band, team);
+    else if (is_blocked(p.in[0]))
+        apply_blocked<drops>(o, mask, team);
+    else
+        apply_plain<drops>(o, mask, team);
 }
 
 void run(const KernelArgs& args, const Team& team) noexcept {
@@ -149,19 +189,20 @@ void run(const KernelArgs& args, const Team& team) noexcept {
         o.xhat = static_cast<float*>(args.out[2].data);
     }
     o.n = x.dim[0], o.c = x.dim[1], o.h = x.dim[2], o.w = x.dim[3], o.p = y.dim[2], o.q = y.dim[3];
-    o.relu = static_cast<const BatchNormPool*>(args.attrs)->norm.activation == Activation::relu;
-    if (mixed_layouts(x, y))
-        apply_mixed(o, static_cast<float*>(args.workspace), team);
-    else if (is_blocked(x))
-        apply_blocked(o, team);
-    else
-        apply_plain(o, team);
+    const auto& a = *static_cast<const BatchNormPool*>(args.attrs);
+    o.relu = a.norm.activation == Activation::relu;
+    o.dropout = dropout_bits(a.dropout, *args.step);
+    float* mine = static_cast<float*>(args.workspace) + team.rank * thread_floats(args);
+    const RowMask mask = row_mask(a.dropout, *args.step, is_blocked(x), o.p, o.q, mine);
+    float* band = mine + mask_floats(args);
+    mask.present ? apply<true>(args, o, mask, band, team) : apply<false>(args, o, mask, band, team);
 }
 
 bool supports(const Problem& p) {
     const auto& a = *static_cast<const BatchNormPool*>(p.attrs);
     const bool layouts_fit = p.in[0].layout == p.out[0].layout || mixed_layouts(p.in[0], p.out[0]);
-    return a.r == 2 && a.s == 2 && layouts_fit && p.in[0].dtype == static_cast<int32_t>(DType::f32);
+    return a.r == 2 && a.s == 2 && layouts_fit && p.in[0].dtype == static_cast<int32_t>(DType::f32) &&
+           (a.dropout.p == 0 || has_narrow_counters(p.out[0].dim[1], p.out[0].dim[2] * p.out[0].dim[3]));
 }
 
 const Kernel rows[] = {{OpKind::batchnorm_pool_apply, "pool2x2", this_isa, supports, workspace, run}};

@@ -2,6 +2,7 @@
 // in double. The oracle of the optimised versions; tests/plan holds it against the unfused operators.
 #include <cmath>
 
+#include "kernels/dropout/keep.h"
 #include "kernels/reference.h"
 #include "kernels/registry.h"
 
@@ -17,6 +18,7 @@ void apply(const KernelArgs& args, const Team& team) {
     const RefTensor<T> x(args.in[0]), mean_rstd(args.in[1]), gamma(args.in[2]), beta(args.in[3]), y(args.out[0]),
         xhat(args.out, args.n_out, 2);  // xhat and index are absent in inference
     const RefTensor<uint8_t> index(args.out, args.n_out, 1);
+    const Keep keep(a.dropout, *args.step, y.h(), y.w());
     for (auto [n, end] = share(y.n(), team); n < end; ++n)
         for (int64_t c = 0; c < y.c(); ++c) {
             const double mean = static_cast<double>(mean_rstd.at(0, c)), rstd = static_cast<double>(mean_rstd.at(1, c));
@@ -35,10 +37,12 @@ void apply(const KernelArgs& args, const Team& team) {
                             best_xhat = normalised;
                             best_place = i * a.s + j;
                         }
-                    y.at(n, c, p, q) = static_cast<T>(relu(args) && best < 0 ? 0 : best);
+                    const bool kept = keep(n, c, p, q), closed = !kept || (relu(args) && !(best > 0));
+                    const double value = relu(args) && best < 0 ? 0 : best;
+                    y.at(n, c, p, q) = static_cast<T>(kept ? value * static_cast<double>(keep.scale()) : 0);
                     if (!xhat.present()) continue;
                     xhat.at(n, c, p, q) = static_cast<T>(best_xhat);
-                    index.at(n, c, p, q) = static_cast<uint8_t>(relu(args) && !(best > 0) ? closed_window : best_place);
+                    index.at(n, c, p, q) = static_cast<uint8_t>(closed ? closed_window : best_place);
                 }
         }
     y.clear_padding(team);
@@ -50,6 +54,7 @@ template <class T>
 void grad_statistics(const KernelArgs& args, const Team& team) {
     const RefTensor<T> xhat(args.in[0]), dy(args.in[1]);
     const RefTensor<uint8_t> index(args.in, args.n_in, 2);
+    const double scale = static_cast<double>(Keep(attributes(args).dropout, *args.step, xhat.h(), xhat.w()).scale());
     auto* sums = static_cast<double*>(args.out[0].data);
     for (auto [c, end] = share(xhat.c(), team); c < end; ++c)
         for (int which = 0; which < 2; ++which)
@@ -59,7 +64,7 @@ void grad_statistics(const KernelArgs& args, const Team& team) {
                     for (int64_t p = 0; p < xhat.h(); ++p)
                         for (int64_t q = 0; q < xhat.w(); ++q) {
                             if (index.present() && index.at(n, channel, p, q) == closed_window) continue;
-                            const double d = static_cast<double>(dy.at(n, channel, p, q));
+                            const double d = static_cast<double>(dy.at(n, channel, p, q)) * scale;
                             sum += which == 0 ? d : d * static_cast<double>(xhat.at(n, channel, p, q));
                         }
                 return sum;
@@ -73,6 +78,7 @@ void grad_input(const KernelArgs& args, const Team& team) {
     const RefTensor<uint8_t> index(args.in[2]);
     const auto* sums = static_cast<const double*>(args.in[5].data);
     const double count = static_cast<double>(args.step->global_batch) * static_cast<double>(a.norm.pixels);
+    const double scale = static_cast<double>(Keep(a.dropout, *args.step, dy.h(), dy.w()).scale());
     for (auto [n, end] = share(x.n(), team); n < end; ++n)
         for (int64_t c = 0; c < x.c(); ++c) {
             const double mean = static_cast<double>(mean_rstd.at(0, c)), rstd = static_cast<double>(mean_rstd.at(1, c));
@@ -83,7 +89,7 @@ void grad_input(const KernelArgs& args, const Team& team) {
                     const double value = static_cast<double>(x.at(n, c, h, w));
                     const bool in_window = p < dy.h() && q < dy.w();  // odd sizes leave a rim that no window covers
                     const bool chosen = in_window && index.at(n, c, p, q) == (h - p * a.r) * a.s + w - q * a.s;
-                    const double d = chosen ? static_cast<double>(dy.at(n, c, p, q)) : 0;
+                    const double d = chosen ? static_cast<double>(dy.at(n, c, p, q)) * scale : 0;
                     const double g =
                         static_cast<double>(gamma.at(c)) * rstd * (d - mean_dy - (value - mean) * rstd * mean_dy_xhat);
                     const bool closed = a.norm.input_activation == Activation::relu && !(value > 0);

@@ -9,6 +9,7 @@
 // third-level cache cost as much as apart. Writing past the caches was slower. Threads share (image, 32 channels, band).
 #include "kernels/batchnorm/channel_sums.h"
 #include "kernels/conv2d/blocked_forward.h"
+#include "kernels/dropout/dropout_bits.h"
 #include "kernels/rounded.h"
 #include "kernels/simd_pool.h"
 
@@ -135,15 +136,20 @@ int64_t output_width(const Problem& p) {
     const Conv2d& conv = conv_of(p);
     return (p.in[0].dim[3] + 2 * conv.pad_w - conv.dilation_w * (conv.s - 1) - 1) / conv.stride_w + 1;
 }
-int64_t scratch_floats(const Problem& p) { return task_blocks * 2 * output_width(p) * block; }
+int64_t mask_floats(const Problem& p) {
+    return row_mask_floats(static_cast<const Conv2dPool*>(p.attrs)->dropout, true, p.out[0].dim[3]);
+}
+int64_t scratch_floats(const Problem& p) { return task_blocks * 2 * output_width(p) * block + mask_floats(p); }
 
 size_t pool_workspace(const Problem& p, int threads) {
     return static_cast<size_t>(filter_floats(p) + threads * scratch_floats(p)) * sizeof(float);
 }
 
-// The maximum of 2x2 windows and its place, or what stands for a closed ReLU.
-XB_INLINE void pool_rows(const float* top, const float* bottom, int64_t q_end, const Chunk& closed, bool relu, float* y,
-                         uint8_t* index) {
+// The maximum of 2x2 windows and its place, or what stands for a closed ReLU or a dropped element; u: numbers of the
+// dropout, where it drops.
+template <bool drops>
+static void pool_rows(const float* top, const float* bottom, int64_t q_end, const Chunk& closed, bool relu,
+                      const DropoutBits& dropout, const float* u, float* y, uint8_t* index) {
     for (int64_t q = 0; q < q_end; ++q)
         for (int k = 0; k < chunk_parts; ++k) {
             const int64_t from = 2 * q * block + k * vf_width, to = q * block + k * vf_width;
@@ -152,12 +158,17 @@ XB_INLINE void pool_rows(const float* top, const float* bottom, int64_t q_end, c
             const VM right = vm_greater(b, a), right_below = vm_greater(d, c);
             const VF above = vf_select(right, b, a), below = vf_select(right_below, d, c);
             const VM lower = vm_greater(below, above);
-            const VF best = vf_select(lower, below, above);
-            vf_store(y + to, best);
-            if (!index) continue;
-            const VF place =
+            VF best = vf_select(lower, below, above);
+            VF place =
                 vf_select(lower, vf_select(right_below, vf_set1(3), vf_set1(2)), vf_select(right, vf_set1(1), vf_zero()));
-            store_bytes(index + to, relu ? vf_select(vm_greater(best, vf_zero()), place, closed.part[k]) : place, vf_width);
+            if (relu) place = vf_select(vm_greater(best, vf_zero()), place, closed.part[k]);
+            if constexpr (drops) {
+                const VF number = vf_load(u + to);
+                place = vf_select(dropout.dropped(number), closed.part[k], place);
+                best = dropout.keep(number, best);
+            }
+            vf_store(y + to, best);
+            if (index) store_bytes(index + to, place, vf_width);
         }
 }
 
@@ -166,21 +177,22 @@ struct PoolJob {
     float* y;
     uint8_t* index;  // or null
     int64_t p, q, blocks;
+    RowMask mask;
 };
 
 // Pooled row p of the task's channels.
-void pooled_row(DirectJob& job, const RowTiles& tiles, const PoolJob& pool, const BandTask& task, int64_t p) {
+void pooled_row(DirectJob& job, const RowTiles& tiles, PoolJob& pool, const BandTask& task, int64_t p) {
     job.rows.out_first = static_cast<int32_t>(-2 * p);
     for (int i = 0; i < 2; ++i)
         convolve_row(job, tiles, task, static_cast<int32_t>(2 * p + i), pool.scratch - task.first_block * job.out.plane);
     for (int64_t b = 0; b < task.blocks; ++b) {
         const int64_t channel = (task.first_block + b) * block;
-        float closed[block];  // padding channels have index 0
-        for (int lane = 0; lane < block; ++lane) closed[lane] = channel + lane < job.out.c ? closed_window : 0;
+        const Chunk closed = real_lanes(job.out.c - channel, closed_window);  // padding channels have index 0
         const int64_t to = ((task.n * pool.blocks + task.first_block + b) * pool.p + p) * pool.q * block;
         const float* top = pool.scratch + b * job.out.plane;
-        pool_rows(top, top + job.out.row, pool.q, chunk_load(closed), job.relu, pool.y + to,
-                  pool.index ? pool.index + to : nullptr);
+        const float* u = row_numbers(pool.mask, task.n, task.first_block + b, p);
+        (u ? pool_rows<true> : pool_rows<false>)(top, top + job.out.row, pool.q, closed, job.relu, pool.mask.bits, u,
+                                                 pool.y + to, pool.index ? pool.index + to : nullptr);
     }
 }
 
@@ -189,12 +201,15 @@ void run_pool(const KernelArgs& args, const Team& team) noexcept {
     DirectJob job = packed_job(args, 2 * y.dim[2], output_width(args), team);  // a row that no window covers is left out
     job.out.row = output_width(args) * block, job.out.plane = 2 * job.out.row;
     const RowTiles tiles = row_tiles(job);
-    PoolJob pool{static_cast<float*>(args.workspace) + filter_floats(args) + team.rank * scratch_floats(args),
+    float* mine = static_cast<float*>(args.workspace) + filter_floats(args) + team.rank * scratch_floats(args);
+    const Dropout& dropout = static_cast<const Conv2dPool*>(args.attrs)->dropout;
+    PoolJob pool{mine + mask_floats(args),
                  static_cast<float*>(y.data),
                  nullptr,
                  y.dim[2],
                  y.dim[3],
-                 div_up(y.dim[1], block)};
+                 div_up(y.dim[1], block),
+                 row_mask(dropout, *args.step, true, y.dim[2], y.dim[3], mine)};
     if (has_operand(args.out, args.n_out, 1)) pool.index = static_cast<uint8_t*>(args.out[1].data);
     const int64_t bands = div_up(pool.p, pool_band);
     const Share share = share_of(task_count(job, bands), team);
@@ -214,7 +229,8 @@ bool supports(const Problem& p) {
 }
 bool pool_supports(const Problem& p) {
     const auto& a = *static_cast<const Conv2dPool*>(p.attrs);
-    return a.r == 2 && a.s == 2 && supports(p);
+    return a.r == 2 && a.s == 2 && supports(p) &&
+           (a.dropout.p == 0 || has_narrow_counters(p.out[0].dim[1], p.out[0].dim[2] * p.out[0].dim[3]));
 }
 
 const Kernel rows[] = {

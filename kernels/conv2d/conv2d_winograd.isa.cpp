@@ -4,7 +4,7 @@
 //   wgrad            winograd_wgrad.h
 // Bound by the multiply-add units in the products (85 to 95% of the peak, about 2/3 of the time), by loads, stores and
 // copies at the borders in the transforms. Images of few pixels pay for the transform of the filters (ResNet-50's 512@7).
-// Rounding errors are larger than those of a direct sum: see error_growth below.
+// Rounding errors are larger than those of a direct sum: see growth43.
 // Measured on one core (EPYC of family 25, avx512, us; forward, dgrad, wgrad), direct_blocked -> winograd43:
 //   cifar     32->32  @32 batch 2     333 -> 130    331 -> 126    324 -> 136
 //   nih       32->64  @112 batch 16, avx2:  73002 -> 24497, 69124 -> 24595, 110847 -> 32831
@@ -32,77 +32,82 @@ bool supports_attributes(const Problem& p) {
 bool supports(const Problem& p) { return supports_attributes(p) && is_blocked(p.in[0]) && is_blocked(p.out[0]); }
 bool wgrad_supports(const Problem& p) { return supports_attributes(p) && is_blocked(p.in[0]) && is_blocked(p.in[1]); }
 
-// The workspace of forward and dgrad: the padded bias, the transformed filters, for each thread its inputs and products.
 template <class F>
 size_t workspace(const Problem& p, int threads) {
-    const int64_t outs = p.out[0].dim[1], ins = p.in[0].dim[1];
-    return static_cast<size_t>(padded_bias_size(outs) + transformed_filters_size<F>(outs, ins) +
-                               threads * (unit_inputs_size<F>(ins) + unit_products_size<F>())) *
-           sizeof(float);
-}
-
-// pad: of the convolution that is computed, which for dgrad is another one.
-template <class F>
-void convolve(const KernelArgs& args, const FilterView& filters, bool turned, int32_t pad_h, int32_t pad_w, bool relu,
-              const Team& team) {
-    float* bias = static_cast<float*>(args.workspace);
-    float* transformed = bias + padded_bias_size(filters.outs);
-    float* mine = transformed + transformed_filters_size<F>(filters.outs, filters.ins) +
-                  team.rank * (unit_inputs_size<F>(filters.ins) + unit_products_size<F>());
-    const Blocks out = blocks_of(args.out[0]);
-    const WinogradJob job = {blocks_of(args.in[0]), out,  pad_h, pad_w, tile_grid<F>(out),
-                             transformed,           bias, relu,  mine,  mine + unit_inputs_size<F>(filters.ins)};
-    const float* given =
-        !turned && has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
-    if (team.rank == 0)
-        for (int64_t k = 0; k < padded_bias_size(filters.outs); ++k) bias[k] = given && k < filters.outs ? given[k] : 0.0f;
-    transform_filters<F>(filters, turned, transformed, team);
-    team.barrier();
-    winograd_convolution<F>(job, team);
+    return static_cast<size_t>(winograd_floats<F>(p.out[0].dim[1], p.in[0].dim[1], threads)) * sizeof(float);
 }
 
 template <class F>
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
-    convolve<F>(args, forward_filters(args.in[1]), false, conv.pad_h, conv.pad_w, conv.activation == Activation::relu, team);
+    const float* bias = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
+    const WinogradJob job =
+        winograd_job<F>(blocks_of(args.in[0]), blocks_of(args.out[0]), forward_filters(args.in[1]), false, bias, conv.pad_h,
+                        conv.pad_w, conv.activation == Activation::relu, static_cast<float*>(args.workspace), team);
+    winograd_convolution<F>(job, team);
 }
 
 // The convolution of dy with the filters turned by 180 degrees.
 template <class F>
 void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
-    convolve<F>(args, dgrad_filters(args.in[1]), true, 2 - conv.pad_h, 2 - conv.pad_w, false, team);
+    const WinogradJob job =
+        winograd_job<F>(blocks_of(args.in[0]), blocks_of(args.out[0]), dgrad_filters(args.in[1]), true, nullptr,
+                        2 - conv.pad_h, 2 - conv.pad_w, false, static_cast<float*>(args.workspace), team);
+    winograd_convolution<F>(job, team);
 }
 
-// Sizes in floats of the parts of the workspace of wgrad.
+// Sizes in floats of the parts of the workspace of wgrad: `spaces` for the threads' leaves, then `partials` gradients.
 struct WgradSpace {
-    int64_t inputs, gradients, sums, partial;
+    int64_t inputs, gradients, tile_sums, sums, partial;
+    int64_t spaces, partials;
+    bool own_leaves;  // of each thread
+    int64_t each() const { return inputs + gradients + tile_sums + sums; }
+    int64_t floats() const { return spaces * each() + partials * partial; }
 };
 
+// Leaves of their own cost each thread a space and the tree a partial gradient for each leaf.
+constexpr int64_t most_own_bytes = int64_t{64} << 20;
+
 template <class F>
-WgradSpace wgrad_space(const Problem& p) {
-    const int64_t c = p.in[0].dim[1], k = p.in[1].dim[1];
+WgradSpace wgrad_space(const Problem& p, int threads) {
+    const int64_t c = p.in[0].dim[1], k = p.in[1].dim[1], k_blocks = div_up(k, block);
     const int64_t points = F::n * F::n, tiles = gradient_batch<F>(c, k);
-    const int64_t cells = div_up(c, wgrad_channels) * div_up(div_up(k, block) * block, group_width);
+    const int64_t cells = div_up(c, wgrad_channels) * div_up(k_blocks * block, group_width);
     int64_t levels = 2;
     for (int64_t leaves = p.leaves; leaves > 1; leaves /= 2) ++levels;
-    return WgradSpace{div_up(c, block) * points * tiles * block, div_up(k, block) * points * tiles * block,
-                      points * cells * sums_step, levels * cells * 9 * wgrad_cell};
+    WgradSpace space{div_up(c, block) * points * tiles * block,
+                     k_blocks * points * tiles * block,
+                     k_blocks * tiles * block,
+                     div_up(points * cells * sums_step, block) * block,
+                     cells * 9 * wgrad_cell + k_blocks * block,
+                     threads,
+                     p.leaves,
+                     true};
+    if (threads > 1 && p.leaves >= threads && space.floats() * int64_t{sizeof(float)} <= most_own_bytes) return space;
+    space.spaces = 1, space.partials = levels, space.own_leaves = false;
+    return space;
 }
 
 template <class F>
-size_t wgrad_workspace(const Problem& p, int) {
-    const WgradSpace space = wgrad_space<F>(p);
-    return static_cast<size_t>(space.inputs + space.gradients + space.sums + space.partial) * sizeof(float);
+size_t wgrad_workspace(const Problem& p, int threads) {
+    int64_t most = 0;  // a team may turn out smaller than planned
+    for (int size = 1; size <= threads; ++size) {
+        const int64_t floats = wgrad_space<F>(p, size).floats();
+        if (floats > most) most = floats;
+    }
+    return static_cast<size_t>(most) * sizeof(float);
 }
 
 template <class F>
 void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
-    const WgradSpace space = wgrad_space<F>(args);
-    float* inputs = static_cast<float*>(args.workspace);
-    float *gradients = inputs + space.inputs, *sums = gradients + space.gradients;
+    const WgradSpace space = wgrad_space<F>(args, team.size);
+    float* base = static_cast<float*>(args.workspace);
+    float* inputs = base + (space.own_leaves ? team.rank * space.each() : 0);
+    float *gradients = inputs + space.inputs, *tile_sums = gradients + space.gradients;
     const Blocks x = blocks_of(args.in[0]), dy = blocks_of(args.in[1]);
+    float* db = has_operand(args.out, args.n_out, 1) ? static_cast<float*>(args.out[1].data) : nullptr;
     const WinogradGradient job = {x,
                                   dy,
                                   conv.pad_h,
@@ -111,33 +116,23 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
                                   gradient_batch<F>(x.c, dy.c),
                                   div_up(x.c, wgrad_channels),
                                   div_up(div_up(dy.c, block) * block, group_width),
-                                  inputs,
-                                  gradients,
-                                  sums,
-                                  sums + space.sums,
+                                  {inputs, gradients, tile_sums, tile_sums + space.tile_sums},
+                                  base + space.spaces * space.each(),
                                   args.step,
-                                  static_cast<float*>(args.out[0].data)};
-    winograd_wgrad<F>(job, team);
-    if (has_operand(args.out, args.n_out, 1)) bias_wgrad(dy, *args.step, static_cast<float*>(args.out[1].data), team);
+                                  static_cast<float*>(args.out[0].data),
+                                  db};
+    space.own_leaves ? share_leaves<F>(job, team) : share_each_leaf<F>(job, team);
+    write_gradient(job, team);
 }
 
-// The largest error in the tests is 28 eps of sum |a||b| for winograd43 (portable, without fused multiply-adds) and 3 for
-// winograd23, where 8 are allowed to a direct sum; with a margin below two.
-constexpr double growth43 = 6, growth23 = 0.75;
-
-// With few channels the transforms take longer than the products that they save, and so do tiles that are mostly outside.
-bool worthwhile(int64_t c, int64_t k, const KernelTensor& tiled) {
-    const int64_t tiles = div_up(tiled.dim[2], F43::m) * div_up(tiled.dim[3], F43::m);
-    return c >= 8 && k >= 8 && tiled.dim[2] * tiled.dim[3] * 2 >= tiles * F43::m * F43::m;
-}
-bool wins(const Problem& p) { return worthwhile(p.in[0].dim[1], p.out[0].dim[1], p.out[0]); }
+bool wins(const Problem& p) { return worthwhile(p.in[0].dim[1], p.out[0].dim[1], p.out[0].dim[2], p.out[0].dim[3]); }
 
 // Besides, each leaf's sums become a gradient: an image, of which a leaf may have only one, must have enough tiles to pay
 // for that, and for more when the sums do not fit the caches (512x512 channels at 7x7 take 2 to 4 times as long as direct).
 bool wgrad_wins(const Problem& p) {
     const int64_t c = p.in[0].dim[1], k = p.in[1].dim[1];
     const int64_t tiles = div_up(p.in[1].dim[2], F43::m) * div_up(p.in[1].dim[3], F43::m);
-    return worthwhile(c, k, p.in[1]) && c * k >= 5 * (c + k) && tiles >= (c * k <= 128 * 128 ? 4 : 9);
+    return worthwhile(c, k, p.in[1].dim[2], p.in[1].dim[3]) && c * k >= 5 * (c + k) && tiles >= (c * k <= 128 * 128 ? 4 : 9);
 }
 
 // Slower than winograd43 everywhere; for those who want errors below those of the direct sum.

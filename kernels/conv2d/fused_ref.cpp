@@ -1,6 +1,7 @@
 // A convolution and the passes beside it as one, as plain loops: f32 and f64, any mixture of layouts, sums in double. The
 // oracle of the fused kernels; tests/plan holds it against the unfused operators. The threads share images and channels.
 #include "kernels/conv2d/reference_loops.h"
+#include "kernels/dropout/keep.h"
 #include "kernels/registry.h"
 
 namespace xbench {
@@ -63,6 +64,7 @@ void pool(const KernelArgs& args, const Team& team) {
     const RefTensor<T> y(args.out[0]);
     const RefTensor<uint8_t> index(args.out, args.n_out, 1);
     const bool relu = a.conv.activation == Activation::relu;
+    const Keep keep(a.dropout, *args.step, y.h(), y.w());
     for (auto [task, end] = share(y.n() * y.c(), team); task < end; ++task)
         for (int64_t p = 0; p < y.h(); ++p)
             for (int64_t q = 0; q < y.w(); ++q) {
@@ -73,9 +75,10 @@ void pool(const KernelArgs& args, const Team& team) {
                     const T value = output.at(n, k, p * a.r + i / a.s, q * a.s + i % a.s);
                     if (value > best) best = value, place = i;
                 }
-                y.at(n, k, p, q) = best;
+                const bool kept = keep(n, k, p, q);
+                y.at(n, k, p, q) = kept ? best * static_cast<T>(keep.scale()) : T{0};
                 if (index.present())
-                    index.at(n, k, p, q) = static_cast<uint8_t>(relu && !(best > 0) ? closed_window : place);
+                    index.at(n, k, p, q) = static_cast<uint8_t>(!kept || (relu && !(best > 0)) ? closed_window : place);
             }
     y.clear_padding(team);
     if (index.present()) index.clear_padding(team);

@@ -1,22 +1,31 @@
 // The gradient of the filters by Winograd's algorithm over nchw16c, with the tiles of the forward pass: m x m pixels of dy
-// against n x n of x give 3 x 3 sums. Leaf by leaf, the team transforms the inputs and gradients of a batch of tiles into
-// the workspace; then each thread adds, for its share of (point, channels), the outer products of all tiles of the batch to
-// the sums of the leaf, 8 input x 32 output channels in registers. At the end of a leaf the sums become a gradient of the
-// filters, where the tree over the leaves goes on: partial sums of ranks are added in the same domain.
+// against n x n of x give 3 x 3 sums. Leaf by leaf, the inputs and gradients of a batch of tiles are transformed into the
+// workspace; then the outer products of all tiles of the batch are added to the sums of the leaf, 8 input x 32 output
+// channels in registers. At the end of a leaf the sums become a gradient of the filters, where the tree over the leaves goes
+// on: partial sums of ranks are added in the same domain.
 //   transformed inputs     {input block}{point}{tile}{16}
 //   transformed gradients  {output block}{point}{tile}{16}
+//   sums of tiles of dy    {output block}{tile}{16}, for the bias
 //   sums of a leaf         {chunk of 8 input channels}{group}{point}{8}{group_width}
-//   partial gradients      {level}{chunk}{group}{tap}{8}{group_width}
-// A sum's terms come in ascending order of the leaf's tiles, whatever the batches and the shares: the same bits for any
-// team.
+//   partial gradients      {level or leaf}, each {chunk}{group}{tap}{8}{group_width}, then the bias {output block}{16}
+// A sum's terms come in ascending order of the leaf's tiles, whatever the batches and the threads: the same bits for any
+// team. With as many leaves as threads or more each thread takes leaves of its own, as transformed tiles that another core
+// wrote cost more than the products (two threads: 1.7 times as fast); else the team shares points and channels of one leaf
+// after the other.
 #pragma once
 
 #include "kernels/conv2d/blocked_wgrad.h"
 #include "kernels/conv2d/winograd_forward.h"
+#include "kernels/leaf_tree.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
 namespace {
+
+// What the threads that work on one leaf share.
+struct LeafSpace {
+    float *inputs, *gradients, *tile_sums, *sums;
+};
 
 struct WinogradGradient {
     Blocks x, dy;
@@ -24,9 +33,12 @@ struct WinogradGradient {
     TileGrid grid;
     int32_t batch;           // tiles transformed at a time
     int64_t chunks, groups;  // of input and output channels
-    float *inputs, *gradients, *sums, *partial;
+    LeafSpace space;
+    float* partial;
     const StepContext* step;
-    float* dw;
+    float *dw, *db;  // db may be null
+    int64_t cells() const { return chunks * groups; }
+    int64_t bias_vectors() const { return div_up(dy.c, block) * block / vf_width; }
 };
 
 constexpr int64_t wgrad_cell = int64_t{wgrad_channels} * group_width;  // floats of a point's sums in registers
@@ -91,14 +103,24 @@ XB_INLINE void transform_x_block(const WinogradGradient& job, int64_t b, int64_t
         winograd_input<F>(patch.data + lane, patch.row, block, to + lane, int64_t{job.batch} * block);
 }
 
+// And the sum of the tile's pixels, to `sum`.
 template <class F>
-XB_INLINE void transform_dy_block(const WinogradGradient& job, int64_t b, int64_t tile, float* to) {
+XB_INLINE void transform_dy_block(const WinogradGradient& job, int64_t b, int64_t tile, float* to, float* sum) {
     alignas(64) float copy[F::m * F::m * block];
     const TilePlace at = tile_place<F>(job.grid, tile);
     const Patch patch =
         patch_of<F::m>(job.dy, job.dy.data + at.n * job.dy.image + b * job.dy.plane, at.row, at.column, copy);
-    for (int lane = 0; lane < block; lane += vf_width)
+    for (int lane = 0; lane < block; lane += vf_width) {
         winograd_gradient<F>(patch.data + lane, patch.row, block, to + lane, int64_t{job.batch} * block);
+        VF pixels = vf_zero();
+        for (int i = 0; i < F::m; ++i) {
+            const float* row = patch.data + i * patch.row + lane;
+            VF of_row = vf_load(row);
+            for (int j = 1; j < F::m; ++j) of_row += vf_load(row + j * block);
+            pixels += of_row;
+        }
+        vf_store(sum + lane, pixels);
+    }
 }
 
 // Tiles first .. first+tiles-1 of all images; a thread takes some of the pairs (block of channels, tile).
@@ -110,10 +132,11 @@ static void transform_batch(const WinogradGradient& job, int64_t first, int32_t 
     for (int64_t task = mine.begin; task < mine.end; ++task) {
         const int64_t b = task / tiles, t = task % tiles;
         if (b < x_blocks) {
-            transform_x_block<F>(job, b, first + t, job.inputs + b * block_step + t * block);
+            transform_x_block<F>(job, b, first + t, job.space.inputs + b * block_step + t * block);
         } else {
             const int64_t k = b - x_blocks;
-            transform_dy_block<F>(job, k, first + t, job.gradients + k * block_step + t * block);
+            transform_dy_block<F>(job, k, first + t, job.space.gradients + k * block_step + t * block,
+                                  job.space.tile_sums + (k * job.batch + t) * block);
         }
     }
 }
@@ -137,43 +160,71 @@ static void add_batch(const WinogradGradient& job, int32_t tiles, bool starts, i
         prefetch_batch<F>(job, next, next_tiles, task, F::n * F::n * job.chunks);
         const int64_t point = task / job.chunks, chunk = task % job.chunks, c = chunk * wgrad_channels;
         const int64_t channels = job.x.c - c < wgrad_channels ? job.x.c - c : wgrad_channels;
-        const float* inputs = job.inputs + c / block * block_step + point * point_step + c % block;
+        const float* inputs = job.space.inputs + c / block * block_step + point * point_step + c % block;
         for (int64_t group = 0; group < job.groups; ++group) {
             const int64_t k = group * group_width;
             find_add_outer_products<wgrad_channels>(channels, group_vectors_at(k, job.dy.c))(
-                inputs, job.gradients + k / block * block_step + point * point_step + k % block, block_step, tiles, starts,
-                job.sums + ((chunk * job.groups + group) * F::n * F::n + point) * sums_step);
+                inputs, job.space.gradients + k / block * block_step + point * point_step + k % block, block_step, tiles,
+                starts, job.space.sums + ((chunk * job.groups + group) * F::n * F::n + point) * sums_step);
         }
     }
 }
 
-// The sums of a leaf become the partial gradient of the topmost level; then the tree's additions. Cells: (chunk, group).
+// Floats of a partial gradient.
+XB_INLINE int64_t partial_floats(const WinogradGradient& job) {
+    return job.cells() * 9 * wgrad_cell + job.bias_vectors() * vf_width;
+}
+
+// Calls body(begin, end) for the floats of a partial gradient that leaf_gradient lets this thread write.
+template <class Body>
+XB_INLINE void for_own_floats(const WinogradGradient& job, const Team& team, const Body& body) {
+    const Share cells = share_of(job.cells(), team), bias = share_of(job.bias_vectors(), team);
+    body(cells.begin * 9 * wgrad_cell, cells.end * 9 * wgrad_cell);
+    const int64_t first = job.cells() * 9 * wgrad_cell;
+    body(first + bias.begin * vf_width, first + bias.end * vf_width);
+}
+
+// The batch's tiles of dy to the bias' partial gradient.
+XB_INLINE void add_bias_batch(const WinogradGradient& job, int32_t tiles, bool starts, float* partial, const Team& team) {
+    float* bias = partial + job.cells() * 9 * wgrad_cell;
+    const Share mine = share_of(job.db ? job.bias_vectors() : 0, team);
+    for (int64_t v = mine.begin; v < mine.end; ++v) {
+        const int64_t k = v * vf_width;
+        const float* tile_sums = job.space.tile_sums + k / block * job.batch * block + k % block;
+        VF sum = starts ? vf_zero() : vf_load(bias + k);
+        for (int32_t t = 0; t < tiles; ++t) sum += vf_load(tile_sums + t * block);
+        vf_store(bias + k, sum);
+    }
+}
+
+// The sums of leaf v as a partial gradient; no barrier at the end: a thread's cells and vectors of the bias stay its own.
 template <class F>
-static void finish_leaf(const WinogradGradient& job, int32_t leaf, bool empty, int level, const Team& team) {
-    const int64_t cells = job.chunks * job.groups, size = cells * 9 * wgrad_cell;
-    const Share mine = share_of(cells, team);
-    for (int64_t cell = mine.begin; cell < mine.end; ++cell) {
-        float* to = job.partial + level * size + cell * 9 * wgrad_cell;
-        if (empty) {
-            clear(to, 9 * wgrad_cell);
-        } else {
-            for (int64_t i = 0; i < wgrad_cell; i += vf_width)
-                winograd_sums<F>(job.sums + cell * F::n * F::n * sums_step + i, sums_step, to + i, wgrad_cell);
-        }
+static void leaf_gradient(const WinogradGradient& job, int32_t v, float* partial, const Team& team) {
+    const int64_t tiles_of_image = int64_t{job.grid.high} * job.grid.wide;
+    const int64_t begin = job.step->leaf_begin[v] * tiles_of_image, end = job.step->leaf_begin[v + 1] * tiles_of_image;
+    for (int64_t first = begin; first < end; first += job.batch) {
+        const int32_t tiles = static_cast<int32_t>(end - first < job.batch ? end - first : job.batch);
+        transform_batch<F>(job, first, tiles, team);
+        team.barrier();
+        const int64_t next = first + tiles, left = job.x.n * tiles_of_image - next;
+        add_batch<F>(job, tiles, first == begin, next, left < job.batch ? left : job.batch, team);
+        add_bias_batch(job, tiles, first == begin, partial, team);
+        team.barrier();
     }
-    int top = level + 1;
-    const bool last = leaf == job.step->leaves - 1;
-    for (int merges = last ? level : leaf_tree_merges(leaf); merges > 0; --merges, --top)
-        for (int64_t cell = mine.begin; cell < mine.end; ++cell) {
-            float* left = job.partial + (top - 2) * size + cell * 9 * wgrad_cell;
-            for (int64_t i = 0; i < 9 * wgrad_cell; i += vf_width)
-                vf_store(left + i, vf_load(left + i) + vf_load(left + size + i));
-        }
+    if (begin == end) {
+        for_own_floats(job, team, [&](int64_t from, int64_t to) { clear(partial + from, to - from); });
+        return;
+    }
+    const Share mine = share_of(job.cells(), team);
+    for (int64_t cell = mine.begin; cell < mine.end; ++cell)
+        for (int64_t i = 0; i < wgrad_cell; i += vf_width)
+            winograd_sums<F>(job.space.sums + cell * F::n * F::n * sums_step + i, sums_step,
+                             partial + cell * 9 * wgrad_cell + i, wgrad_cell);
 }
 
-// The total of this thread's cells in the canonical order.
+// The total of this thread's cells in the canonical order, and of its vectors of the bias.
 static void write_gradient(const WinogradGradient& job, const Team& team) {
-    const Share mine = share_of(job.chunks * job.groups, team);
+    const Share mine = share_of(job.cells(), team);
     for (int64_t cell = mine.begin; cell < mine.end; ++cell) {
         const int64_t c = cell / job.groups * wgrad_channels, k = cell % job.groups * group_width;
         const float* from = job.partial + cell * 9 * wgrad_cell;
@@ -182,27 +233,52 @@ static void write_gradient(const WinogradGradient& job, const Team& team) {
                 for (int64_t tap = 0; tap < 9; ++tap)
                     job.dw[((k + lane) * job.x.c + c + i) * 9 + tap] = from[tap * wgrad_cell + i * group_width + lane];
     }
+    const Share bias = share_of(job.db ? job.bias_vectors() : 0, team);
+    for (int64_t k = bias.begin * vf_width; k < bias.end * vf_width && k < job.dy.c; ++k)
+        job.db[k] = job.partial[job.cells() * 9 * wgrad_cell + k];
 }
 
+// The team works on one leaf after the other; the tree's partial gradients lie on a stack of levels.
 template <class F>
-static void winograd_wgrad(const WinogradGradient& job, const Team& team) {
-    const int64_t tiles_of_image = int64_t{job.grid.high} * job.grid.wide;
+static void share_each_leaf(const WinogradGradient& job, const Team& team) {
+    const int64_t size = partial_floats(job);
     int level = 0;
     for (int32_t v = 0; v < job.step->leaves; ++v) {
-        const int64_t begin = job.step->leaf_begin[v] * tiles_of_image, end = job.step->leaf_begin[v + 1] * tiles_of_image;
-        for (int64_t first = begin; first < end; first += job.batch) {
-            const int32_t tiles = static_cast<int32_t>(end - first < job.batch ? end - first : job.batch);
-            transform_batch<F>(job, first, tiles, team);
-            team.barrier();
-            const int64_t next = first + tiles, left = job.x.n * tiles_of_image - next;
-            add_batch<F>(job, tiles, first == begin, next, left < job.batch ? left : job.batch, team);
-            team.barrier();
+        leaf_gradient<F>(job, v, job.partial + level++ * size, team);
+        const bool last = v == job.step->leaves - 1;
+        for (int merges = last ? level - 1 : leaf_tree_merges(v); merges > 0; --merges, --level) {
+            float *left = job.partial + (level - 2) * size, *right = left + size;
+            for_own_floats(job, team, [&](int64_t begin, int64_t end) {
+                for (int64_t i = begin; i < end; i += vf_width) vf_store(left + i, vf_load(left + i) + vf_load(right + i));
+            });
         }
-        finish_leaf<F>(job, v, begin == end, level, team);
-        level += 1 - leaf_tree_merges(v);
         team.barrier();
     }
-    write_gradient(job, team);
+}
+
+static void no_barrier() {}
+
+// Each thread works on leaves of its own; then the team adds their partial gradients.
+template <class F>
+static void share_leaves(const WinogradGradient& job, const Team& team) {
+    const int64_t size = partial_floats(job);
+    const Share mine = share_of(job.step->leaves, team);
+    for (int64_t v = mine.begin; v < mine.end; ++v)
+        leaf_gradient<F>(job, static_cast<int32_t>(v), job.partial + v * size, Team{0, 1, no_barrier});
+    team.barrier();
+    for_own_floats(job, team, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; i += vf_width) {
+            VF stack[leaf_tree_depth + 1];
+            int level = 0;
+            for (int32_t v = 0; v < job.step->leaves; ++v) {
+                stack[level++] = vf_load(job.partial + v * size + i);
+                for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
+            }
+            for (; level > 1; --level) stack[level - 2] += stack[level - 1];
+            vf_store(job.partial + i, stack[0]);
+        }
+    });
+    team.barrier();
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // dropout and its gradient, f32 and f64, all layouts: the same function of (seed, step, image, element), applied to x or dy.
 // The oracle of the other implementations; the threads share the images.
-#include "core/philox.h"
+#include "kernels/dropout/keep.h"
 #include "kernels/reference.h"
 #include "kernels/registry.h"
 
@@ -11,18 +11,12 @@ template <class T>
 void dropout(const KernelArgs& args, const Team& team) {
     const auto& a = *static_cast<const Dropout*>(args.attrs);
     const RefTensor<T> x(args.in[0]), y(args.out[0]);
-    const T scale = static_cast<T>(1.0f / (1.0f - a.p));
-    const uint64_t stream = random_stream(a.stream, args.step->step);
-    for (auto [n, end] = share(x.n(), team); n < end; ++n) {
-        const uint64_t key = args.step->seed ^ (static_cast<uint64_t>(args.step->sample_ids[n]) * 0x9E3779B97F4A7C15u);
+    const Keep keep(a, *args.step, x.h(), x.w());
+    const T scale = static_cast<T>(keep.scale());
+    for (auto [n, end] = share(x.n(), team); n < end; ++n)
         for (int64_t c = 0; c < x.c(); ++c)
             for (int64_t h = 0; h < x.h(); ++h)
-                for (int64_t w = 0; w < x.w(); ++w) {
-                    const auto e = static_cast<uint64_t>(a.per_channel ? c : (c * x.h() + h) * x.w() + w);
-                    const bool keep = uniform01(philox4x32(key, e / 4, stream).v[e % 4]) >= a.p;
-                    y.at(n, c, h, w) = keep ? x.at(n, c, h, w) * scale : T{0};
-                }
-    }
+                for (int64_t w = 0; w < x.w(); ++w) y.at(n, c, h, w) = keep(n, c, h, w) ? x.at(n, c, h, w) * scale : T{0};
     y.clear_padding(team);
 }
 

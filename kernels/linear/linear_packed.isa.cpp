@@ -147,11 +147,25 @@ XB_INLINE void store_tile_row(float* to, const VF (&v)[tile_vectors], int64_t wi
     }
 }
 
+// The same past the caches: a whole tile of whole lines.
+XB_INLINE void stream_tile_row(float* to, const VF (&v)[tile_vectors]) {
+#pragma GCC unroll 2
+    for (int i = 0; i < tile_vectors; ++i) vf_stream(to + i * vf_width, v[i]);
+}
+
+// Orders what was streamed before all later stores: another rank may wait for one of these.
+XB_INLINE void end_of_streams() {
+#if defined(__AVX2__)
+    _mm_sfence();
+#endif
+}
+
 struct PanelTile {
     const float* panel;  // {rows}{tile_width}: w for dgrad, x for wgrad
     const float* dy;     // at the tile's first image (dgrad) or output (wgrad)
     float* out;
     int64_t outputs, features, width;  // columns of dy; row step of out; features of this tile that exist
+    bool streams;                      // wgrad: out is written past the caches
 };
 
 template <int NT>
@@ -219,7 +233,12 @@ static void wgrad_tile(const PanelTile& t, const StepContext* step) {
     }
     while (level > 0) add_left<KT>(stack[--level], acc);
 #pragma GCC unroll 8
-    for (int k = 0; k < KT; ++k) store_tile_row(t.out + k * t.features, acc[k], t.width);
+    for (int k = 0; k < KT; ++k) {
+        if (t.streams && t.width >= tile_width)
+            stream_tile_row(t.out + k * t.features, acc[k]);
+        else
+            store_tile_row(t.out + k * t.features, acc[k], t.width);
+    }
 }
 
 typedef void (*PanelTileFunction)(const PanelTile&, const StepContext*);
@@ -256,8 +275,13 @@ void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
         pack_panel<rounded>(w + f, outputs, features, width, panel);
         for (int64_t n = 0; n < images; n += dgrad_images)
             for (int64_t at = 0; at < width; at += tile_width) {
-                const PanelTile tile = {
-                    panel + at * outputs, dy + n * outputs, dx + n * features + f + at, outputs, features, width - at};
+                const PanelTile tile = {panel + at * outputs,
+                                        dy + n * outputs,
+                                        dx + n * features + f + at,
+                                        outputs,
+                                        features,
+                                        width - at,
+                                        false};
                 find_dgrad_tile<dgrad_images>(smaller(images - n, dgrad_images))(tile, nullptr);
             }
     }
@@ -287,12 +311,22 @@ void bias_gradient(const KernelArgs& args, const Team& team) {
     }
 }
 
+// Gradients that no cache keeps until the optimizer reads them: written past the caches, they need not be read before.
+constexpr int64_t streamed_bytes = int64_t{8} << 20;
+
+bool streams(const float* dw, int64_t outputs, int64_t features) {
+    const int64_t line = 64 / int64_t{sizeof(float)};
+    return outputs * features * int64_t{sizeof(float)} >= streamed_bytes && features % line == 0 &&
+           reinterpret_cast<uintptr_t>(dw) % 64 == 0;
+}
+
 template <bool rounded>
 void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     const int64_t images = args.in[0].dim[0], outputs = args.out[0].dim[0], features = args.out[0].dim[1];
     const float *x = static_cast<const float*>(args.in[0].data), *dy = static_cast<const float*>(args.in[1].data);
     float* dw = static_cast<float*>(args.out[0].data);
     float* panel = static_cast<float*>(args.workspace) + team.rank * images * panel_width;
+    const bool past = streams(dw, outputs, features);
     const Share mine = share_of(div_up(features, panel_width), team);
     for (int64_t f = mine.begin * panel_width; f < smaller(mine.end * panel_width, features); f += panel_width) {
         const int64_t width = smaller(panel_width, features - f);
@@ -300,10 +334,11 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
         for (int64_t k = 0; k < outputs; k += wgrad_outputs)
             for (int64_t at = 0; at < width; at += tile_width) {
                 const PanelTile tile = {panel + at * images, dy + k, dw + k * features + f + at, outputs, features,
-                                        width - at};
+                                        width - at,          past};
                 find_wgrad_tile<wgrad_outputs>(smaller(outputs - k, wgrad_outputs))(tile, args.step);
             }
     }
+    if (past) end_of_streams();
     if (has_operand(args.out, args.n_out, 1)) bias_gradient(args, team);
 }
 

@@ -23,8 +23,17 @@ XB_INLINE void challenge(Best& best, VF candidate, float place) {
 
 // ---- forward ----
 
-// `count` outputs of a plain 2x2 pooling.
-XB_INLINE void outputs_2x2(const float* top, const float* bottom, int count, float* y, uint8_t* index) {
+// What a dropout makes of a window; u: its numbers; closed: the index of what it drops.
+XB_INLINE void drop(const RowMask& mask, const float* u, VF closed, Best& best) {
+    const VF number = vf_load(u);
+    best.place = vf_select(mask.bits.dropped(number), closed, best.place);
+    best.value = mask.bits.keep(number, best.value);
+}
+
+// `count` outputs of a plain 2x2 pooling; u: numbers of the dropout, where it drops.
+template <bool drops>
+XB_INLINE void outputs_2x2(const float* top, const float* bottom, int count, const RowMask& mask, const float* u, float* y,
+                           uint8_t* index) {
     const VM first = vm_first(clamp_lane(2 * count, vf_width)),
              second = vm_first(clamp_lane(2 * count - vf_width, vf_width));
     const VF a = vf_load(top, first), b = vf_load(top + vf_width, second);
@@ -33,23 +42,30 @@ XB_INLINE void outputs_2x2(const float* top, const float* bottom, int count, flo
     challenge(best, vf_odd(a, b), 1);
     challenge(best, vf_even(c, d), 2);
     challenge(best, vf_odd(c, d), 3);
+    if constexpr (drops) drop(mask, u, vf_set1(closed_window), best);
     vf_store(y, best.value, vm_first(count));
     if (index) store_bytes(index, best.place, count);
 }
 
-XB_INLINE void row_2x2(const float* top, int64_t w, int64_t q_end, float* y, uint8_t* index) {
+template <bool drops>
+XB_INLINE void row_2x2(const float* top, int64_t w, int64_t q_end, const RowMask& mask, const float* u, float* y,
+                       uint8_t* index) {
+    const auto outputs = [&](int64_t q, int count) {
+        outputs_2x2<drops>(top + 2 * q, top + w + 2 * q, count, mask, drops ? u + q : nullptr, y + q,
+                           index ? index + q : nullptr);
+    };
     int64_t q = 0;
-    for (; q + vf_width <= q_end; q += vf_width)
-        outputs_2x2(top + 2 * q, top + w + 2 * q, vf_width, y + q, index ? index + q : nullptr);
-    if (q < q_end)
-        outputs_2x2(top + 2 * q, top + w + 2 * q, static_cast<int>(q_end - q), y + q, index ? index + q : nullptr);
+    for (; q + vf_width <= q_end; q += vf_width) outputs(q, vf_width);
+    if (q < q_end) outputs(q, static_cast<int>(q_end - q));
 }
 
-void plane_plain(const PoolGeometry& g, const float* x, float* y, uint8_t* index) {
+void plane_plain(const PoolGeometry& g, int64_t plane, RowMask& mask, const float* x, float* y, uint8_t* index) {
     for (int64_t p = 0; p < g.p; ++p, y += g.q, index += index ? g.q : 0) {
         const int64_t top = p * g.a.stride_h - g.a.pad_h;
         if (g.is_2x2()) {
-            row_2x2(x + top * g.w, g.w, g.q, y, index);
+            const float* u = row_numbers(mask, plane / g.planes.groups, plane % g.planes.groups, p);
+            u ? row_2x2<true>(x + top * g.w, g.w, g.q, mask, u, y, index)
+              : row_2x2<false>(x + top * g.w, g.w, g.q, mask, u, y, index);
             continue;
         }
         const Taps rows = taps_inside(top, g.a.r, g.h);
@@ -70,8 +86,12 @@ void plane_plain(const PoolGeometry& g, const float* x, float* y, uint8_t* index
 }
 
 // The same for 2x2 windows at stride 2, where everything is known.
-void plane_blocked_2x2(const PoolGeometry& g, const float* x, float* y, uint8_t* index) {
+template <bool drops>
+void plane_blocked_2x2(const PoolGeometry& g, int64_t plane, RowMask& mask, const float* x, float* y, uint8_t* index) {
+    const int64_t n = plane / g.planes.groups, group = plane % g.planes.groups;
+    const Chunk closed = real_lanes(channels_of_group(g.planes, group), closed_window);
     for (int64_t p = 0; p < g.p; ++p) {
+        const float* u = row_numbers(mask, n, group, p);
         const float *top = x + 2 * p * g.w * chunk_size, *bottom = top + g.w * chunk_size;
         for (int64_t q = 0; q < g.q; ++q, top += 2 * chunk_size, bottom += 2 * chunk_size, y += chunk_size)
             for (int k = 0; k < chunk_parts; ++k) {
@@ -80,6 +100,7 @@ void plane_blocked_2x2(const PoolGeometry& g, const float* x, float* y, uint8_t*
                 challenge(best, vf_load(top + chunk_size + lane), 1);
                 challenge(best, vf_load(bottom + lane), 2);
                 challenge(best, vf_load(bottom + chunk_size + lane), 3);
+                if constexpr (drops) drop(mask, u + q * chunk_size + lane, closed.part[k], best);
                 vf_store(y + lane, best.value);
                 if (index) store_bytes(index + (p * g.q + q) * chunk_size + lane, best.place, vf_width);
             }
@@ -109,19 +130,29 @@ void plane_blocked(const PoolGeometry& g, const float* x, float* y, uint8_t* ind
         }
 }
 
+int64_t mask_floats(const Problem& p) {
+    return row_mask_floats(static_cast<const Pool2d*>(p.attrs)->dropout, is_blocked(p.in[0]), p.out[0].dim[3]);
+}
+size_t forward_workspace(const Problem& p, int threads) {
+    return static_cast<size_t>(threads * mask_floats(p)) * sizeof(float);
+}
+
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
     const PoolGeometry g = pool_geometry(args, args.in[0], args.out[0]);
+    float* numbers = static_cast<float*>(args.workspace) + team.rank * mask_floats(args);
+    RowMask mask = row_mask(g.a.dropout, *args.step, g.planes.blocked, g.p, g.q, numbers);
     const auto* x = static_cast<const float*>(args.in[0].data);
     auto* y = static_cast<float*>(args.out[0].data);
     auto* index = has_operand(args.out, args.n_out, 1) ? static_cast<uint8_t*>(args.out[1].data) : nullptr;
-    for_each_pool_plane(g, team, [&](int64_t group, int64_t image, int64_t pooled) {
+    for_each_pool_plane(g, team, [&](int64_t plane, int64_t image, int64_t pooled) {
         uint8_t* places = index ? index + pooled : nullptr;
         if (g.planes.blocked && g.is_2x2())
-            plane_blocked_2x2(g, x + image, y + pooled, places);
+            mask.present ? plane_blocked_2x2<true>(g, plane, mask, x + image, y + pooled, places)
+                         : plane_blocked_2x2<false>(g, plane, mask, x + image, y + pooled, places);
         else if (g.planes.blocked)
-            plane_blocked(g, x + image, y + pooled, places, channels_of_group(g.planes, group));
+            plane_blocked(g, x + image, y + pooled, places, channels_of_group(g.planes, plane % g.planes.groups));
         else
-            plane_plain(g, x + image, y + pooled, places);
+            plane_plain(g, plane, mask, x + image, y + pooled, places);
     });
 }
 
@@ -131,10 +162,11 @@ struct GradPlane {
     const float *dy, *y;  // y is null, or the output of a ReLU: its gradient comes along
     const uint8_t* index;
     float* dx;
+    float scale;  // of dy, by a dropout
 };
 
 XB_INLINE VF gradient_at(const GradPlane& plane, int64_t at, VM lanes) {
-    const VF d = vf_load(plane.dy + at, lanes);
+    const VF d = vf_load(plane.dy + at, lanes) * vf_set1(plane.scale);
     return plane.y ? vf_where_positive(vf_load(plane.y + at, lanes), d) : d;
 }
 
@@ -229,7 +261,7 @@ void run_grad(const KernelArgs& args, const Team& team) noexcept {
     const auto* y = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
     auto* dx = static_cast<float*>(args.out[0].data);
     for_each_pool_plane(g, team, [&](int64_t, int64_t image, int64_t pooled) {
-        const GradPlane plane{dy + pooled, y ? y + pooled : nullptr, index + pooled, dx + image};
+        const GradPlane plane{dy + pooled, y ? y + pooled : nullptr, index + pooled, dx + image, kept_scale(g.a.dropout)};
         if (g.planes.blocked && g.is_2x2())
             grad_blocked_2x2(g, plane);
         else if (g.planes.blocked)
@@ -242,7 +274,7 @@ void run_grad(const KernelArgs& args, const Team& team) noexcept {
 }
 
 const Kernel rows[] = {
-    {OpKind::max_pool2d, "window", this_isa, pool_supports, nullptr, run_forward},
+    {OpKind::max_pool2d, "window", this_isa, pool_supports, forward_workspace, run_forward},
     {OpKind::max_pool2d_grad, "window", this_isa, pool_supports, nullptr, run_grad},
 };
 

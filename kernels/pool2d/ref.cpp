@@ -2,6 +2,7 @@
 // share the images. Average sums are taken in double; a gradient is gathered, each input element from the windows it is in.
 #include <algorithm>
 
+#include "kernels/dropout/keep.h"
 #include "kernels/reference.h"
 #include "kernels/registry.h"
 
@@ -45,14 +46,18 @@ void max_pool(const KernelArgs& args, const Team& team) {
     const Pool2d& a = attributes(args);
     const RefTensor<T> x(args.in[0]), y(args.out[0]);
     const RefTensor<uint8_t> index(args.out, args.n_out, 1);
+    const Keep keep(a.dropout, *args.step, y.h(), y.w());
     for_each_element(y, team, [&](int64_t n, int64_t c, int64_t p, int64_t q) {
         const Window window = window_at(a, p, q, x.h(), x.w());
         int64_t best_h = window.h_begin, best_w = window.w_begin;
         for (int64_t h = window.h_begin; h < window.h_end; ++h)
             for (int64_t w = window.w_begin; w < window.w_end; ++w)
                 if (x.at(n, c, h, w) > x.at(n, c, best_h, best_w)) best_h = h, best_w = w;
-        y.at(n, c, p, q) = x.at(n, c, best_h, best_w);
-        if (index.present()) index.at(n, c, p, q) = static_cast<uint8_t>((best_h - window.top) * a.s + best_w - window.left);
+        const bool kept = keep(n, c, p, q);
+        y.at(n, c, p, q) = kept ? x.at(n, c, best_h, best_w) * static_cast<T>(keep.scale()) : T{0};
+        if (!index.present()) return;
+        const int64_t place = (best_h - window.top) * a.s + best_w - window.left;
+        index.at(n, c, p, q) = static_cast<uint8_t>(kept ? place : int64_t{closed_window});
     });
     y.clear_padding(team);
     if (index.present()) index.clear_padding(team);
@@ -75,6 +80,7 @@ void max_pool_grad(const KernelArgs& args, const Team& team) {
     const Pool2d& a = attributes(args);
     const RefTensor<T> dy(args.in[0]), y(args.in, args.n_in, 2), dx(args.out[0]);
     const RefTensor<uint8_t> index(args.in[1]);
+    const double scale = static_cast<double>(Keep(a.dropout, *args.step, dy.h(), dy.w()).scale());
     for_each_element(dx, team, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
         double sum = 0;
         for_windows_over(a, h, w, dy.h(), dy.w(), [&](int64_t p, int64_t q) {
@@ -82,7 +88,7 @@ void max_pool_grad(const KernelArgs& args, const Team& team) {
             const bool open = !y.present() || y.at(n, c, p, q) > 0;
             if (open && index.at(n, c, p, q) == place) sum += static_cast<double>(dy.at(n, c, p, q));
         });
-        dx.at(n, c, h, w) = static_cast<T>(sum);
+        dx.at(n, c, h, w) = static_cast<T>(sum * scale);
     });
     dx.clear_padding(team);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/chunk.h"
+#include "kernels/dropout/dropout_bits.h"
 #include "kernels/simd_pool.h"
 
 namespace xbench {
@@ -19,7 +20,7 @@ struct PoolGeometry {
     bool overlaps() const { return a.stride_h < a.r || a.stride_w < a.s; }
 };
 
-XB_INLINE PoolGeometry pool_geometry(const KernelArgs& args, const KernelTensor& image, const KernelTensor& pooled) {
+XB_INLINE PoolGeometry pool_geometry(const Problem& args, const KernelTensor& image, const KernelTensor& pooled) {
     return PoolGeometry{
         *static_cast<const Pool2d*>(args.attrs), image.dim[2], image.dim[3], pooled.dim[2], pooled.dim[3], planes_of(image)};
 }
@@ -56,16 +57,17 @@ XB_INLINE Lanes load_lanes(const float* row, int64_t first, int64_t step, int64_
 
 XB_INLINE void zero_floats(float* p, int64_t count) { __builtin_memset(p, 0, static_cast<size_t>(count) * sizeof(float)); }
 
-// Calls body(channel group, offset of the image's plane, offset of the pooled plane) for this thread's planes.
+// Calls body(image and channel group, offset of the image's plane, offset of the pooled plane) for this thread's planes.
 template <class Body>
 XB_INLINE void for_each_pool_plane(const PoolGeometry& g, const Team& team, Body&& body) {
     const Share share = share_of(g.planes.images * g.planes.groups, team);
-    for (int64_t task = share.begin; task < share.end; ++task)
-        body(task % g.planes.groups, task * g.image_floats(), task * g.pooled_floats());
+    for (int64_t task = share.begin; task < share.end; ++task) body(task, task * g.image_floats(), task * g.pooled_floats());
 }
 
-// All images in f32 (an index in u8) and one layout.
+// All images in f32 (an index in u8) and one layout; a dropout behind 2x2 windows only.
 XB_INLINE bool pool_supports(const Problem& p) {
+    const PoolGeometry g = pool_geometry(p, p.in[0], p.in[0]);
+    if (g.a.dropout.p > 0 && !(g.is_2x2() && has_narrow_counters(g.planes.channels, g.planes.pixels))) return false;
     const auto fits = [&](const KernelTensor& t) {
         return t.dtype == static_cast<int32_t>(DType::u8) ? t.layout == p.in[0].layout
                                                           : is_dense_f32(t, static_cast<Layout>(p.in[0].layout));

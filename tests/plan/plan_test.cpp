@@ -157,6 +157,11 @@ int64_t count_steps(const Plan& plan, OpKind op) {
     return std::count_if(plan.steps.begin(), plan.steps.end(), [&](const PlannedStep& s) { return s.problem.op == op; });
 }
 
+int64_t count_kernels(const Plan& plan, OpKind op, const std::string& name) {
+    return std::count_if(plan.steps.begin(), plan.steps.end(),
+                         [&](const PlannedStep& s) { return s.problem.op == op && s.kernel && name == s.kernel->name; });
+}
+
 // The fused sums are taken in another order, so bits may differ.
 TEST_P(EveryIsa, FusedConvolutionsEqualUnfused) {
     for (const char* name : {"pneumonia_cnn", "fracture_cnn", "rsna_cnn", "cifar_cnn"}) {
@@ -194,6 +199,25 @@ TEST_P(EveryIsa, SameBitsForAnyNumberOfThreads) {
     }
 }
 
+// A dropout of elements behind a pooled batch normalisation, one of channels behind a pooled convolution, and one behind a
+// linear layer, which stays.
+TEST_P(EveryIsa, ADropoutBehindAPoolingBecomesAPartOfIt) {
+    for (const char* name : {"cifar_cnn", "rsna_cnn"}) {
+        SCOPED_TRACE(name);
+        const Graph graph = small_model(name, 36);
+        PlanOptions unfused;
+        unfused.fuse = false;
+        Bench<float> a(graph, {}, GetParam(), 5, 3), b(graph, unfused, GetParam(), 5, 3);
+        const int64_t stays = graph.name == "cifar_cnn" ? 1 : 0;
+        EXPECT_EQ(count_steps(a.plan, OpKind::dropout), stays);
+        EXPECT_EQ(count_steps(a.plan, OpKind::dropout_grad), stays);
+        EXPECT_EQ(count_steps(b.plan, OpKind::dropout_grad), graph.name == "cifar_cnn" ? 3 : 1);
+        EXPECT_NE(explain(a.plan).find("+dropout"), std::string::npos);
+        EXPECT_NEAR(a.run(), b.run(), 1e-5);
+        EXPECT_LT(relative_difference(a.gradients, b.gradients), 1e-4);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isa, EveryIsa, testing::Values(Isa::portable, Isa::avx2, Isa::avx512, Isa::avx512_bf16),
                          [](const auto& instance) { return std::string(isa_name(instance.param)); });
 
@@ -225,10 +249,16 @@ TEST(Fusion, AConvolutionTakesThePassBehindItWhereItsKernelCan) {
         const Plan cifar = compile(small_model("cifar_cnn", 32), Target{Isa::portable}, options);
         EXPECT_EQ(count_steps(cifar, OpKind::conv2d_statistics), training ? 4 : 0);
         EXPECT_EQ(count_steps(cifar, OpKind::batchnorm_statistics), 0);
-        options.forced.clear();  // Winograd, which has no row for both, takes all but the first layer
+        options.forced.clear();  // Winograd takes all but the first layer
         const Plan winograd = compile(small_model("cifar_cnn", 32), Target{Isa::portable}, options);
         EXPECT_EQ(count_steps(winograd, OpKind::conv2d_statistics), training ? 1 : 0);
-        EXPECT_EQ(count_steps(winograd, OpKind::batchnorm_statistics), training ? 3 : 0);
+        EXPECT_EQ(count_steps(winograd, OpKind::batchnorm_statistics), training ? 3 : 0);  // small images stay in cache
+        const Plan large = compile(small_model("nih_cnn", 224), Target{Isa::portable}, options);
+        EXPECT_EQ(count_kernels(large, OpKind::conv2d_statistics, "winograd43"), training ? 1 : 0);
+        EXPECT_EQ(count_steps(large, OpKind::batchnorm_statistics), 0);
+        const Plan pooled = compile(small_model("rsna_cnn", 32), Target{Isa::portable}, options);
+        EXPECT_EQ(count_kernels(pooled, OpKind::conv2d_pool, "winograd43"), 1);
+        EXPECT_EQ(count_kernels(pooled, OpKind::conv2d_pool, "direct_blocked"), 1);
         options.forced = {{"conv2d", "reference"}};  // no optimised row: nothing to fuse with
         EXPECT_EQ(count_steps(compile(small_model("rsna_cnn", 32), Target{Isa::portable}, options), OpKind::conv2d_pool), 0);
     }
