@@ -12,7 +12,7 @@ build=(g++ cmake ninja-build pkg-config git ca-certificates
     libhdf5-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpng-dev libturbojpeg0-dev libhwloc-dev libxxhash-dev
     libbenchmark-dev)
 mpi=(openmpi-bin libopenmpi-dev)
-tests=(libgtest-dev libgmock-dev slurm-wlm munge procps clang-format-14)
+tests=(libgtest-dev libgmock-dev slurm-wlm munge procps clang-format-14 iproute2 busybox-static)
 
 with_mpi=1 with_tests=0 list=0
 for argument in "$@"; do

@@ -2,10 +2,12 @@
 # Kills training runs at random moments, half of them under a rank and half whole, and resumes them: the job must end within
 # 10 seconds of the kill with an exit code that is not 0, and the resumed run with the weights of one that was never killed.
 #
-#   kill_and_resume.sh XBENCH KILLS [mpirun command ...]     without a command: one process
+#   kill_and_resume.sh XBENCH KILLS EVERY [mpirun command ...]     without a command: one process
+#
+# After every EVERY-th kill the run is resumed to its end and compared; after the others the next kill hits the resumed run.
 set -u
-xbench=$1 kills=$2
-shift 2
+xbench=$1 kills=$2 every=$3
+shift 3
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 RANDOM=20
@@ -28,39 +30,46 @@ running_ranks() { pgrep -f -- "^$xbench train --config $folder/run.json" || true
 
 "$xbench" train --config "$folder/run.json" --out "$folder/whole" --set train.checkpoint_steps=0 --quiet > "$folder/log" 2>&1 || fail "the run that is not killed"
 
-survived=0
-for ((i = 1; i <= kills; ++i)); do
+survived=0 in_a_save=0 compared=0 longest_ms=0
+for ((i = 1; i <= kills + survived && survived < kills; ++i)); do
     start "$@" &
     job=$!
     # Half of them in the middle of a save: as soon as a temporary file is seen.
-    sleep "0.$((RANDOM % 6 + 2))"
+    until [ -n "$(running_ranks)" ] || ! kill -0 $job 2> /dev/null; do sleep 0.02; done
+    sleep "0.$((RANDOM % 8))"
+    ranks=($(running_ranks)) saving=0
     if ((i % 2)); then
-        for ((wait = 0; wait < 200; ++wait)); do
-            compgen -G "$folder/out/checkpoints/step-*/*.tmp.*" > /dev/null && break
+        for ((wait = 0; wait < 1000; ++wait)); do
+            compgen -G "$folder/out/checkpoints/step-*/*.tmp.*" > /dev/null && saving=1 && break
             kill -0 $job 2> /dev/null || break
         done
     fi
-    ranks=($(running_ranks))
+    [ ${#ranks[@]} = 0 ] || kill -0 "${ranks[0]}" 2> /dev/null || ranks=()
     if [ ${#ranks[@]} = 0 ]; then  # over before it could be killed
         wait $job || fail "run $i ended by itself, with an error"
         survived=$((survived + 1))
         rm -rf "$folder/out"
         continue
     fi
-    kill -9 "${ranks[RANDOM % ${#ranks[@]}]}" 2> /dev/null
-    killed_at=$SECONDS
+    victim=${ranks[RANDOM % ${#ranks[@]}]}
+    kill -9 "$victim" 2> /dev/null
+    killed_at=${EPOCHREALTIME/./}
     wait $job
     code=$?
-    ((SECONDS - killed_at <= 10)) || fail "the job went on for more than 10 s after kill $i"
+    took_ms=$(((${EPOCHREALTIME/./} - killed_at) / 1000))
+    ((took_ms <= 10000)) || fail "the job went on for more than 10 s after kill $i"
+    ((took_ms <= longest_ms)) || longest_ms=$took_ms
+    in_a_save=$((in_a_save + saving))
     [ $code -ne 0 ] || { [ -f "$folder/out/checkpoints/last.safetensors" ] || fail "exit code 0 after kill $i"; }
     [ -z "$(running_ranks)" ] || fail "a rank is left after kill $i"
-    if ((i % 5 == 0 || i == kills)); then
+    if (((i - survived) % every == 0 || i - survived == kills)); then
         start "$@" || fail "resuming after kill $i"
         [ "$(weights "$folder/out")" = "$(weights "$folder/whole")" ] || fail "other weights after kill $i"
+        compared=$((compared + 1))
         rm -rf "$folder/out"
     fi
 done
-[ $survived -lt "$kills" ] || fail "nothing was killed"
+[ $survived -lt "$kills" ] || fail "too many runs were over before they could be killed"
 
 # A signal asks for a checkpoint: exit code 75, and the next run goes on from there.
 rm -rf "$folder/out"
@@ -77,4 +86,5 @@ code=$?
 [ $code = 75 ] || [ -f "$folder/out/checkpoints/last.safetensors" ] || fail "exit code $code after SIGUSR1"
 start "$@" || fail "resuming after SIGUSR1"
 [ "$(weights "$folder/out")" = "$(weights "$folder/whole")" ] || fail "other weights after SIGUSR1"
-echo "exit code $code after SIGUSR1; $((kills - survived)) of $kills kills hit; every resumed run ended with the same weights"
+echo "$kills kills, $in_a_save of them inside a save; every job ended within $longest_ms ms; exit code $code after SIGUSR1"
+echo "$compared runs resumed to their end, each with the weights of the one that was never killed"

@@ -31,10 +31,12 @@ struct ThreadTeam {
 
 class ThreadCommunicator : public Communicator {
 public:
-    ThreadCommunicator(ThreadTeam& team, int rank) : team_(team), rank_(rank) {}
-    ThreadCommunicator(std::shared_ptr<ThreadTeam> team, int rank) : part_(std::move(team)), team_(*part_), rank_(rank) {}
+    ThreadCommunicator(ThreadTeam& team, int rank) : team_(team), rank_(rank), known_as_(rank) {}
+    ThreadCommunicator(std::shared_ptr<ThreadTeam> part, int rank, int known_as)
+        : part_(std::move(part)), team_(*part_), rank_(rank), known_as_(known_as) {}
     int rank() const override { return rank_; }
     int size() const override { return team_.size; }
+    int known_as() const override { return known_as_; }
     const char* name() const override { return "threads"; }
     std::vector<int> nodes() const override { return team_.nodes; }
     std::unique_ptr<Communicator> split(int group) override {
@@ -53,7 +55,7 @@ public:
             if (members[0] != rank_) team = *of<std::shared_ptr<ThreadTeam>>(members[0]);
         });
         const auto place = std::find(members.begin(), members.end(), rank_) - members.begin();
-        return std::make_unique<ThreadCommunicator>(std::move(team), static_cast<int>(place));
+        return std::make_unique<ThreadCommunicator>(std::move(team), static_cast<int>(place), known_as_);
     }
     void all_reduce_sum(float* data, size_t count, Reduction) override { sum(data, count); }
     void all_reduce_sum(double* data, size_t count, Reduction) override { sum(data, count); }
@@ -157,7 +159,7 @@ private:
 
     std::shared_ptr<ThreadTeam> part_;  // the team of a channel or of a part of the ranks
     ThreadTeam& team_;
-    int rank_;
+    int rank_, known_as_;
 };
 
 // Calls body(communicator) on one thread a rank. The first rank's exception is thrown after all have ended.
