@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 
 #include "core/error.h"
@@ -41,7 +40,7 @@ TEST(GradientBuckets, CoverTheGradientsInTheOrderInWhichTheyAreReady) {
         EXPECT_EQ(end, plan.parameters.parameter_elements);
     }
     EXPECT_GT(cut_buckets(plan_of("rsna_cnn")).size(), 4u);
-    EXPECT_GT(cut_buckets(plan_of("cifar_cnn")).size(), 3u);
+    EXPECT_GE(cut_buckets(plan_of("cifar_cnn")).size(), 2u);
 }
 
 TrainResult run_on(int ranks, const Config& config, LinkSpeed link = {}, int stage = 0) {
