@@ -173,8 +173,13 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
         throw Error("a batch of " + std::to_string(images) + " images does not fit a plan for " +
                         std::to_string(plan_.options.max_batch),
                     "executor");
-    for (Block& block : blocks_) set_block(block, context);
-    if (images != batch_) {
+    bool moved = images != batch_;  // or as many, shared by the blocks in another way
+    for (Block& block : blocks_) {
+        const int64_t first = block.first_image, count = block.images;
+        set_block(block, context);
+        moved = moved || block.first_image != first || block.images != count;
+    }
+    if (moved) {
         batch_ = images;
         for (Block& block : blocks_) set_batch(block);
         addresses_set_ = addresses_set_ && blocks_.size() == 1;

@@ -139,6 +139,27 @@ TEST(StepObserver, HearsWhenGradientsAreFinal) {
         }
 }
 
+// As many images as before, but shared by the blocks in another way.
+TEST(Executor, BlocksMayShareTheSameImagesOtherwise) {
+    const auto losses_of = [](Bench<float>& bench, int32_t middle) {
+        bench.leaf_begin = {0, middle, 4, 6};
+        bench.context.leaf_begin = bench.leaf_begin.data();
+        bench.run();
+        return std::pair{*bench.executor.view_block(bench.plan.graph.loss, 0).as<double>(),
+                         *bench.executor.view_block(bench.plan.graph.loss, 1).as<double>()};
+    };
+    const Graph graph = model("rsna_cnn");
+    Bench<float> first(graph, {}, Isa::portable, 6, 3), fresh(graph, {}, Isa::portable, 6, 3);
+    for (Bench<float>* bench : {&first, &fresh}) {
+        bench->gradients.resize(2 * bench->gradients.size());
+        bench->executor.bind(Arena::gradients, bench->gradients.data());
+        bench->executor.set_blocks({1, 2}, bench->gradients.size() / 2 * sizeof(float));
+    }
+    const auto before = losses_of(first, 2), after = losses_of(first, 3);
+    EXPECT_EQ(after, losses_of(fresh, 3));
+    EXPECT_NE(after, before);
+}
+
 TEST(StepObserver, AFailureBeforeOrAfterAStepEndsTheRunOnAllThreads) {
     struct Failing : StepObserver {
         void all_reduce(double*, int64_t, int64_t) override {}
