@@ -26,8 +26,9 @@ mkdir -p "$root"/{bin,libexec,lib,runtime,share,etc}
 # Open MPI finds its parts below OPAL_PREFIX where it was configured to have them below its own prefix; so does PMIx.
 prefix=$(ompi_info --parsable --path prefix | cut -d: -f3)
 plugins=$(ompi_info --parsable --path pkglibdir | cut -d: -f3)
-pmix=$(dirname "$(ldd "$plugins"/mca_pmix_ext*.so 2>/dev/null | awk '/libpmix/ { print $3; exit }')")
-pmix=${pmix%/lib}
+# Empty where Open MPI was built with a PMIx of its own.
+pmix=$(ldd "$plugins"/mca_pmix_ext*.so 2>/dev/null | awk '/libpmix/ { print $3; exit }')
+[ -z "$pmix" ] || pmix=$(dirname "$(dirname "$(realpath "$pmix")")")
 below() { [[ $1 == "$prefix"/* ]] && echo "$root/${1#"$prefix"/}" || die "$1 is not below $prefix"; }
 
 copy_programs() {
@@ -48,7 +49,7 @@ copy_programs() {
 # What the programs and plugins load, and what that loads; ldd lists it all.
 copy_libraries() {
     local path file
-    find "$root/libexec" "$(below "$plugins")" "$root/pmix" -type f -print0 | xargs -0 -n 1 ldd 2>/dev/null |
+    find "$root" -type f \( -path '*/libexec/*' -o -name '*.so' \) -exec ldd {} + |
         awk '/not found/ { print "bundle: " $1 " is not found" >"/dev/stderr"; bad = 1 }
              $2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\/.*ld-linux/ { print $1 } END { exit bad }' |
         sort -u >"$work/libraries"

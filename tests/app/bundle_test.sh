@@ -34,8 +34,8 @@ JSON
 inside() {
     unshare --mount --pid --fork --mount-proc sh -c '
         mount --bind /proc "$0/proc" && mount --bind /sys "$0/sys" && mount --rbind /dev "$0/dev" &&
-        exec env -i PATH=/bin HOME=/tmp OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
-            chroot "$0" /bin/sh -c "$1"' "$bare" "bin=\$(echo /somewhere/*/bin); $1" >"$folder/log" 2>&1
+        exec chroot "$0" /bin/env -i PATH=/bin HOME=/tmp OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 \
+            OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 /bin/sh -c "$1"' "$bare" "bin=\$(echo /somewhere/*/bin); $1" >"$folder/log" 2>&1
 }
 inside '$bin/xbench doctor' || fail "doctor"
 grep -q '^ok     mpirun' "$folder/log" || fail "doctor finds no mpirun"

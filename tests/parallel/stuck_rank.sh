@@ -8,7 +8,8 @@ xbench=$1
 shift
 limit=2 patience=6
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+trap 'ranks | xargs -r kill -9; rm -rf "$folder"' EXIT
+trap 'exit 1' TERM INT
 cat >"$folder/run.json" <<'JSON'
 {"name": "stuck", "model": {"name": "pneumonia_cnn", "widths": [4, 6, 8]}, "data": {"synthetic": {"count": 400, "size": 24}},
  "train": {"batch_size": 16, "epochs": 100000, "checkpoint_steps": 1}}
@@ -17,7 +18,6 @@ ranks() { pgrep -f -- "^$xbench train --config $folder/run.json" || true; }
 fail() {
     echo "FAILED: $1"
     tail -n 20 "$folder/log"
-    ranks | xargs -r kill -9
     exit 1
 }
 
