@@ -264,6 +264,21 @@ TEST(Fusion, AConvolutionTakesThePassBehindItWhereItsKernelCan) {
     }
 }
 
+// Winograd's tiles lie on two rows and drop whole channels only: the direct kernel could do it, but is slower.
+TEST(Fusion, ADropoutNeverChangesTheAlgorithmOfAConvolution) {
+    for (const bool per_channel : {false, true}) {
+        GraphBuilder g("dropout_behind_winograd");
+        g.begin_unit("all");
+        ValueId x = g.conv2d(g.input(3, 32, 32), "f.0", 16, {.kernel = 3, .pad = 1});
+        x = g.max_pool2d(g.relu(g.conv2d(x, "f.1", 32, {.kernel = 3, .pad = 1}), "f.2"), "f.3");
+        x = g.flatten(g.dropout(x, "f.4", 0.3f, per_channel), "f.5");
+        const Plan plan =
+            compile(g.finish(g.linear(x, "f.6", 2), LossKind::softmax_cross_entropy), Target{Isa::portable}, {});
+        EXPECT_EQ(count_kernels(plan, OpKind::conv2d_pool, "winograd43"), 1);
+        EXPECT_EQ(count_steps(plan, OpKind::dropout), per_channel ? 0 : 1);
+    }
+}
+
 TEST(Layouts, APooledBatchNormalisationTurnsFewChannelsIntoBlocks) {
     const Plan plan = compile(small_model("pneumonia_cnn", 32), Target{Isa::portable}, {});
     const auto layout = [&](OpKind op, const char* layer, bool out) {
