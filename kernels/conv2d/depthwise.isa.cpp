@@ -6,8 +6,8 @@
 // one load for each multiply-add. Small images lose time at their borders, where tiles are short.
 // Measured on one core (EPYC of family 25, AVX2, the other core busy; MobileNetV2's layers and two 5x5 of V3 at batch 4): as
 // fast as oneDNN 2.6 (its filters packed before the clock starts) times
-//   forward 0.56-0.82 (5x5 at 7x7: 0.34), dgrad 0.6-2.3, wgrad 0.4-1.4 (5x5, where oneDNN has no such kernel: 17 and 20);
-// 3 to 29 times as fast as the plain rows; 81-120% of the bandwidth of a copy from memory at 56x56 pixels and more.
+//   forward 0.51-0.84, dgrad 0.7-1.8, wgrad 0.4-1.3 (5x5, where oneDNN has no such kernel: 17 and 19);
+// 3 to 29 times as fast as the plain rows; 50-110% of the bandwidth of a copy from memory at 56x56 pixels and more.
 #include "kernels/conv2d/bias_wgrad.h"
 #include "kernels/conv2d/depthwise_forward.h"
 #include "kernels/conv2d/depthwise_wgrad.h"
@@ -58,7 +58,6 @@ DepthwiseJob start(const KernelArgs& args, const float* bias, const Team& team) 
     job.out = blocks_of(args.out[0]);
     job.bias = packed;
     job.weights = packed + blocks_of_channels(args) * block;
-    job.filter_width = conv.s;
     job.filter_area = conv.r * conv.s;
     return job;
 }
@@ -69,8 +68,10 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
     DepthwiseJob job = start(args, bias, team);
     job.relu = conv.activation == Activation::relu;
     job.row_phases = job.column_phases = 1;
-    job.rows[0] = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h);
-    job.columns[0] = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
+    job.rows[0] = depthwise_axis(forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h),
+                                 job.in.row, conv.s * block);
+    job.columns[0] =
+        depthwise_axis(forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w), block, block);
     depthwise_convolution(job, team);
 }
 
@@ -80,9 +81,11 @@ void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
     job.row_phases = conv.stride_h;
     job.column_phases = conv.stride_w;
     for (int32_t a = 0; a < conv.stride_h; ++a)
-        job.rows[a] = dgrad_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h, a);
+        job.rows[a] = depthwise_axis(dgrad_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h, a),
+                                     job.in.row, conv.s * block);
     for (int32_t b = 0; b < conv.stride_w; ++b)
-        job.columns[b] = dgrad_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w, b);
+        job.columns[b] = depthwise_axis(
+            dgrad_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w, b), block, block);
     depthwise_convolution(job, team);
 }
 

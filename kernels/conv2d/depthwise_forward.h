@@ -16,19 +16,55 @@ constexpr int depthwise_pixels = depthwise_parts == 4 ? 3 : tile_pixels;  // 14 
 constexpr int most_phases = 2;                                            // strides 1 and 2
 constexpr int32_t depthwise_band = 448;                                   // pixels: they stay in the second-level cache
 
-// The taps first .. last-1 of an axis.
+// The taps first .. last-1 of an axis, and the neighbouring outputs that have just these inside of the image.
 struct TapRange {
     int32_t first, last;
 };
-
-// Where the taps of a pixel lie: floats from its place in the input and from the block's weights.
-struct TapList {
-    int32_t count;
-    int32_t x[max_taps * max_taps], w[max_taps * max_taps];
+struct TapRun {
+    int32_t begin, end;
+    TapRange taps;
 };
 
-// PT pixels, whose inputs lie `step` and whose outputs lie `next` floats apart.
+// An axis cut into runs, and where each tap lies: floats from the pixel's place in the input and from the block's weights.
+struct DepthwiseAxis {
+    Axis axis;
+    int32_t x[max_taps], w[max_taps];
+    int32_t runs;
+    TapRun run[2 * max_taps + 1];  // a tap begins or ends between two runs
+};
+
+// The taps that read inside of the image for output i: neighbours, as their shifts ascend.
+XB_INLINE TapRange taps_inside(const Axis& axis, int32_t i) {
+    TapRange taps = {0, axis.taps};
+    while (taps.first < taps.last && (i < axis.tap[taps.first].inside.lo || i >= axis.tap[taps.first].inside.hi))
+        ++taps.first;
+    while (taps.last > taps.first && (i < axis.tap[taps.last - 1].inside.lo || i >= axis.tap[taps.last - 1].inside.hi))
+        --taps.last;
+    return taps;
+}
+
+// x_step, w_step: floats between neighbouring inputs and filters.
+static DepthwiseAxis depthwise_axis(const Axis& axis, int64_t x_step, int32_t w_step) {
+    DepthwiseAxis result = {};
+    result.axis = axis;
+    for (int32_t t = 0; t < axis.taps; ++t) {
+        result.x[t] = static_cast<int32_t>(axis.tap[t].shift * x_step);
+        result.w[t] = axis.tap[t].filter * w_step;
+    }
+    for (int32_t i = 0; i < axis.outputs; ++i) {
+        const TapRange taps = taps_inside(axis, i);
+        const TapRun* last = result.run + result.runs - 1;
+        if (i == 0 || last->taps.first != taps.first || last->taps.last != taps.last)
+            result.run[result.runs++] = {i, i, taps};
+        result.run[result.runs - 1].end = i + 1;
+    }
+    return result;
+}
+
+// PT pixels with the same taps, whose inputs lie `step` and whose outputs lie `next` floats apart.
 struct DepthwisePlace {
+    const DepthwiseAxis *rows, *columns;
+    TapRange r, s;
     const float *x, *weights, *bias;
     float* y;
     int64_t step, next;
@@ -37,23 +73,26 @@ struct DepthwisePlace {
 
 // STEP is the place's step if not 0.
 template <int PT, int STEP>
-static void depthwise_tile(const TapList& taps, const DepthwisePlace& at) {
+static void depthwise_tile(const DepthwisePlace& at) {
     const int64_t step = STEP ? STEP : at.step;
     VF acc[PT][depthwise_parts];
 #pragma GCC unroll 16
     for (int p = 0; p < PT; ++p)
 #pragma GCC unroll 4
         for (int v = 0; v < depthwise_parts; ++v) acc[p][v] = vf_load(at.bias + v * vf_width);
-    for (int32_t t = 0; t < taps.count; ++t) {
-        const float *x = at.x + taps.x[t], *w = at.weights + taps.w[t];
-        VF filter[depthwise_parts];
+    for (int32_t r = at.r.first; r < at.r.last; ++r) {
+        const float *x_row = at.x + at.rows->x[r], *w_row = at.weights + at.rows->w[r];
+        for (int32_t s = at.s.first; s < at.s.last; ++s) {
+            const float *x = x_row + at.columns->x[s], *w = w_row + at.columns->w[s];
+            VF filter[depthwise_parts];
 #pragma GCC unroll 4
-        for (int v = 0; v < depthwise_parts; ++v) filter[v] = vf_load(w + v * vf_width);
+            for (int v = 0; v < depthwise_parts; ++v) filter[v] = vf_load(w + v * vf_width);
 #pragma GCC unroll 16
-        for (int p = 0; p < PT; ++p)
+            for (int p = 0; p < PT; ++p)
 #pragma GCC unroll 4
-            for (int v = 0; v < depthwise_parts; ++v)
-                acc[p][v] = vf_fma(vf_load(x + p * step + v * vf_width), filter[v], acc[p][v]);
+                for (int v = 0; v < depthwise_parts; ++v)
+                    acc[p][v] = vf_fma(vf_load(x + p * step + v * vf_width), filter[v], acc[p][v]);
+        }
     }
     if (at.relu) {
 #pragma GCC unroll 16
@@ -67,7 +106,7 @@ static void depthwise_tile(const TapList& taps, const DepthwisePlace& at) {
         for (int v = 0; v < depthwise_parts; ++v) vf_store(at.y + p * at.next + v * vf_width, acc[p][v]);
 }
 
-typedef void (*DepthwiseTile)(const TapList&, const DepthwisePlace&);
+typedef void (*DepthwiseTile)(const DepthwisePlace&);
 
 template <int PT>
 static DepthwiseTile find_depthwise_tile(int pixels, int64_t step) {
@@ -79,11 +118,11 @@ static DepthwiseTile find_depthwise_tile(int pixels, int64_t step) {
 }
 
 // `pixels` pixels from a place on, cut into equal tiles.
-XB_INLINE void depthwise_run(const TapList& taps, DepthwisePlace at, int32_t pixels) {
+XB_INLINE void depthwise_run(DepthwisePlace at, int32_t pixels) {
     const int32_t tiles = static_cast<int32_t>(div_up(pixels, depthwise_pixels));
     for (int32_t t = 0; t < tiles; ++t) {
         const int32_t count = pixels * (t + 1) / tiles - pixels * t / tiles;
-        find_depthwise_tile<depthwise_pixels>(count, at.step)(taps, at);
+        find_depthwise_tile<depthwise_pixels>(count, at.step)(at);
         at.x += count * at.step;
         at.y += count * at.next;
     }
@@ -91,80 +130,43 @@ XB_INLINE void depthwise_run(const TapList& taps, DepthwisePlace at, int32_t pix
 
 struct DepthwiseJob {
     Blocks in, out;
-    Axis rows[most_phases], columns[most_phases];  // the forward pass has one phase
+    DepthwiseAxis rows[most_phases], columns[most_phases];  // the forward pass has one phase
     int32_t row_phases, column_phases;
     const float* weights;  // {block}{r}{s}{16}
     const float* bias;     // {block}{16}
-    int32_t filter_width, filter_area;
+    int32_t filter_area;
     bool relu;
 };
 
-// The taps that read inside of the image for output i: neighbours, as their shifts ascend.
-XB_INLINE TapRange taps_inside(const Axis& axis, int32_t i) {
-    TapRange taps = {0, axis.taps};
-    while (taps.first < taps.last && (i < axis.tap[taps.first].inside.lo || i >= axis.tap[taps.first].inside.hi))
-        ++taps.first;
-    while (taps.last > taps.first && (i < axis.tap[taps.last - 1].inside.lo || i >= axis.tap[taps.last - 1].inside.hi))
-        --taps.last;
-    return taps;
+// Outputs i0 .. i1-1 of the columns of one run; `at` is the place of pixel (0, 0). A run of one column is cut downwards.
+static void depthwise_rectangle(const DepthwiseJob& job, DepthwisePlace at, int32_t i0, int32_t i1, const TapRun& columns) {
+    const Axis &vertical = at.rows->axis, &horizontal = at.columns->axis;
+    const int64_t step_h = vertical.step * job.in.row, step_w = int64_t{horizontal.step} * block;
+    const int64_t next_h = vertical.out_step * job.out.row, next_w = int64_t{horizontal.out_step} * block;
+    at.s = columns.taps;
+    at.x += i0 * step_h + columns.begin * step_w;
+    at.y += vertical.out_first * job.out.row + int64_t{horizontal.out_first} * block + i0 * next_h + columns.begin * next_w;
+    const int32_t width = columns.end - columns.begin;
+    at.step = width == 1 ? step_h : step_w;
+    at.next = width == 1 ? next_h : next_w;
+    if (width == 1) return depthwise_run(at, i1 - i0);
+    for (int32_t i = i0; i < i1; ++i, at.x += step_h, at.y += next_h) depthwise_run(at, width);
 }
 
-XB_INLINE bool same_taps(const Axis& axis, int32_t i, TapRange taps) {
-    const TapRange own = taps_inside(axis, i);
-    return own.first == taps.first && own.last == taps.last;
-}
-
-static void list_taps(const DepthwiseJob& job, const Axis& rows, TapRange r, const Axis& columns, TapRange s,
-                      TapList& list) {
-    list.count = 0;
-    for (int32_t i = r.first; i < r.last; ++i)
-        for (int32_t j = s.first; j < s.last; ++j) {
-            list.x[list.count] = static_cast<int32_t>(rows.tap[i].shift * job.in.row + columns.tap[j].shift * block);
-            list.w[list.count++] = (rows.tap[i].filter * job.filter_width + columns.tap[j].filter) * block;
-        }
-}
-
-// Outputs i0 .. i1-1 x j0 .. j1-1 of a phase, which all have the taps r and s; `plane` is the place of pixel (0, 0).
-static void depthwise_rectangle(const DepthwiseJob& job, const DepthwisePlace& plane, const Axis& rows, TapRange r,
-                                int32_t i0, int32_t i1, const Axis& columns, TapRange s, int32_t j0, int32_t j1) {
-    TapList taps;
-    list_taps(job, rows, r, columns, s, taps);
-    const int64_t step_h = rows.step * job.in.row, step_w = int64_t{columns.step} * block;
-    const int64_t next_h = rows.out_step * job.out.row, next_w = int64_t{columns.out_step} * block;
-    DepthwisePlace at = plane;
-    at.x += i0 * step_h + j0 * step_w;
-    at.y += rows.out_first * job.out.row + int64_t{columns.out_first} * block + i0 * next_h + j0 * next_w;
-    const bool down = j1 - j0 == 1;
-    at.step = down ? step_h : step_w;
-    at.next = down ? next_h : next_w;
-    if (down) return depthwise_run(taps, at, i1 - i0);
-    for (int32_t i = i0; i < i1; ++i, at.x += step_h, at.y += next_h) depthwise_run(taps, at, j1 - j0);
-}
-
-// Rows i0 .. i1-1 of a phase, which all have the taps r: columns with the same taps together.
-static void depthwise_rows_together(const DepthwiseJob& job, const DepthwisePlace& plane, const Axis& rows, TapRange r,
-                                    int32_t i0, int32_t i1, const Axis& columns) {
-    for (int32_t j = 0; j < columns.outputs;) {
-        const TapRange s = taps_inside(columns, j);
-        int32_t end = j + 1;
-        while (end < columns.outputs && same_taps(columns, end, s)) ++end;
-        depthwise_rectangle(job, plane, rows, r, i0, i1, columns, s, j, end);
-        j = end;
-    }
-}
-
-// Rows h0 .. h1-1 of the output.
-static void depthwise_band_of(const DepthwiseJob& job, const DepthwisePlace& plane, int64_t h0, int64_t h1) {
+// Rows h0 .. h1-1 of the output: what of each phase and run lies in them.
+static void depthwise_rows_of(const DepthwiseJob& job, DepthwisePlace at, int64_t h0, int64_t h1) {
     for (int32_t a = 0; a < job.row_phases; ++a) {
-        const Axis& rows = job.rows[a];
-        const int32_t until = static_cast<int32_t>(div_up(h1 - a, job.row_phases));
-        for (int32_t i = static_cast<int32_t>(div_up(h0 - a, job.row_phases)); i < until;) {
-            const TapRange r = taps_inside(rows, i);
-            int32_t end = i + 1;
-            while (end < until && same_taps(rows, end, r)) ++end;
-            for (int32_t b = 0; b < job.column_phases; ++b)
-                depthwise_rows_together(job, plane, rows, r, i, end, job.columns[b]);
-            i = end;
+        at.rows = &job.rows[a];
+        const int32_t first = static_cast<int32_t>(div_up(h0 - a, job.row_phases));
+        const int32_t last = static_cast<int32_t>(div_up(h1 - a, job.row_phases));
+        for (int32_t i = 0; i < at.rows->runs; ++i) {
+            const TapRun& run = at.rows->run[i];
+            const int32_t i0 = run.begin > first ? run.begin : first, i1 = run.end < last ? run.end : last;
+            at.r = run.taps;
+            for (int32_t b = 0; b < job.column_phases && i0 < i1; ++b) {
+                at.columns = &job.columns[b];
+                for (int32_t j = 0; j < at.columns->runs; ++j) depthwise_rectangle(job, at, i0, i1, at.columns->run[j]);
+            }
         }
     }
 }
@@ -177,14 +179,13 @@ static void depthwise_convolution(const DepthwiseJob& job, const Team& team) {
         const int64_t h = task % job.out.h, b = task / job.out.h % blocks, n = task / job.out.h / blocks;
         const int64_t left = mine.end - task < band ? mine.end - task : band;
         const int64_t until = h + left < job.out.h ? h + left : job.out.h;
-        const DepthwisePlace plane = {job.in.data + n * job.in.image + b * job.in.plane,
-                                      job.weights + b * job.filter_area * block,
-                                      job.bias + b * block,
-                                      job.out.data + n * job.out.image + b * job.out.plane,
-                                      0,
-                                      0,
-                                      job.relu};
-        depthwise_band_of(job, plane, h, until);
+        DepthwisePlace plane = {};
+        plane.x = job.in.data + n * job.in.image + b * job.in.plane;
+        plane.y = job.out.data + n * job.out.image + b * job.out.plane;
+        plane.weights = job.weights + b * job.filter_area * block;
+        plane.bias = job.bias + b * block;
+        plane.relu = job.relu;
+        depthwise_rows_of(job, plane, h, until);
         task += until - h;
     }
 }
