@@ -103,9 +103,9 @@ public:
     }
     bool has_channels() const override { return true; }
     std::unique_ptr<Communicator> channel() override {
-        auto team = rank_ == 0 ? std::make_shared<ThreadTeam>(team_.size) : nullptr;
+        auto team = rank_ == 0 ? std::make_shared<ThreadTeam>(team_.nodes) : nullptr;
         share(&team, [&] { team = *of<std::shared_ptr<ThreadTeam>>(0); });
-        return std::make_unique<ThreadCommunicator>(team, rank_);
+        return std::make_unique<ThreadCommunicator>(team, rank_, known_as_);
     }
     void barrier() override { team_.meet.arrive_and_wait(); }
     void abort(int code) override { std::_Exit(code); }
