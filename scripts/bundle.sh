@@ -82,6 +82,8 @@ case ":\$PATH:" in
     *":\$root/bin:"*) ;;
     *) export PATH="\$root/bin:\$PATH" ;;
 esac
+# Where nothing leads to another machine, mpirun must not look for it.
+command -v ssh >/dev/null || command -v rsh >/dev/null || command -v srun >/dev/null || export OMPI_MCA_plm=isolated
 exec "\$root/runtime/ld.so" --library-path "\$root/runtime:\$root/lib" --argv0 "\$0" "\$root/libexec/$2" "\$@"
 STARTER
     chmod 755 "$root/bin/$1"
