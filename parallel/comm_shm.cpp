@@ -203,11 +203,11 @@ AlignedBuffer ShmCommunicator::allocate(size_t bytes) {
     return AlignedBuffer(std::shared_ptr<void>(region, region->base), region->bytes);
 }
 
-// Its thread shares a core with a computing one: it must not spin.
 std::unique_ptr<NodeCommunicator> ShmCommunicator::node_channel() {
     MeetingOptions options = meeting_.options();
     options.name += fmt::format("-channel{}", channels_++);
     options.own_cores = false;
+    options.beside_computing = true;
     return std::make_unique<ShmCommunicator>(options, starter_, regions_);
 }
 

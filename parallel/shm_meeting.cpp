@@ -132,7 +132,7 @@ void Meeting::wait_for(int peer, uint32_t count, const Purpose& purpose) {
         if (come()) return;
         pause_processor();
     }
-    for (int i = options_.own_cores ? 0 : yields; i > 0; --i) {
+    for (int i = options_.own_cores || options_.beside_computing ? 0 : yields; i > 0; --i) {
         if (come()) return;
         sched_yield();
     }

@@ -46,6 +46,9 @@ struct MeetingOptions {
     int rank = 0, ranks = 1;
     int known_as = -1;      // what messages call this rank; negative: by its rank
     bool own_cores = true;  // no other rank computes on this rank's cores
+    // The caller is a thread beside those that compute: it sleeps at once. Whoever yields instead comes back only when the
+    // computing thread's time slice is over, milliseconds after the peer has come.
+    bool beside_computing = false;
     std::shared_ptr<WaitLimit> limit = std::make_shared<WaitLimit>();
     double patience_seconds =
         0;  // longer than the limit: another communicator's wait, which this one's depends on, ends first

@@ -20,19 +20,24 @@ constexpr int block = 16;
 
 const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d*>(problem.attrs); }
 
+template <class Tensor>
 struct Operands {
-    KernelTensor *x, *w, *y;
+    Tensor *x, *w, *y;
 };
 
-Operands operands_of(Problem& p) {
+template <class Tensor, class P>
+Operands<Tensor> operands_in(P& p) {
     if (p.op == OpKind::conv2d_dgrad) return {&p.out[0], &p.in[1], &p.in[0]};
     if (p.op == OpKind::conv2d_wgrad) return {&p.in[0], &p.out[0], &p.in[1]};
     return {&p.in[0], &p.in[1], &p.out[0]};
 }
+Operands<KernelTensor> operands_of(Problem& p) { return operands_in<KernelTensor>(p); }
+Operands<const KernelTensor> operands_of(const Problem& p) { return operands_in<const KernelTensor>(p); }
 
+// Asked on any processor, as the choice for every instruction set is: without a copy of the problem, for which the compiler
+// would use this file's vectors.
 bool supports(const Problem& p) {
-    Problem copy = p;
-    const Operands at = operands_of(copy);
+    const Operands at = operands_of(p);
     const Conv2d& conv = conv_of(p);
     return conv.groups == 1 && conv.r == conv.stride_h && conv.s == conv.stride_w && conv.r * conv.s > 1 &&
            conv.pad_h == 0 && conv.pad_w == 0 && conv.dilation_h == 1 && conv.dilation_w == 1 &&
@@ -42,8 +47,7 @@ bool supports(const Problem& p) {
 
 // Small patches do not fill the product's tiles.
 bool wins(const Problem& p) {
-    Problem copy = p;
-    const KernelTensor& w = *operands_of(copy).w;
+    const KernelTensor& w = *operands_of(p).w;
     return w.dim[1] * w.dim[2] * w.dim[3] >= 4 * block;
 }
 

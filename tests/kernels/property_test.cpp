@@ -203,7 +203,10 @@ TEST(Properties, NormalisedChannelsHaveMeanZeroAndVarianceOne) {
                     sum += value, squares += value * value;
                 }
             EXPECT_NEAR(sum / 594, 0, 2e-4) << "channel " << c;
-            EXPECT_NEAR(squares / 594, 1, 2e-3) << "channel " << c;  // eps is 1e-5 of a variance of 0.02
+            // eps is 1e-5 of a variance of 0.0208. The squares are summed around the guess: what is lost of them is as much
+            // as rounding takes of the square of its distance, and the more sums a lane holds, the more often.
+            const double lost = 1.2e-7 * (10.0 + static_cast<double>(c)) * (10.0 + static_cast<double>(c)) / 0.0208;
+            EXPECT_NEAR(squares / 594, 1, 5e-4 + lost) << "channel " << c;
         }
     }
 }

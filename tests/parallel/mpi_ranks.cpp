@@ -49,6 +49,35 @@ void check_training(Communicator& c, const TrainResult& alone) {
         }
 }
 
+// Each of these has the weights of one process: when gradients are reduced, threads, BatchNorm per virtual rank in one pass
+// or several.
+void check_variants(Communicator& c) {
+    const auto self = make_self_communicator();
+    for (const char* statistics : {"global", "local"}) {
+        Config config = test::small_run();
+        const auto dataset = open_dataset(config.data);
+        config.train.batchnorm = statistics;
+        const TrainResult alone = train(config, *dataset, *self, {});
+        const auto expect_same = [&](int threads, const std::string& what) {
+            TrainOptions options;
+            options.threads = threads;
+            const TrainResult together = train(config, *dataset, c, options);
+            expect(together.final_weights_hash == alone.final_weights_hash, c,
+                   fmt::format("the weights' hash differs with {} statistics, {} over {}", statistics, what, c.name()));
+        };
+        for (const char* overlap : {"none", "inline", "thread"}) {
+            if (std::string(overlap) == "thread" && !c.has_channels()) continue;
+            config.train.overlap = overlap;
+            expect_same(1, fmt::format("overlap {}", overlap));
+        }
+        config.train.overlap = "auto";
+        expect_same(2, "two threads");
+        if (std::string(statistics) == "global") continue;
+        config.train.accumulate = 2;
+        expect_same(1, "two passes");
+    }
+}
+
 // Interrupted in one stage, gone on with in another.
 void check_resume(Communicator& c, const TrainResult& alone, const std::filesystem::path& folder) {
     const Config config = test::small_run();
@@ -108,7 +137,8 @@ int main() {
         check_fast_training(*communicator);
         const auto nodes = connect_nodes(communicator->split(0), false);
         expect_nothing(test::check_collectives(*nodes), *nodes, nodes->name());
-        check_training(*nodes);
+        check_training(*nodes, alone);
+        check_variants(*nodes);
     } catch (const Error& error) {
         fmt::print("rank {}: {}\n", communicator->rank(), error.what());
         communicator->abort(1);

@@ -134,26 +134,27 @@ private:
     }
     template <class T>
     void add(T* data, size_t count, size_t stride, const SumTree& tree) {
-        std::vector<T> total(count);
+        std::vector<T> total;
         const Strided<T> mine{data, stride};
         share(&mine, [&] {
-            for (size_t i = 0; i < count; ++i) {
-                std::vector<T> stack;
-                size_t addend = 0;
-                for (int r = 0; r < team_.size; ++r)
-                    for (size_t a = 0; a < static_cast<size_t>(tree.addends[static_cast<size_t>(r)]); ++a, ++addend) {
-                        stack.push_back(of<Strided<T>>(r)->data[a * of<Strided<T>>(r)->stride + i]);
-                        for (int left = tree.merges[addend]; left > 0; --left) merge(stack);
-                    }
-                while (stack.size() > 1) merge(stack);
-                total[i] = stack[0];
+            std::vector<const T*> addends;  // in the order of the tree
+            for (int r = 0; r < team_.size; ++r)
+                for (size_t a = 0; a < static_cast<size_t>(tree.addends[static_cast<size_t>(r)]); ++a)
+                    addends.push_back(of<Strided<T>>(r)->data + a * of<Strided<T>>(r)->stride);
+            std::vector<std::vector<T>> stack;
+            for (size_t a = 0; a < addends.size(); ++a) {
+                stack.emplace_back(addends[a], addends[a] + count);
+                for (int left = tree.merges[a]; left > 0; --left) merge(stack);
             }
+            while (stack.size() > 1) merge(stack);
+            total = std::move(stack[0]);
         });
         std::copy(total.begin(), total.end(), data);
     }
     template <class T>
-    static void merge(std::vector<T>& stack) {
-        stack[stack.size() - 2] += stack.back();
+    static void merge(std::vector<std::vector<T>>& stack) {
+        std::vector<T>& sum = stack[stack.size() - 2];
+        std::transform(sum.begin(), sum.end(), stack.back().begin(), sum.begin(), std::plus<T>());
         stack.pop_back();
     }
 
