@@ -27,7 +27,7 @@ mkdir -p "$root"/{bin,libexec,lib,runtime,share,etc}
 prefix=$(ompi_info --parsable --path prefix | cut -d: -f3)
 plugins=$(ompi_info --parsable --path pkglibdir | cut -d: -f3)
 # Empty where Open MPI was built with a PMIx of its own.
-pmix=$(ldd "$plugins"/mca_pmix_ext*.so 2>/dev/null | awk '/libpmix/ { print $3; exit }')
+pmix=$(ldd "$plugins"/mca_pmix_ext*.so 2>/dev/null | awk '/libpmix/ && !found++ { print $3 }')
 [ -z "$pmix" ] || pmix=$(dirname "$(dirname "$(realpath "$pmix")")")
 below() { [[ $1 == "$prefix"/* ]] && echo "$root/${1#"$prefix"/}" || die "$1 is not below $prefix"; }
 
@@ -65,7 +65,7 @@ copy_libraries() {
     # The C library loads these by name.
     local loaded
     for loaded in libnss_files.so.2 libnss_dns.so.2 libgcc_s.so.1; do
-        path=$(ldconfig -p | awk -v file=$loaded '$1 == file && /x86-64/ { print $NF; exit }')
+        path=$(ldconfig -p | awk -v file=$loaded '$1 == file && /x86-64/ && !found++ { print $NF }')
         [ -z "$path" ] || install -m 755 "$path" "$root/runtime/$loaded"
     done
 }
@@ -97,7 +97,7 @@ write_starter orted orted
 cat >"$root/README" <<README
 $("$program" --version)
 Unpack anywhere and run bin/xbench; \`bin/xbench doctor\` says what it finds. bin/mpirun is Open MPI's
-$(mpirun --version | head -n 1); on several machines the folder must lie at the same place on each of them.
+$(mpirun --version | sed -n 1p); on several machines the folder must lie at the same place on each of them.
 README
 tar -C "$work" --owner=0 --group=0 --sort=name -czf "$archive" "$name"
 echo "$archive: $(du -h "$archive" | cut -f1), $(find "$root" -type f | wc -l) files"
