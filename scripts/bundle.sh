@@ -14,7 +14,7 @@ die() { echo "bundle: $1" >&2 && exit 1; }
 program=$1/xbench
 [ -x "$program" ] || die "$program is not there; build it first (scripts/first_run.sh, or cmake --build)"
 command -v ompi_info >/dev/null || die "no Open MPI here; scripts/install_deps.sh installs it"
-version=$("$program" --version | awk '{ print $2; exit }')
+version=$("$program" --version | awk 'NR == 1 { print $2 }')
 name=xbench-$version-linux-x86_64
 archive=${2:-$name.tar.gz}
 source=$(cd "$(dirname "$0")/.." && pwd)
