@@ -26,7 +26,7 @@ namespace xbench {
 enum class Overlap { none, inline_, thread };
 
 // train.overlap's word for this communicator; "auto" is thread where something else than
-// this core moves the bytes, else inline (ADR 12). Throws Error where the
+// this core moves the bytes, else inline (ADR 11). Throws Error where the
 // communicator has no second channel and a thread was asked for.
 Overlap overlap_for(const std::string& word, const Communicator& communicator);
 const char* name_of(Overlap overlap);
