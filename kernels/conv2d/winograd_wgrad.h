@@ -5,7 +5,7 @@
 // filters, where the tree over the leaves goes on: partial sums of ranks are added in the same domain.
 //   transformed inputs     {input block}{point}{tile}{16}
 //   transformed gradients  {output block}{point}{tile}{16}
-//   sums of a leaf         {chunk of 8 input channels}{group}{point}{8}{group_width}
+//   sums of a leaf         {chunk of input channels}{group}{point}{8}{group_width}
 //   partial gradients      {level}{chunk}{group}{tap}{8}{group_width}
 // A sum's terms come in ascending order of the leaf's tiles, whatever the batches and the shares: the same bits for any
 // team.
@@ -135,8 +135,8 @@ static void add_batch(const WinogradGradient& job, int32_t tiles, bool starts, i
     const Share mine = share_of(F::n * F::n * job.chunks, team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
         prefetch_batch<F>(job, next, next_tiles, task, F::n * F::n * job.chunks);
-        const int64_t point = task / job.chunks, chunk = task % job.chunks, c = chunk * wgrad_channels;
-        const int64_t channels = job.x.c - c < wgrad_channels ? job.x.c - c : wgrad_channels;
+        const int64_t point = task / job.chunks, chunk = task % job.chunks, c = wgrad_chunk_begin(chunk);
+        const int64_t channels = wgrad_chunk_channels(chunk, job.x.c);
         const float* inputs = job.inputs + c / block * block_step + point * point_step + c % block;
         for (int64_t group = 0; group < job.groups; ++group) {
             const int64_t k = group * group_width;
@@ -175,10 +175,10 @@ static void finish_leaf(const WinogradGradient& job, int32_t leaf, bool empty, i
 static void write_gradient(const WinogradGradient& job, const Team& team) {
     const Share mine = share_of(job.chunks * job.groups, team);
     for (int64_t cell = mine.begin; cell < mine.end; ++cell) {
-        const int64_t c = cell / job.groups * wgrad_channels, k = cell % job.groups * group_width;
+        const int64_t chunk = cell / job.groups, c = wgrad_chunk_begin(chunk), k = cell % job.groups * group_width;
         const float* from = job.partial + cell * 9 * wgrad_cell;
         for (int64_t lane = 0; lane < group_width && k + lane < job.dy.c; ++lane)
-            for (int64_t i = 0; i < wgrad_channels && c + i < job.x.c; ++i)
+            for (int64_t i = 0; i < wgrad_chunk_channels(chunk, job.x.c); ++i)
                 for (int64_t tap = 0; tap < 9; ++tap)
                     job.dw[((k + lane) * job.x.c + c + i) * 9 + tap] = from[tap * wgrad_cell + i * group_width + lane];
     }

@@ -7,7 +7,7 @@ namespace xbench {
 namespace XB_ISA_NAMESPACE {
 
 double fma_peak(int64_t rounds, float* sink) {
-    constexpr int chains = 16;
+    constexpr int chains = vf_registers == 32 ? 16 : 12;  // with 2 more registers for the factors
     VF sum[chains];
     for (int i = 0; i < chains; ++i) sum[i] = vf_set1(static_cast<float>(i));
     const VF a = vf_set1(sink[0]), b = vf_set1(sink[1]);
