@@ -4,7 +4,7 @@
 // zero columns left and right, so that no tile meets a border; rows outside of the image are skipped.
 #pragma once
 
-#include "kernels/conv2d/blocked_forward.h"
+#include "kernels/conv2d/direct_bands.h"
 #include "kernels/pairs.h"
 
 namespace xbench {
