@@ -4,7 +4,7 @@
 // zero columns left and right, so that no tile meets a border; rows outside of the image are skipped.
 #pragma once
 
-#include "kernels/conv2d/blocked_forward.h"
+#include "kernels/conv2d/direct_bands.h"
 #include "kernels/pairs.h"
 
 namespace xbench {
@@ -137,17 +137,18 @@ XB_INLINE int64_t packed_pairs_size(int64_t outs, int64_t ins, int64_t taps) {
     return packed_size(outs, pairs_in_all(ins), taps);
 }
 
-// One image row after another; a row is cut into equal tiles of at most tile_pixels.
+// One image row after another; a row is cut into equal tiles of at most tile_pixels_of(panel_vectors).
 static inline void pair_convolution(const PairJob& job, const Team& team) {
     const int32_t outs = job.columns.outputs;
     if (outs == 0 || job.rows.outputs == 0) return;
     const int64_t groups = div_up(div_up(job.out.c, block) * block, group_width);
     const int64_t group_size = pairs_in_all(job.channels) * job.rows.taps * job.columns.taps * group_width;
-    const int32_t tiles = static_cast<int32_t>(div_up(outs, tile_pixels)), wide = outs / tiles + (outs % tiles != 0);
+    const int32_t tiles = static_cast<int32_t>(div_up(outs, tile_pixels_of(panel_vectors))),
+                  wide = outs / tiles + (outs % tiles != 0);
     PairTile tile[2][2];  // {vectors}{pixels: wide, wide - 1}
     for (int v = 0; v < 2; ++v)
         for (int less = 0; less < 2; ++less)
-            tile[v][less] = find_pair_tile<tile_pixels>(wide - less, v + 1, job.columns.step);
+            tile[v][less] = find_pair_tile<tile_pixels_of(panel_vectors)>(wide - less, v + 1, job.columns.step);
     const Share mine = share_of(job.out.n * groups * job.rows.outputs, team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
         const int32_t i = static_cast<int32_t>(task % job.rows.outputs);

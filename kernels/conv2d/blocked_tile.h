@@ -1,6 +1,8 @@
 // What all loops over nchw16c share: the view of an activation as blocks of channels, the sizes of the register tile, and
-// its innermost loop: for each input channel the group's weights are loaded once and one input a pixel is broadcast, 28
-// multiply-adds for 2 + 14 loads with AVX-512.
+// its innermost loop: for each input channel the panel's weights are loaded once and one input a pixel is broadcast, 28
+// multiply-adds for 2 + 14 loads with AVX-512, 12 for 4 + 3 with AVX2. Few broadcasts matter there: they lie 64 bytes apart,
+// in the same bank of the first-level cache, and a Zen 3 reads them one by one. In that cache, share of the FMA peak: 6
+// pixels x 2 vectors 86% (98% with inputs 72 bytes apart), 3 x 4 98%.
 #pragma once
 
 #include "kernels/conv2d/pack_filters.h"
@@ -10,8 +12,10 @@ namespace XB_ISA_NAMESPACE {
 namespace {
 
 constexpr int block = 16;
-constexpr int group_vectors = 2, group_width = group_vectors * vf_width;  // 32, 16 or 8 channels
-constexpr int tile_pixels = vf_registers == 32 ? 14 : 6;
+constexpr int group_vectors = 2, group_width = group_vectors * vf_width;  // of outer products and of Winograd's products
+constexpr int panel_vectors = vf_width == 8 ? 4 : 2, half_panel = panel_vectors / 2;
+constexpr int panel_width = panel_vectors * vf_width;  // 32 channels, portable 8
+constexpr int tile_pixels_of(int vectors) { return vf_registers == 32 ? 14 : 12 / vectors; }
 
 // An activation as blocks of channels: nchw16c, or plain with one channel a block (the stem).
 struct Blocks {
@@ -42,21 +46,40 @@ template <int PT, int KV, int STEP, int lo, int hi>
 XB_INLINE void multiply_inside(VF (&acc)[PT][KV], const float* x, const float* w, int32_t channels) {
     for (int32_t c = 0; c < channels; ++c, ++x, w += KV * vf_width) {
         VF filter[KV];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < KV; ++v) filter[v] = vf_load(w + v * vf_width);
 #pragma GCC unroll 16
         for (int p = lo; p < PT - hi; ++p) {
             const VF input = vf_set1(x[p * STEP]);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int v = 0; v < KV; ++v) acc[p][v] = vf_fma(input, filter[v], acc[p][v]);
         }
     }
 }
 
-// The channels of a group: all of group_width, except with AVX-512 the last one when the number of blocks is odd.
+// The vectors of a group: fewer in the last one when its channels are only half there.
+template <int whole = group_vectors>
 XB_INLINE int group_vectors_at(int64_t channel, int64_t channels) {
     const int64_t left = div_up(channels, block) * block - channel;
-    return left < group_width ? static_cast<int>(left / vf_width) : group_vectors;
+    return left < whole * vf_width ? static_cast<int>(left / vf_width) : whole;
+}
+
+XB_INLINE int panel_vectors_at(int64_t channel, int64_t channels) {
+    return group_vectors_at<panel_vectors>(channel, channels);
+}
+
+// A row of pixels cut into equal tiles.
+template <class Tile>
+struct RowCut {
+    int32_t tiles, wide;
+    Tile tile[2];  // of wide pixels, of wide - 1
+};
+
+// find(pixels) gives the function of a tile; most: pixels of a tile.
+template <class Find>
+XB_INLINE auto cut_row(int32_t pixels, int32_t most, const Find& find) {
+    const int32_t tiles = static_cast<int32_t>(div_up(pixels, most)), wide = pixels / tiles + (pixels % tiles != 0);
+    return RowCut<decltype(find(wide))>{tiles, wide, {find(wide), find(wide - 1)}};
 }
 
 // Floats of the bias, filled up with zeros to whole groups.

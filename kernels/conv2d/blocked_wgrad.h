@@ -1,16 +1,17 @@
 // The gradient of the filters over nchw16c: for one group of output channels, up to wgrad_channels input channels and all
-// taps, outer products of a pixel's dy (vectors) and x (broadcasts) into registers, 16 multiply-adds for 2 + 8 loads with
-// AVX-512. A band of rows that fits the first-level cache is read once for all taps; between bands a tap's sums wait in the
-// thread's workspace, where the tree over the leaves is evaluated as well: no copy of the gradient for each leaf.
+// taps, outer products of a pixel's dy (vectors) and x (broadcasts) into registers (wgrad_tile.h). A band of rows that fits
+// the first-level cache is read once for all taps; between bands a tap's sums wait in the thread's workspace, where the tree
+// over the leaves is evaluated as well: no copy of the gradient for each leaf.
 #pragma once
 
 #include "kernels/conv2d/bias_wgrad.h"
+#include "kernels/conv2d/wgrad_tile.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
 namespace {
 
-constexpr int wgrad_channels = vf_registers == 32 ? 8 : 4, wgrad_band = 128;
+constexpr int wgrad_band = 128;
 
 struct WgradJob {
     Blocks x, dy;
@@ -141,11 +142,11 @@ static void wgrad_tile(const WgradJob& job, const WgradTile& tile) {
     store_wgrad_tile(job, tile, int64_t{job.rows.taps} * job.columns.taps);
 }
 
-XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t c) {
+XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t chunk) {
     WgradTile tile = {};
     tile.k = k;
-    tile.c = c;
-    tile.channels = static_cast<int>(job.x.c - c < wgrad_channels ? job.x.c - c : wgrad_channels);
+    tile.c = wgrad_chunk_begin(chunk);
+    tile.channels = static_cast<int>(wgrad_chunk_channels(chunk, job.x.c));
     tile.vectors = group_vectors_at(k, job.dy.c);
     tile.tap = find_wgrad_tap<wgrad_channels>(tile.channels, tile.vectors);
     tile.tap_size = int64_t{tile.channels} * tile.vectors * vf_width;
@@ -156,10 +157,10 @@ XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t c) {
 // Each thread takes some tiles of dw and some of db.
 static inline void blocked_wgrad(const WgradJob& job, const Team& team) {
     const int64_t k_padded = div_up(job.dy.c, block) * block, groups = div_up(k_padded, group_width);
-    const int64_t chunks = div_up(job.x.c, wgrad_channels);
+    const int64_t chunks = wgrad_chunks(job.x.c);
     const Share tiles = share_of(groups * chunks, team);
     for (int64_t t = tiles.begin; t < tiles.end; ++t)
-        wgrad_tile(job, wgrad_tile_at(job, t / chunks * group_width, t % chunks * wgrad_channels));
+        wgrad_tile(job, wgrad_tile_at(job, t / chunks * group_width, t % chunks));
     bias_wgrad(job.dy, *job.step, job.db, team);
 }
 

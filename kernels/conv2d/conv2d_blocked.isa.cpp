@@ -1,10 +1,13 @@
 // "direct_blocked": the convolution and its gradients over nchw16c activations, f32, any stride, padding and dilation,
 // filters up to 16x16; one group, or groups of whole blocks of 16 channels, one after the other. The first layer's input
 // may also be plain with up to 4 channels (the stem).
-//   forward, dgrad   blocked_forward.h: 14 pixels x 32 channels in registers; packs the filters into the workspace before
-//   wgrad            blocked_wgrad.h: 8 input x 32 output channels in registers, all taps of a band of rows at a time
+//   forward, dgrad   blocked_forward.h: 14 (AVX2: 3) pixels x 32 channels in registers
+//                    direct_bands.h: their order; each panel's filters are packed just before their use
+//   wgrad            blocked_wgrad.h: 8 input x 32 output (AVX2: 6 x 16) channels in registers, all taps of a band of rows
 //   forward of a stem stem_forward.h: one loop over all positions of the filter
 //   wgrad of a stem  stem_wgrad.h: 14 positions of the filter x 32 output channels in registers
+// AVX2 on a Zen 3, stride 2, batch 4, x oneDNN 2.6 in turn, with filters packed before all -> with their groups: 128@56
+// forward 0.89 -> 0.92, dgrad 0.71 -> 0.85; 256@28 0.74 -> 0.90, 0.75 -> 0.90; 512@14 0.72 -> 1.0, 0.61 -> 0.88.
 // Bound by the multiply-add units for 16 channels and more; a stem by the bandwidth to its output.
 // Measured on one core (EPYC of family 26, GFLOP/s of real work, packing of the filters included):
 //   layer (all 3x3)                   avx512 forward dgrad wgrad    avx2 forward dgrad wgrad
@@ -17,8 +20,8 @@
 //   nih        3->32  @224 batch 4          187    -    177            86    -     72
 //   nih       32->64  @112                  270   274   256           121   124   119
 //   nih       64->128 @56 stride 2          269   265   265           135   133   122
-#include "kernels/conv2d/blocked_forward.h"
 #include "kernels/conv2d/blocked_wgrad.h"
+#include "kernels/conv2d/direct_bands.h"
 #include "kernels/conv2d/stem_forward.h"
 #include "kernels/conv2d/stem_wgrad.h"
 #include "kernels/rounded.h"
@@ -59,13 +62,6 @@ int64_t stem_copy_size(const Problem& p, int64_t rows) {
     return div_up(rows * (p.in[0].dim[3] + 2 * conv_of(p).pad_w) + vf_width, 16) * 16;
 }
 
-// The workspace of forward and dgrad: for each group the padded bias and the packed filters; a stem's rows for each thread.
-int64_t group_space(const Problem& p) {
-    const int64_t groups = conv_of(p).groups, outs = p.out[0].dim[1] / groups, ins = p.in[0].dim[1] / groups;
-    return padded_bias_size(outs) + packed_size(outs, ins, p.in[1].dim[2] * p.in[1].dim[3]);
-}
-int64_t filter_space(const Problem& p) { return conv_of(p).groups * group_space(p); }
-
 // The channels of one group; images stay as far apart as they are.
 Blocks group_of(const KernelTensor& t, int64_t g, int64_t groups) {
     Blocks blocks = blocks_of(t);
@@ -74,94 +70,110 @@ Blocks group_of(const KernelTensor& t, int64_t g, int64_t groups) {
     return blocks;
 }
 
+// The workspace of forward and dgrad: each group's padded bias, then for each thread the packed filters of 32 outputs of a
+// group; of a stem all packed filters, then for each thread its rows.
+int64_t group_bias(const Problem& p) { return padded_bias_size(p.out[0].dim[1] / conv_of(p).groups); }
+int64_t bias_space(const Problem& p) { return conv_of(p).groups * group_bias(p); }
+int64_t thread_filters(const Problem& p) {
+    const int64_t ins = p.in[0].dim[1] / conv_of(p).groups;
+    return div_up(packed_group_size(ins, p.in[1].dim[2] * p.in[1].dim[3]), block) * block;
+}
+int64_t stem_filter_space(const Problem& p) {
+    return bias_space(p) + packed_size(p.out[0].dim[1], p.in[0].dim[1], p.in[1].dim[2] * p.in[1].dim[3]);
+}
+
 size_t forward_workspace(const Problem& p, int threads) {
-    const int64_t copies = is_stem(p) ? threads * stem_copy_size(p, p.in[1].dim[1] * p.in[1].dim[2]) : 0;
-    return static_cast<size_t>(filter_space(p) + copies) * sizeof(float);
+    const int64_t floats = is_stem(p) ? stem_filter_space(p) + threads * stem_copy_size(p, p.in[1].dim[1] * p.in[1].dim[2])
+                                      : bias_space(p) + threads * thread_filters(p);
+    return static_cast<size_t>(floats) * sizeof(float);
 }
 
-void pad_bias(const float* bias, int64_t outs, float* padded) {
-    for (int64_t k = 0; k < padded_bias_size(outs); ++k) padded[k] = bias && k < outs ? bias[k] : 0.0f;
+// bias: of all groups, or null.
+void pad_bias(const KernelArgs& args, const float* bias) {
+    float* padded = static_cast<float*>(args.workspace);
+    const int64_t each = group_bias(args), outs = args.out[0].dim[1] / conv_of(args).groups;
+    for (int64_t g = 0; g < conv_of(args).groups; ++g)
+        for (int64_t k = 0; k < each; ++k) padded[g * each + k] = bias && k < outs ? bias[g * outs + k] : 0.0f;
 }
 
-void run_stem(const KernelArgs& args, const Team& team, const DirectJob& direct) {
-    StemForwardJob job = {direct.in,
-                          direct.out,
-                          direct.rows,
-                          direct.columns,
-                          direct.weights,
-                          direct.bias,
-                          direct.relu,
-                          static_cast<float*>(args.workspace) + filter_space(args) +
-                              team.rank * stem_copy_size(args, args.in[1].dim[1] * args.in[1].dim[2]),
-                          0,
-                          {}};
+// Group g, its taps and filters yet to be chosen.
+DirectJob group_job(const KernelArgs& args, int64_t g) {
+    const int64_t groups = conv_of(args).groups;
+    const float* bias = static_cast<const float*>(args.workspace) + g * group_bias(args);
+    return {group_of(args.in[0], g, groups), group_of(args.out[0], g, groups), {}, {}, nullptr, bias, false};
+}
+
+DirectJob forward_job(const KernelArgs& args, int64_t g) {
+    const Conv2d& conv = conv_of(args);
+    DirectJob job = group_job(args, g);
+    job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h);
+    job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
+    job.relu = conv.activation == Activation::relu;
+    return job;
+}
+
+// The bias is being padded.
+void run_stem(const KernelArgs& args, const Team& team) {
+    const DirectJob direct = forward_job(args, 0);
+    float* space = static_cast<float*>(args.workspace);
+    float* weights = space + bias_space(args);
+    pack_filters(forward_filters(args.in[1]), direct.rows, direct.columns, direct.in.width, weights, team);
+    team.barrier();
+    StemForwardJob job = {
+        direct.in,
+        direct.out,
+        direct.rows,
+        direct.columns,
+        weights,
+        direct.bias,
+        direct.relu,
+        space + stem_filter_space(args) + team.rank * stem_copy_size(args, args.in[1].dim[1] * args.in[1].dim[2]),
+        0,
+        {}};
     set_stem_offsets(job);
     stem_forward(job, team);
 }
 
-// Group g, its filters and taps yet to be chosen.
-DirectJob group_job(const KernelArgs& args, int64_t g) {
-    const int64_t groups = conv_of(args).groups;
-    float* space = static_cast<float*>(args.workspace) + g * group_space(args);
-    DirectJob job = {group_of(args.in[0], g, groups), group_of(args.out[0], g, groups), {}, {}, nullptr, space, false};
-    job.weights = space + padded_bias_size(job.out.c);
-    return job;
+// Where this thread packs filters.
+float* packed_filters(const KernelArgs& args, const Team& team) {
+    return static_cast<float*>(args.workspace) + bias_space(args) + team.rank * thread_filters(args);
 }
 
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
-    const Conv2d& conv = conv_of(args);
-    const float* bias = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
-    for (int pass = 0; pass < 2; ++pass) {  // first all packing, then all convolutions
-        for (int64_t g = 0; g < conv.groups; ++g) {
-            DirectJob job = group_job(args, g);
-            job.relu = conv.activation == Activation::relu;
-            job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h);
-            job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
-            if (pass == 0) {
-                float* space = static_cast<float*>(args.workspace) + g * group_space(args);
-                FilterView filters = forward_filters(args.in[1]);
-                filters.outs = job.out.c;
-                filters.data += g * filters.outs * filters.out_step;
-                if (team.rank == 0) pad_bias(bias ? bias + g * job.out.c : nullptr, job.out.c, space);
-                pack_filters(filters, job.rows, job.columns, job.in.width, space + padded_bias_size(job.out.c), team);
-            } else if (is_stem(args)) {
-                run_stem(args, team, job);
-            } else {
-                direct_convolution(job, team);
-            }
-        }
-        if (pass == 0) team.barrier();
+    if (team.rank == 0)
+        pad_bias(args, has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr);
+    if (is_stem(args)) return run_stem(args, team);
+    team.barrier();
+    for (int64_t g = 0; g < conv_of(args).groups; ++g) {
+        const DirectJob job = forward_job(args, g);
+        FilterView filters = forward_filters(args.in[1]);
+        filters.outs = job.out.c;
+        filters.data += g * filters.outs * filters.out_step;
+        direct_convolution(
+            1, [&](int32_t) { return job; }, filters, packed_filters(args, team), team);
     }
 }
 
-// One phase after another: stride 1 has one, stride 2 four. A phase without taps is all zero.
-void dgrad_group(const KernelArgs& args, const Team& team, int64_t g, bool packing) {
+// A convolution for each remainder of rows and columns: stride 1 has one, stride 2 four. One without taps is all zero.
+void dgrad_group(const KernelArgs& args, const Team& team, int64_t g) {
     const Conv2d& conv = conv_of(args);
     DirectJob job = group_job(args, g);
-    float* space = static_cast<float*>(args.workspace) + g * group_space(args);
-    float* weights = space + padded_bias_size(job.out.c);
     FilterView filters = dgrad_filters(args.in[1]);
     filters.ins = job.in.c;
     filters.data += g * filters.ins * filters.in_step;
-    if (packing && team.rank == 0) pad_bias(nullptr, job.out.c, space);
-    for (int32_t a = 0; a < conv.stride_h; ++a)
-        for (int32_t b = 0; b < conv.stride_w; ++b) {
-            job.rows = dgrad_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h, a);
-            job.columns = dgrad_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w, b);
-            job.weights = weights;
-            if (packing)
-                pack_filters(filters, job.rows, job.columns, job.in.width, weights, team);
-            else
-                direct_convolution(job, team);
-            weights += packed_size(filters.outs, filters.ins, int64_t{job.rows.taps} * job.columns.taps);
-        }
+    const auto phase_of = [&](int32_t i) {
+        const int32_t a = i / conv.stride_w, b = i % conv.stride_w;
+        job.rows = dgrad_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h, a);
+        job.columns = dgrad_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w, b);
+        return job;
+    };
+    direct_convolution(conv.stride_h * conv.stride_w, phase_of, filters, packed_filters(args, team), team);
 }
 
 void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
-    for (int pass = 0; pass < 2; ++pass) {  // first all packing, then all convolutions
-        for (int64_t g = 0; g < conv_of(args).groups; ++g) dgrad_group(args, team, g, pass == 0);
-        if (pass == 0) team.barrier();
-    }
+    if (team.rank == 0) pad_bias(args, nullptr);
+    team.barrier();
+    for (int64_t g = 0; g < conv_of(args).groups; ++g) dgrad_group(args, team, g);
 }
 
 // A thread's workspace of wgrad in floats: the stack of partial sums, and a stem's input rows.

@@ -8,7 +8,7 @@
 // pooling, batch 32, 2.9 ms (4.8 apart); 3->32 @224 with sums, batch 16, 17.8 ms (20.1 apart); sums of outputs that fit the
 // third-level cache cost as much as apart. Writing past the caches was slower. Threads share (image, 32 channels, band).
 #include "kernels/batchnorm/channel_sums.h"
-#include "kernels/conv2d/blocked_forward.h"
+#include "kernels/conv2d/direct_bands.h"
 #include "kernels/dropout/dropout_bits.h"
 #include "kernels/rounded.h"
 #include "kernels/simd_pool.h"
@@ -20,27 +20,11 @@ namespace {
 
 constexpr int32_t stat_band = 8, pool_band = 4;  // rows of y, pooled rows
 // Whole blocks of channels, in one group of direct_tile or more.
-constexpr int task_width = group_width > block ? group_width : block, task_blocks = task_width / block;
+constexpr int task_width = panel_width > block ? panel_width : block, task_blocks = task_width / block;
 
 const Conv2d& conv_of(const Problem& p) {
     return p.op == OpKind::conv2d_pool ? static_cast<const Conv2dPool*>(p.attrs)->conv
                                        : *static_cast<const Conv2d*>(p.attrs);
-}
-
-// Tiles for rows cut into equal parts of at most tile_pixels, as in direct_convolution.
-struct RowTiles {
-    DirectTile tile[2][2];  // {vectors}{pixels: wide, wide - 1}
-    int32_t tiles, wide, outs;
-};
-
-RowTiles row_tiles(const DirectJob& job) {
-    RowTiles t;
-    t.outs = job.columns.outputs;
-    t.tiles = static_cast<int32_t>(div_up(t.outs, tile_pixels)), t.wide = t.outs / t.tiles + (t.outs % t.tiles != 0);
-    for (int v = 0; v < 2; ++v)
-        for (int less = 0; less < 2; ++less)
-            t.tile[v][less] = find_tile<tile_pixels>(t.wide - less, v + 1, job.columns.step * job.in.pixel);
-    return t;
 }
 
 // A band of rows of some blocks of channels of an image.
@@ -58,16 +42,18 @@ int64_t task_count(const DirectJob& job, int64_t bands) {
 }
 
 // Row i of the task's channels; `out_image` is where channel 0, row 0 of the image would be.
-XB_INLINE void convolve_row(const DirectJob& job, const RowTiles& t, const BandTask& task, int32_t i, float* out_image) {
-    const int64_t group_size = job.in.c * job.rows.taps * job.columns.taps * group_width;
+XB_INLINE void convolve_row(const DirectJob& job, const DirectCuts& cuts, const BandTask& task, int32_t i,
+                            float* out_image) {
+    const int64_t group_size = job.in.c * job.rows.taps * job.columns.taps * panel_width;
     const float* image = job.in.data + task.n * job.in.image;
+    const int32_t outs = job.columns.outputs;
     const int64_t end = (task.first_block + task.blocks) * block;
-    for (int64_t channel = task.first_block * block; channel < end; channel += group_width) {
-        const DirectTile* tile = t.tile[group_vectors_at(channel, job.out.c) - 1];
-        for (int32_t k = 0; k < t.tiles; ++k) {
-            const int32_t j = t.outs * k / t.tiles, pixels = t.outs * (k + 1) / t.tiles - j;
-            tile[t.wide - pixels](
-                job, {image, out_image, job.weights + channel / group_width * group_size, channel, 0, job.in.c, i, j});
+    for (int64_t channel = task.first_block * block; channel < end; channel += panel_width) {
+        const RowCut<DirectTile>& cut = cuts.at(panel_vectors_at(channel, job.out.c));
+        for (int32_t k = 0; k < cut.tiles; ++k) {
+            const int32_t j = outs * k / cut.tiles, pixels = outs * (k + 1) / cut.tiles - j;
+            cut.tile[cut.wide - pixels](
+                job, {image, out_image, job.weights + channel / panel_width * group_size, channel, 0, job.in.c, i, j});
         }
     }
 }
@@ -106,7 +92,7 @@ size_t statistics_workspace(const Problem& p, int) {
 
 void run_statistics(const KernelArgs& args, const Team& team) noexcept {
     const DirectJob job = packed_job(args, args.out[0].dim[2], args.out[0].dim[3], team);
-    const RowTiles tiles = row_tiles(job);
+    const DirectCuts cuts = direct_cuts(job);
     const Planes planes = planes_of(args.out[0]);
     const auto* mean = static_cast<const float*>(args.in[3].data);
     auto* partial = reinterpret_cast<SumPair*>(static_cast<float*>(args.workspace) + filter_floats(args));
@@ -120,7 +106,7 @@ void run_statistics(const KernelArgs& args, const Team& team) noexcept {
         const int32_t i0 = static_cast<int32_t>(task.band) * stat_band;
         const int32_t i1 = i0 + stat_band < job.rows.outputs ? i0 + stat_band : job.rows.outputs;
         for (int32_t i = i0; i < i1; ++i) {
-            convolve_row(job, tiles, task, i, image);
+            convolve_row(job, cuts, task, i, image);
             for (int64_t b = 0; b < task.blocks; ++b)
                 add_shifted(sums[b], image + (task.first_block + b) * job.out.plane + i * job.out.row, job.out.row,
                             channel_chunk(planes, task.first_block + b, mean));
@@ -181,10 +167,10 @@ struct PoolJob {
 };
 
 // Pooled row p of the task's channels.
-void pooled_row(DirectJob& job, const RowTiles& tiles, PoolJob& pool, const BandTask& task, int64_t p) {
+void pooled_row(DirectJob& job, const DirectCuts& cuts, PoolJob& pool, const BandTask& task, int64_t p) {
     job.rows.out_first = static_cast<int32_t>(-2 * p);
     for (int i = 0; i < 2; ++i)
-        convolve_row(job, tiles, task, static_cast<int32_t>(2 * p + i), pool.scratch - task.first_block * job.out.plane);
+        convolve_row(job, cuts, task, static_cast<int32_t>(2 * p + i), pool.scratch - task.first_block * job.out.plane);
     for (int64_t b = 0; b < task.blocks; ++b) {
         const int64_t channel = (task.first_block + b) * block;
         const Chunk closed = real_lanes(job.out.c - channel, closed_window);  // padding channels have index 0
@@ -200,7 +186,7 @@ void run_pool(const KernelArgs& args, const Team& team) noexcept {
     const KernelTensor& y = args.out[0];
     DirectJob job = packed_job(args, 2 * y.dim[2], output_width(args), team);  // a row that no window covers is left out
     job.out.row = output_width(args) * block, job.out.plane = 2 * job.out.row;
-    const RowTiles tiles = row_tiles(job);
+    const DirectCuts cuts = direct_cuts(job);
     float* mine = static_cast<float*>(args.workspace) + filter_floats(args) + team.rank * scratch_floats(args);
     const Dropout& dropout = static_cast<const Conv2dPool*>(args.attrs)->dropout;
     PoolJob pool{mine + mask_floats(args),
@@ -216,7 +202,7 @@ void run_pool(const KernelArgs& args, const Team& team) noexcept {
     for (int64_t at = share.begin; at < share.end; ++at) {
         const BandTask task = band_task(job, bands, at);
         const int64_t p0 = task.band * pool_band, p1 = p0 + pool_band < pool.p ? p0 + pool_band : pool.p;
-        for (int64_t p = p0; p < p1; ++p) pooled_row(job, tiles, pool, task, p);
+        for (int64_t p = p0; p < p1; ++p) pooled_row(job, cuts, pool, task, p);
     }
 }
 

@@ -1,9 +1,10 @@
 // "pointwise": convolutions with 1x1 filters and stride 1 or 2 over nchw16c activations as matrix products, f32, one group.
-//   forward, dgrad   pointwise_forward.h: 14 pixels x 32 channels in registers, panels of 128 x 32 weights (16 KiB)
-//   wgrad            pointwise_wgrad.h: 8 output x 32 input channels in registers, blocks of 64 x 256
+//   forward, dgrad   pointwise_forward.h: 14 (AVX2: 3) pixels x 32 channels in registers, panels of 128 x 32 weights
+//   wgrad            pointwise_wgrad.h: 8 output x 32 input (AVX2: 6 x 16) channels in registers, blocks of 64 x 256
 // Bound by the multiply-add units; the filters are packed first: 15% of the time at 7x7 pixels and batch 4.
 // Measured on one core (EPYC of family 25, peak 118 GFLOP/s, ResNet-50's layers at batch 4), share of the peak: 56x56 to
-// 14x14 forward 81-93%, dgrad 75-91%, wgrad 69-90%; 7x7 73-78%, 65-81%, 71-87%. With AVX2 73-79%.
+// 14x14 forward 81-93%, dgrad 75-91%, wgrad 69-90%; 7x7 73-78%, 65-81%, 71-87%. AVX2 on a Zen 3 (peak 97): 61-90%, 78-91%,
+// 58-79%; 7x7 61-70%, 58-68%, 69-76%; stride 2 54-71%, 52-70%, 45-63%.
 #include "kernels/conv2d/bias_wgrad.h"
 #include "kernels/conv2d/pointwise_forward.h"
 #include "kernels/conv2d/pointwise_wgrad.h"

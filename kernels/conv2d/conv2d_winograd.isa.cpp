@@ -73,7 +73,7 @@ template <class F>
 WgradSpace wgrad_space(const Problem& p, int threads) {
     const int64_t c = p.in[0].dim[1], k = p.in[1].dim[1], k_blocks = div_up(k, block);
     const int64_t points = F::n * F::n, tiles = gradient_batch<F>(c, k);
-    const int64_t cells = div_up(c, wgrad_channels) * div_up(k_blocks * block, group_width);
+    const int64_t cells = wgrad_chunks(c) * div_up(k_blocks * block, group_width);
     int64_t levels = 2;
     for (int64_t leaves = p.leaves; leaves > 1; leaves /= 2) ++levels;
     WgradSpace space{div_up(c, block) * points * tiles * block,
@@ -114,7 +114,7 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
                                   conv.pad_w,
                                   tile_grid<F>(dy),
                                   gradient_batch<F>(x.c, dy.c),
-                                  div_up(x.c, wgrad_channels),
+                                  wgrad_chunks(x.c),
                                   div_up(div_up(dy.c, block) * block, group_width),
                                   {inputs, gradients, tile_sums, tile_sums + space.tile_sums},
                                   base + space.spaces * space.each(),
@@ -125,34 +125,44 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     write_gradient(job, team);
 }
 
-bool wins(const Problem& p) { return worthwhile(p.in[0].dim[1], p.out[0].dim[1], p.out[0].dim[2], p.out[0].dim[3]); }
+Winograd best_for(const Problem& p) { return best_of(p.in[0].dim[1], p.out[0].dim[1], p.out[0].dim[2], p.out[0].dim[3]); }
+template <Winograd algorithm>
+bool wins(const Problem& p) {
+    return best_for(p) == algorithm;
+}
+
+// winograd23 has no rows for rounded operands; where it would win, winograd43 still does.
+bool rounded_wins(const Problem& p) { return best_for(p) != Winograd::none; }
 
 // Besides, each leaf's sums become a gradient: an image, of which a leaf may have only one, must have enough tiles to pay
 // for that, and for more when the sums do not fit the caches (512x512 channels at 7x7 take 2 to 4 times as long as direct).
+template <Winograd algorithm>
 bool wgrad_wins(const Problem& p) {
     const int64_t c = p.in[0].dim[1], k = p.in[1].dim[1];
     const int64_t tiles = div_up(p.in[1].dim[2], F43::m) * div_up(p.in[1].dim[3], F43::m);
-    return worthwhile(c, k, p.in[1].dim[2], p.in[1].dim[3]) && c * k >= 5 * (c + k) && tiles >= (c * k <= 128 * 128 ? 4 : 9);
+    return best_of(c, k, p.in[1].dim[2], p.in[1].dim[3]) == algorithm && c * k >= 5 * (c + k) &&
+           tiles >= (c * k <= 128 * 128 ? 4 : 9);
 }
 
-// Slower than winograd43 everywhere; for those who want errors below those of the direct sum.
-bool never(const Problem&) { return false; }
-
 const Kernel rows[] = {
-    {OpKind::conv2d, "winograd43", this_isa, in_f32<supports>, workspace<F43>, run_forward<F43>, growth43, wins},
-    {OpKind::conv2d_dgrad, "winograd43", this_isa, in_f32<supports>, workspace<F43>, run_dgrad<F43>, growth43, wins},
+    {OpKind::conv2d, "winograd43", this_isa, in_f32<supports>, workspace<F43>, run_forward<F43>, growth43,
+     wins<Winograd::f43>},
+    {OpKind::conv2d_dgrad, "winograd43", this_isa, in_f32<supports>, workspace<F43>, run_dgrad<F43>, growth43,
+     wins<Winograd::f43>},
     {OpKind::conv2d_wgrad, "winograd43", this_isa, in_f32<wgrad_supports>, wgrad_workspace<F43>, run_wgrad<F43>, growth43,
-     wgrad_wins},
-    {OpKind::conv2d, "winograd23", this_isa, in_f32<supports>, workspace<F23>, run_forward<F23>, growth23, never},
-    {OpKind::conv2d_dgrad, "winograd23", this_isa, in_f32<supports>, workspace<F23>, run_dgrad<F23>, growth23, never},
+     wgrad_wins<Winograd::f43>},
+    {OpKind::conv2d, "winograd23", this_isa, in_f32<supports>, workspace<F23>, run_forward<F23>, growth23,
+     wins<Winograd::f23>},
+    {OpKind::conv2d_dgrad, "winograd23", this_isa, in_f32<supports>, workspace<F23>, run_dgrad<F23>, growth23,
+     wins<Winograd::f23>},
     {OpKind::conv2d_wgrad, "winograd23", this_isa, in_f32<wgrad_supports>, wgrad_workspace<F23>, run_wgrad<F23>, growth23,
-     never},
+     wgrad_wins<Winograd::f23>},
     {OpKind::conv2d, "winograd43_rounded", this_isa, in_bf16<supports>, rounded_workspace<workspace<F43>>,
-     run_rounded<run_forward<F43>>, growth43, wins},
+     run_rounded<run_forward<F43>>, growth43, rounded_wins},
     {OpKind::conv2d_dgrad, "winograd43_rounded", this_isa, in_bf16<supports>, rounded_workspace<workspace<F43>>,
-     run_rounded<run_dgrad<F43>>, growth43, wins},
+     run_rounded<run_dgrad<F43>>, growth43, rounded_wins},
     {OpKind::conv2d_wgrad, "winograd43_rounded", this_isa, in_bf16<wgrad_supports>, rounded_workspace<wgrad_workspace<F43>>,
-     run_rounded<run_wgrad<F43>>, growth43, wgrad_wins},
+     run_rounded<run_wgrad<F43>>, growth43, wgrad_wins<Winograd::f43>},
 };
 
 }  // namespace

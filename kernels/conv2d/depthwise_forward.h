@@ -11,10 +11,10 @@ namespace xbench {
 namespace XB_ISA_NAMESPACE {
 namespace {
 
-constexpr int depthwise_parts = block / vf_width;                         // vectors of a pixel
-constexpr int depthwise_pixels = depthwise_parts == 4 ? 3 : tile_pixels;  // 14 x 1, 6 x 2 or 3 x 4 vectors
-constexpr int most_phases = 2;                                            // strides 1 and 2
-constexpr int32_t depthwise_band = 448;                                   // pixels: they stay in the second-level cache
+constexpr int depthwise_parts = block / vf_width;                  // vectors of a pixel
+constexpr int depthwise_pixels = tile_pixels_of(depthwise_parts);  // 14 x 1, 6 x 2 or 3 x 4 vectors
+constexpr int most_phases = 2;                                     // strides 1 and 2
+constexpr int32_t depthwise_band = 448;                            // pixels: they stay in the second-level cache
 
 // The taps first .. last-1 of an axis, and the neighbouring outputs that have just these inside of the image.
 struct TapRange {

@@ -26,6 +26,12 @@ XB_INLINE TapOrder tap_order(const FilterView& w, const Axis& rows, const Axis& 
     return order;
 }
 
+XB_INLINE bool any_tap(const TapOrder& taps, int32_t first, int32_t count) {
+    bool any = false;
+    for (int32_t i = 0; i < count; ++i) any |= taps.at[first + i] >= 0;
+    return any;
+}
+
 // One vector of output channels of the input channels c0 .. c0+channels-1, to {tap}{channel}{width}. `lanes` exist.
 static void pack_vector(const FilterView& w, const TapOrder& taps, int64_t k, int64_t c0, int32_t channels, int width,
                         float* packed) {
@@ -43,6 +49,10 @@ static void pack_vector(const FilterView& w, const TapOrder& taps, int64_t k, in
         int32_t channel = c, tap = 0;
         for (int32_t j = 0; j < run; j += vf_width) {
             const int count = run - j < vf_width ? run - j : vf_width;
+            if (!together && !any_tap(taps, j, count)) {
+                tap += count;
+                continue;
+            }
             VF column[vf_width];
             vf_load_transposed(column, from + c * w.in_step + j, w.out_step, lanes, count);
             for (int i = 0; i < count; ++i) {

@@ -1,6 +1,6 @@
 // 1x1 filters over nchw16c, forward and dgrad: a matrix product {pixels}{c} x {c}{k}. Pixels of an image follow each other
-// without row borders (stride 1); with a stride each row is a line of its own. Tiles of up to 14 pixels x 32 channels in
-// registers (AVX-512). A panel of depth_chunk input channels x 32 output channels (16 KiB) stays in the first-level cache
+// without row borders (stride 1); with a stride each row is a line of its own. Tiles of up to 14 (AVX2: 3) pixels x 32
+// channels in registers. A panel of depth_chunk input channels x 32 output channels (16 KiB) stays in the first-level cache
 // for a band of tiles, whose inputs stay in the second level; between panels the sums wait in the output, so that their
 // order is c ascending whatever the blocking.
 #pragma once
@@ -11,7 +11,8 @@ namespace xbench {
 namespace XB_ISA_NAMESPACE {
 namespace {
 
-constexpr int depth_chunk = 128, band_tiles = 16;
+constexpr int depth_chunk = 128, pointwise_band_pixels = 224;
+constexpr int band_tiles = pointwise_band_pixels / tile_pixels_of(panel_vectors);
 
 // Pixels in lines: pixel j of line i of image n lies at n*image + i*line + j*pixel of the first plane.
 struct Lines {
@@ -50,7 +51,7 @@ struct PointwiseCall {
 
 template <int PT, int KV>
 XB_INLINE float* pointwise_output(const PointwiseCall& t, int p, int v) {
-    return t.out + (vf_width == block ? v * t.out_plane : v * vf_width) + int64_t{p} * t.out_pixel;
+    return t.out + v * vf_width / block * t.out_plane + v * vf_width % block + int64_t{p} * t.out_pixel;
 }
 
 template <int PT, int KV, int STEP>
@@ -58,7 +59,7 @@ static void pointwise_tile(const PointwiseCall& t) {
     VF acc[PT][KV];
 #pragma GCC unroll 16
     for (int p = 0; p < PT; ++p)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < KV; ++v) acc[p][v] = vf_load(t.bias ? t.bias + v * vf_width : pointwise_output<PT, KV>(t, p, v));
     const float* w = t.weights;
     const float* plane = t.x;
@@ -66,20 +67,19 @@ static void pointwise_tile(const PointwiseCall& t) {
         multiply_inside<PT, KV, STEP, 0, 0>(acc, plane, w, block);
 #pragma GCC unroll 16
     for (int p = 0; p < PT; ++p)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < KV; ++v) vf_store(pointwise_output<PT, KV>(t, p, v), t.relu ? vf_relu(acc[p][v]) : acc[p][v]);
 }
 
 typedef void (*PointwiseTile)(const PointwiseCall&);
 
-template <int PT>
-static PointwiseTile find_pointwise_tile(int pixels, int vectors, int32_t step) {
+template <int KV, int PT = tile_pixels_of(KV)>
+static PointwiseTile find_pointwise_tile(int32_t pixels, int32_t step) {
     if constexpr (PT == 0) {
         return nullptr;
     } else {
-        if (pixels < PT) return find_pointwise_tile<PT - 1>(pixels, vectors, step);
-        if (step == block) return vectors == 1 ? pointwise_tile<PT, 1, block> : pointwise_tile<PT, 2, block>;
-        return vectors == 1 ? pointwise_tile<PT, 1, 2 * block> : pointwise_tile<PT, 2, 2 * block>;
+        if (pixels < PT) return find_pointwise_tile<KV, PT - 1>(pixels, step);
+        return step == block ? pointwise_tile<PT, KV, block> : pointwise_tile<PT, KV, 2 * block>;
     }
 }
 
@@ -91,24 +91,28 @@ static void clear_between(const PointwiseJob& job, const PointwisePlace& place, 
             float* row = place.out + channel / block * job.out.plane + channel % block + (a * job.out_w + b) * block;
             for (int32_t p = 0; p < place.pixels && (place.first + p) * job.spread + b < job.out_w; ++p)
                 for (int v = 0; v < vectors; ++v)
-                    vf_store(row + (vf_width == block ? v * job.out.plane : v * vf_width) + int64_t{p} * job.out.pixel,
+                    vf_store(row + v * vf_width / block * job.out.plane + v * vf_width % block + int64_t{p} * job.out.pixel,
                              vf_zero());
         }
 }
 
-// The tiles of a band for the groups g0 .. g1-1.
-static void pointwise_band(const PointwiseJob& job, const PointwisePlace* places, int count, const PointwiseTile (*tile)[2],
-                           int32_t wide, int64_t g0, int64_t g1) {
+// Lines are cut alike for all groups: as the first one likes it, which is whole unless it is the only one.
+typedef RowCut<PointwiseTile> PointwiseCut;
+
+// The tiles of a band for the groups g0 .. g1-1; cuts: {half group, whole group}.
+static void pointwise_band(const PointwiseJob& job, const PointwisePlace* places, int count, const PointwiseCut (&cuts)[2],
+                           int64_t g0, int64_t g1) {
     const int64_t blocks = div_up(job.in_c, block), padded = div_up(job.out_c, block) * block;
     for (int64_t b = 0; b < blocks; b += depth_chunk / block) {
         const int64_t left = blocks - b, depth = left < depth_chunk / block ? left : depth_chunk / block;
         const bool first = b == 0, last = b + depth == blocks;
         for (int64_t g = g0; g < g1; ++g) {
-            const int64_t k = g * group_width;
-            const int vectors = group_vectors_at(k, job.out_c);
+            const int64_t k = g * panel_width;
+            const int vectors = panel_vectors_at(k, job.out_c);
+            const PointwiseCut& cut = cuts[vectors == panel_vectors];
             for (int i = 0; i < count; ++i) {
                 const PointwisePlace& place = places[i];
-                tile[vectors - 1][wide - place.pixels](
+                cut.tile[cut.wide - place.pixels](
                     {place.x + b * job.in.plane, job.weights + b * block * padded + k * depth * block,
                      first ? job.bias + k : nullptr, place.out + k / block * job.out.plane + k % block, job.in.plane,
                      job.out.plane, static_cast<int32_t>(depth), job.out.pixel, job.relu && last});
@@ -120,13 +124,12 @@ static void pointwise_band(const PointwiseJob& job, const PointwisePlace* places
 
 // Bands of tiles, the lines of all images one after another; a line is cut into equal tiles.
 static void pointwise_convolution(const PointwiseJob& job, const Team& team) {
-    const int64_t groups = div_up(div_up(job.out_c, block) * block, group_width);
-    const int32_t tiles = static_cast<int32_t>(div_up(job.pixels, tile_pixels)),
-                  wide = job.pixels / tiles + (job.pixels % tiles != 0);
-    PointwiseTile tile[2][2];  // {vectors}{pixels: wide, wide - 1}
-    for (int v = 0; v < 2; ++v)
-        for (int less = 0; less < 2; ++less)
-            tile[v][less] = find_pointwise_tile<tile_pixels>(wide - less, v + 1, job.in.pixel);
+    const int64_t groups = div_up(div_up(job.out_c, block) * block, panel_width);
+    const int32_t most = tile_pixels_of(panel_vectors_at(0, job.out_c)), step = job.in.pixel;
+    const PointwiseCut cuts[2] = {
+        cut_row(job.pixels, most, [&](int32_t pixels) { return find_pointwise_tile<half_panel>(pixels, step); }),
+        cut_row(job.pixels, most, [&](int32_t pixels) { return find_pointwise_tile<panel_vectors>(pixels, step); })};
+    const int32_t tiles = cuts[0].tiles;
     const int64_t all = job.images * job.lines * tiles, bands = div_up(all, band_tiles);
     const Share mine = share_of(bands * groups, team);
     for (int64_t task = mine.begin; task < mine.end;) {
@@ -141,22 +144,22 @@ static void pointwise_convolution(const PointwiseJob& job, const Team& team) {
                              job.out.data + n * job.out.image + line * job.out.line + int64_t{j} * job.out.pixel,
                              job.pixels * (t + 1) / tiles - j, static_cast<int32_t>(line), j};
         }
-        pointwise_band(job, places, count, tile, wide, g0, g1);
+        pointwise_band(job, places, count, cuts, g0, g1);
         task += g1 - g0;
     }
 }
 
 // {chunk of c}{group}{c}{channel of the group}; channels past the last are zero.
 static void pack_pointwise(const FilterView& w, float* packed, const Team& team) {
-    const int64_t padded = div_up(w.outs, block) * block, groups = div_up(padded, group_width);
+    const int64_t padded = div_up(w.outs, block) * block, groups = div_up(padded, panel_width);
     const int64_t chunks = div_up(w.ins, depth_chunk);
     const Share mine = share_of(groups * chunks, team);
     TapOrder one = {};
     one.area = 1;
     for (int64_t task = mine.begin; task < mine.end; ++task) {
-        const int64_t c0 = task / groups * depth_chunk, k = task % groups * group_width;
+        const int64_t c0 = task / groups * depth_chunk, k = task % groups * panel_width;
         const int64_t left = w.ins - c0, depth = left < depth_chunk ? left : depth_chunk;
-        const int64_t width = int64_t{group_vectors_at(k, w.outs)} * vf_width, whole = div_up(depth, block) * block;
+        const int64_t width = int64_t{panel_vectors_at(k, w.outs)} * vf_width, whole = div_up(depth, block) * block;
         float* to = packed + c0 * padded + k * whole;
         pack_block(w, one, k, c0, static_cast<int32_t>(depth), static_cast<int>(width / vf_width), to);
         for (int64_t i = depth * width; i < whole * width; i += vf_width) vf_store(to + i, vf_zero());

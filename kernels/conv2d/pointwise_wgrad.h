@@ -1,10 +1,11 @@
 // The gradient of 1x1 filters over nchw16c: dw{k,c} = dy{k, pixels} x{pixels, c}. Tiles of 8 output x 32 input channels in
-// registers (AVX-512): 16 multiply-adds for 2 + 8 loads, and dw is written without transposing. A block of up to 64 x 256
-// (or 256 x 64) channels walks over the images once, a chunk of 512 pixels after the other, which then lies in the
-// second-level cache. Between chunks the sums wait in the thread's workspace, where the tree over the leaves is evaluated.
+// registers (AVX2: 6 x 16, wgrad_tile.h); dw is written without transposing. A block of up to 64 x 256 (or 256 x 64)
+// channels walks over the images once, a chunk of 512 pixels after the other, which then lies in the second-level cache;
+// with AVX2 64 to 512 pixels were as fast, and so was asking for the next chunk before its time. Between chunks the sums
+// wait in the thread's workspace, where the tree over the leaves is evaluated.
 #pragma once
 
-#include "kernels/conv2d/blocked_tile.h"
+#include "kernels/conv2d/wgrad_tile.h"
 #include "kernels/leaf_tree.h"
 
 namespace xbench {
@@ -12,7 +13,7 @@ namespace XB_ISA_NAMESPACE {
 namespace {
 
 constexpr int chunk_pixels = 512;
-constexpr int outer_outputs = vf_registers == 32 ? 8 : 4, inner_width = 2 * vf_width;  // the tile {k}{c}
+constexpr int inner_width = group_width;        // the tile {k}{c}: c in vectors, k is broadcast
 constexpr int block_tiles = 256 / inner_width;  // the block: at most so many tiles of c, and sums
 constexpr int64_t block_sums = 64 * 256;
 
@@ -73,7 +74,14 @@ static void multiply_pixels(const PointwiseProduct& t) {
         for (int v = 0; v < CV; ++v) vf_store(sums + (k * 2 + v) * vf_width, acc[k][v]);
 }
 
-// Output channels k .. k+outputs-1 (whole halves of blocks) and `tiles` tiles of input channels from c on.
+// A part of a block has wgrad_channels channels, or one less where these do not divide it.
+XB_INLINE auto find_multiply_pixels(bool wide, bool half) {
+    constexpr int narrow = block / wgrad_parts;
+    if (wide) return half ? multiply_pixels<wgrad_channels, 1> : multiply_pixels<wgrad_channels, 2>;
+    return half ? multiply_pixels<narrow, 1> : multiply_pixels<narrow, 2>;
+}
+
+// Output channels k .. k+outputs-1 (whole blocks) and `tiles` tiles of input channels from c on.
 struct PointwiseBlock {
     int64_t k, c;
     int32_t outputs, tiles;
@@ -88,11 +96,12 @@ static void multiply_chunk(const PointwiseWgradJob& job, const PointwiseBlock& b
         const int64_t c = b.c + int64_t{tile} * inner_width;
         const bool half = vf_width == block && c + block >= job.x.c;  // the last block of an odd number of blocks
         t.x = job.x.data + n * job.x.image + c / block * job.x.plane + c % block + l0 * t.x_line + int64_t{j0} * t.x_pixel;
-        for (int32_t at = 0; at < b.outputs; at += outer_outputs) {
-            const int64_t k = b.k + at;
+        for (int32_t chunk = 0; chunk < b.outputs / block * wgrad_parts; ++chunk) {
+            const int64_t at = wgrad_chunk_begin(chunk), k = b.k + at;
+            const bool wide = wgrad_chunk_begin(chunk + 1) - at == wgrad_channels;
             t.dy = job.dy.data + n * job.dy.image + k / block * job.dy.plane + k % block + l0 * t.dy_line + j0 * block;
             t.sums = sums + (int64_t{tile} * job.block_outputs + at) * inner_width;
-            half ? multiply_pixels<outer_outputs, 1>(t) : multiply_pixels<outer_outputs, 2>(t);
+            find_multiply_pixels(wide, half)(t);
         }
     }
 }

@@ -1,6 +1,6 @@
 // The forward pass of a first layer: plain image with up to 4 channels -> nchw16c. Of the rows that an output row needs a
-// padded copy is made (stem_rows.h), then one loop over all c*r*s positions of the filter fills a tile of up to 14 pixels x
-// 32 channels. With loops of 3 or 7 taps instead, a quarter of the time went into their ends.
+// padded copy is made (stem_rows.h), then one loop over all c*r*s positions of the filter fills a tile of up to 14 (AVX2: 3)
+// pixels x 32 channels. With loops of 3 or 7 taps instead, a quarter of the time went into their ends.
 #pragma once
 
 #include "kernels/conv2d/stem_rows.h"
@@ -29,25 +29,26 @@ static void stem_forward_tile(const StemForwardJob& job, const float* x, const f
     VF acc[PT][KV];
 #pragma GCC unroll 16
     for (int p = 0; p < PT; ++p)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < KV; ++v) acc[p][v] = vf_load(bias + v * vf_width);
     for (int32_t i = 0; i < job.positions; ++i, w += KV * vf_width) {
         const float* input = x + job.offset[i];
         VF filter[KV];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < KV; ++v) filter[v] = vf_load(w + v * vf_width);
 #pragma GCC unroll 16
         for (int p = 0; p < PT; ++p) {
             const VF one = vf_set1(input[p * step]);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int v = 0; v < KV; ++v) acc[p][v] = vf_fma(one, filter[v], acc[p][v]);
         }
     }
-    const int64_t next = vf_width == block ? job.out.plane : vf_width;
-#pragma GCC unroll 2
-    for (int v = 0; v < KV; ++v)
+#pragma GCC unroll 4
+    for (int v = 0; v < KV; ++v) {
+        float* to = out + v * vf_width / block * job.out.plane + v * vf_width % block;
 #pragma GCC unroll 16
-        for (int p = 0; p < PT; ++p) vf_store(out + v * next + p * block, job.relu ? vf_relu(acc[p][v]) : acc[p][v]);
+        for (int p = 0; p < PT; ++p) vf_store(to + p * block, job.relu ? vf_relu(acc[p][v]) : acc[p][v]);
+    }
 }
 
 typedef void (*StemForwardTile)(const StemForwardJob&, const float*, const float*, const float*, float*);
@@ -59,13 +60,13 @@ static StemForwardTile stem_tile_for_step(int32_t step) {
                        : stem_forward_tile<PT, KV, 0>;
 }
 
-template <int PT>
-static StemForwardTile find_stem_tile(int pixels, int vectors, int32_t step) {
+template <int KV, int PT = tile_pixels_of(KV)>
+static StemForwardTile find_stem_tile(int32_t pixels, int32_t step) {
     if constexpr (PT == 0) {
         return nullptr;
     } else {
-        if (pixels < PT) return find_stem_tile<PT - 1>(pixels, vectors, step);
-        return vectors == 1 ? stem_tile_for_step<PT, 1>(step) : stem_tile_for_step<PT, 2>(step);
+        if (pixels < PT) return find_stem_tile<KV, PT - 1>(pixels, step);
+        return stem_tile_for_step<PT, KV>(step);
     }
 }
 
@@ -81,25 +82,25 @@ XB_INLINE void set_stem_offsets(StemForwardJob& job) {
 // One output row after another; a row is cut into equal tiles.
 static void stem_forward(const StemForwardJob& job, const Team& team) {
     const int32_t outs = job.columns.outputs;
-    const int64_t groups = div_up(div_up(job.out.c, block) * block, group_width);
-    const int32_t tiles = static_cast<int32_t>(div_up(outs, tile_pixels)), wide = outs / tiles + (outs % tiles != 0);
-    StemForwardTile tile[2][2];  // {vectors}{pixels: wide, wide - 1}
-    for (int v = 0; v < 2; ++v)
-        for (int less = 0; less < 2; ++less)
-            tile[v][less] = find_stem_tile<tile_pixels>(wide - less, v + 1, job.columns.step);
+    const int64_t groups = div_up(div_up(job.out.c, block) * block, panel_width);
+    const int32_t step = job.columns.step;
+    const RowCut<StemForwardTile> cuts[2] = {
+        cut_row(outs, tile_pixels_of(half_panel), [&](int32_t pixels) { return find_stem_tile<half_panel>(pixels, step); }),
+        cut_row(outs, tile_pixels_of(panel_vectors),
+                [&](int32_t pixels) { return find_stem_tile<panel_vectors>(pixels, step); })};
     const Share mine = share_of(job.in.n * job.rows.outputs, team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
         const int64_t n = task / job.rows.outputs, i = task % job.rows.outputs;
         copy_stem_rows(job.in, job.rows, job.columns, job.in.data + n * job.in.image, 0, job.in.c * job.rows.taps,
                        static_cast<int32_t>(i), job.rows_copy);
         for (int64_t g = 0; g < groups; ++g) {
-            const int64_t k = g * group_width;
-            const int vectors = group_vectors_at(k, job.out.c);
+            const int64_t k = g * panel_width;
+            const RowCut<StemForwardTile>& cut = cuts[panel_vectors_at(k, job.out.c) == panel_vectors];
             float* out = job.out.data + n * job.out.image + k / block * job.out.plane + k % block + i * job.out.row;
-            for (int32_t t = 0; t < tiles; ++t) {
-                const int32_t j = outs * t / tiles, pixels = outs * (t + 1) / tiles - j;
-                tile[vectors - 1][wide - pixels](job, job.rows_copy + int64_t{j} * job.columns.step,
-                                                 job.weights + k * job.positions, job.bias + k, out + int64_t{j} * block);
+            for (int32_t t = 0; t < cut.tiles; ++t) {
+                const int32_t j = outs * t / cut.tiles, pixels = outs * (t + 1) / cut.tiles - j;
+                cut.tile[cut.wide - pixels](job, job.rows_copy + int64_t{j} * step, job.weights + k * job.positions,
+                                            job.bias + k, out + int64_t{j} * block);
             }
         }
     }

@@ -1,7 +1,7 @@
 // The gradient of the filters of a first layer: x plain with up to 4 channels, dy nchw16c. With so few channels a tile spans
 // positions of the filter instead: up to stem_positions of the c*r*s weights of 32 output channels in registers, 28
-// multiply-adds for 2 + 14 loads with AVX-512. The input rows of one output row are first copied side by side with
-// their padding, so that every position is inside.
+// multiply-adds for 2 + 14 loads with AVX-512, with AVX2 6 of 16. The input rows of one output row are first copied side by
+// side with their padding, so that every position is inside.
 #pragma once
 
 #include "kernels/conv2d/blocked_wgrad.h"
@@ -11,7 +11,7 @@ namespace xbench {
 namespace XB_ISA_NAMESPACE {
 namespace {
 
-constexpr int stem_positions = vf_registers == 32 ? 14 : 5;
+constexpr int stem_positions = vf_registers == 32 ? 14 : 6;
 
 // dw[k .. ][first .. first + positions - 1], the positions counted over {c, r, s}.
 struct StemTile {

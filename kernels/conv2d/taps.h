@@ -65,6 +65,7 @@ XB_INLINE Axis dgrad_axis(int32_t filter, int32_t stride, int32_t pad, int32_t d
         const int32_t scaled = phase + pad - r * dilation;
         if (scaled % stride == 0) axis.tap[axis.taps++] = tap_of(axis, r, scaled / stride);
     }
+    axis.contiguous = axis.taps < 2 || axis.tap[1].shift == axis.tap[0].shift + 1;
     return axis;
 }
 

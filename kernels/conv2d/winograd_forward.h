@@ -1,7 +1,8 @@
 // Winograd's forward pass and dgrad over nchw16c. Output images are cut into tiles of m x m; a unit of work is a few dozen
 // tiles, counted over images, rows and columns, whose inputs are transformed for all input channels into the thread's
 // workspace (second-level cache). Then for one group of output channels after the other: n*n products of matrices (tiles x
-// channels) (channels x group), of 14 tiles x 32 channels in registers, and the transform of the results into the output.
+// channels) (channels x group), product_tiles x 32 channels (AVX2: 16) in registers, and the transform of the results into
+// the output.
 //   transformed filters  {group}{point}{input channel}{channel of the group}, once a call, shared
 //   transformed inputs   {input block}{point}{tile}{16}, a thread's own
 //   products             {block of the group}{point}{tile}{16}, a thread's own
@@ -19,16 +20,27 @@ namespace {
 // winograd23, where 8 are allowed to a direct sum; with a margin below two.
 constexpr double growth43 = 6, growth23 = 0.75;
 
-// Whether winograd43 wins for c and k channels and outputs of h x w. With few channels the transforms take longer than the
-// products that they save, and so do tiles that are mostly outside.
-XB_INLINE bool worthwhile(int64_t c, int64_t k, int64_t h, int64_t w) {
-    const int64_t tiles = div_up(h, F43::m) * div_up(w, F43::m);
-    return c >= 8 && k >= 8 && h * w * 2 >= tiles * F43::m * F43::m;
-}
-
-// 28 lines apart, the points of a tile do not compete for the same sets of the first-level cache.
-constexpr int unit_tiles = 28;
+// 28 or 30 lines apart, the points of a tile do not compete for the same sets of the first-level cache.
+constexpr int unit_tiles = vf_registers == 32 ? 28 : 30;
+// Tiles in registers, times 2 vectors of channels. With AVX2 5: the inputs of 6 would compete for a bank of the first-level
+// cache (blocked_tile.h), and 3 x 4 vectors were 8% slower with 32 channels.
+constexpr int product_tiles = vf_registers == 32 ? 14 : 5;
 constexpr int group_blocks = group_width > block ? group_width / block : 1;
+
+// With few channels the transforms take longer than the products that they save, and so do tiles that are mostly outside.
+// With AVX2 and 512 KiB of second-level cache (Zen 3), many channels on few tiles: winograd43's transformed inputs of a unit
+// (4 KiB a channel) and its filters (4 times the untransformed ones) leave the caches. 256 channels at 14x14, x oneDNN 2.6:
+// winograd43 1.2 to 1.4, winograd23 1.5, its wgrad 0.9 and 1.4; 512 at 7x7: 0.8, 0.8 and direct_blocked 1.0.
+enum class Winograd { none, f23, f43 };
+
+// Which one wins for c and k channels and outputs of h x w. Portable rows answer as those of AVX2, or they would be chosen
+// where these step back.
+XB_INLINE Winograd best_of(int64_t c, int64_t k, int64_t h, int64_t w) {
+    const int64_t tiles = div_up(h, F43::m) * div_up(w, F43::m);
+    if (c < 8 || k < 8 || h * w * 2 < tiles * F43::m * F43::m) return Winograd::none;
+    if (this_isa >= Isa::avx512 || tiles > 16 || c * k < 256 * 256) return Winograd::f43;
+    return c * k < 512 * 512 ? Winograd::f23 : Winograd::none;
+}
 
 // How an image is cut into tiles of m x m.
 struct TileGrid {
@@ -163,12 +175,12 @@ static void multiply_point(const float* inputs, int64_t inputs_block, int64_t ch
     VF acc[TT][KV];
 #pragma GCC unroll 16
     for (int t = 0; t < TT; ++t)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < KV; ++v) acc[t][v] = vf_zero();
     for (int64_t c = 0; c < channels; c += block, inputs += inputs_block, filters += block * KV * vf_width)
         multiply_inside<TT, KV, block, 0, 0>(acc, inputs, filters,
                                              channels - c < block ? static_cast<int32_t>(channels - c) : block);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < KV; ++v) {
         float* to = products + v * vf_width / block * products_block + v * vf_width % block;
 #pragma GCC unroll 16
@@ -179,7 +191,7 @@ static void multiply_point(const float* inputs, int64_t inputs_block, int64_t ch
 typedef void (*MultiplyPoint)(const float*, int64_t, int64_t, const float*, float*, int64_t);
 
 template <int TT>
-static MultiplyPoint find_multiply_point(int tiles, int vectors) {
+static MultiplyPoint find_multiply_point(int32_t tiles, int vectors) {
     if constexpr (TT == 0) {
         return nullptr;
     } else {
@@ -202,21 +214,19 @@ XB_INLINE void prefetch_share(const WinogradJob& job, const Unit& unit, int64_t 
         prefetch_tile<F>(job.in, 0, div_up(job.in.c, block), unit.next[t]);
 }
 
-// The products of all points of a unit for one group of channels, in equal parts of at most tile_pixels tiles.
+// The products of all points of a unit for one group of channels, in equal parts.
 template <class F>
 static void multiply_points(const WinogradJob& job, const Unit& unit, const float* filters, int64_t channel) {
     constexpr int64_t point_step = unit_tiles * block, block_step = F::n * F::n * point_step;
     const int vectors = used_vectors_at(channel, job.out.c);
-    const int32_t tiles = unit.tiles, parts = static_cast<int32_t>(div_up(tiles, tile_pixels));
-    const int32_t wide = tiles / parts + (tiles % parts != 0);
-    const MultiplyPoint multiply[2] = {find_multiply_point<tile_pixels>(wide, vectors),
-                                       find_multiply_point<tile_pixels>(wide - 1, vectors)};
+    const RowCut<MultiplyPoint> cut = cut_row(
+        unit.tiles, product_tiles, [&](int32_t count) { return find_multiply_point<product_tiles>(count, vectors); });
     for (int point = 0; point < F::n * F::n; ++point, filters += job.in.c * vectors * vf_width) {
         prefetch_share<F>(job, unit, channel, point);
-        for (int32_t part = 0; part < parts; ++part) {
-            const int32_t t = tiles * part / parts, count = tiles * (part + 1) / parts - t;
+        for (int32_t part = 0; part < cut.tiles; ++part) {
+            const int32_t t = unit.tiles * part / cut.tiles, count = unit.tiles * (part + 1) / cut.tiles - t;
             const int64_t at = point * point_step + int64_t{t} * block;
-            multiply[wide - count](job.inputs + at, block_step, job.in.c, filters, job.products + at, block_step);
+            cut.tile[cut.wide - count](job.inputs + at, block_step, job.in.c, filters, job.products + at, block_step);
         }
     }
 }
@@ -297,7 +307,7 @@ static void winograd_convolution(const WinogradJob& job, const Team& team) {
 
 template <class F>
 XB_INLINE int64_t transformed_filters_size(int64_t outs, int64_t ins) {
-    return packed_size(outs, ins, F::n * F::n);
+    return div_up(div_up(outs, block) * block, group_width) * group_width * ins * F::n * F::n;
 }
 
 // turned: by 180 degrees, for dgrad. Output channels past the last are zero.
@@ -312,15 +322,16 @@ static void transform_filters(const FilterView& w, bool turned, float* transform
         for (int lane = 0; lane < width; lane += vf_width) {
             const int64_t k = channel + lane, left = w.outs - k;
             const int lanes = left < 0 ? 0 : left < vf_width ? static_cast<int>(left) : vf_width;
-            alignas(64) float filters[9][vf_width] = {};
-            for (int i = 0; i < lanes; ++i) {
-                const float* filter = w.data + (k + i) * w.out_step + c * w.in_step;
-#pragma GCC unroll 9
-                for (int tap = 0; tap < 9; ++tap) filters[tap][i] = filter[tap];
-            }
             VF taps[3][3];
-#pragma GCC unroll 9
-            for (int tap = 0; tap < 9; ++tap) taps[tap / 3][tap % 3] = vf_load(filters[turned ? 8 - tap : tap]);
+            for (int j = 0; j < 9; j += vf_width) {
+                VF column[vf_width];
+                const int count = 9 - j < vf_width ? 9 - j : vf_width;
+                vf_load_transposed(column, w.data + k * w.out_step + c * w.in_step + j, w.out_step, lanes, count);
+                for (int i = 0; i < count; ++i) {
+                    const int tap = turned ? 8 - j - i : j + i;
+                    taps[tap / 3][tap % 3] = column[i];
+                }
+            }
             winograd_filter<F>(taps, to + lane, w.ins * width);
         }
     }

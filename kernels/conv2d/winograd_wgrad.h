@@ -1,13 +1,14 @@
 // The gradient of the filters by Winograd's algorithm over nchw16c, with the tiles of the forward pass: m x m pixels of dy
 // against n x n of x give 3 x 3 sums. Leaf by leaf, the inputs and gradients of a batch of tiles are transformed into the
-// workspace; then the outer products of all tiles of the batch are added to the sums of the leaf, 8 input x 32 output
-// channels in registers. At the end of a leaf the sums become a gradient of the filters, where the tree over the leaves goes
-// on: partial sums of ranks are added in the same domain.
+// workspace; then the outer products of all tiles of the batch are added to the sums of the leaf, in the register tiles of
+// wgrad_tile.h. At the end of a leaf the sums become a gradient of the filters, where the tree over the leaves goes on:
+// partial sums of ranks are added in the same domain.
 //   transformed inputs     {input block}{point}{tile}{16}
 //   transformed gradients  {output block}{point}{tile}{16}
 //   sums of tiles of dy    {output block}{tile}{16}, for the bias
-//   sums of a leaf         {chunk of 8 input channels}{group}{point}{8}{group_width}
-//   partial gradients      {level or leaf}, each {chunk}{group}{tap}{8}{group_width}, then the bias {output block}{16}
+//   sums of a leaf         {chunk of input channels}{group}{point}{wgrad_channels}{group_width}
+//   partial gradients      {level or leaf}, each {chunk}{group}{tap}{wgrad_channels}{group_width}, then the bias
+//                          {output block}{16}
 // A sum's terms come in ascending order of the leaf's tiles, whatever the batches and the threads: the same bits for any
 // team. With as many leaves as threads or more each thread takes leaves of its own, as transformed tiles that another core
 // wrote cost more than the products (two threads: 1.7 times as fast); else the team shares points and channels of one leaf
@@ -158,8 +159,8 @@ static void add_batch(const WinogradGradient& job, int32_t tiles, bool starts, i
     const Share mine = share_of(F::n * F::n * job.chunks, team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
         prefetch_batch<F>(job, next, next_tiles, task, F::n * F::n * job.chunks);
-        const int64_t point = task / job.chunks, chunk = task % job.chunks, c = chunk * wgrad_channels;
-        const int64_t channels = job.x.c - c < wgrad_channels ? job.x.c - c : wgrad_channels;
+        const int64_t point = task / job.chunks, chunk = task % job.chunks, c = wgrad_chunk_begin(chunk);
+        const int64_t channels = wgrad_chunk_channels(chunk, job.x.c);
         const float* inputs = job.space.inputs + c / block * block_step + point * point_step + c % block;
         for (int64_t group = 0; group < job.groups; ++group) {
             const int64_t k = group * group_width;
@@ -226,10 +227,10 @@ static void leaf_gradient(const WinogradGradient& job, int32_t v, float* partial
 static void write_gradient(const WinogradGradient& job, const Team& team) {
     const Share mine = share_of(job.cells(), team);
     for (int64_t cell = mine.begin; cell < mine.end; ++cell) {
-        const int64_t c = cell / job.groups * wgrad_channels, k = cell % job.groups * group_width;
+        const int64_t chunk = cell / job.groups, c = wgrad_chunk_begin(chunk), k = cell % job.groups * group_width;
         const float* from = job.partial + cell * 9 * wgrad_cell;
         for (int64_t lane = 0; lane < group_width && k + lane < job.dy.c; ++lane)
-            for (int64_t i = 0; i < wgrad_channels && c + i < job.x.c; ++i)
+            for (int64_t i = 0; i < wgrad_chunk_channels(chunk, job.x.c); ++i)
                 for (int64_t tap = 0; tap < 9; ++tap)
                     job.dw[((k + lane) * job.x.c + c + i) * 9 + tap] = from[tap * wgrad_cell + i * group_width + lane];
     }

@@ -118,6 +118,30 @@ TEST(Dispatch, LeavesOutWhatWouldNotWin) {
     }
 }
 
+// Many channels on few tiles leave the caches of a processor that has only AVX2, first with the larger tiles; no row of a
+// lesser instruction set steps in.
+TEST(Dispatch, WinogradStepsBackForManyChannelsOnFewTiles) {
+    if (!has_rows(Isa::avx2) || !has_rows(Isa::avx512)) GTEST_SKIP() << "built without AVX2 or AVX-512 rows";
+    const auto chosen = [](const char* text, OpKind op, Isa isa) {
+        std::string rows;
+        for (const LayerProblem& layer : parse_problem(text, "test")) {
+            const Problem problem = layer.problem();
+            if (layer.op != op || problem.in[0].layout != static_cast<int32_t>(Layout::nchw16c)) continue;
+            const Kernel& row = select(problem, Target{isa});
+            rows += std::string(row.name) + " " + name_of(row.isa);
+        }
+        return rows;
+    };
+    const char *some = "conv2d n1 c128 h14 k128 r3 pad1", *many = "conv2d n1 c256 h14 k256 r3 pad1";
+    const char* most = "conv2d n1 c512 h7 k512 r3 pad1";
+    for (const OpKind op : {OpKind::conv2d, OpKind::conv2d_dgrad}) {
+        EXPECT_EQ(chosen(some, op, Isa::avx2), "winograd43 avx2");
+        EXPECT_EQ(chosen(many, op, Isa::avx2), "winograd23 avx2");
+        EXPECT_EQ(chosen(most, op, Isa::avx2), "direct_blocked avx2");
+        for (const char* text : {some, many, most}) EXPECT_EQ(chosen(text, op, Isa::avx512), "winograd43 avx512") << text;
+    }
+}
+
 TEST(Dispatch, NamesOperatorShapesAndRowsWhenNothingFits) {
     Problem problem = parse_problem("relu n2 c8 h4", "test").front().problem();
     problem.in[0].dtype = problem.out[0].dtype = static_cast<int32_t>(DType::i64);
