@@ -5,24 +5,10 @@
 #include "models/registry.h"
 #include "parallel/learning_rate.h"
 #include "parallel/micro_batches.h"
-#include "tests/parallel/small_run.h"
-#include "tests/parallel/thread_communicator.h"
+#include "tests/parallel/run_on.h"
 
 namespace xbench::test {
 namespace {
-
-TrainResult run_on(int ranks, const Config& config, int threads = 1, int stage = 0) {
-    const auto dataset = open_dataset(config.data);
-    TrainResult result;
-    TrainOptions options;
-    options.threads = threads;
-    options.stage = stage;
-    on_ranks(ranks, [&](Communicator& communicator) {
-        TrainResult mine = train(config, *dataset, communicator, options);
-        if (communicator.rank() == 0) result = std::move(mine);
-    });
-    return result;
-}
 
 Config without_batchnorm() {
     Config config = small_run();

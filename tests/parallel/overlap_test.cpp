@@ -44,15 +44,13 @@ TEST(GradientBuckets, CoverTheGradientsInTheOrderInWhichTheyAreReady) {
     EXPECT_GE(cut_buckets(plan_of("cifar_cnn")).size(), 2u);
 }
 
-TrainResult run_on(int ranks, const Config& config, LinkSpeed link = {}, int stage = 0) {
+TrainResult run_on(int ranks, const Config& config, LinkSpeed link = {}) {
     const auto dataset = open_dataset(config.data);
     TrainResult result;
-    TrainOptions options;
-    options.stage = stage;
     on_ranks(ranks, [&](Communicator& communicator) {
         std::unique_ptr<Communicator> slow;
         if (link.bytes_per_second > 0) slow = make_slow_link(communicator.channel(), link);
-        TrainResult mine = train(config, *dataset, slow ? *slow : communicator, options);
+        TrainResult mine = train(config, *dataset, slow ? *slow : communicator, {});
         if (communicator.rank() == 0) result = std::move(mine);
     });
     return result;

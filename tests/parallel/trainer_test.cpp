@@ -14,24 +14,10 @@
 #include "parallel/checkpoint.h"
 #include "parallel/health.h"
 #include "parallel/inference.h"
-#include "tests/parallel/small_run.h"
-#include "tests/parallel/thread_communicator.h"
+#include "tests/parallel/run_on.h"
 
 namespace xbench::test {
 namespace {
-
-TrainResult run_on(int ranks, const Config& config, int threads = 1, int stage = 0) {
-    const auto dataset = open_dataset(config.data);
-    TrainResult result;
-    TrainOptions options;
-    options.threads = threads;
-    options.stage = stage;
-    on_ranks(ranks, [&](Communicator& communicator) {
-        TrainResult mine = train(config, *dataset, communicator, options);
-        if (communicator.rank() == 0) result = std::move(mine);
-    });
-    return result;
-}
 
 TEST(Trainer, SameWeightsAtAnyNumberOfRanksAndThreads) {
     const Config config = small_run();
