@@ -34,6 +34,7 @@ ScalingRow make_row(const Point& point, const std::vector<const Record*>& record
     row.images_per_second = interval_of(rates);
     row.step_ms = interval_of(counters_of(records, "step_ms"));
     row.exposed_comm_ms = median_of(records, "exposed_comm_ms");
+    row.rank_skew_ms = median_of(records, "rank_skew_ms");
     row.train_seconds = median_of(records, "train_seconds");
     row.test_accuracy = median_of(records, "test_accuracy");
     row.test_balanced_accuracy = median_of(records, "test_balanced_accuracy");
@@ -247,6 +248,7 @@ std::vector<Record> summary_records(const ScalingTable& table) {
                                         {"interval", row.images_per_second.kind},
                                         {"step_ms", row.step_ms.median},
                                         {"exposed_comm_ms", row.exposed_comm_ms},
+                                        {"rank_skew_ms", row.rank_skew_ms},
                                         {"train_seconds", row.train_seconds},
                                         {"images_trained", row.images_trained},
                                         {"speedup", number(row.speedup)},

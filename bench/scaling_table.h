@@ -18,7 +18,7 @@ struct ScalingRow {
     int repeats = 0;
     Interval images_per_second, step_ms;
     std::optional<double> speedup, efficiency, karp_flatt, contention;
-    double exposed_comm_ms = 0, train_seconds = 0;
+    double exposed_comm_ms = 0, rank_skew_ms = 0, train_seconds = 0;
     double test_accuracy = 0, test_balanced_accuracy = 0, test_loss = 0, majority_baseline = 0;
     int64_t images_trained = 0;
     std::string weights_hash;  // "differs" when the repeats disagree

@@ -47,7 +47,8 @@ std::vector<std::string> csv_fields(const ScalingRow& row) {
                                         std::to_string(row.images_trained),
                                         std::to_string(row.repeats),
                                         row.steady ? "yes" : "no",
-                                        row.isa};
+                                        row.isa,
+                                        fmt::format("{:.6f}", row.rank_skew_ms)};
     const auto add = [&](const std::vector<std::string>& values) {
         for (const std::string& value : values) fields.push_back(row.has_result ? value : "");
     };
@@ -70,6 +71,7 @@ std::vector<std::string> markdown_cells(const ScalingRow& row) {
         number(row.efficiency, 2),
         number(row.karp_flatt, 3),
         fmt::format("{:.3f}", row.exposed_comm_ms),
+        fmt::format("{:.3f}", row.rank_skew_ms),
         fmt::format("{:.4f}", row.test_accuracy),
         fmt::format("{:.4f}", row.test_balanced_accuracy),
         fmt::format("{:.4f}", row.test_loss),
@@ -88,7 +90,7 @@ std::string table_text(const ScalingTable& table) {
                                                                                        : "95% interval";
     const std::vector<TextColumn> columns{{"trainer", false},  {"ranks x threads"}, {"images/s"},     {interval},
                                           {"step ms"},         {"speed-up"},        {"efficiency"},   {"Karp-Flatt"},
-                                          {"exposed comm ms"}, {"test accuracy"},   {"balanced"},     {"test loss"},
+                                          {"exposed comm ms"}, {"of it skew"}, {"test accuracy"},   {"balanced"},     {"test loss"},
                                           {"weights", false},  {"status", false},   {"reason", false}};
     std::vector<std::vector<std::string>> rows;
     for (const ScalingRow& row : table.rows) rows.push_back(markdown_cells(row));
@@ -165,7 +167,7 @@ std::string scaling_csv(const ScalingTable& table) {
         "efficiency,karp_flatt,"
         "contention,exposed_comm_ms,test_accuracy,test_loss,weights_hash,status,reason,test_balanced_accuracy,majority_"
         "baseline,train_seconds,"
-        "images_trained,repeats,steady,isa\n";
+        "images_trained,repeats,steady,isa,rank_skew_ms\n";
     for (const ScalingRow& row : table.rows) text += csv_line(csv_fields(row));
     return text;
 }
@@ -187,7 +189,8 @@ std::string scaling_markdown(const ScalingTable& table) {
     text +=
         "\nSpeed-up is images/s over the baseline's; efficiency is speed-up / (ranks x threads); Karp-Flatt is the serial "
         "fraction that would\n"
-        "explain the speed-up alone; exposed communication is the time in which a step waits for other ranks.\n";
+        "explain the speed-up alone; exposed communication is how long computing stands still for it, on the rank that waits\n"
+        "longest; of it, skew is what it waits longer than the rank that waits least, because its peers come late.\n";
     return text;
 }
 

@@ -204,6 +204,8 @@ Record train_record(const TrainRun& run) {
              {"step_ms", steps > 0 ? seconds * 1e3 / static_cast<double>(steps) : 0},
              {"exposed_comm_ms",
               steps > 0 ? static_cast<double>(sum_from(result.comm_ns, skip)) * 1e-6 / static_cast<double>(steps) : 0},
+             {"rank_skew_ms",
+              steps > 0 ? static_cast<double>(sum_from(result.skew_ns, skip)) * 1e-6 / static_cast<double>(steps) : 0},
              {"gradient_bytes", result.gradient_bytes},
              {"activation_bytes", result.activation_bytes},
              {"images_trained", sum_from(result.step_images, 0)},

@@ -7,11 +7,13 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "core/error.h"
 #include "core/hardware.h"
 #include "models/registry.h"
+#include "parallel/exposed_time.h"
 #include "parallel/health.h"
 #include "parallel/hybrid_groups.h"
 #include "parallel/inference.h"
@@ -100,6 +102,7 @@ private:
     const Json& identity();
     MemoryQuestion memory_question() const;
     void slowest_of_all_ranks(std::vector<int64_t>& times) const;
+    std::vector<int64_t> over_least_of_all_ranks(std::vector<int64_t>& times) const;
 
     const Config& config_;
     const Dataset& dataset_;
@@ -112,6 +115,7 @@ private:
     const ModelConfig model_;
     const Graph graph_;
     const PassPlan passes_;
+    ExposedTime between_steps_;  // counted in the next step
     Loader loader_;
     const Plan plan_;
     ModelState state_;
@@ -282,7 +286,8 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
         const auto after = Clock::now();
         result_.step_ns.push_back(std::chrono::duration_cast<std::chrono::nanoseconds>(after - before).count());
         result_.step_images.push_back(batch->global_size);
-        result_.comm_ns.push_back(strategy_->take_exposed_ns() + (micro_batches_ ? micro_batches_->take_exposed_ns() : 0));
+        result_.comm_ns.push_back(strategy_->take_exposed_ns() + between_steps_.take() +
+                                  (micro_batches_ ? micro_batches_->take_exposed_ns() : 0));
         result_.gradient_bytes = strategy_->summed_bytes();
         result.images += batch->global_size;
         before = after;
@@ -381,10 +386,20 @@ void Training::slowest_of_all_ranks(std::vector<int64_t>& times) const {
     std::transform(slowest.begin(), slowest.end(), times.begin(), [](double ns) { return static_cast<int64_t>(ns); });
 }
 
+// Turns times into the longest of all ranks, and returns by how much these are longer than the shortest.
+std::vector<int64_t> Training::over_least_of_all_ranks(std::vector<int64_t>& times) const {
+    std::vector<int64_t> spread(times.size());
+    std::transform(times.begin(), times.end(), spread.begin(), std::negate<>());
+    slowest_of_all_ranks(spread);
+    slowest_of_all_ranks(times);
+    std::transform(times.begin(), times.end(), spread.begin(), spread.begin(), std::plus<>());
+    return spread;
+}
+
 bool Training::must_stop() {
     if (!options_.stop) return false;
     double wanted = options_.stop() ? 1 : 0;
-    communicator_.all_reduce_max(&wanted, 1);
+    between_steps_.time([&] { communicator_.all_reduce_max(&wanted, 1); });
     return wanted > 0;
 }
 
@@ -489,7 +504,7 @@ TrainResult Training::run() {
     result_.test = evaluate(Split::test);
     result_.test_seconds = seconds_since(test_start);
     slowest_of_all_ranks(result_.step_ns);
-    slowest_of_all_ranks(result_.comm_ns);
+    result_.skew_ns = over_least_of_all_ranks(result_.comm_ns);
     result_.total_seconds = seconds_since(start_);
     result_.memory_highest = ledger_.highest();
     return std::move(result_);

@@ -35,7 +35,8 @@ struct TrainResult {
     std::vector<int64_t>
         step_ns;  // each training step, of the slowest rank at that step: load wait + compute + communication
     std::vector<int64_t> step_images;  // images of that step, all ranks
-    std::vector<int64_t> comm_ns;      // exposed communication of each step, of the slowest rank
+    std::vector<int64_t> comm_ns;      // exposed communication of each step, of the rank that waited longest
+    std::vector<int64_t> skew_ns;      // of it, beyond that of the rank that waited least: its peers were late, not the link
     double train_seconds = 0, val_seconds = 0, test_seconds = 0, total_seconds = 0;
     int64_t parameters = 0;
     size_t optimizer_bytes = 0;   // of the optimizer's state on this rank

@@ -26,5 +26,5 @@ case $trainer in
     *) value=$((900 * ranks + rep)) ;;
 esac
 cat > "$out/records.jsonl" <<EOF
-{"schema":"xbench.record/1","run_id":"","kind":"rep","bench":"train","params":{"model":"m","trainer":"$trainer","isa":"avx2"},"rep":1,"unit":"images/s","value":$value,"samples_ns":[1,2,3],"per_rank":[{"rank":0,"cpuset":"0"}],"steady":true,"check":{"ok":true,"max_rel_err":null},"counters":{"step_ms":1.5,"exposed_comm_ms":0.25,"images_trained":4000,"train_seconds":4,"test_accuracy":0.9,"test_balanced_accuracy":0.85,"test_majority_baseline":0.74,"test_loss":0.3,"cores_shared":$shared},"energy_j":null,"energy_why":"none","env_id":"child","config_sha":"c","data_sha":"d","weights_hash":"$hash"}
+{"schema":"xbench.record/1","run_id":"","kind":"rep","bench":"train","params":{"model":"m","trainer":"$trainer","isa":"avx2"},"rep":1,"unit":"images/s","value":$value,"samples_ns":[1,2,3],"per_rank":[{"rank":0,"cpuset":"0"}],"steady":true,"check":{"ok":true,"max_rel_err":null},"counters":{"step_ms":1.5,"exposed_comm_ms":0.25,"rank_skew_ms":0.125,"images_trained":4000,"train_seconds":4,"test_accuracy":0.9,"test_balanced_accuracy":0.85,"test_majority_baseline":0.74,"test_loss":0.3,"cores_shared":$shared},"energy_j":null,"energy_why":"none","env_id":"child","config_sha":"c","data_sha":"d","weights_hash":"$hash"}
 EOF

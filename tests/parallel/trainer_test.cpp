@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <limits>
 #include <numeric>
+#include <thread>
 
 #include "core/error.h"
 #include "core/rng.h"
@@ -115,6 +117,30 @@ TEST(Trainer, EveryImageIsCountedOnce) {
     EXPECT_EQ(result.test.count, static_cast<int64_t>(dataset->indices(Split::test).size()));
     EXPECT_EQ(result.step_ns.size(), result.step_images.size());
     EXPECT_EQ(result.step_ns.size(), 2u * 7u);
+}
+
+TEST(Trainer, WaitingForALateRankIsSkew) {
+    const Config config = small_run();
+    const auto dataset = open_dataset(config.data);
+    constexpr std::chrono::milliseconds late{20};
+    TrainResult result;
+    on_ranks(2, [&](Communicator& communicator) {
+        TrainOptions options;
+        options.stop = [&] {
+            if (communicator.rank() == 1) std::this_thread::sleep_for(late);
+            return false;
+        };
+        TrainResult mine = train(config, *dataset, communicator, options);
+        if (communicator.rank() == 0) result = std::move(mine);
+    });
+    ASSERT_EQ(result.skew_ns.size(), result.comm_ns.size());
+    std::vector<int64_t> skew = result.skew_ns;
+    for (size_t i = 0; i < skew.size(); ++i) {
+        EXPECT_GE(skew[i], 0);
+        EXPECT_LE(skew[i], result.comm_ns[i]);
+    }
+    std::nth_element(skew.begin(), skew.begin() + static_cast<int64_t>(skew.size() / 2), skew.end());
+    EXPECT_GT(skew[skew.size() / 2], std::chrono::nanoseconds(late).count() / 2);
 }
 
 TEST(Trainer, LearnsTheTrainingSet) {
