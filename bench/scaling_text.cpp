@@ -88,10 +88,10 @@ std::string table_text(const ScalingTable& table) {
     const std::string interval = ran == table.rows.end()                               ? "interval"
                                  : std::string(ran->images_per_second.kind) == "range" ? "min - max"
                                                                                        : "95% interval";
-    const std::vector<TextColumn> columns{{"trainer", false},  {"ranks x threads"}, {"images/s"},     {interval},
-                                          {"step ms"},         {"speed-up"},        {"efficiency"},   {"Karp-Flatt"},
-                                          {"exposed comm ms"}, {"of it skew"}, {"test accuracy"},   {"balanced"},     {"test loss"},
-                                          {"weights", false},  {"status", false},   {"reason", false}};
+    const std::vector<TextColumn> columns{{"trainer", false},  {"ranks x threads"}, {"images/s"},      {interval},
+                                          {"step ms"},         {"speed-up"},        {"efficiency"},    {"Karp-Flatt"},
+                                          {"exposed comm ms"}, {"of it skew"},      {"test accuracy"}, {"balanced"},
+                                          {"test loss"},       {"weights", false},  {"status", false}, {"reason", false}};
     std::vector<std::vector<std::string>> rows;
     for (const ScalingRow& row : table.rows) rows.push_back(markdown_cells(row));
     return markdown_table(columns, rows);
@@ -189,7 +189,8 @@ std::string scaling_markdown(const ScalingTable& table) {
     text +=
         "\nSpeed-up is images/s over the baseline's; efficiency is speed-up / (ranks x threads); Karp-Flatt is the serial "
         "fraction that would\n"
-        "explain the speed-up alone; exposed communication is how long computing stands still for it, on the rank that waits\n"
+        "explain the speed-up alone; exposed communication is how long computing stands still for it, on the rank that "
+        "waits\n"
         "longest; of it, skew is what it waits longer than the rank that waits least, because its peers come late.\n";
     return text;
 }

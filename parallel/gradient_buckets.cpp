@@ -2,27 +2,16 @@
 #include "parallel/gradient_buckets.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 
 #include "core/error.h"
-#include "core/hardware.h"
 
 namespace xbench {
 namespace {
 
 constexpr int64_t smallest_bucket = int64_t{1} << 14, largest_bucket = int64_t{1} << 20;  // elements
-
-// The thread has little to do, but at once: each of its waits for a time slice of the computing thread, milliseconds, delays
-// all ranks. Where this process may not raise its priority, it stays as it is.
-void come_before_computing() {
-    const auto thread = static_cast<id_t>(syscall(SYS_gettid));
-    [[maybe_unused]] const int raised = setpriority(PRIO_PROCESS, thread, -10);
-}
 
 }  // namespace
 
@@ -69,17 +58,7 @@ BucketReducer::BucketReducer(Overlap when, Communicator& communicator, std::vect
     for (const Bucket& bucket : buckets_) calls_[bucket.step] = hear_after_step;
     if (when != Overlap::thread) return;
     channel_ = communicator.channel();
-    thread_ = std::thread([this] { communicate(); });
-}
-
-BucketReducer::~BucketReducer() {
-    if (!thread_.joinable()) return;
-    {
-        const std::lock_guard lock(mutex_);
-        stop_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
+    thread_.emplace([this](size_t bucket) { reduce_(bucket, *channel_); });
 }
 
 void BucketReducer::after_step(size_t step) {
@@ -88,53 +67,20 @@ void BucketReducer::after_step(size_t step) {
     advance(ready);
 }
 
-// Reduces the buckets before number `ready`, or tells the thread to.
+// Reduces the buckets before number `ready`, or lets the thread do so.
 void BucketReducer::advance(size_t ready) {
-    if (when_ == Overlap::thread) {
-        {
-            const std::lock_guard lock(mutex_);
-            ready_ = ready;
-        }
-        changed_.notify_all();
-        return;
-    }
-    for (ready_ = ready; done_ < ready_; ++done_) reduce_(done_, communicator_);
+    ready_ = ready;
+    if (thread_) return thread_->allow(ready);
+    for (; done_ < ready_; ++done_) reduce_(done_, communicator_);
 }
 
 void BucketReducer::finish() {
     advance(buckets_.size());
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return done_ == ready_ || failure_; });
-    if (failure_) std::rethrow_exception(failure_);
-    ready_ = done_ = 0;
-}
-
-bool BucketReducer::stuck() const {
-    const std::lock_guard lock(mutex_);
-    return thread_.joinable() && done_ < ready_ && !failure_;
-}
-
-void BucketReducer::communicate() {
-    flush_denormals();  // as the computing threads do: its sums must have their bits
-    come_before_computing();
-    std::unique_lock lock(mutex_);
-    for (;;) {
-        changed_.wait(lock, [&] { return stop_ || done_ < ready_; });
-        if (stop_) return;
-        const size_t bucket = done_;
-        lock.unlock();
-        std::exception_ptr failure;
-        try {
-            reduce_(bucket, *channel_);
-        } catch (...) {
-            failure = std::current_exception();
-        }
-        lock.lock();
-        failure_ = failure;
-        if (!failure) ++done_;
-        if (failure || done_ == ready_) changed_.notify_all();
-        if (failure) return;
+    if (thread_) {
+        thread_->wait_for(ready_);
+        thread_->start_over();
     }
+    ready_ = done_ = 0;
 }
 
 }  // namespace xbench

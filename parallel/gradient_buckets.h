@@ -5,20 +5,17 @@
 //   inline  by the computing thread, as soon as a bucket is complete: its gradients are still in the cache
 //   thread  by a thread of its own on a channel of its own (Communicator::channel), while the backward pass goes on
 //
-// Buckets are the same, and are reduced in the same order, in every mode and on every rank, so the bits are too. The
-// communication thread has no core of its own: it shares those of its rank and sleeps while it waits.
+// Buckets are the same, and are reduced in the same order, in every mode and on every rank, so the bits are too.
 #pragma once
 
-#include <condition_variable>
-#include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/communicator.h"
+#include "parallel/communication_thread.h"
 #include "plan/executor.h"
 
 namespace xbench {
@@ -43,10 +40,7 @@ public:
     // Sums bucket number `bucket` over all ranks, through this communicator.
     using Reduce = std::function<void(size_t bucket, Communicator& over)>;
     BucketReducer(Overlap when, Communicator& communicator, std::vector<Bucket> buckets, size_t steps, Reduce reduce);
-    // Waits for the thread; not to be called while it is stuck().
-    ~BucketReducer();
-    BucketReducer(const BucketReducer&) = delete;
-    BucketReducer& operator=(const BucketReducer&) = delete;
+    // Not to be destroyed while it is stuck().
 
     const std::vector<Bucket>& buckets() const { return buckets_; }
     std::span<const uint8_t> wanted_calls() const { return calls_; }  // of the StepObserver that owns it
@@ -54,10 +48,9 @@ public:
     // Until all buckets are reduced, those included that no step has completed. Throws what reducing has thrown.
     void finish();
     // Whether the thread is in a collective that its peers may never come to: only aborting the job ends that.
-    bool stuck() const;
+    bool stuck() const { return thread_ && thread_->stuck(); }
 
 private:
-    void communicate();
     void advance(size_t ready);
 
     const Overlap when_;
@@ -65,14 +58,9 @@ private:
     const std::vector<Bucket> buckets_;
     const Reduce reduce_;
     std::vector<uint8_t> calls_;
-    size_t ready_ = 0, done_ = 0;  // buckets of this step that are complete, reduced
-
+    size_t ready_ = 0, done_ = 0;            // buckets of this step that are complete, reduced (without a thread)
     std::unique_ptr<Communicator> channel_;  // of the thread
-    mutable std::mutex mutex_;               // over ready_, done_, stop_ and failure_
-    std::condition_variable changed_;
-    std::exception_ptr failure_;
-    bool stop_ = false;
-    std::thread thread_;
+    std::optional<CommunicationThread> thread_;
 };
 
 }  // namespace xbench

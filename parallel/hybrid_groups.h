@@ -13,7 +13,7 @@ class HybridGroups {
 public:
     // Collective over `all`, which must outlive it. Throws UsageError where the nodes have different numbers of ranks.
     explicit HybridGroups(Communicator& all);
-    Sharding sharding(int stage) const { return {stage, node_.get(), replicas_.get()}; }
+    Sharding sharding(int stage, bool overlapped) const { return {stage, node_.get(), replicas_.get(), overlapped}; }
 
 private:
     std::unique_ptr<Communicator> node_, replicas_;

@@ -92,8 +92,8 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
     options.shuffle = false;
     Loader loader(dataset, options);
     state.bind_to(executor_);
-    std::optional<UnitGatherer> gatherer;
-    if (!state.whole_parameters()) gatherer.emplace(plan_, *state.units);
+    std::optional<UnitTransfers> gatherer;
+    if (!state.whole_parameters()) gatherer.emplace(plan_, *state.units, false);
     StepContext context{};
     Predictions mine;
     mine.classes = plan_.graph.values[static_cast<size_t>(plan_.graph.logits)].shape[1];
@@ -105,6 +105,7 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
         if (batch->size == 0 && !gatherer) continue;  // else the other ranks gather parameters with this one
         bind_batch(*batch, executor_, context);
         executor_.run(context, gatherer ? &*gatherer : nullptr);
+        if (gatherer) gatherer->finish();
         append_batch(*batch, executor_, mine);
         for (int block = 0; block < sums.blocks(); ++block)
             losses[static_cast<size_t>(block) * batches + static_cast<size_t>(batch->index)] = loss_of(executor_, block);

@@ -22,8 +22,8 @@ size_t batch_bytes(const Plan& plan, int64_t images) {
 MemoryUse predict_memory(const MemoryQuestion& q) {
     const FlatParameters& flat = q.training.parameters;
     const int group = q.group_ranks > 0 ? q.group_ranks : q.ranks;
-    const Shards shards = cut_into_shards(q.training.graph, flat, q.stage >= 2, q.rank % group, group);
-    const UnitSchedule schedule = q.stage >= 2 ? schedule_units(q.training, shards) : UnitSchedule{};
+    const Shards shards = cut_into_shards(q.training.graph, flat, q.rank % group, group);
+    const UnitSchedule schedule = q.stage >= 2 ? schedule_units(q.training, shards, q.overlapped) : UnitSchedule{};
     const int64_t leaves = q.train.reduction == "fast" ? q.ranks : q.train.virtual_ranks;
     const std::vector<int> addends = sum_tree(leaves, q.ranks).addends;
     const auto blocks = static_cast<size_t>(*std::max_element(addends.begin(), addends.end()));

@@ -16,6 +16,7 @@ struct MemoryQuestion {
     const TrainConfig& train;
     int stage = 0, rank = 0, ranks = 1;
     int group_ranks = 0;            // that a shard is split over; 0: all
+    bool overlapped = false;        // units are reduced by a thread (parallel/sharded_units.h)
     int batches = 1;                // held ready by the loader
     int64_t images = 0;             // of one of them; 0: of a step of the plan
     int gradient_slots = 0;         // copies of whole gradients (parallel/micro_batches.h); 0: one a block of leaves

@@ -1,9 +1,9 @@
 // The sharded strategy, ZeRO stages 1 to 3 (parallel/sharded_units.h says what each keeps).
 //
-//   stage   after a unit's backward steps     update()                          before a unit's steps
-//   1       -                                 reduce-scatter, update, gather    -
-//   2       reduce-scatter into the shard     update, gather                    -
-//   3       reduce-scatter into the shard     update                            gather
+//   stage   after a unit's backward steps     update()          before a unit's steps
+//   1       reduce-scatter in place           update, gather    -
+//   2       reduce-scatter into the shard     update, gather    -
+//   3       reduce-scatter into the shard     update            gather
 //
 // The sums are those of DDP, element by element, so the weights are too, bit for bit.
 #include <algorithm>
@@ -37,40 +37,28 @@ public:
           optimizer_(config, own_parts(state), isa, threads, state.ledger) {}
 
     void attach(const Plan& plan) override {
-        wanted_.assign(plan.steps.size(), 0);
-        if (units_.stage() >= 3) {
-            gatherer_.emplace(plan, units_);
-            const auto reads = gatherer_->wanted_calls();
-            std::copy(reads.begin(), reads.end(), wanted_.begin());
-        }
-        if (units_.stage() >= 2)
-            for (const size_t step : units_.schedule().reduced_after)
-                wanted_[step] = static_cast<uint8_t>(wanted_[step] | hear_after_step);
+        const bool whole = units_.stage() == 1;
+        transfers_.emplace(plan, units_, true, whole ? state_.gradients.as<float>() : nullptr, state_.gradient_stride);
     }
-    std::span<const uint8_t> wanted_calls() const override { return wanted_; }
+    std::span<const uint8_t> wanted_calls() const override { return transfers_->wanted_calls(); }
     void before_step(size_t step) override {
-        exposed_.time([&] { gatherer_->before_step(step); });
+        exposed_.time([&] { transfers_->before_step(step); });
     }
     void after_step(size_t step) override {
-        const auto& ready = units_.schedule().reduced_after;
-        for (size_t unit = 0; unit < ready.size(); ++unit)
-            if (ready[unit] == step) exposed_.time([&] { units_.reduce_gradients(unit); });
+        exposed_.time([&] { transfers_->after_step(step); });
     }
     void all_reduce(double* data, int64_t count, int64_t stride) override {
         exposed_.time([&] { sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride)); });
     }
 
     void update(const StepContext& context) override {
-        const auto& units = units_.shards().units;
-        for (size_t u = 0; u < units.size() && units_.stage() == 1; ++u)
-            exposed_.time([&] {
-                units_.reduce_scatter(u, state_.gradients.as<float>() + units[u].span.begin, state_.gradient_stride);
-            });
+        exposed_.time([&] { transfers_->finish(); });
         optimizer_.run(context);
-        for (size_t u = 0; u < units.size() && units_.stage() < 3; ++u)
-            exposed_.time([&] {
-                units_.group().all_gather(state_.parameters.as<float>() + units[u].span.begin, units[u].elements());
-            });
+        if (units_.stage() >= 3) return;
+        exposed_.time([&] {
+            for (const ShardUnit& unit : units_.shards().units)
+                units_.group().all_gather(state_.parameters.as<float>() + unit.span.begin, unit.elements());
+        });
     }
 
     // The ranks' shards put together, so that a checkpoint is the same for any strategy and number of ranks.
@@ -98,6 +86,11 @@ public:
                             optimizer_.moment(m) + unit.at);
     }
     size_t state_bytes() const override { return optimizer_.bytes(); }
+    size_t summed_bytes() const override { return transfers_->reduced_bytes() * static_cast<size_t>(sums_.blocks()); }
+    std::string overlap() const override {
+        return sums_.communicator.size() == 1 ? "none" : units_.overlapped() ? "thread" : "inline";
+    }
+    bool stuck() const override { return transfers_ && transfers_->stuck(); }
     int64_t take_exposed_ns() override { return exposed_.take(); }
 
 private:
@@ -114,8 +107,7 @@ private:
     const ShardedUnits& units_;
     const RankSums& sums_;
     OptimizerStep optimizer_;
-    std::optional<UnitGatherer> gatherer_;  // in stage 3, once a plan is attached
-    std::vector<uint8_t> wanted_;
+    std::optional<UnitTransfers> transfers_;  // once a plan is attached
     ExposedTime exposed_;
 };
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <utility>
 
 #include "core/error.h"
 
@@ -33,8 +32,8 @@ std::vector<int> additions(const SumTree& tree) {
 ShardedUnits::ShardedUnits(const Plan& plan, const RankSums& sums, const Sharding& how, MemoryLedger* ledger)
     : sums_(sums),
       how_(how),
-      shards_(cut_into_shards(plan.graph, plan.parameters, how.stage >= 2, group().rank(), group().size())),
-      schedule_(how.stage >= 2 ? schedule_units(plan, shards_) : UnitSchedule{}),
+      shards_(cut_into_shards(plan.graph, plan.parameters, group().rank(), group().size())),
+      schedule_(schedule_units(plan, shards_, how.overlapped)),
       by_groups_(sums_by_groups()) {
     if (how.stage >= 2) {
         gradient_stride_ = shards_.largest_unit;
@@ -64,11 +63,11 @@ bool ShardedUnits::sums_by_groups() const {
     return both == additions(sums_.tree);
 }
 
-float* ShardedUnits::gather(size_t unit, int slot_index) const {
+float* ShardedUnits::gather(size_t unit, int slot_index, const ShardLines& over) const {
     const ShardUnit& part = shards_.units[unit];
     float* const whole = slot(slot_index);
     std::copy_n(parameters(unit), part.own_elements(), whole + (part.own.begin - static_cast<size_t>(part.span.begin)));
-    group().all_gather(whole, part.elements());
+    over.group.all_gather(whole, part.elements());
     return whole;
 }
 
@@ -82,23 +81,22 @@ float* ShardedUnits::gradient_slot(size_t unit) const {
     return gradient_slots_.as<float>() + slot * static_cast<size_t>(sums_.most_blocks) * gradient_stride_;
 }
 
-void ShardedUnits::reduce_scatter(size_t unit, float* whole, size_t stride) const {
+void ShardedUnits::reduce_scatter(size_t unit, float* whole, size_t stride, const ShardLines& over) const {
     const ShardUnit& part = shards_.units[unit];
-    if (!by_groups_) return sums_.sum(whole, part.elements(), stride);
-    group().reduce_scatter_sum(whole, part.elements(), sums_.reduction);
-    if (how_.replicas)
-        how_.replicas->all_reduce_sum(whole + (part.own.begin - static_cast<size_t>(part.span.begin)), part.own_elements(),
+    if (!by_groups_) return sums_.sum(whole, part.elements(), stride, over.all);
+    over.group.reduce_scatter_sum(whole, part.elements(), sums_.reduction);
+    if (over.replicas)
+        over.replicas->all_reduce_sum(whole + (part.own.begin - static_cast<size_t>(part.span.begin)), part.own_elements(),
                                       sums_.reduction);
 }
 
-void ShardedUnits::reduce_gradients(size_t unit) const {
-    if (schedule_.gradient_slot[unit] < 0) return;
+void ShardedUnits::reduce_gradients(size_t unit, const ShardLines& over) const {
     const ShardUnit& part = shards_.units[unit];
     float* const whole = gradient_slot(unit);
     // Another unit had this slot before: what no step has written is its.
     for (const FlatSpan& gap : schedule_.gaps[unit])
         std::fill(whole + (gap.begin - part.span.begin), whole + (gap.end - part.span.begin), 0.0f);
-    reduce_scatter(unit, whole, gradient_stride_);
+    reduce_scatter(unit, whole, gradient_stride_, over);
     std::copy_n(whole + (part.own.begin - static_cast<size_t>(part.span.begin)), part.own_elements(), gradients(unit));
     // Gradients that come from sums over all images (of batch normalisations) are in the first block only.
     const auto others = static_cast<size_t>(sums_.most_blocks - 1);
@@ -115,29 +113,59 @@ void ShardedUnits::bind_to(Executor& executor) const {
     }
 }
 
-UnitGatherer::UnitGatherer(const Plan& plan, const ShardedUnits& units)
+UnitTransfers::UnitTransfers(const Plan& plan, const ShardedUnits& units, bool training, float* whole_gradients,
+                             size_t gradient_stride)
     : units_(units),
-      visits_(schedule_units(plan, units.shards()).visits),
-      wanted_(plan.steps.size(), 0),
-      held_(static_cast<size_t>(units.schedule().parameter_slots), none) {
-    for (const UnitVisit& visit : visits_) wanted_[visit.first_step] = hear_before_step;
-    const auto slot_of = [&](const UnitVisit& visit) { return units.schedule().parameter_slot[visit.unit]; };
-    for (size_t k = 0; k + 1 < visits_.size(); ++k)
-        if (slot_of(visits_[k]) == slot_of(visits_[k + 1]))
-            throw Error("visits the units in another order than the training plan", "sharding, plan " + plan.graph.name);
+      plan_(plan_transfers(plan, units.shards(), units.schedule(), units.stage(), training)),
+      whole_gradients_(whole_gradients),
+      gradient_stride_(gradient_stride),
+      wanted_(plan.steps.size(), 0) {
+    size_t so_far = 0;
+    for (size_t step = 0; step < wanted_.size(); ++step) {
+        const bool before = plan_.allowed_before[step] > so_far || plan_.needed_before[step] > 0;
+        const bool after = plan_.allowed_after[step] > plan_.allowed_before[step];
+        wanted_[step] = static_cast<uint8_t>((before ? hear_before_step : 0) | (after ? hear_after_step : 0));
+        so_far = plan_.allowed_after[step];
+    }
+    for (const Transfer& transfer : plan_.transfers)
+        if (transfer.kind == Transfer::Kind::reduce)
+            reduced_bytes_ += units.shards().units[transfer.unit].elements() * sizeof(float);
+    if (!units.overlapped() || !training) return;
+    const ShardLines own = units.lines();
+    all_ = own.all.channel();
+    if (&own.group != &own.all) group_ = own.group.channel();
+    if (own.replicas) replicas_ = own.replicas->channel();
+    thread_.emplace([this](size_t number) {
+        transfer(number, {*all_, group_ ? *group_ : *all_, replicas_ ? replicas_.get() : nullptr});
+    });
 }
 
-void UnitGatherer::before_step(size_t step) {
-    size_t now = 0;
-    while (visits_[now].first_step != step) ++now;
-    if (now == 0) {  // a new step: parameters have changed
-        next_ = 0;
-        std::fill(held_.begin(), held_.end(), none);
+void UnitTransfers::before_step(size_t step) { advance(plan_.allowed_before[step], plan_.needed_before[step]); }
+
+void UnitTransfers::advance(size_t allowed, size_t needed) {
+    if (thread_) {
+        thread_->allow(allowed);
+        thread_->wait_for(needed);
+        return;
     }
-    for (; next_ < std::min(now + 2, visits_.size()); ++next_) {
-        const size_t unit = visits_[next_].unit;
-        const int slot = units_.schedule().parameter_slot[unit];
-        if (std::exchange(held_[static_cast<size_t>(slot)], unit) != unit) units_.gather(unit, slot);
+    for (; done_ < allowed; ++done_) transfer(done_, units_.lines());
+}
+
+void UnitTransfers::finish() {
+    advance(plan_.transfers.size(), plan_.transfers.size());
+    if (thread_) thread_->start_over();
+    done_ = 0;
+}
+
+void UnitTransfers::transfer(size_t number, const ShardLines& over) {
+    const Transfer& what = plan_.transfers[number];
+    if (what.kind == Transfer::Kind::gather) {
+        units_.gather(what.unit, what.slot, over);
+    } else if (whole_gradients_) {
+        units_.reduce_scatter(what.unit, whole_gradients_ + units_.shards().units[what.unit].span.begin, gradient_stride_,
+                              over);
+    } else {
+        units_.reduce_gradients(what.unit, over);
     }
 }
 

@@ -9,7 +9,11 @@
 // group has all of them. Gathering then stays inside the group; gradients are also summed between groups.
 #pragma once
 
+#include <memory>
+#include <optional>
+
 #include "core/memory.h"
+#include "parallel/communication_thread.h"
 #include "parallel/rank_sums.h"
 #include "parallel/shards.h"
 #include "plan/executor.h"
@@ -21,6 +25,14 @@ struct Sharding {
     int stage = 0;                     // 0: nothing is split
     Communicator* group = nullptr;     // the ranks that a shard is split over; null: all
     Communicator* replicas = nullptr;  // the ranks with the same shard as this one, one of each group; null: no other has it
+    bool overlapped = false;           // units are gathered and reduced by a thread, while the steps of others run
+};
+
+// Who talks to whom, on the channel of one thread.
+struct ShardLines {
+    Communicator& all;
+    Communicator& group;
+    Communicator* replicas;  // or null
 };
 
 class ShardedUnits {
@@ -34,20 +46,23 @@ public:
     size_t gradient_stride() const { return gradient_stride_; }  // elements between the blocks of a slot
     Communicator& group() const { return how_.group ? *how_.group : sums_.communicator; }
     Communicator* replicas() const { return how_.replicas; }
+    ShardLines lines() const { return {sums_.communicator, group(), how_.replicas}; }  // of the computing thread
+    bool overlapped() const { return how_.overlapped; }
 
     // Stage 3: this rank's part of a unit's parameters. Stages 2 and 3: of its gradients.
     float* parameters(size_t unit) const { return parameters_.as<float>() + shards_.units[unit].at; }
     float* gradients(size_t unit) const { return gradients_.as<float>() + shards_.units[unit].at; }
 
     // Stage 3: makes the unit's parameters whole in a slot, and returns it. Collective over the group.
-    float* gather(size_t unit, int slot) const;
+    float* gather(size_t unit, int slot) const { return gather(unit, slot, lines()); }
+    float* gather(size_t unit, int slot, const ShardLines& over) const;
     float* slot(int slot) const { return parameter_slots_.as<float>() + static_cast<size_t>(slot) * shards_.largest_unit; }
     void keep_own(size_t unit, const float* whole) const;  // the opposite: this rank's part becomes its shard
 
     // Stages 2 and 3: sums the unit's gradients over all ranks and keeps this rank's part. Collective.
-    void reduce_gradients(size_t unit) const;
+    void reduce_gradients(size_t unit, const ShardLines& over) const;
     // Sums whole gradients {blocks}{unit} over all ranks; this rank's part is then in the first block. Collective.
-    void reduce_scatter(size_t unit, float* whole, size_t stride) const;
+    void reduce_scatter(size_t unit, float* whole, size_t stride, const ShardLines& over) const;
 
     // The slots of the executor's parameters and, where its plan has them, gradients.
     void bind_to(Executor& executor) const;
@@ -66,24 +81,36 @@ private:
     AlignedBuffer parameter_slots_, gradient_slots_;  // whole units
 };
 
-// Gathers the parameters of stage 3 along the steps of a plan: each unit when the one before it begins, so that in a chain
-// of layers at most two are whole at a time.
-class UnitGatherer : public StepObserver {
+// Communicates along the steps of a plan what plan_transfers says, by the calling thread or by one beside it. In the
+// thread's mode the second slot of a pair is filled, or emptied, while the unit of the first is computed.
+class UnitTransfers : public StepObserver {
 public:
-    // Of the training plan, or of one that visits the units in the same order (evaluation).
-    UnitGatherer(const Plan& plan, const ShardedUnits& units);
+    // Of the training plan, with the whole gradients {blocks}{flat} of stage 1; or of an evaluation, which has none and
+    // takes no thread. Collective.
+    UnitTransfers(const Plan& plan, const ShardedUnits& units, bool training, float* whole_gradients = nullptr,
+                  size_t gradient_stride = 0);
+
     std::span<const uint8_t> wanted_calls() const override { return wanted_; }
     void before_step(size_t step) override;
-    void all_reduce(double*, int64_t, int64_t) override {}  // an evaluation has no sums over ranks
+    void after_step(size_t step) override { advance(plan_.allowed_after[step], 0); }
+    void all_reduce(double*, int64_t, int64_t) override {}   // an evaluation has no sums over ranks
+    void finish();                                           // all that no step has asked for; then a step may begin
+    size_t reduced_bytes() const { return reduced_bytes_; }  // of gradients, in one step
+    bool stuck() const { return thread_ && thread_->stuck(); }
 
 private:
+    void advance(size_t allowed, size_t needed);
+    void transfer(size_t number, const ShardLines& over);
+
     const ShardedUnits& units_;
-    const std::vector<UnitVisit> visits_;
+    const TransferPlan plan_;
+    float* const whole_gradients_;
+    const size_t gradient_stride_;
+    size_t reduced_bytes_ = 0;
     std::vector<uint8_t> wanted_;
-    size_t next_ = 0;  // visit that is not gathered yet
-    static constexpr size_t none = SIZE_MAX;
-    std::vector<size_t>
-        held_;  // by slot: the unit in it, which the second last one still is when the backward pass comes back
+    size_t done_ = 0;                                       // without a thread
+    std::unique_ptr<Communicator> all_, group_, replicas_;  // channels of the thread; group_ and replicas_ where hybrid
+    std::optional<CommunicationThread> thread_;
 };
 
 }  // namespace xbench

@@ -2,6 +2,7 @@
 #include "parallel/shards.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 
@@ -64,18 +65,18 @@ std::vector<Written> written_gradients(const Plan& plan) {
 }
 
 // The gaps of every unit, and from which step to which its gradients are whole.
-void find_gradients(const Plan& plan, const Shards& shards, UnitSchedule& schedule, std::vector<size_t>& first_write) {
+void find_gradients(const Plan& plan, const Shards& shards, UnitSchedule& schedule) {
     const size_t units = shards.units.size();
     schedule.gaps.assign(units, {});
     schedule.reduced_after.assign(units, 0);
-    first_write.assign(units, never);
+    schedule.written_from.assign(units, never);
     std::vector<int64_t> covered;
     for (const ShardUnit& unit : shards.units) covered.push_back(unit.span.begin);
     for (const Written& part : written_gradients(plan)) {
         const size_t unit = shards.unit_of(part.span.begin);
         if (part.span.begin > covered[unit]) schedule.gaps[unit].push_back({covered[unit], part.span.begin});
         covered[unit] = part.span.end;
-        first_write[unit] = std::min(first_write[unit], part.first_step);
+        schedule.written_from[unit] = std::min(schedule.written_from[unit], part.first_step);
     }
     for (size_t unit = 0; unit < units; ++unit)
         if (covered[unit] < shards.units[unit].span.end)
@@ -88,19 +89,23 @@ void find_gradients(const Plan& plan, const Shards& shards, UnitSchedule& schedu
     }
 }
 
-int assign_gradient_slots(UnitSchedule& schedule, const std::vector<size_t>& first_write) {
-    const size_t units = first_write.size();
-    schedule.gradient_slot.assign(units, -1);
+// A slot is free again when its unit's gradients are reduced: at once, or overlapped while the next unit's are written.
+int assign_gradient_slots(UnitSchedule& schedule, bool overlapped) {
+    const std::vector<size_t>& from = schedule.written_from;
+    schedule.gradient_slot.assign(from.size(), -1);
     std::vector<size_t> order;
-    for (size_t unit = 0; unit < units; ++unit)
-        if (first_write[unit] != never) order.push_back(unit);
-    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return first_write[a] < first_write[b]; });
+    for (size_t unit = 0; unit < from.size(); ++unit)
+        if (from[unit] != never) order.push_back(unit);
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return from[a] < from[b]; });
     std::vector<size_t> busy_until;  // by slot
-    for (const size_t unit : order) {
+    for (size_t k = 0; k < order.size(); ++k) {
+        const size_t unit = order[k];
         size_t slot = 0;
-        while (slot < busy_until.size() && busy_until[slot] >= first_write[unit]) ++slot;
+        while (slot < busy_until.size() && busy_until[slot] >= from[unit]) ++slot;
         if (slot == busy_until.size()) busy_until.push_back(0);
         busy_until[slot] = schedule.reduced_after[unit];
+        if (overlapped && k + 1 < order.size())
+            busy_until[slot] = std::max(busy_until[slot], schedule.reduced_after[order[k + 1]]);
         schedule.gradient_slot[unit] = static_cast<int>(slot);
     }
     return static_cast<int>(busy_until.size());
@@ -114,11 +119,11 @@ size_t Shards::unit_of(int64_t element) const {
     return static_cast<size_t>(after - units.begin()) - 1;
 }
 
-Shards cut_into_shards(const Graph& graph, const FlatParameters& flat, bool by_unit, int rank, int ranks) {
+Shards cut_into_shards(const Graph& graph, const FlatParameters& flat, int rank, int ranks) {
     Shards shards;
     int last = -1;
     for (const FlatRange& range : flat.parameters) {
-        const int unit = by_unit ? graph.values[static_cast<size_t>(range.value)].unit : 0;
+        const int unit = graph.values[static_cast<size_t>(range.value)].unit;
         if (shards.units.empty() || unit != last) {
             if (!shards.units.empty()) shards.units.back().span.end = range.begin;
             shards.units.push_back({{range.begin, flat.parameter_elements}, {}, 0});
@@ -136,14 +141,51 @@ Shards cut_into_shards(const Graph& graph, const FlatParameters& flat, bool by_u
     return shards;
 }
 
-UnitSchedule schedule_units(const Plan& plan, const Shards& shards) {
+UnitSchedule schedule_units(const Plan& plan, const Shards& shards, bool overlapped) {
     UnitSchedule schedule;
     schedule.visits = find_visits(plan, shards);
     schedule.parameter_slots = assign_parameter_slots(schedule, shards.units.size());
-    std::vector<size_t> first_write;
-    find_gradients(plan, shards, schedule, first_write);
-    schedule.gradient_slots = assign_gradient_slots(schedule, first_write);
+    find_gradients(plan, shards, schedule);
+    schedule.gradient_slots = assign_gradient_slots(schedule, overlapped);
     return schedule;
+}
+
+TransferPlan plan_transfers(const Plan& plan, const Shards& shards, const UnitSchedule& slots, int stage, bool training) {
+    const std::vector<UnitVisit> visits = find_visits(plan, shards);
+    const auto slot_of = [&](size_t visit) { return slots.parameter_slot[visits[visit].unit]; };
+    for (size_t k = 0; k + 1 < visits.size(); ++k)
+        if (slot_of(k) == slot_of(k + 1))
+            throw Error("visits the units in another order than the training plan", "sharding, plan " + plan.graph.name);
+    TransferPlan result;
+    // By slot: the unit that is in it, which the second last one still is when the backward pass comes back.
+    std::vector<size_t> held(static_cast<size_t>(slots.parameter_slots), never);
+    std::vector<size_t> gathered(shards.units.size(), 0);                       // by unit: transfers that include it
+    std::vector<size_t> emptied(static_cast<size_t>(slots.gradient_slots), 0);  // by slot of gradients: the same
+    size_t now = 0, next = 0;                                                   // visits
+    for (size_t step = 0; step < plan.steps.size(); ++step) {
+        size_t needed = 0;
+        if (stage >= 3 && now < visits.size() && visits[now].first_step == step) {
+            for (; next < std::min(now + 2, visits.size()); ++next) {
+                const size_t unit = visits[next].unit;
+                if (std::exchange(held[static_cast<size_t>(slot_of(next))], unit) == unit) continue;
+                result.transfers.push_back({Transfer::Kind::gather, unit, slot_of(next)});
+                gathered[unit] = result.transfers.size();
+            }
+            needed = gathered[visits[now++].unit];
+        }
+        for (size_t unit = 0; training && stage >= 2 && unit < shards.units.size(); ++unit)
+            if (slots.written_from[unit] == step)
+                needed = std::max(needed, emptied[static_cast<size_t>(slots.gradient_slot[unit])]);
+        result.allowed_before.push_back(result.transfers.size());
+        result.needed_before.push_back(needed);
+        for (size_t unit = 0; training && unit < shards.units.size(); ++unit)
+            if (slots.gradient_slot[unit] >= 0 && slots.reduced_after[unit] == step) {
+                result.transfers.push_back({Transfer::Kind::reduce, unit, -1});
+                emptied[static_cast<size_t>(slots.gradient_slot[unit])] = result.transfers.size();
+            }
+        result.allowed_after.push_back(result.transfers.size());
+    }
+    return result;
 }
 
 }  // namespace xbench

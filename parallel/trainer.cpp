@@ -14,6 +14,7 @@
 #include "core/hardware.h"
 #include "models/registry.h"
 #include "parallel/exposed_time.h"
+#include "parallel/gradient_buckets.h"
 #include "parallel/health.h"
 #include "parallel/hybrid_groups.h"
 #include "parallel/inference.h"
@@ -101,6 +102,7 @@ private:
     void save_state(int64_t epoch);
     const Json& identity();
     MemoryQuestion memory_question() const;
+    Sharding sharding() const;
     void slowest_of_all_ranks(std::vector<int64_t>& times) const;
     std::vector<int64_t> over_least_of_all_ranks(std::vector<int64_t>& times) const;
 
@@ -156,11 +158,17 @@ MemoryQuestion Training::memory_question() const {
     question.rank = communicator_.rank();
     question.ranks = communicator_.size();
     question.group_ranks = state_.units ? state_.units->group().size() : 0;
+    question.overlapped = state_.units && state_.units->overlapped();
     question.images = loader_.max_local_batch();
     question.gradient_slots = passes_.slots;
     question.local_statistics = passes_.local;
     question.batches = batches_in_memory(static_cast<int>(config_.data.workers), LoaderOptions{}.prefetch);
     return question;
+}
+
+Sharding Training::sharding() const {
+    const bool overlapped = options_.stage > 0 && overlap_for(config_.train.overlap, communicator_) == Overlap::thread;
+    return groups_ ? groups_->sharding(options_.stage, overlapped) : Sharding{options_.stage, nullptr, nullptr, overlapped};
 }
 
 LoaderOptions Training::loader_options(Split split) {
@@ -197,8 +205,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       passes_(plan_passes(config.train, graph_, sums_)),
       loader_(dataset, loader_options(Split::train)),
       plan_(compile(graph_, Target{isa_}, plan_options(loader_))),
-      state_(graph_, sums_, plan_, passes_.slots, groups_ ? groups_->sharding(options.stage) : Sharding{options.stage},
-             &ledger_),
+      state_(graph_, sums_, plan_, passes_.slots, sharding(), &ledger_),
       executor_(plan_, &ledger_),
       evaluator_(graph_, isa_, options.threads, loader_options(Split::val).batch_size, sums_,
                  products_in(config.train.precision), &ledger_),

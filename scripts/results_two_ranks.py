@@ -8,10 +8,14 @@ serial runs that know nothing of each other, started at once, one on each core. 
 alone, those two copies, two ranks of cpu_ddp of one thread each with train.reduction invariant, and the same with fast.
 Every core has the same batch throughout. Prints a table in Markdown of medians over rounds; ratios are made within a round.
 OUT keeps every run's folder.
+
+Where other guests of the machine slow down now this core and now that, ranks that wait for each other after every step lose
+what copies do not. "copies in step" is what the two copies would have reached had each step taken as long as the slower one's
+of that number; "quiet steps" compares the fastest fifth of all steps.
 """
 import argparse, json, os, pathlib, statistics, subprocess
 
-MODELS = {"pneumonia_cnn": (64, 1, 64, 120), "rsna_cnn": (32, 1, 128, 24), "cifar_cnn": (64, 3, 32, 24)}
+MODELS = {"pneumonia_cnn": (64, 1, 64, 30), "rsna_cnn": (32, 1, 128, 11), "cifar_cnn": (64, 3, 32, 11)}
 # batch on a core, channels, size, steps an epoch
 
 
@@ -23,11 +27,12 @@ class Runs:
 
     def start(self, model, cores, ranks, reduction):
         batch, channels, size, steps = MODELS[model]
+        epochs = 5
         images = int(steps * batch * ranks / 0.7) + batch  # 70% are trained on
         self.count += 1
         out = self.options.out / f"{self.count:03}-{model}-{ranks}-{reduction}"
         data = {"synthetic": {"count": images, "size": size, "channels": channels}}
-        settings = [f"model={model}", f"train.batch_size={batch * ranks}", f"train.reduction={reduction}", "train.epochs=2",
+        settings = [f"model={model}", f"train.batch_size={batch * ranks}", f"train.reduction={reduction}", f"train.epochs={epochs}",
                     "data=" + json.dumps(data)]
         command = ["taskset", "-c", cores]
         if ranks > 1:
@@ -39,26 +44,41 @@ class Runs:
         return out, subprocess.Popen(command, env=dict(os.environ, OMP_NUM_THREADS="1"))
 
     def finish(self, started):
-        """Images a second of each run and its counters."""
+        """Images a second of each run, its counters and the milliseconds of its whole batches' steps."""
         records = []
         for out, process in started:
             if process.wait() != 0:
                 raise SystemExit(f"{out}: the run failed")
             records.append(json.loads((out / "records.jsonl").read_text().splitlines()[0]))
-        return [(record["value"], record["counters"]) for record in records]
+        return [(record["value"], record["counters"], whole_steps(record)) for record in records]
+
+
+def whole_steps(record):
+    """The last batch of an epoch is a small one."""
+    samples = [ns * 1e-6 for ns in record["samples_ns"]]
+    an_epoch = len(samples) // record["params"]["epochs"]
+    return [ms for number, ms in enumerate(samples) if (number + 1) % an_epoch and number >= record["counters"]["warmup_steps"]]
+
+
+def quiet(steps):
+    return statistics.quantiles(steps, n=10)[0]  # in the middle of the fastest fifth
 
 
 def measure(runs, model, rounds):
     found = []
     for _ in range(rounds):
         alone = runs.finish([runs.start(model, "0", 1, "invariant")])[0][0]
-        copies = sum(value for value, _ in runs.finish([runs.start(model, core, 1, "invariant") for core in "01"]))
-        one = {"alone": alone, "copies": copies}
+        copies = runs.finish([runs.start(model, core, 1, "invariant") for core in "01"])
+        slower = [max(pair) for pair in zip(copies[0][2], copies[1][2])]
+        one = {"alone": alone, "copies": copies[0][0] + copies[1][0], "copy_steps": copies[0][2] + copies[1][2],
+               "in_step": statistics.mean(copies[0][2] + copies[1][2]) / statistics.mean(slower)}
         for reduction in ("invariant", "fast"):
-            value, counters = runs.finish([runs.start(model, "0,1", 2, reduction)])[0]
+            value, counters, steps = runs.finish([runs.start(model, "0,1", 2, reduction)])[0]
             one[reduction] = value
             one[reduction + "_step"] = counters["step_ms"]
             one[reduction + "_exposed"] = counters["exposed_comm_ms"]
+            one[reduction + "_skew"] = counters["rank_skew_ms"]
+            one[reduction + "_steps"] = steps
         found.append(one)
     return found
 
@@ -72,21 +92,31 @@ def main():
     options = parser.parse_args()
     options.out.mkdir(parents=True)
     runs = Runs(options)
-    print("| model, batch on a core | serial, images/s | two copies: speed-up | two ranks: speed-up | of the copies | "
-          "(lowest - highest) | fast: of the copies | invariant / fast step | exposed, ms (%) |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| model, batch on a core | serial, images/s | two copies | copies in step | two ranks | ranks / copies | lowest - highest | "
+          "ranks / copies in step | quiet steps: copies / ranks | exposed, ms | of it skew | without skew |")
+    print("| --- " * 12 + "|")
+    costs = []
     for model in options.models.split(","):
         found = measure(runs, model, options.rounds)
         middle = lambda value: statistics.median(value(one) for one in found)
         share = sorted(one["invariant"] / one["copies"] for one in found)
-        exposed = middle(lambda one: one["invariant_exposed"])
+        pooled = {key: [ms for one in found for ms in one[key]] for key in ("copy_steps", "invariant_steps", "fast_steps")}
+        without = middle(lambda one: (one["invariant_exposed"] - one["invariant_skew"]) / one["invariant_step"])
         print(f"| {model}, {MODELS[model][0]} | {middle(lambda one: one['alone']):,.0f} | "
-              f"{middle(lambda one: one['copies'] / one['alone']):.2f} | "
-              f"{middle(lambda one: one['invariant'] / one['alone']):.2f} | "
+              f"{middle(lambda one: one['copies'] / one['alone']):.2f}x | "
+              f"{middle(lambda one: one['copies'] * one['in_step'] / one['alone']):.2f}x | "
+              f"{middle(lambda one: one['invariant'] / one['alone']):.2f}x | "
               f"{statistics.median(share):.3f} | {share[0]:.3f} - {share[-1]:.3f} | "
-              f"{middle(lambda one: one['fast'] / one['copies']):.3f} | "
-              f"{middle(lambda one: one['invariant_step'] / one['fast_step']):.3f} | "
-              f"{exposed:.2f} ({100 * middle(lambda one: one['invariant_exposed'] / one['invariant_step']):.1f}%) |", flush=True)
+              f"{middle(lambda one: one['invariant'] / one['copies'] / one['in_step']):.3f} | "
+              f"{quiet(pooled['copy_steps']) / quiet(pooled['invariant_steps']):.3f} | "
+              f"{middle(lambda one: one['invariant_exposed']):.2f} | {middle(lambda one: one['invariant_skew']):.2f} | "
+              f"{100 * without:.1f}% of the step |", flush=True)
+        costs.append(f"| {model} | {middle(lambda one: one['invariant_step']):.2f} | {middle(lambda one: one['fast_step']):.2f} | "
+                     f"{middle(lambda one: one['invariant_step'] / one['fast_step']):.3f} | "
+                     f"{quiet(pooled['invariant_steps']) / quiet(pooled['fast_steps']):.3f} |")
+    print("\n| model | invariant, ms a step | fast, ms | invariant / fast | the same of quiet steps |")
+    print("| --- " * 5 + "|")
+    print("\n".join(costs))
 
 
 if __name__ == "__main__":

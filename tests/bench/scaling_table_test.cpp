@@ -40,11 +40,15 @@ Record rep(const Point& p, int number, double rate, int64_t images = 12000,
     record.value = rate;
     record.params = Json{{"point", p.id()}, {"isa", "avx2"}};
     record.weights_hash = hash;
-    record.counters = Json{{"step_ms", 64e3 / rate},    {"exposed_comm_ms", p.ranks > 1 ? 1.25 : 0.0},
+    record.counters = Json{{"step_ms", 64e3 / rate},
+                           {"exposed_comm_ms", p.ranks > 1 ? 1.25 : 0.0},
                            {"rank_skew_ms", p.ranks > 1 ? 0.5 : 0.0},
-                           {"images_trained", images},  {"train_seconds", static_cast<double>(images) / rate},
-                           {"test_accuracy", 0.912345}, {"test_balanced_accuracy", 0.887},
-                           {"test_loss", 0.25},         {"test_majority_baseline", 0.741}};
+                           {"images_trained", images},
+                           {"train_seconds", static_cast<double>(images) / rate},
+                           {"test_accuracy", 0.912345},
+                           {"test_balanced_accuracy", 0.887},
+                           {"test_loss", 0.25},
+                           {"test_majority_baseline", 0.741}};
     return record;
 }
 

@@ -29,7 +29,7 @@ void expect_nothing(const std::string& wrong, const Communicator& communicator, 
     expect(wrong.empty(), communicator, fmt::format("over {}: {}", over, wrong));
 }
 
-// DDP and every stage of ZeRO, with and without activation checkpointing.
+// DDP and every stage of ZeRO, with and without activation checkpointing and a thread that communicates.
 void check_training(Communicator& c, const TrainResult& alone) {
     Config config = test::small_run();
     const auto dataset = open_dataset(config.data);
@@ -39,11 +39,12 @@ void check_training(Communicator& c, const TrainResult& alone) {
     for (const bool checkpointing : {false, true})
         for (const int stage : {0, 1, 2, 3}) {
             config.train.activation_checkpointing = checkpointing;
+            config.train.overlap = checkpointing && c.has_channels() ? "thread" : "auto";
             TrainOptions options;
             options.stage = stage;
             const TrainResult together = train(config, *dataset, c, options);
             const std::string what = fmt::format(" differs from that of one process over {} in stage {}{}", c.name(), stage,
-                                                 checkpointing ? " with activation checkpointing" : "");
+                                                 checkpointing ? " with activation checkpointing and a thread" : "");
             expect(together.final_weights_hash == alone.final_weights_hash, c, "the weights' hash" + what);
             expect(together.test.loss == alone.test.loss, c, "the test loss" + what);
         }

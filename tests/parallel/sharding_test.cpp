@@ -3,14 +3,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 
 #include "core/error.h"
 #include "models/registry.h"
 #include "parallel/health.h"
 #include "parallel/memory_prediction.h"
+#include "parallel/slow_link.h"
 #include "tests/parallel/rank_steps.h"
 #include "tests/parallel/small_run.h"
 #include "tests/parallel/temporary_folder.h"
@@ -54,6 +57,56 @@ TEST(Sharding, SameWeightsInEveryStageAtAnyNumberOfRanks) {
     }
 }
 
+TEST(Sharding, SameWeightsWhenAThreadMovesUnits) {
+    Config config = small_run();
+    const TrainResult one = train_on(1, config, {})[0];
+    config.train.overlap = "thread";
+    for (const bool checkpointing : {false, true}) {
+        config.train.activation_checkpointing = checkpointing;
+        for (const int stage : {1, 2, 3})
+            for (const int ranks : {2, 3}) {
+                SCOPED_TRACE(testing::Message() << "stage " << stage << ", " << ranks << " ranks, " << checkpointing);
+                const TrainResult sharded = train_on(ranks, config, at_stage(stage))[0];
+                EXPECT_EQ(sharded.overlap, "thread");
+                EXPECT_EQ(sharded.final_weights_hash, one.final_weights_hash);
+                EXPECT_EQ(sharded.test.loss, one.test.loss);
+                EXPECT_EQ(sharded.memory_in_steps.bytes, sharded.memory_predicted.bytes);
+            }
+    }
+}
+
+// Computing that sleeps, over a link that sleeps: gathers and reductions together take half as long as the steps.
+TEST(Sharding, AThreadHidesASlowLink) {
+    const Graph graph = equal_units(64, 8);
+    const Plan plan = compile(graph, Target{Isa::portable}, {});
+    const double computing = 0.8;  // seconds
+    const auto exposed = [&](bool overlapped) {
+        std::vector<double> seconds(2);
+        on_ranks(2, [&](Communicator& ranks) {
+            const auto bytes = static_cast<double>(plan.parameters.parameter_elements) * sizeof(float);
+            // A rank sends half of what is gathered, twice (forward and backward), and half of what is reduced.
+            const auto link = make_slow_link(ranks.channel(), {1.5 * bytes / (0.5 * computing), 0});
+            const RankSums sums(*link, Reduction::fast, 2);
+            const ShardedUnits units(plan, sums, {3, nullptr, nullptr, overlapped}, nullptr);
+            UnitTransfers transfers(plan, units, true);
+            const auto start = std::chrono::steady_clock::now();
+            for (size_t step = 0; step < plan.steps.size(); ++step) {
+                if (transfers.wanted_calls()[step] & hear_before_step) transfers.before_step(step);
+                std::this_thread::sleep_for(
+                    std::chrono::duration<double>(computing / static_cast<double>(plan.steps.size())));
+                if (transfers.wanted_calls()[step] & hear_after_step) transfers.after_step(step);
+            }
+            transfers.finish();
+            const std::chrono::duration<double> all = std::chrono::steady_clock::now() - start;
+            seconds[static_cast<size_t>(ranks.rank())] = all.count() - computing;
+        });
+        return std::max(seconds[0], seconds[1]);
+    };
+    const double blocking = exposed(false), hidden = exposed(true);
+    EXPECT_GT(blocking, 0.45 * computing);
+    EXPECT_LT(hidden, 0.4 * blocking);
+}
+
 TEST(Sharding, SameWeightsForOtherModelsAndOptimizers) {
     for (const char* model : {"fracture_cnn", "cifar_cnn"}) {
         Config config = small_run();
@@ -86,27 +139,31 @@ TEST(Sharding, PredictedMemoryIsWhatIsCounted) {
 // What the issue asks for: a share of parameters, gradients and two moments, and two units whole.
 TEST(Sharding, StageThreeHoldsItsShareAndTwoUnits) {
     const Graph graph = equal_units(16, 8);
-    for (const int ranks : {2, 4}) {
-        std::mutex mutex;
-        on_ranks(ranks, [&](Communicator& communicator) {
-            MemoryLedger ledger;
-            RankSteps run(graph, communicator, {.stage = 3}, &ledger);
-            run.step();
-            const std::lock_guard lock(mutex);
-            const MemoryUse use = ledger.now();
-            const size_t held =
-                use[MemoryCategory::parameters] + use[MemoryCategory::gradients] + use[MemoryCategory::optimizer];
-            const Shards& shards = run.state().units->shards();
-            const auto elements = static_cast<size_t>(run.state().flat.parameter_elements);
-            const size_t unit_bytes = shards.largest_unit * sizeof(float);
-            EXPECT_EQ(shards.units.size(), equal_unit_count + 1u);
-            // Parameters of two units and gradients of one are whole; a rank's parts are whole cache lines.
-            EXPECT_LE(held, 16 * elements / static_cast<size_t>(ranks) + 3 * unit_bytes + 4 * 64 * shards.units.size());
-            const size_t asked = 16 * elements / static_cast<size_t>(ranks) + 4 * 2 * unit_bytes;  // of two units all four
-            EXPECT_LT(static_cast<double>(held), 1.05 * static_cast<double>(asked));
-            EXPECT_EQ(ledger.highest().total(), use.total());  // no step takes more for a while
-        });
-    }
+    for (const bool overlapped : {false, true})
+        for (const int ranks : {2, 4}) {
+            std::mutex mutex;
+            on_ranks(ranks, [&](Communicator& communicator) {
+                MemoryLedger ledger;
+                RankSteps run(graph, communicator, {.stage = 3, .overlapped = overlapped}, &ledger);
+                run.step();
+                const std::lock_guard lock(mutex);
+                const MemoryUse use = ledger.now();
+                const size_t held =
+                    use[MemoryCategory::parameters] + use[MemoryCategory::gradients] + use[MemoryCategory::optimizer];
+                const Shards& shards = run.state().units->shards();
+                const auto elements = static_cast<size_t>(run.state().flat.parameter_elements);
+                const size_t unit_bytes = shards.largest_unit * sizeof(float);
+                EXPECT_EQ(shards.units.size(), equal_unit_count + 1u);
+                // Parameters of two units and gradients of one or two are whole; a rank's parts are whole cache lines.
+                const size_t whole = overlapped ? 4 : 3;
+                EXPECT_LE(held,
+                          16 * elements / static_cast<size_t>(ranks) + whole * unit_bytes + 4 * 64 * shards.units.size());
+                const size_t asked =
+                    16 * elements / static_cast<size_t>(ranks) + 4 * 2 * unit_bytes;  // of two units all four
+                EXPECT_LT(static_cast<double>(held), 1.05 * static_cast<double>(asked));
+                EXPECT_EQ(ledger.highest().total(), use.total());  // no step takes more for a while
+            });
+        }
 }
 
 // Hash of the weights after three steps; in groups of so many ranks where `group` is not 0.
@@ -176,7 +233,7 @@ TEST(Sharding, UnitsMayHaveBranchesAndFrozenParameters) {
 
 TEST(UnitSchedule, AChainNeedsTwoUnitsWholeAtATime) {
     const Plan plan = compile(equal_units(16, 8), Target{Isa::portable}, {});
-    const Shards shards = cut_into_shards(plan.graph, plan.parameters, true, 1, 2);
+    const Shards shards = cut_into_shards(plan.graph, plan.parameters, 1, 2);
     const UnitSchedule schedule = schedule_units(plan, shards);
     ASSERT_EQ(shards.units.size(), equal_unit_count + 1u);
     EXPECT_EQ(schedule.visits.size(), 2 * shards.units.size() - 1);
@@ -184,15 +241,45 @@ TEST(UnitSchedule, AChainNeedsTwoUnitsWholeAtATime) {
     EXPECT_EQ(schedule.visits.back().unit, shards.units.size() - 1);
     EXPECT_EQ(schedule.parameter_slots, 2);
     EXPECT_EQ(schedule.gradient_slots, 1);
+    EXPECT_EQ(schedule_units(plan, shards, true).gradient_slots, 2);
     for (size_t k = 1; k < schedule.visits.size(); ++k) {
         EXPECT_GT(schedule.visits[k].first_step, schedule.visits[k - 1].last_step);
         EXPECT_NE(schedule.parameter_slot[schedule.visits[k].unit], schedule.parameter_slot[schedule.visits[k - 1].unit]);
     }
     EXPECT_TRUE(std::is_sorted(schedule.reduced_after.begin(), schedule.reduced_after.end()));
     size_t elements = 0;
-    for (int rank = 0; rank < 3; ++rank)
-        elements += cut_into_shards(plan.graph, plan.parameters, true, rank, 3).own_elements;
+    for (int rank = 0; rank < 3; ++rank) elements += cut_into_shards(plan.graph, plan.parameters, rank, 3).own_elements;
     EXPECT_EQ(elements, static_cast<size_t>(plan.parameters.parameter_elements));
+}
+
+// A unit is gathered while the one before it runs, and reduced before its slot is written again.
+TEST(UnitSchedule, TransfersAreOneUnitAhead) {
+    const Plan plan = compile(equal_units(16, 8), Target{Isa::portable}, {});
+    const Shards shards = cut_into_shards(plan.graph, plan.parameters, 0, 2);
+    const UnitSchedule schedule = schedule_units(plan, shards, true);
+    const TransferPlan transfers = plan_transfers(plan, shards, schedule, 3, true);
+    const size_t units = shards.units.size();
+    // Forward all, backward all but the last two, which are still there; each reduced once.
+    EXPECT_EQ(transfers.transfers.size(), units + (units - 2) + units);
+    for (size_t k = 0; k + 1 < units; ++k) {
+        const UnitVisit& visit = schedule.visits[k];
+        EXPECT_GT(transfers.allowed_before[visit.first_step], transfers.needed_before[visit.first_step]) << "nothing ahead";
+        EXPECT_EQ(transfers.needed_before[schedule.visits[k + 1].first_step], transfers.allowed_before[visit.first_step]);
+    }
+    std::vector<size_t> order(units);
+    for (size_t unit = 0; unit < units; ++unit) {
+        const auto reduce = std::find_if(transfers.transfers.begin(), transfers.transfers.end(), [&](const Transfer& t) {
+            return t.kind == Transfer::Kind::reduce && t.unit == unit;
+        });
+        order[unit] = static_cast<size_t>(reduce - transfers.transfers.begin()) + 1;
+        EXPECT_EQ(transfers.allowed_after[schedule.reduced_after[unit]], order[unit]);
+    }
+    for (size_t unit = 0; unit + 2 < units; ++unit)  // the unit after next has its slot
+        EXPECT_GE(transfers.needed_before[schedule.written_from[unit + 2]], order[unit]);
+    // Whole gradients have no slots to wait for, and nothing is gathered in the steps of stage 1.
+    const TransferPlan whole = plan_transfers(plan, shards, schedule, 1, true);
+    EXPECT_EQ(whole.transfers.size(), units);
+    EXPECT_EQ(*std::max_element(whole.needed_before.begin(), whole.needed_before.end()), 0u);
 }
 
 TEST(UnitSchedule, ALayerAcrossUnitsIsRefused) {
@@ -200,7 +287,7 @@ TEST(UnitSchedule, ALayerAcrossUnitsIsRefused) {
     const auto reader =
         std::find_if(plan.steps.begin(), plan.steps.end(), [](const PlannedStep& step) { return !step.parameters.empty(); });
     reader->parameters.begin = 0;
-    const Shards shards = cut_into_shards(plan.graph, plan.parameters, true, 0, 2);
+    const Shards shards = cut_into_shards(plan.graph, plan.parameters, 0, 2);
     EXPECT_THROW(schedule_units(plan, shards), Error);
 }
 
