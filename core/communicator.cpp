@@ -30,6 +30,8 @@ std::vector<LeafBlock> blocks_of_rank(int64_t leaves, int rank, int ranks) {
     return blocks;
 }
 
+int SumTree::most_addends() const { return *std::max_element(addends.begin(), addends.end()); }
+
 SumTree sum_tree(int64_t leaves, int ranks) {
     SumTree tree;
     std::vector<int64_t> stack;  // leaves under each sum

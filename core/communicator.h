@@ -36,6 +36,7 @@ struct SumTree {
     std::vector<int> addends;     // on each rank
     std::vector<uint8_t> merges;  // for each addend, in rank order: additions of the two newest sums that follow it
     bool operator==(const SumTree&) const = default;
+    int most_addends() const;  // on any rank
 };
 SumTree sum_tree(int64_t leaves, int ranks);
 

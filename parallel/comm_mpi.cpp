@@ -184,7 +184,7 @@ private:
     template <class T>
     void sum_in_tree(T* data, size_t count, size_t stride, const SumTree& tree) {
         const CallWatch::Call call(line_, "all_reduce", count * sizeof(T));
-        const auto addends = static_cast<size_t>(*std::max_element(tree.addends.begin(), tree.addends.end()));
+        const auto addends = static_cast<size_t>(tree.most_addends());
         if (count * sizeof(T) <= redundant_bytes / addends) return sum_redundantly(data, count, stride, tree, addends);
         const size_t most = piece_bytes / sizeof(T) / addends;
         for (size_t begin = 0; begin < count; begin += most) {

@@ -25,9 +25,7 @@ constexpr size_t piece_bytes = size_t{256} << 10;
 // Up to this size every rank sums everything: one meeting in place of two.
 constexpr size_t redundant_bytes = size_t{16} << 10;
 
-size_t most_addends(const SumTree& tree) {
-    return static_cast<size_t>(*std::max_element(tree.addends.begin(), tree.addends.end()));
-}
+size_t most_addends(const SumTree& tree) { return static_cast<size_t>(tree.most_addends()); }
 
 // Memory that every rank has one copy of, all of them mapped here.
 struct Region {

@@ -25,8 +25,7 @@ MemoryUse predict_memory(const MemoryQuestion& q) {
     const Shards shards = cut_into_shards(q.training.graph, flat, q.rank % group, group);
     const UnitSchedule schedule = q.stage >= 2 ? schedule_units(q.training, shards, q.overlapped) : UnitSchedule{};
     const int64_t leaves = q.train.reduction == "fast" ? q.ranks : q.train.virtual_ranks;
-    const std::vector<int> addends = sum_tree(leaves, q.ranks).addends;
-    const auto blocks = static_cast<size_t>(*std::max_element(addends.begin(), addends.end()));
+    const auto blocks = static_cast<size_t>(sum_tree(leaves, q.ranks).most_addends());
     const size_t copies = q.gradient_slots > 0 ? static_cast<size_t>(q.gradient_slots) : blocks;
     const auto whole = static_cast<size_t>(flat.parameter_elements);
     const size_t own = q.stage == 0 ? whole : shards.own_elements;

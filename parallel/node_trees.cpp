@@ -19,7 +19,7 @@ public:
             for (int a = 0; a < tree_.addends[rank]; ++a) add(nodes_[rank]);
         }
         end_of_node(nodes_.back());
-        trees_.most_parts = *std::max_element(trees_.between.addends.begin(), trees_.between.addends.end());
+        trees_.most_parts = trees_.between.most_addends();
         return std::move(trees_);
     }
 

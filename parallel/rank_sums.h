@@ -2,7 +2,6 @@
 // what the trainer, its strategy and the evaluation must agree on.
 #pragma once
 
-#include <algorithm>
 #include <numeric>
 #include <vector>
 
@@ -16,7 +15,7 @@ struct RankSums {
         : communicator(over), reduction(how), leaves_of_all(leaves), tree(sum_tree(leaves, over.size())) {
         for (const LeafBlock& block : blocks_of_rank(leaves, over.rank(), over.size()))
             leaves_of_block.push_back(static_cast<int32_t>(block.count));
-        most_blocks = *std::max_element(tree.addends.begin(), tree.addends.end());
+        most_blocks = tree.most_addends();
     }
     int leaves() const { return std::accumulate(leaves_of_block.begin(), leaves_of_block.end(), 0); }  // of this rank
     int blocks() const { return static_cast<int>(leaves_of_block.size()); }

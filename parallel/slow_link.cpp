@@ -1,7 +1,6 @@
 // The slow network.
 #include "parallel/slow_link.h"
 
-#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -65,7 +64,7 @@ private:
     double both_ways(size_t bytes) const { return 2 * one_way(bytes); }
     // The addends there, one sum back.
     double in_tree(size_t bytes, const SumTree& tree) const {
-        return one_way(bytes) * (1 + *std::max_element(tree.addends.begin(), tree.addends.end()));
+        return one_way(bytes) * (1 + tree.most_addends());
     }
     template <class F>
     void slowly(double sent_bytes, F&& collective) {

@@ -6,6 +6,9 @@
 Two ranks of one thread each. First at full speed, through shared memory and through MPI (the ranks pretend to be on two
 nodes): the three values of train.overlap take turns. Then over an injected link on which communication alone takes 20, 40
 and 60% of computing alone. Prints two tables in Markdown; OUT keeps every run's folder.
+
+Exposed time is told in two: of the rank that waits least, which is communication, and what the other one waits longer, which
+is skew: its peer came late. "hidden" compares the first.
 """
 import argparse, json, os, pathlib, statistics, subprocess
 
@@ -30,8 +33,8 @@ def run(options, model, overlap, mpi=False, rate=0.0):
     subprocess.run(command, check=True, env=environment)
     record = json.loads((out / "records.jsonl").read_text().splitlines()[0])
     counters = record["counters"]
-    return {"step": counters["step_ms"], "exposed": counters["exposed_comm_ms"], "bytes": counters["gradient_bytes"],
-            "hash": record["weights_hash"]}
+    return {"step": counters["step_ms"], "exposed": counters["exposed_comm_ms"] - counters["rank_skew_ms"],
+            "skew": counters["rank_skew_ms"], "bytes": counters["gradient_bytes"], "hash": record["weights_hash"]}
 
 
 def take_turns(options, model, modes, **keywords):
@@ -42,7 +45,7 @@ def take_turns(options, model, modes, **keywords):
             runs[mode].append(run(options, model, mode, **keywords))
     hashes = {one["hash"] for many in runs.values() for one in many}
     assert len(hashes) == 1, f"{model}: the weights differ between modes: {hashes}"
-    return {mode: {key: statistics.median(one[key] for one in many) for key in ("step", "exposed", "bytes")}
+    return {mode: {key: statistics.median(one[key] for one in many) for key in ("step", "exposed", "skew", "bytes")}
             for mode, many in runs.items()}
 
 
@@ -56,8 +59,9 @@ def main():
     options.out.mkdir(parents=True)
     modes = ["none", "inline", "thread"]
     full = {}
-    print("| model | over | step none, ms | inline / none | thread / none | exposed none | inline | thread, % of the step |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| model | over | step none, ms | inline / none | thread / none | exposed none | inline | thread, % of the step | "
+          "skew none, ms | inline | thread |")
+    print("| --- " * 11 + "|")
     for model in options.models.split(","):
         for mpi in (False, True):
             found = take_turns(options, model, modes, mpi=mpi)
@@ -65,20 +69,23 @@ def main():
                 full[model] = found["none"]
             none = found["none"]["step"]
             exposed = [f"{100 * found[mode]['exposed'] / found[mode]['step']:.1f}" for mode in modes]
+            skew = [f"{found[mode]['skew']:.2f}" for mode in modes]
             print(f"| {model} | {'MPI' if mpi else 'shared memory'} | {none:.2f} | {found['inline']['step'] / none:.3f} | "
-                  f"{found['thread']['step'] / none:.3f} | {' | '.join(exposed)} |", flush=True)
+                  f"{found['thread']['step'] / none:.3f} | {' | '.join(exposed)} | "
+                  f"{' | '.join(skew)} |", flush=True)
     print("\n| model | link, MB/s | communication / computing alone | exposed none, ms | thread, ms | hidden | "
-          "of the time saved |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+          "of the time saved | skew none, ms | thread |")
+    print("| --- " * 9 + "|")
     for model, plain in full.items():
-        compute = plain["step"] - plain["exposed"]
+        compute = plain["step"] - plain["exposed"] - plain["skew"]
         for share in (0.2, 0.4, 0.6):
             rate = plain["bytes"] * 1e-6 / (share * compute * 1e-3)
             found = take_turns(options, model, ["none", "thread"], rate=rate)
             behind, hidden = found["none"], found["thread"]
             print(f"| {model} | {rate:.1f} | {behind['exposed'] / compute:.2f} | {behind['exposed']:.2f} | "
                   f"{hidden['exposed']:.2f} | {100 * (1 - hidden['exposed'] / behind['exposed']):.0f}% | "
-                  f"{100 * (behind['step'] - hidden['step']) / behind['exposed']:.0f}% |", flush=True)
+                  f"{100 * (behind['step'] - hidden['step']) / behind['exposed']:.0f}% | {behind['skew']:.2f} | "
+                  f"{hidden['skew']:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

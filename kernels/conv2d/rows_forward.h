@@ -164,7 +164,79 @@ static RowTile find_row_tile(const RowJob& job, const Strip& strip) {
     return strip.vectors == 2 ? row_tile_for<row_group, 2>(job, strip) : row_tile_for<row_group, 3>(job, strip);
 }
 
+// Rows i0 .. i1-1 by 3x3 taps that read rows and columns next to each other, all rows inside of the image: the same sums in
+// the same order, without the loops over taps. Only the vectors at a border are masked.
+template <int KT, int NV, bool left, bool right>
+static void row_tiles_3x3(const RowJob& job, const Strip& strip, const float* image, const float* weights, int64_t k0,
+                          int32_t i0, int32_t i1, float* out_image) {
+    const int64_t width = job.in.w;
+    const float* first = image + (int64_t{i0} + job.rows.tap[0].shift) * width + strip.first + job.columns.tap[0].shift;
+    for (int32_t i = i0; i < i1; ++i, first += width) {
+        VF acc[KT][NV];
+#pragma GCC unroll 16
+        for (int k = 0; k < KT; ++k)
+#pragma GCC unroll 3
+            for (int v = 0; v < NV; ++v) acc[k][v] = vf_set1(job.bias[k0 + k]);
+        const float* plane = first;
+        const float* w = weights;
+        for (int64_t c = 0; c < job.in.c; ++c, plane += job.in.plane) {
+            const float* row = plane;
+#pragma GCC unroll 3
+            for (int r = 0; r < 3; ++r, row += width)
+#pragma GCC unroll 3
+                for (int s = 0; s < 3; ++s, w += KT) {
+                    VF x[NV];
+#pragma GCC unroll 3
+                    for (int v = 0; v < NV; ++v) {
+                        const float* at = row + s + v * vf_width;
+                        x[v] = (left && v == 0) || (right && v == NV - 1) ? vf_load(at, strip.mask[s][v]) : vf_load(at);
+                    }
+#pragma GCC unroll 16
+                    for (int k = 0; k < KT; ++k) {
+                        const VF weight = vf_set1(w[k]);
+#pragma GCC unroll 3
+                        for (int v = 0; v < NV; ++v) acc[k][v] = vf_fma(weight, x[v], acc[k][v]);
+                    }
+                }
+        }
+        store_rows<KT, NV>(job, strip, acc, k0, i, out_image);
+    }
+}
+
+typedef void (*RowTiles)(const RowJob&, const Strip&, const float*, const float*, int64_t, int32_t, int32_t, float*);
+
+template <int KT, int NV>
+static RowTiles row_tiles_3x3_for(const RowJob& job, const Strip& strip) {
+    const bool left = strip.first + job.columns.tap[0].shift < 0;
+    const int32_t last = strip.first + NV * vf_width;
+    const bool right = last > job.columns.outputs || last - 1 + job.columns.tap[2].shift >= job.columns.inputs;
+    if (left) return right ? row_tiles_3x3<KT, NV, true, true> : row_tiles_3x3<KT, NV, true, false>;
+    return right ? row_tiles_3x3<KT, NV, false, true> : row_tiles_3x3<KT, NV, false, false>;
+}
+
+static RowTiles find_row_tiles_3x3(const RowJob& job, const Strip& strip) {
+    if (job.group != row_group) return row_tiles_3x3_for<narrow_group, 1>(job, strip);
+    if (strip.vectors == 1) return row_tiles_3x3_for<row_group, 1>(job, strip);
+    return strip.vectors == 2 ? row_tiles_3x3_for<row_group, 2>(job, strip) : row_tiles_3x3_for<row_group, 3>(job, strip);
+}
+
+XB_INLINE bool next_to_each_other(const Axis& axis) {
+    return axis.taps == 3 && axis.step == 1 && axis.out_step == 1 && axis.tap[1].shift == axis.tap[0].shift + 1 &&
+           axis.tap[2].shift == axis.tap[1].shift + 1;
+}
+
+// Shifts of more than a vector beyond the border would need masks further inside.
+XB_INLINE bool is_3x3(const RowJob& job) {
+    const int32_t before = -job.columns.tap[0].shift,
+                  behind = job.columns.outputs - 1 + job.columns.tap[2].shift - (job.columns.inputs - 1);
+    return next_to_each_other(job.rows) && next_to_each_other(job.columns) && before <= vf_width && behind <= 1;
+}
+
 static void row_convolution(const RowJob& job, const Team& team) {
+    const bool by_3x3 = is_3x3(job);
+    // The rows that read no row beyond the image.
+    const int32_t inner0 = by_3x3 ? -job.rows.tap[0].shift : 0, inner1 = by_3x3 ? job.rows.inputs - job.rows.tap[2].shift : 0;
+
     const int32_t vectors = static_cast<int32_t>(div_up(job.columns.outputs, vf_width));
     const int32_t strips = static_cast<int32_t>(div_up(vectors, row_vectors));
     const int64_t groups = div_up(job.out.c, job.group), bands = div_up(job.rows.outputs, rows_a_task);
@@ -178,9 +250,13 @@ static void row_convolution(const RowJob& job, const Team& team) {
             const int32_t first = vectors * t / strips, last = vectors * (t + 1) / strips;
             const Strip strip = strip_at(job.columns, first * vf_width, last - first);
             const RowTile tile = find_row_tile(job, strip);
-            for (int32_t p = p0; p < p1; ++p)
-                tile(job, strip, job.in.data + n * job.in.image, job.weights + group * group_size, group * job.group, p,
-                     job.out.data + n * job.out.image);
+            const float *image = job.in.data + n * job.in.image, *weights = job.weights + group * group_size;
+            float* out_image = job.out.data + n * job.out.image;
+            const int32_t i0 = clamp(inner0, p0, p1), i1 = clamp(inner1, i0, p1);
+            for (int32_t p = p0; p < i0; ++p) tile(job, strip, image, weights, group * job.group, p, out_image);
+            if (i0 < i1)
+                find_row_tiles_3x3(job, strip)(job, strip, image, weights, group * job.group, i0, i1, out_image);
+            for (int32_t p = i1; p < p1; ++p) tile(job, strip, image, weights, group * job.group, p, out_image);
         }
     }
 }
