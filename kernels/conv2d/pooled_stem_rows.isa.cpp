@@ -76,6 +76,14 @@ XB_INLINE VF gradient_of_windows(const float* y, int64_t y_row, const float* dy,
     return sum;
 }
 
+// Two rows' part that 2 * vf_width floats from `p` on lie in.
+XB_INLINE void prefetch_pair(const float* p, int64_t row) {
+    for (int i = 0; i < 2 * vf_width; i += 16) {
+        __builtin_prefetch(p + i);
+        __builtin_prefetch(p + row + i);
+    }
+}
+
 // Window rows p0 .. p1-1 of output channel k of image n; dy: of window row p0. Adds to the bias' sum.
 void make_gradient(const PooledStem& o, const BandSizes& b, const NormNumbers& numbers, int64_t n, int64_t k, int64_t p0,
                    int64_t p1, const float* dy, float* to, float* bias_sum) {
@@ -87,9 +95,11 @@ void make_gradient(const PooledStem& o, const BandSizes& b, const NormNumbers& n
     for (int64_t p = p0; p < p1; ++p, dy += o.q, index += o.q, to += 2 * b.width) {
         const float* y = o.y + plane * o.y_plane + 2 * p * o.y_row;
         int64_t q = 0;
-        for (; q + vf_width <= o.q; q += vf_width)
+        for (; q + vf_width <= o.q; q += vf_width) {
+            prefetch_pair(y + o.y_plane + 2 * q, o.y_row);  // the next channel's band, where no stream of loads leads yet
             bias = bias + gradient_of_windows(y + 2 * q, o.y_row, dy + q, index + q, vf_width, scale, offset, gain,
                                               to + 2 * q, b.width);
+        }
         if (q < o.q)
             bias = bias + gradient_of_windows(y + 2 * q, o.y_row, dy + q, index + q, static_cast<int>(o.q - q), scale,
                                               offset, gain, to + 2 * q, b.width);

@@ -14,19 +14,19 @@ constexpr int row_group = vf_registers == 32 ? 8 : 4;      // channels of a tile
 constexpr int narrow_group = vf_registers == 32 ? 16 : 4;  // the same when a row fits one vector
 constexpr int rows_a_task = 16;
 
-struct Planes {
+struct RowPlanes {
     float* data;
     int64_t n, c, h, w;
     int64_t plane, image;
 };
 
-XB_INLINE Planes planes_of(const KernelTensor& t) {
+XB_INLINE RowPlanes row_planes_of(const KernelTensor& t) {
     const int64_t plane = t.dim[2] * t.dim[3];
-    return Planes{static_cast<float*>(t.data), t.dim[0], t.dim[1], t.dim[2], t.dim[3], plane, plane * t.dim[1]};
+    return RowPlanes{static_cast<float*>(t.data), t.dim[0], t.dim[1], t.dim[2], t.dim[3], plane, plane * t.dim[1]};
 }
 
 struct RowJob {
-    Planes in, out;
+    RowPlanes in, out;
     Axis rows, columns;
     const float* weights;  // {group}{input channel}{r}{s}{channel of the group}
     const float* bias;     // padded to whole groups
@@ -232,32 +232,49 @@ XB_INLINE bool is_3x3(const RowJob& job) {
     return next_to_each_other(job.rows) && next_to_each_other(job.columns) && before <= vf_width && behind <= 1;
 }
 
-static void row_convolution(const RowJob& job, const Team& team) {
-    const bool by_3x3 = is_3x3(job);
-    // The rows that read no row beyond the image.
-    const int32_t inner0 = by_3x3 ? -job.rows.tap[0].shift : 0, inner1 = by_3x3 ? job.rows.inputs - job.rows.tap[2].shift : 0;
+// How a job's output rows are cut, the same for all images and channels.
+struct RowCuts {
+    int32_t vectors, strips;  // of a row
+    int32_t inner0, inner1;   // rows that row_tiles_3x3 computes
+};
 
-    const int32_t vectors = static_cast<int32_t>(div_up(job.columns.outputs, vf_width));
-    const int32_t strips = static_cast<int32_t>(div_up(vectors, row_vectors));
-    const int64_t groups = div_up(job.out.c, job.group), bands = div_up(job.rows.outputs, rows_a_task);
+XB_INLINE RowCuts row_cuts(const RowJob& job) {
+    RowCuts cuts;
+    cuts.vectors = static_cast<int32_t>(div_up(job.columns.outputs, vf_width));
+    cuts.strips = static_cast<int32_t>(div_up(cuts.vectors, row_vectors));
+    const bool by_3x3 = is_3x3(job);  // rows that read no row beyond the image
+    cuts.inner0 = by_3x3 ? -job.rows.tap[0].shift : 0;
+    cuts.inner1 = by_3x3 ? job.rows.inputs - job.rows.tap[2].shift : 0;
+    return cuts;
+}
+
+// Rows p0 .. p1-1 of image n and a group of channels.
+static void row_band(const RowJob& job, const RowCuts& cuts, int64_t n, int64_t group, int32_t p0, int32_t p1) {
     const int64_t group_size = job.in.c * job.rows.taps * job.columns.taps * job.group;
+    const float *image = job.in.data + n * job.in.image, *weights = job.weights + group * group_size;
+    float* out_image = job.out.data + n * job.out.image;
+    const int32_t i0 = clamp(cuts.inner0, p0, p1), i1 = clamp(cuts.inner1, i0, p1);
+    for (int32_t t = 0; t < cuts.strips; ++t) {
+        const int32_t first = cuts.vectors * t / cuts.strips, last = cuts.vectors * (t + 1) / cuts.strips;
+        const Strip strip = strip_at(job.columns, first * vf_width, last - first);
+        const RowTile tile = find_row_tile(job, strip);
+        for (int32_t p = p0; p < i0; ++p) tile(job, strip, image, weights, group * job.group, p, out_image);
+        if (i0 < i1) find_row_tiles_3x3(job, strip)(job, strip, image, weights, group * job.group, i0, i1, out_image);
+        for (int32_t p = i1; p < p1; ++p) tile(job, strip, image, weights, group * job.group, p, out_image);
+    }
+}
+
+XB_INLINE int32_t band_end(const RowJob& job, int32_t p0) {
+    return p0 + rows_a_task < job.rows.outputs ? p0 + rows_a_task : job.rows.outputs;
+}
+
+static void row_convolution(const RowJob& job, const Team& team) {
+    const RowCuts cuts = row_cuts(job);
+    const int64_t groups = div_up(job.out.c, job.group), bands = div_up(job.rows.outputs, rows_a_task);
     const Share mine = share_of(job.in.n * groups * bands, team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
-        const int64_t group = task / bands % groups, n = task / bands / groups;
         const int32_t p0 = static_cast<int32_t>(task % bands) * rows_a_task;
-        const int32_t p1 = p0 + rows_a_task < job.rows.outputs ? p0 + rows_a_task : job.rows.outputs;
-        for (int32_t t = 0; t < strips; ++t) {
-            const int32_t first = vectors * t / strips, last = vectors * (t + 1) / strips;
-            const Strip strip = strip_at(job.columns, first * vf_width, last - first);
-            const RowTile tile = find_row_tile(job, strip);
-            const float *image = job.in.data + n * job.in.image, *weights = job.weights + group * group_size;
-            float* out_image = job.out.data + n * job.out.image;
-            const int32_t i0 = clamp(inner0, p0, p1), i1 = clamp(inner1, i0, p1);
-            for (int32_t p = p0; p < i0; ++p) tile(job, strip, image, weights, group * job.group, p, out_image);
-            if (i0 < i1)
-                find_row_tiles_3x3(job, strip)(job, strip, image, weights, group * job.group, i0, i1, out_image);
-            for (int32_t p = i1; p < p1; ++p) tile(job, strip, image, weights, group * job.group, p, out_image);
-        }
+        row_band(job, cuts, task / bands / groups, task / bands % groups, p0, band_end(job, p0));
     }
 }
 

@@ -15,7 +15,7 @@ constexpr int wgrad_taps = 3;                            // filter columns of a 
 constexpr int wgrad_sums = wgrad_group * wgrad_taps;
 
 struct RowWgradJob {
-    Planes x, dy;
+    RowPlanes x, dy;
     Axis rows, columns;
     const StepContext* step;
     float* dw;  // canonical
