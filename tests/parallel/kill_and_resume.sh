@@ -39,7 +39,7 @@ for ((i = 1; i <= kills + survived && survived < kills; ++i)); do
     sleep "0.$((RANDOM % 8))"
     ranks=($(running_ranks)) saving=0
     if ((i % 2)); then
-        for ((wait = 0; wait < 1000; ++wait)); do
+        for ((wait = 0; wait < 10000; ++wait)); do
             compgen -G "$folder/out/checkpoints/step-*/*.tmp.*" > /dev/null && saving=1 && break
             kill -0 $job 2> /dev/null || break
         done
