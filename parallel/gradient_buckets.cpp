@@ -11,7 +11,9 @@
 namespace xbench {
 namespace {
 
-constexpr int64_t smallest_bucket = int64_t{1} << 14, largest_bucket = int64_t{1} << 20;  // elements
+// Elements. Each bucket of the computing thread waits for the ranks that are late.
+constexpr int64_t smallest_bucket = int64_t{1} << 14, smallest_of_thread = int64_t{1} << 10,
+                  largest_bucket = int64_t{1} << 20;
 
 }  // namespace
 
@@ -30,8 +32,9 @@ Overlap overlap_for(const std::string& word, const Communicator& communicator) {
     return word == "thread" || waits ? Overlap::thread : Overlap::inline_;
 }
 
-std::vector<Bucket> cut_buckets(const Plan& plan) {
-    const int64_t wanted = std::clamp(plan.parameters.parameter_elements / 8, smallest_bucket, largest_bucket);
+std::vector<Bucket> cut_buckets(const Plan& plan, Overlap when) {
+    const int64_t wanted = std::clamp(plan.parameters.parameter_elements / 8,
+                                      when == Overlap::thread ? smallest_of_thread : smallest_bucket, largest_bucket);
     std::vector<Bucket> buckets;
     int64_t begin = 0, end = 0;
     const auto close = [&](size_t step) {

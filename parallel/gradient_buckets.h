@@ -5,7 +5,8 @@
 //   inline  by the computing thread, as soon as a bucket is complete: its gradients are still in the cache
 //   thread  by a thread of its own on a channel of its own (Communicator::channel), while the backward pass goes on
 //
-// Buckets are the same, and are reduced in the same order, in every mode and on every rank, so the bits are too.
+// On every rank buckets are the same and are reduced in the same order. Sums are element by element, so the bits are those
+// of every mode.
 #pragma once
 
 #include <functional>
@@ -32,8 +33,8 @@ struct Bucket {
     FlatSpan span;
     size_t step;  // complete when this step of the plan is done
 };
-// Of about an eighth of the gradients each, but at least 64 KiB and at most 4 MiB.
-std::vector<Bucket> cut_buckets(const Plan& plan);
+// Of about an eighth of the gradients each, but at least 64 KiB (4 KiB for a thread, which stops nobody) and at most 4 MiB.
+std::vector<Bucket> cut_buckets(const Plan& plan, Overlap when);
 
 class BucketReducer {
 public:

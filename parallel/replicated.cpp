@@ -30,7 +30,7 @@ public:
 
     void attach(const Plan& plan) override {
         if (sums_.communicator.size() == 1) return;
-        std::vector<Bucket> buckets = cut_buckets(plan);
+        std::vector<Bucket> buckets = cut_buckets(plan, overlap_);
         if (power_sgd_) buckets = {{{0, state_.flat.parameter_elements}, plan.steps.size() - 1}};  // whole layers
         reducer_.emplace(overlap_, sums_.communicator, std::move(buckets), plan.steps.size(),
                          [this](size_t bucket, Communicator& over) { reduce(bucket, over); });

@@ -24,24 +24,27 @@ Plan plan_of(const char* name, int64_t size = 0) {
 }
 
 TEST(GradientBuckets, CoverTheGradientsInTheOrderInWhichTheyAreReady) {
-    for (const ModelInfo& info : model_table()) {
-        SCOPED_TRACE(info.name);
-        const Plan plan = plan_of(info.name);
-        const auto buckets = cut_buckets(plan);
-        int64_t end = 0;
-        size_t step = 0;
-        for (const Bucket& bucket : buckets) {
-            EXPECT_EQ(bucket.span.begin, end);
-            EXPECT_LE(bucket.span.end - bucket.span.begin, int64_t{1} << 20);
-            EXPECT_GE(bucket.step, step);
-            EXPECT_GE(plan.steps[bucket.step].gradients.end, bucket.span.end) << "not complete at that step";
-            end = bucket.span.end;
-            step = bucket.step;
+    for (const ModelInfo& info : model_table())
+        for (const Overlap when : {Overlap::inline_, Overlap::thread}) {
+            SCOPED_TRACE(info.name);
+            const Plan plan = plan_of(info.name);
+            const auto buckets = cut_buckets(plan, when);
+            int64_t end = 0;
+            size_t step = 0;
+            for (const Bucket& bucket : buckets) {
+                EXPECT_EQ(bucket.span.begin, end);
+                EXPECT_LE(bucket.span.end - bucket.span.begin, int64_t{1} << 20);
+                EXPECT_GE(bucket.step, step);
+                EXPECT_GE(plan.steps[bucket.step].gradients.end, bucket.span.end) << "not complete at that step";
+                end = bucket.span.end;
+                step = bucket.step;
+            }
+            EXPECT_EQ(end, plan.parameters.parameter_elements);
         }
-        EXPECT_EQ(end, plan.parameters.parameter_elements);
-    }
-    EXPECT_GT(cut_buckets(plan_of("rsna_cnn")).size(), 4u);
-    EXPECT_GE(cut_buckets(plan_of("cifar_cnn")).size(), 2u);
+    EXPECT_GT(cut_buckets(plan_of("rsna_cnn"), Overlap::inline_).size(), 4u);
+    EXPECT_GE(cut_buckets(plan_of("cifar_cnn"), Overlap::inline_).size(), 2u);
+    EXPECT_EQ(cut_buckets(plan_of("pneumonia_cnn"), Overlap::inline_).size(), 1u);
+    EXPECT_GE(cut_buckets(plan_of("pneumonia_cnn"), Overlap::thread).size(), 2u);
 }
 
 TrainResult run_on(int ranks, const Config& config, LinkSpeed link = {}) {
@@ -82,7 +85,7 @@ TEST(Overlap, TheSameWeightsInEveryMode) {
 TEST(Overlap, AFailureOfTheThreadReachesTheCaller) {
     const Plan plan = plan_of("pneumonia_cnn", 32);
     on_ranks(1, [&](Communicator& communicator) {
-        BucketReducer reducer(Overlap::thread, communicator, cut_buckets(plan), plan.steps.size(),
+        BucketReducer reducer(Overlap::thread, communicator, cut_buckets(plan, Overlap::thread), plan.steps.size(),
                               [](size_t, Communicator&) { throw Error("the network is gone"); });
         reducer.after_step(plan.steps.size() - 1);
         EXPECT_THROW(reducer.finish(), Error);
@@ -95,7 +98,7 @@ TEST(Overlap, BucketsAreReducedOnceAndInOrder) {
     for (const Overlap when : {Overlap::none, Overlap::inline_, Overlap::thread})
         on_ranks(1, [&](Communicator& communicator) {
             std::vector<size_t> order;
-            BucketReducer reducer(when, communicator, cut_buckets(plan), plan.steps.size(),
+            BucketReducer reducer(when, communicator, cut_buckets(plan, when), plan.steps.size(),
                                   [&](size_t bucket, Communicator&) { order.push_back(bucket); });
             for (int step = 0; step < 3; ++step) {
                 order.clear();
@@ -125,7 +128,7 @@ TEST(SlowLink, TakesAsLongAsItsBytesNeed) {
 // matter of when buckets are reduced, not of how busy the machine is. Communication takes half as long as the backward pass.
 TEST(GradientBuckets, AThreadHidesASlowLink) {
     const Plan plan = plan_of("rsna_cnn");
-    const std::vector<Bucket> buckets = cut_buckets(plan);
+    const std::vector<Bucket> buckets = cut_buckets(plan, Overlap::thread);
     const auto bytes = static_cast<double>(plan.parameters.parameter_elements) * sizeof(float);
     const double backward = 0.6;  // seconds
     // Sleeps through the backward pass of plan and then waits for what is left; returns seconds beyond the sleep.
