@@ -63,9 +63,7 @@ private:
     double one_way(size_t bytes) const { return static_cast<double>(bytes) * (size() - 1) / size(); }
     double both_ways(size_t bytes) const { return 2 * one_way(bytes); }
     // The addends there, one sum back.
-    double in_tree(size_t bytes, const SumTree& tree) const {
-        return one_way(bytes) * (1 + tree.most_addends());
-    }
+    double in_tree(size_t bytes, const SumTree& tree) const { return one_way(bytes) * (1 + tree.most_addends()); }
     template <class F>
     void slowly(double sent_bytes, F&& collective) {
         const double seconds =
