@@ -158,6 +158,9 @@ Record train_record(const TrainRun& run) {
     const size_t skip = warmup_steps(result.step_ns.size());
     const size_t steps = result.step_ns.size() - skip;
     const double seconds = static_cast<double>(sum_from(result.step_ns, skip)) * 1e-9;
+    const auto ms_a_step = [&](const std::vector<int64_t>& ns) {
+        return steps > 0 ? static_cast<double>(sum_from(ns, skip)) * 1e-6 / static_cast<double>(steps) : 0;
+    };
     Record record;
     record.bench = "train";
     record.rep = 1;
@@ -198,34 +201,31 @@ Record train_record(const TrainRun& run) {
                          {"communication_threads", result.overlap == "thread" ? run.ranks : 0},
                          {"slow_link_mb_per_s", run.config.scaling.slow_link_mb_per_s},
                          {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}};
-    record.counters =
-        Json{{"steps", result.step_ns.size()},
-             {"warmup_steps", skip},
-             {"step_ms", steps > 0 ? seconds * 1e3 / static_cast<double>(steps) : 0},
-             {"exposed_comm_ms",
-              steps > 0 ? static_cast<double>(sum_from(result.comm_ns, skip)) * 1e-6 / static_cast<double>(steps) : 0},
-             {"rank_skew_ms",
-              steps > 0 ? static_cast<double>(sum_from(result.skew_ns, skip)) * 1e-6 / static_cast<double>(steps) : 0},
-             {"gradient_bytes", result.gradient_bytes},
-             {"activation_bytes", result.activation_bytes},
-             {"images_trained", sum_from(result.step_images, 0)},
-             {"train_seconds", result.train_seconds},
-             {"val_seconds", result.val_seconds},
-             {"test_seconds", result.test_seconds},
-             {"total_seconds", result.total_seconds},
-             {"parameters", result.parameters},
-             {"memory_bytes", result.memory_in_steps.total()},
-             {"epochs_run", result.history.size()},
-             {"best_epoch", result.best_epoch},
-             {"train_loss", result.history.empty() ? 0 : result.history.back().train_loss},
-             {"val_accuracy", result.val.accuracy},
-             {"test_accuracy", result.test.accuracy},
-             {"test_balanced_accuracy", result.test.balanced_accuracy},
-             {"test_majority_baseline", result.test.majority_baseline},
-             {"test_loss", result.test.loss},
-             {"test_images", result.test.count},
-             {"final_weights_hash", result.final_weights_hash},
-             {"cores_shared", cores_are_shared(run.per_rank)}};
+    record.counters = Json{{"steps", result.step_ns.size()},
+                           {"warmup_steps", skip},
+                           {"step_ms", steps > 0 ? seconds * 1e3 / static_cast<double>(steps) : 0},
+                           {"exposed_comm_ms", ms_a_step(result.comm_ns)},
+                           {"rank_skew_ms", ms_a_step(result.skew_ns)},
+                           {"gradient_bytes", result.gradient_bytes},
+                           {"activation_bytes", result.activation_bytes},
+                           {"images_trained", sum_from(result.step_images, 0)},
+                           {"train_seconds", result.train_seconds},
+                           {"val_seconds", result.val_seconds},
+                           {"test_seconds", result.test_seconds},
+                           {"total_seconds", result.total_seconds},
+                           {"parameters", result.parameters},
+                           {"memory_bytes", result.memory_in_steps.total()},
+                           {"epochs_run", result.history.size()},
+                           {"best_epoch", result.best_epoch},
+                           {"train_loss", result.history.empty() ? 0 : result.history.back().train_loss},
+                           {"val_accuracy", result.val.accuracy},
+                           {"test_accuracy", result.test.accuracy},
+                           {"test_balanced_accuracy", result.test.balanced_accuracy},
+                           {"test_majority_baseline", result.test.majority_baseline},
+                           {"test_loss", result.test.loss},
+                           {"test_images", result.test.count},
+                           {"final_weights_hash", result.final_weights_hash},
+                           {"cores_shared", cores_are_shared(run.per_rank)}};
     return record;
 }
 

@@ -76,6 +76,28 @@ RowJob row_job(const KernelArgs& args, int64_t g) {
     return job;
 }
 
+float* packed_filters(const KernelArgs& args, int64_t g) {
+    return static_cast<float*>(args.workspace) + g * group_floats(args) + padded_outs(args);
+}
+
+XB_INLINE RowJob forward_job(const KernelArgs& args, int64_t g) {
+    const Conv2d& conv = conv_of(args);
+    RowJob job = row_job(args, g);
+    job.relu = conv.activation == Activation::relu;
+    job.group = group_for(job.out.w);
+    job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h);
+    job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
+    job.weights = packed_filters(args, g);
+    return job;
+}
+
+void pack_forward(const KernelArgs& args, int64_t g, const RowJob& job, const Team& team) {
+    FilterView filters = forward_filters(args.in[1]);
+    filters.outs /= conv_of(args).groups;
+    filters.data += g * filters.outs * filters.out_step;
+    pack_row_filters(filters, job, packed_filters(args, g), team);
+}
+
 // ---- conv2d_statistics ----
 
 // Behind the padded bias and the filters: the sums of each image and channel.
@@ -84,21 +106,14 @@ size_t statistics_workspace(const Problem& p, int) {
 }
 
 void run_statistics(const KernelArgs& args, const Team& team) noexcept {
-    const Conv2d& conv = conv_of(args);
     pad_bias(args, team);
-    RowJob job = row_job(args, 0);
-    float* packed = static_cast<float*>(args.workspace) + padded_outs(args);
-    job.relu = conv.activation == Activation::relu;
-    job.group = group_for(job.out.w);
-    job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h);
-    job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
-    job.weights = packed;
-    pack_row_filters(forward_filters(args.in[1]), job, packed, team);
+    const RowJob job = forward_job(args, 0);
+    pack_forward(args, 0, job, team);
     team.barrier();
     const RowCuts cuts = row_cuts(job);
     const Planes planes = planes_of(args.out[0]);
     const auto* mean = static_cast<const float*>(args.in[3].data);
-    auto* partial = reinterpret_cast<SumPair*>(packed - padded_outs(args) + group_floats(args));
+    auto* partial = reinterpret_cast<SumPair*>(static_cast<float*>(args.workspace) + group_floats(args));
     const int64_t groups = div_up(job.out.c, job.group);
     const Share mine = share_of(job.in.n * groups, team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
@@ -120,25 +135,11 @@ void run_statistics(const KernelArgs& args, const Team& team) noexcept {
 }
 
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
-    const Conv2d& conv = conv_of(args);
+    const int64_t groups = conv_of(args).groups;
     pad_bias(args, team);
-    for (int pass = 0; pass < 2; ++pass) {  // first all packing, then all convolutions
-        for (int64_t g = 0; g < conv.groups; ++g) {
-            RowJob job = row_job(args, g);
-            job.relu = conv.activation == Activation::relu;
-            job.group = group_for(job.out.w);
-            job.rows = forward_axis(conv.r, conv.stride_h, conv.pad_h, conv.dilation_h, job.in.h, job.out.h);
-            job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
-            float* packed = static_cast<float*>(args.workspace) + g * group_floats(args) + padded_outs(args);
-            job.weights = packed;
-            FilterView filters = forward_filters(args.in[1]);
-            filters.outs /= conv.groups;
-            filters.data += g * filters.outs * filters.out_step;
-            if (pass == 0) pack_row_filters(filters, job, packed, team);
-            if (pass == 1) row_convolution(job, team);
-        }
-        if (pass == 0) team.barrier();
-    }
+    for (int64_t g = 0; g < groups; ++g) pack_forward(args, g, forward_job(args, g), team);
+    team.barrier();
+    for (int64_t g = 0; g < groups; ++g) row_convolution(forward_job(args, g), team);
 }
 
 // One phase after another, as in taps.h.

@@ -118,14 +118,31 @@ XB_INLINE void store_rows(const RowJob& job, const Strip& strip, VF (&acc)[KT][N
     }
 }
 
+// The sums of a tile: KT channels, NV vectors of pixels.
+template <int KT, int NV>
+XB_INLINE void start_from_bias(const float* bias, VF (&acc)[KT][NV]) {
+#pragma GCC unroll 16
+    for (int k = 0; k < KT; ++k)
+#pragma GCC unroll 3
+        for (int v = 0; v < NV; ++v) acc[k][v] = vf_set1(bias[k]);
+}
+
+// One input channel and tap: a weight of each channel times the pixels.
+template <int KT, int NV>
+XB_INLINE void add_products(const float* weights, const VF (&x)[NV], VF (&acc)[KT][NV]) {
+#pragma GCC unroll 16
+    for (int k = 0; k < KT; ++k) {
+        const VF weight = vf_set1(weights[k]);
+#pragma GCC unroll 3
+        for (int v = 0; v < NV; ++v) acc[k][v] = vf_fma(weight, x[v], acc[k][v]);
+    }
+}
+
 template <int KT, int NV, Border border>
 static void row_tile(const RowJob& job, const Strip& strip, const float* image, const float* w, int64_t k0, int32_t i,
                      float* out_image) {
     VF acc[KT][NV];
-#pragma GCC unroll 16
-    for (int k = 0; k < KT; ++k)
-#pragma GCC unroll 3
-        for (int v = 0; v < NV; ++v) acc[k][v] = vf_set1(job.bias[k0 + k]);
+    start_from_bias(job.bias + k0, acc);
     const Axis &rows = job.rows, &columns = job.columns;
     for (int64_t c = 0; c < job.in.c; ++c, image += job.in.plane)
         for (int32_t r = 0; r < rows.taps; ++r) {
@@ -139,12 +156,7 @@ static void row_tile(const RowJob& job, const Strip& strip, const float* image, 
                 VF x[NV];
 #pragma GCC unroll 3
                 for (int v = 0; v < NV; ++v) x[v] = load_input<border>(columns, strip_input(columns, strip, s, v), row);
-#pragma GCC unroll 16
-                for (int k = 0; k < KT; ++k) {
-                    const VF weight = vf_set1(w[k]);
-#pragma GCC unroll 3
-                    for (int v = 0; v < NV; ++v) acc[k][v] = vf_fma(weight, x[v], acc[k][v]);
-                }
+                add_products(w, x, acc);
             }
         }
     store_rows<KT, NV>(job, strip, acc, k0, i, out_image);
@@ -173,10 +185,7 @@ static void row_tiles_3x3(const RowJob& job, const Strip& strip, const float* im
     const float* first = image + (int64_t{i0} + job.rows.tap[0].shift) * width + strip.first + job.columns.tap[0].shift;
     for (int32_t i = i0; i < i1; ++i, first += width) {
         VF acc[KT][NV];
-#pragma GCC unroll 16
-        for (int k = 0; k < KT; ++k)
-#pragma GCC unroll 3
-            for (int v = 0; v < NV; ++v) acc[k][v] = vf_set1(job.bias[k0 + k]);
+        start_from_bias(job.bias + k0, acc);
         const float* plane = first;
         const float* w = weights;
         for (int64_t c = 0; c < job.in.c; ++c, plane += job.in.plane) {
@@ -191,12 +200,7 @@ static void row_tiles_3x3(const RowJob& job, const Strip& strip, const float* im
                         const float* at = row + s + v * vf_width;
                         x[v] = (left && v == 0) || (right && v == NV - 1) ? vf_load(at, strip.mask[s][v]) : vf_load(at);
                     }
-#pragma GCC unroll 16
-                    for (int k = 0; k < KT; ++k) {
-                        const VF weight = vf_set1(w[k]);
-#pragma GCC unroll 3
-                        for (int v = 0; v < NV; ++v) acc[k][v] = vf_fma(weight, x[v], acc[k][v]);
-                    }
+                    add_products(w, x, acc);
                 }
         }
         store_rows<KT, NV>(job, strip, acc, k0, i, out_image);
@@ -225,7 +229,8 @@ XB_INLINE bool next_to_each_other(const Axis& axis) {
            axis.tap[2].shift == axis.tap[1].shift + 1;
 }
 
-// Shifts of more than a vector beyond the border would need masks further inside.
+// Only the first and the last vector of a row are masked: so no other may reach beyond the image, to the left by its padding
+// (a vector's width at most), nor to the right, where the last vector may have a single output.
 XB_INLINE bool is_3x3(const RowJob& job) {
     const int32_t before = -job.columns.tap[0].shift,
                   behind = job.columns.outputs - 1 + job.columns.tap[2].shift - (job.columns.inputs - 1);
