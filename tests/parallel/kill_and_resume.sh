@@ -34,11 +34,12 @@ survived=0 in_a_save=0 compared=0 longest_ms=0
 for ((i = 1; i <= kills + survived && survived < kills; ++i)); do
     start "$@" &
     job=$!
-    # Half of them in the middle of a save: as soon as a temporary file is seen.
+    # Half of them in the middle of a save: as soon as a temporary file is seen. A run may be over before one is: then the
+    # next kill is aimed as well.
     until [ -n "$(running_ranks)" ] || ! kill -0 $job 2> /dev/null; do sleep 0.02; done
     sleep "0.$((RANDOM % 8))"
     ranks=($(running_ranks)) saving=0
-    if ((i % 2)); then
+    if ((2 * in_a_save < i - survived)); then
         for ((wait = 0; wait < 10000; ++wait)); do
             compgen -G "$folder/out/checkpoints/step-*/*.tmp.*" > /dev/null && saving=1 && break
             kill -0 $job 2> /dev/null || break
