@@ -93,7 +93,7 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
     Loader loader(dataset, options);
     state.bind_to(executor_);
     std::optional<UnitTransfers> gatherer;
-    if (!state.whole_parameters()) gatherer.emplace(plan_, *state.units, false);
+    if (!state.whole_parameters()) gatherer.emplace(plan_, *state.units, UnitTransfers::Of::evaluation);
     StepContext context{};
     Predictions mine;
     mine.classes = plan_.graph.values[static_cast<size_t>(plan_.graph.logits)].shape[1];

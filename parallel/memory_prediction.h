@@ -20,6 +20,7 @@ struct MemoryQuestion {
     int batches = 1;                // held ready by the loader
     int64_t images = 0;             // of one of them; 0: of a step of the plan
     int gradient_slots = 0;         // copies of whole gradients (parallel/micro_batches.h); 0: one a block of leaves
+    bool several_passes = false;    // over a batch: gradients are whole in any stage
     bool local_statistics = false;  // a copy of the running statistics for each slot
 };
 

@@ -60,16 +60,19 @@ PassPlan plan_passes(const TrainConfig& config, const Graph& graph, const RankSu
     for (int rank = 0; rank < all.size(); ++rank) {
         const auto passes = passes_of_rank(sums.leaves_of_all, rank, all.size(), config.accumulate, plan.local);
         for (const Pass& pass : passes) plan.slots = std::max(plan.slots, pass.slot + 1);
+        plan.most_passes = std::max(plan.most_passes, passes.size());
         if (rank == all.rank()) plan.passes = passes;
     }
     for (const Pass& pass : plan.passes) plan.most_leaves = std::max(plan.most_leaves, pass.leaves);
     return plan;
 }
 
-MicroBatches::MicroBatches(const PassPlan& plan, ModelState& state, const RankSums& sums, Isa isa, int threads)
+MicroBatches::MicroBatches(const PassPlan& plan, ModelState& state, const RankSums& sums, PassObserver* observer, Isa isa,
+                           int threads)
     : plan_(plan),
       state_(state),
       sums_(sums),
+      observer_(observer),
       isa_(isa),
       threads_(threads),
       losses_(static_cast<size_t>(plan.slots)),
@@ -86,8 +89,10 @@ MicroBatches::MicroBatches(const PassPlan& plan, ModelState& state, const RankSu
 const std::vector<double>& MicroBatches::run(const Batch& batch, Executor& executor, const StepContext& context) {
     for (const Pass& pass : plan_.passes) {
         run_pass(pass, batch, executor, context);
+        if (observer_) observer_->end_pass();
         for (int k = 0; k < pass.merges; ++k) merge(pass.slot - k);
     }
+    for (size_t idle = plan_.passes.size(); observer_ && idle < plan_.most_passes; ++idle) observer_->end_pass();
     if (plan_.local) average_statistics(batch);
     return losses_;
 }
@@ -125,7 +130,7 @@ void MicroBatches::run_pass(const Pass& pass, const Batch& batch, Executor& exec
         const int64_t classes = graph.values[static_cast<size_t>(graph.logits)].shape[1];
         executor.bind(Arena::label, const_cast<float*>(batch.targets.data() + first * classes));
     }
-    executor.run(here);  // without an observer: the sums of a pass are nobody else's
+    executor.run(here, observer_);
     loss = *executor.view(graph.loss).as<double>();
 }
 

@@ -16,6 +16,7 @@
 #include "parallel/exposed_time.h"
 #include "parallel/model_state.h"
 #include "parallel/rank_sums.h"
+#include "parallel/strategy.h"
 
 namespace xbench {
 
@@ -29,6 +30,7 @@ struct Pass {
 struct PassPlan {
     bool several() const { return !passes.empty(); }  // else the executor takes all leaves at once
     std::vector<Pass> passes;
+    size_t most_passes = 0;   // of any rank
     int32_t most_leaves = 0;  // of a pass
     int slots = 1;            // of gradients, on the rank that needs the most
     bool local = false;       // batch normalisation over each leaf
@@ -39,8 +41,8 @@ PassPlan plan_passes(const TrainConfig& config, const Graph& graph, const RankSu
 
 class MicroBatches {
 public:
-    // Everything outlives it. The state has plan.slots slots of gradients.
-    MicroBatches(const PassPlan& plan, ModelState& state, const RankSums& sums, Isa isa, int threads);
+    // Everything outlives it. The state has plan.slots slots of gradients; the observer may be null.
+    MicroBatches(const PassPlan& plan, ModelState& state, const RankSums& sums, PassObserver* observer, Isa isa, int threads);
 
     // Gradients, and running statistics where they are local, of this rank's share of the batch; the sum of each block's
     // losses. Collective.
@@ -57,6 +59,7 @@ private:
     const PassPlan& plan_;
     ModelState& state_;
     const RankSums& sums_;
+    PassObserver* const observer_;
     const Isa isa_;
     const int threads_;
     size_t statistics_count_ = 0, statistics_stride_ = 0;  // of the running statistics; elements of a slot

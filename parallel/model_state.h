@@ -39,12 +39,12 @@ struct ModelState {
     MemoryLedger* ledger = nullptr;     // counts all of it, and what is made for it
     size_t gradient_stride = 0;         // elements between the gradients of two blocks
     AlignedBuffer parameters;           // f32; none in stage 3
-    AlignedBuffer gradients;            // f32; none in stages 2 and 3
+    AlignedBuffer gradients;            // f32; none in stages 2 and 3, but where several passes make them
     AlignedBuffer state;                // f32
     std::optional<ShardedUnits> units;  // where there is a stage
 
-    bool whole_parameters() const { return !units || units->stage() < 3; }
-    bool whole_gradients() const { return !units || units->stage() < 2; }
+    bool whole_parameters() const { return !units || units->whole_parameters(); }
+    bool whole_gradients() const { return !units || units->whole_gradients(); }
 };
 
 }  // namespace xbench

@@ -5,6 +5,9 @@
 //   2       reduce-scatter into the shard     update, gather    -
 //   3       reduce-scatter into the shard     update            gather
 //
+// Where several passes over a batch add up whole gradients (parallel/micro_batches.h), stages 2 and 3 reduce them like stage
+// 1, all of them behind the last pass; stage 3 gathers in each pass.
+//
 // The sums are those of DDP, element by element, so the weights are too, bit for bit.
 #include <algorithm>
 
@@ -21,8 +24,8 @@ std::vector<OptimizerPart> own_parts(const ModelState& state) {
     std::vector<OptimizerPart> parts;
     for (size_t u = 0; u < units.shards().units.size(); ++u) {
         const ShardUnit& unit = units.shards().units[u];
-        float* const gradients = units.stage() >= 2 ? units.gradients(u) : state.gradients.as<float>() + unit.own.begin;
-        float* const parameters = units.stage() >= 3 ? units.parameters(u) : state.parameters.as<float>() + unit.own.begin;
+        float* const gradients = units.whole_gradients() ? state.gradients.as<float>() + unit.own.begin : units.gradients(u);
+        float* const parameters = units.whole_parameters() ? state.parameters.as<float>() + unit.own.begin : units.parameters(u);
         parts.push_back({gradients, parameters, unit.own_elements()});
     }
     return parts;
@@ -37,9 +40,13 @@ public:
           optimizer_(config, own_parts(state), isa, threads, state.ledger) {}
 
     void attach(const Plan& plan) override {
-        const bool whole = units_.stage() == 1;
-        transfers_.emplace(plan, units_, true, whole ? state_.gradients.as<float>() : nullptr, state_.gradient_stride);
+        if (units_.several_passes())
+            transfers_.emplace(plan, units_, UnitTransfers::Of::pass);
+        else
+            transfers_.emplace(plan, units_, UnitTransfers::Of::step,
+                               units_.whole_gradients() ? state_.gradients.as<float>() : nullptr, state_.gradient_stride);
     }
+    PassObserver* pass_observer() override { return units_.whole_parameters() ? nullptr : &passes_; }
     std::span<const uint8_t> wanted_calls() const override { return transfers_->wanted_calls(); }
     void before_step(size_t step) override {
         exposed_.time([&] { transfers_->before_step(step); });
@@ -52,9 +59,12 @@ public:
     }
 
     void update(const StepContext& context) override {
-        exposed_.time([&] { transfers_->finish(); });
+        exposed_.time([&] {
+            transfers_->finish();
+            if (units_.several_passes()) reduce_passes();
+        });
         optimizer_.run(context);
-        if (units_.stage() >= 3) return;
+        if (!units_.whole_parameters()) return;
         exposed_.time([&] {
             for (const ShardUnit& unit : units_.shards().units)
                 units_.group().all_gather(state_.parameters.as<float>() + unit.span.begin, unit.elements());
@@ -86,7 +96,11 @@ public:
                             optimizer_.moment(m) + unit.at);
     }
     size_t state_bytes() const override { return optimizer_.bytes(); }
-    size_t summed_bytes() const override { return transfers_->reduced_bytes() * static_cast<size_t>(sums_.blocks()); }
+    size_t summed_bytes() const override {
+        const size_t bytes = units_.several_passes() ? static_cast<size_t>(state_.flat.parameter_elements) * sizeof(float)
+                                                     : transfers_->reduced_bytes();
+        return bytes * static_cast<size_t>(sums_.blocks());
+    }
     std::string overlap() const override {
         return sums_.communicator.size() == 1 ? "none" : units_.overlapped() ? "thread" : "inline";
     }
@@ -94,6 +108,28 @@ public:
     int64_t take_exposed_ns() override { return exposed_.take(); }
 
 private:
+    // Hears of steps as the strategy does, but sums nothing over ranks.
+    class Passes final : public PassObserver {
+    public:
+        explicit Passes(Sharded& strategy) : strategy_(strategy) {}
+        std::span<const uint8_t> wanted_calls() const override { return strategy_.wanted_calls(); }
+        void before_step(size_t step) override { strategy_.before_step(step); }
+        void after_step(size_t step) override { strategy_.after_step(step); }
+        void end_pass() override {
+            strategy_.exposed_.time([&] { strategy_.transfers_->finish(); });
+        }
+
+    private:
+        Sharded& strategy_;
+    };
+
+    void reduce_passes() {
+        const auto& units = units_.shards().units;
+        for (size_t u = 0; u < units.size(); ++u)
+            units_.reduce_scatter(u, state_.gradients.as<float>() + units[u].span.begin, state_.gradient_stride,
+                                  units_.lines());
+    }
+
     // Outside of steps, for a moment.
     std::vector<AlignedBuffer> whole_moments() const {
         std::vector<AlignedBuffer> whole;
@@ -109,6 +145,7 @@ private:
     OptimizerStep optimizer_;
     std::optional<UnitTransfers> transfers_;  // once a plan is attached
     ExposedTime exposed_;
+    Passes passes_{*this};
 };
 
 }  // namespace

@@ -35,13 +35,13 @@ ShardedUnits::ShardedUnits(const Plan& plan, const RankSums& sums, const Shardin
       shards_(cut_into_shards(plan.graph, plan.parameters, group().rank(), group().size())),
       schedule_(schedule_units(plan, shards_, how.overlapped)),
       by_groups_(sums_by_groups()) {
-    if (how.stage >= 2) {
+    if (!whole_gradients()) {
         gradient_stride_ = shards_.largest_unit;
         gradients_ = floats(shards_.own_elements, ledger, MemoryCategory::gradients);
         const auto slots = static_cast<size_t>(schedule_.gradient_slots) * static_cast<size_t>(sums.most_blocks);
         gradient_slots_ = shared_floats(slots * gradient_stride_, group(), ledger, MemoryCategory::gradients);
     }
-    if (how.stage >= 3) {
+    if (!whole_parameters()) {
         parameters_ = floats(shards_.own_elements, ledger, MemoryCategory::parameters);
         const auto slots = static_cast<size_t>(schedule_.parameter_slots);
         parameter_slots_ = shared_floats(slots * shards_.largest_unit, group(), ledger, MemoryCategory::parameters);
@@ -106,17 +106,17 @@ void ShardedUnits::reduce_gradients(size_t unit, const ShardLines& over) const {
 void ShardedUnits::bind_to(Executor& executor) const {
     for (size_t unit = 0; unit < shards_.units.size(); ++unit) {
         const FlatSpan& span = shards_.units[unit].span;
-        if (how_.stage >= 3 && schedule_.parameter_slot[unit] >= 0)
+        if (!whole_parameters() && schedule_.parameter_slot[unit] >= 0)
             executor.bind_span(Arena::parameters, span, slot(schedule_.parameter_slot[unit]));
-        if (how_.stage >= 2 && schedule_.gradient_slot[unit] >= 0)
+        if (!whole_gradients() && schedule_.gradient_slot[unit] >= 0)
             executor.bind_span(Arena::gradients, span, gradient_slot(unit));
     }
 }
 
-UnitTransfers::UnitTransfers(const Plan& plan, const ShardedUnits& units, bool training, float* whole_gradients,
+UnitTransfers::UnitTransfers(const Plan& plan, const ShardedUnits& units, Of what, float* whole_gradients,
                              size_t gradient_stride)
     : units_(units),
-      plan_(plan_transfers(plan, units.shards(), units.schedule(), units.stage(), training)),
+      plan_(plan_transfers(plan, units.shards(), units.schedule(), units.stage(), what == Of::step)),
       whole_gradients_(whole_gradients),
       gradient_stride_(gradient_stride),
       wanted_(plan.steps.size(), 0) {
@@ -130,7 +130,7 @@ UnitTransfers::UnitTransfers(const Plan& plan, const ShardedUnits& units, bool t
     for (const Transfer& transfer : plan_.transfers)
         if (transfer.kind == Transfer::Kind::reduce)
             reduced_bytes_ += units.shards().units[transfer.unit].elements() * sizeof(float);
-    if (!units.overlapped() || !training) return;
+    if (!units.overlapped() || what == Of::evaluation || plan_.transfers.empty()) return;
     const ShardLines own = units.lines();
     all_ = own.all.channel();
     if (&own.group != &own.all) group_ = own.group.channel();

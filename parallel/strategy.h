@@ -10,11 +10,21 @@
 
 namespace xbench {
 
-// One training step is: run the plan with the strategy as observer, then update().
+// What sharded parameters need in the passes of a step (parallel/micro_batches.h). Ranks go through equally many: one that
+// has fewer only ends the others.
+class PassObserver : public StepObserver {
+public:
+    void all_reduce(double*, int64_t, int64_t) final {}  // the sums of a pass are nobody else's
+    virtual void end_pass() = 0;                         // collective
+};
+
+// One training step is: run the plan with the strategy as observer, then update(); or run it several times, each with the
+// observer of passes, where there is one.
 class Strategy : public StepObserver {
 public:
     // The plan that will be run, once, before the first step; it outlives the strategy. Collective.
     virtual void attach(const Plan&) {}
+    virtual PassObserver* pass_observer() { return nullptr; }
     // Makes the gradients of all ranks into one update of the parameters.
     virtual void update(const StepContext& context) = 0;
     virtual size_t state_bytes() const = 0;  // of the optimizer, on this rank

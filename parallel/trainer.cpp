@@ -64,11 +64,6 @@ void check(const Config& config, const Communicator& communicator, int stage) {
                          "/train/virtual_ranks", "raise it to at least the number of ranks, or start fewer ranks");
     if (stage > 0 && train.compression != "none")
         throw UsageError("sharded sums its gradients uncompressed", "/train/compression", "set it to none");
-    if (stage > 1 && (train.accumulate > 1 || train.batchnorm == "local"))
-        throw UsageError(
-            fmt::format("several passes over a batch add up whole gradients, which stage {} does not have", stage),
-            train.accumulate > 1 ? "/train/accumulate" : "/train/batchnorm",
-            "use stage 1, or accumulate 1 and batchnorm global");
     if (train.batch_size < virtual_ranks(train, ranks))
         throw UsageError(fmt::format("a batch of {} images cannot be cut into {} virtual ranks", train.batch_size,
                                      virtual_ranks(train, ranks)),
@@ -161,6 +156,7 @@ MemoryQuestion Training::memory_question() const {
     question.overlapped = state_.units && state_.units->overlapped();
     question.images = loader_.max_local_batch();
     question.gradient_slots = passes_.slots;
+    question.several_passes = passes_.several();
     question.local_statistics = passes_.local;
     question.batches = batches_in_memory(static_cast<int>(config_.data.workers), LoaderOptions{}.prefetch);
     return question;
@@ -168,7 +164,10 @@ MemoryQuestion Training::memory_question() const {
 
 Sharding Training::sharding() const {
     const bool overlapped = options_.stage > 0 && overlap_for(config_.train.overlap, communicator_) == Overlap::thread;
-    return groups_ ? groups_->sharding(options_.stage, overlapped) : Sharding{options_.stage, nullptr, nullptr, overlapped};
+    Sharding how = groups_ ? groups_->sharding(options_.stage, overlapped)
+                           : Sharding{options_.stage, nullptr, nullptr, overlapped};
+    how.several_passes = passes_.several();
+    return how;
 }
 
 LoaderOptions Training::loader_options(Split split) {
@@ -214,7 +213,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
     set_positive_weights();
     state_.bind_to(executor_);
     if (passes_.several())
-        micro_batches_.emplace(passes_, state_, sums_, isa_, options.threads);
+        micro_batches_.emplace(passes_, state_, sums_, strategy_->pass_observer(), isa_, options.threads);
     else
         executor_.set_blocks(sums_.leaves_of_block, state_.gradient_stride * sizeof(float));
     strategy_->attach(plan_);

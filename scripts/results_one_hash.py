@@ -111,6 +111,10 @@ def ways_with_local_statistics():
     yield Way(2, accumulate=2, **local)
     yield Way(2, stage=1, **local)
     yield Way(2, stage=1, accumulate=2, **local)
+    yield Way(2, stage=2, **local)
+    yield Way(2, stage=3, **local)
+    yield Way(3, stage=3, accumulate=2, activation_checkpointing=True, **local)
+    yield Way(2, stage=3, accumulate=2, overlap="thread", **local)
     yield Way(2, overlap="thread", **local)
     yield Way(2, then=(Way(3, **local),), **local)
 

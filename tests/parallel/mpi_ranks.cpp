@@ -51,7 +51,7 @@ void check_training(Communicator& c, const TrainResult& alone) {
 }
 
 // Each of these has the weights of one process: when gradients are reduced, threads, BatchNorm per virtual rank in one pass
-// or several.
+// or several, sharded.
 void check_variants(Communicator& c) {
     const auto self = make_self_communicator();
     for (const char* statistics : {"global", "local"}) {
@@ -59,9 +59,10 @@ void check_variants(Communicator& c) {
         const auto dataset = open_dataset(config.data);
         config.train.batchnorm = statistics;
         const TrainResult alone = train(config, *dataset, *self, {});
-        const auto expect_same = [&](int threads, const std::string& what) {
+        const auto expect_same = [&](int threads, const std::string& what, int stage = 0) {
             TrainOptions options;
             options.threads = threads;
+            options.stage = stage;
             const TrainResult together = train(config, *dataset, c, options);
             expect(together.final_weights_hash == alone.final_weights_hash, c,
                    fmt::format("the weights' hash differs with {} statistics, {} over {}", statistics, what, c.name()));
@@ -74,8 +75,10 @@ void check_variants(Communicator& c) {
         config.train.overlap = "auto";
         expect_same(2, "two threads");
         if (std::string(statistics) == "global") continue;
+        expect_same(1, "stage 3", 3);
         config.train.accumulate = 2;
         expect_same(1, "two passes");
+        expect_same(1, "two passes in stage 3", 3);
     }
 }
 

@@ -88,7 +88,7 @@ TEST(Sharding, AThreadHidesASlowLink) {
             const auto link = make_slow_link(ranks.channel(), {1.5 * bytes / (0.5 * computing), 0});
             const RankSums sums(*link, Reduction::fast, 2);
             const ShardedUnits units(plan, sums, {3, nullptr, nullptr, overlapped}, nullptr);
-            UnitTransfers transfers(plan, units, true);
+            UnitTransfers transfers(plan, units, UnitTransfers::Of::step);
             const auto start = std::chrono::steady_clock::now();
             for (size_t step = 0; step < plan.steps.size(); ++step) {
                 if (transfers.wanted_calls()[step] & hear_before_step) transfers.before_step(step);
