@@ -42,7 +42,8 @@ PassPlan plan_passes(const TrainConfig& config, const Graph& graph, const RankSu
 class MicroBatches {
 public:
     // Everything outlives it. The state has plan.slots slots of gradients; the observer may be null.
-    MicroBatches(const PassPlan& plan, ModelState& state, const RankSums& sums, PassObserver* observer, Isa isa, int threads);
+    MicroBatches(const PassPlan& plan, ModelState& state, const RankSums& sums, PassObserver* observer, Isa isa,
+                 int threads);
 
     // Gradients, and running statistics where they are local, of this rank's share of the batch; the sum of each block's
     // losses. Collective.

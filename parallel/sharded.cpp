@@ -25,7 +25,8 @@ std::vector<OptimizerPart> own_parts(const ModelState& state) {
     for (size_t u = 0; u < units.shards().units.size(); ++u) {
         const ShardUnit& unit = units.shards().units[u];
         float* const gradients = units.whole_gradients() ? state.gradients.as<float>() + unit.own.begin : units.gradients(u);
-        float* const parameters = units.whole_parameters() ? state.parameters.as<float>() + unit.own.begin : units.parameters(u);
+        float* const parameters =
+            units.whole_parameters() ? state.parameters.as<float>() + unit.own.begin : units.parameters(u);
         parts.push_back({gradients, parameters, unit.own_elements()});
     }
     return parts;

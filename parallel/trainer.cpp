@@ -164,8 +164,8 @@ MemoryQuestion Training::memory_question() const {
 
 Sharding Training::sharding() const {
     const bool overlapped = options_.stage > 0 && overlap_for(config_.train.overlap, communicator_) == Overlap::thread;
-    Sharding how = groups_ ? groups_->sharding(options_.stage, overlapped)
-                           : Sharding{options_.stage, nullptr, nullptr, overlapped};
+    Sharding how =
+        groups_ ? groups_->sharding(options_.stage, overlapped) : Sharding{options_.stage, nullptr, nullptr, overlapped};
     how.several_passes = passes_.several();
     return how;
 }

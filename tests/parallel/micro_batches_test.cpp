@@ -76,7 +76,8 @@ TEST(MicroBatches, PassesOfShardedRanks) {
         for (const int ranks : {2, 3})
             for (const int stage : {1, 2, 3})
                 for (const bool checkpointing : {false, true}) {
-                    SCOPED_TRACE(testing::Message() << ranks << " ranks, stage " << stage << ", " << overlap << checkpointing);
+                    SCOPED_TRACE(testing::Message()
+                                 << ranks << " ranks, stage " << stage << ", " << overlap << checkpointing);
                     config.train.overlap = overlap;
                     config.train.activation_checkpointing = checkpointing;
                     const TrainResult sharded = run_on(ranks, config, 1, stage);
