@@ -58,9 +58,16 @@ struct KernelArgs : Problem {
     const StepContext* step;
 };
 
+class TeamMeeting;  // kernels/team.h
+void meet(TeamMeeting& meeting, int size);
+
 struct Team {
     int32_t rank, size;
-    void (*barrier)();  // all threads of the team; also a memory fence
+    TeamMeeting* meeting;  // null: one thread
+    // All threads of the team; also a memory fence. Inlined always: no file's instruction set gets into another's.
+    [[gnu::always_inline]] void barrier() const {
+        if (meeting) meet(*meeting, size);
+    }
 };
 
 struct Kernel {

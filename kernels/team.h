@@ -6,25 +6,34 @@
 
 #include <omp.h>
 
+#include <atomic>
+
 namespace xbench {
 
-inline void team_barrier() {
-#pragma omp barrier
-}
-inline void lone_barrier() {}
+// Where the threads of a team wait for each other. OpenMP's own barrier spins for milliseconds before it gives way, also
+// where ranks have more threads than the machine has cores.
+class TeamMeeting {
+public:
+    void meet(int size);
+
+private:
+    alignas(64) std::atomic<int> arrived_{0};
+    alignas(64) std::atomic<uint32_t> round_{0};
+};
 
 // Calls body(Team) on `threads` threads at once; on the caller's alone when there is one. The body must not throw.
 template <class Body>
 void run_team(int threads, Body&& body) {
     if (threads == 1) {
         flush_denormals();
-        body(Team{0, 1, lone_barrier});
+        body(Team{0, 1, nullptr});
         return;
     }
+    TeamMeeting meeting;
 #pragma omp parallel num_threads(threads)
     {
         flush_denormals();
-        body(Team{omp_get_thread_num(), omp_get_num_threads(), team_barrier});
+        body(Team{omp_get_thread_num(), omp_get_num_threads(), &meeting});
     }
 }
 

@@ -257,15 +257,13 @@ static void share_each_leaf(const WinogradGradient& job, const Team& team) {
     }
 }
 
-static void no_barrier() {}
-
 // Each thread works on leaves of its own; then the team adds their partial gradients.
 template <class F>
 static void share_leaves(const WinogradGradient& job, const Team& team) {
     const int64_t size = partial_floats(job);
     const Share mine = share_of(job.step->leaves, team);
     for (int64_t v = mine.begin; v < mine.end; ++v)
-        leaf_gradient<F>(job, static_cast<int32_t>(v), job.partial + v * size, Team{0, 1, no_barrier});
+        leaf_gradient<F>(job, static_cast<int32_t>(v), job.partial + v * size, Team{0, 1, nullptr});
     team.barrier();
     for_own_floats(job, team, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; i += vf_width) {

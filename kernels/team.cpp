@@ -1,0 +1,37 @@
+// How a team meets.
+#include "kernels/team.h"
+
+#include <sched.h>
+
+namespace xbench {
+namespace {
+
+// About 50 us, longer than threads of a team on cores of their own wait in most steps. Whoever waits longer may wait for one
+// that has no core now, and gives way; and then, with a rank that waits for its peers, sleeps.
+constexpr int spins = 1 << 10, yields = 1 << 8;
+
+void pause_processor() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
+
+void TeamMeeting::meet(int size) {
+    const uint32_t round = round_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
+        arrived_.store(0, std::memory_order_relaxed);
+        round_.store(round + 1, std::memory_order_release);
+        round_.notify_all();
+        return;
+    }
+    const auto over = [&] { return round_.load(std::memory_order_acquire) != round; };
+    for (int i = 0; i < spins && !over(); ++i) pause_processor();
+    for (int i = 0; i < yields && !over(); ++i) sched_yield();
+    while (!over()) round_.wait(round, std::memory_order_acquire);
+}
+
+void meet(TeamMeeting& meeting, int size) { meeting.meet(size); }
+
+}  // namespace xbench
