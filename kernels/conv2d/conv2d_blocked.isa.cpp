@@ -58,9 +58,7 @@ bool wgrad_supports(const Problem& p) {
 bool is_stem(const Problem& p) { return is_dense_f32(p.in[0], Layout::plain); }
 
 // Floats of a thread's copy of a stem's input rows, of which {c, r} has `rows`.
-int64_t stem_copy_size(const Problem& p, int64_t rows) {
-    return div_up(rows * (p.in[0].dim[3] + 2 * conv_of(p).pad_w) + vf_width, 16) * 16;
-}
+int64_t stem_copy_size(const Problem& p, int64_t rows) { return stem_copy_floats(rows, p.in[0].dim[3], conv_of(p).pad_w); }
 
 // The channels of one group; images stay as far apart as they are.
 Blocks group_of(const KernelTensor& t, int64_t g, int64_t groups) {
@@ -110,6 +108,17 @@ DirectJob forward_job(const KernelArgs& args, int64_t g) {
     job.columns = forward_axis(conv.s, conv.stride_w, conv.pad_w, conv.dilation_w, job.in.w, job.out.w);
     job.relu = conv.activation == Activation::relu;
     return job;
+}
+
+void stem_forward(const StemForwardJob& job, const Team& team) {
+    const StemCuts cuts = stem_cuts(job.columns);
+    const int64_t channels = div_up(job.out.c, block) * block;
+    const Share mine = share_of(job.in.n * job.rows.outputs, team);
+    for (int64_t task = mine.begin; task < mine.end; ++task) {
+        const int64_t n = task / job.rows.outputs, i = task % job.rows.outputs;
+        stem_forward_row(job, cuts, n, static_cast<int32_t>(i), 0, channels,
+                         job.out.data + n * job.out.image + i * job.out.row);
+    }
 }
 
 // The bias is being padded.

@@ -1,5 +1,5 @@
-// "direct_blocked": a convolution of nchw16c outputs with the pass that follows it, by the tiles of blocked_forward.h; the
-// row that was just stored is still in the first-level cache.
+// "direct_blocked": a convolution of nchw16c outputs with the pass that follows it, by the tiles of blocked_forward.h, or
+// those of stem_forward.h; the row that was just stored is still in the first-level cache.
 //   conv2d_statistics   sums of y - K and (y - K)^2 of each channel (channel_sums.h), in bands of stat_band rows; a band's
 //                       sums go to the workspace, {images, bands, blocks of 16 channels}
 //   conv2d_pool         two rows of y into the thread's workspace, from there the maximum of each 2x2 window and its place:
@@ -9,6 +9,7 @@
 // third-level cache cost as much as apart. Writing past the caches was slower. Threads share (image, 32 channels, band).
 #include "kernels/batchnorm/channel_sums.h"
 #include "kernels/conv2d/direct_bands.h"
+#include "kernels/conv2d/stem_forward.h"
 #include "kernels/dropout/dropout_bits.h"
 #include "kernels/rounded.h"
 #include "kernels/simd_pool.h"
@@ -41,15 +42,28 @@ int64_t task_count(const DirectJob& job, int64_t bands) {
     return job.in.n * div_up(div_up(job.out.c, block), task_blocks) * bands;
 }
 
+bool is_stem(const Problem& p) { return is_dense_f32(p.in[0], Layout::plain); }
+
+// How rows are computed: by the one kind of tile or the other.
+struct RowPlan {
+    bool stem;
+    DirectCuts direct;
+    StemForwardJob stem_job;
+    StemCuts stem_cuts;
+};
+
 // Row i of the task's channels; `out_image` is where channel 0, row 0 of the image would be.
-XB_INLINE void convolve_row(const DirectJob& job, const DirectCuts& cuts, const BandTask& task, int32_t i,
-                            float* out_image) {
+XB_INLINE void convolve_row(const DirectJob& job, const RowPlan& plan, const BandTask& task, int32_t i, float* out_image) {
+    if (plan.stem)
+        return stem_forward_row(plan.stem_job, plan.stem_cuts, task.n, i, task.first_block * block,
+                                (task.first_block + task.blocks) * block,
+                                out_image + (job.rows.out_first + i) * job.out.row);
     const int64_t group_size = job.in.c * job.rows.taps * job.columns.taps * panel_width;
     const float* image = job.in.data + task.n * job.in.image;
     const int32_t outs = job.columns.outputs;
     const int64_t end = (task.first_block + task.blocks) * block;
     for (int64_t channel = task.first_block * block; channel < end; channel += panel_width) {
-        const RowCut<DirectTile>& cut = cuts.at(panel_vectors_at(channel, job.out.c));
+        const RowCut<DirectTile>& cut = plan.direct.at(panel_vectors_at(channel, job.out.c));
         for (int32_t k = 0; k < cut.tiles; ++k) {
             const int32_t j = outs * k / cut.tiles, pixels = outs * (k + 1) / cut.tiles - j;
             cut.tile[cut.wide - pixels](
@@ -58,11 +72,15 @@ XB_INLINE void convolve_row(const DirectJob& job, const DirectCuts& cuts, const 
     }
 }
 
-// The workspace begins with the padded bias and the packed filters.
+// The workspace begins with the padded bias and the packed filters, and each thread's copy of a stem's rows.
 int64_t filter_floats(const Problem& p) {
     const int64_t outs = p.in[1].dim[0], ins = p.in[0].dim[1], taps = p.in[1].dim[2] * p.in[1].dim[3];
     return div_up(padded_bias_size(outs) + packed_size(outs, ins, taps), block) * block;
 }
+int64_t row_copy_floats(const Problem& p) {
+    return is_stem(p) ? stem_copy_floats(p.in[0].dim[1] * p.in[1].dim[2], p.in[0].dim[3], conv_of(p).pad_w) : 0;
+}
+int64_t shared_floats(const Problem& p, int threads) { return filter_floats(p) + threads * row_copy_floats(p); }
 
 // Packs the filters for outputs of this height and width; ends with a barrier.
 DirectJob packed_job(const KernelArgs& args, int64_t height, int64_t width, const Team& team) {
@@ -81,21 +99,35 @@ DirectJob packed_job(const KernelArgs& args, int64_t height, int64_t width, cons
     return job;
 }
 
+// When the job's rows of outputs lie where they will.
+RowPlan row_plan(const KernelArgs& args, const DirectJob& job, const Team& team) {
+    RowPlan plan{is_stem(args), {}, {}, {}};
+    if (!plan.stem) {
+        plan.direct = direct_cuts(job);
+        return plan;
+    }
+    float* const copy = static_cast<float*>(args.workspace) + filter_floats(args) + team.rank * row_copy_floats(args);
+    plan.stem_job = {job.in, job.out, job.rows, job.columns, job.weights, job.bias, job.relu, copy, 0, {}};
+    set_stem_offsets(plan.stem_job);
+    plan.stem_cuts = stem_cuts(job.columns);
+    return plan;
+}
+
 // ---- conv2d_statistics ----
 
 int64_t stat_bands(const Problem& p) { return div_up(p.out[0].dim[2], stat_band); }
 
-size_t statistics_workspace(const Problem& p, int) {
+size_t statistics_workspace(const Problem& p, int threads) {
     const int64_t sums = p.out[0].dim[0] * stat_bands(p) * div_up(p.out[0].dim[1], block);
-    return static_cast<size_t>(filter_floats(p)) * sizeof(float) + static_cast<size_t>(sums) * sizeof(SumPair);
+    return static_cast<size_t>(shared_floats(p, threads)) * sizeof(float) + static_cast<size_t>(sums) * sizeof(SumPair);
 }
 
 void run_statistics(const KernelArgs& args, const Team& team) noexcept {
     const DirectJob job = packed_job(args, args.out[0].dim[2], args.out[0].dim[3], team);
-    const DirectCuts cuts = direct_cuts(job);
+    const RowPlan plan = row_plan(args, job, team);
     const Planes planes = planes_of(args.out[0]);
     const auto* mean = static_cast<const float*>(args.in[3].data);
-    auto* partial = reinterpret_cast<SumPair*>(static_cast<float*>(args.workspace) + filter_floats(args));
+    auto* partial = reinterpret_cast<SumPair*>(static_cast<float*>(args.workspace) + shared_floats(args, team.size));
     const int64_t bands = stat_bands(args);
     const Share share = share_of(task_count(job, bands), team);
     for (int64_t index = share.begin; index < share.end; ++index) {
@@ -106,7 +138,7 @@ void run_statistics(const KernelArgs& args, const Team& team) noexcept {
         const int32_t i0 = static_cast<int32_t>(task.band) * stat_band;
         const int32_t i1 = i0 + stat_band < job.rows.outputs ? i0 + stat_band : job.rows.outputs;
         for (int32_t i = i0; i < i1; ++i) {
-            convolve_row(job, cuts, task, i, image);
+            convolve_row(job, plan, task, i, image);
             for (int64_t b = 0; b < task.blocks; ++b)
                 add_shifted(sums[b], image + (task.first_block + b) * job.out.plane + i * job.out.row, job.out.row,
                             channel_chunk(planes, task.first_block + b, mean));
@@ -128,7 +160,7 @@ int64_t mask_floats(const Problem& p) {
 int64_t scratch_floats(const Problem& p) { return task_blocks * 2 * output_width(p) * block + mask_floats(p); }
 
 size_t pool_workspace(const Problem& p, int threads) {
-    return static_cast<size_t>(filter_floats(p) + threads * scratch_floats(p)) * sizeof(float);
+    return static_cast<size_t>(shared_floats(p, threads) + threads * scratch_floats(p)) * sizeof(float);
 }
 
 // The maximum of 2x2 windows and its place, or what stands for a closed ReLU or a dropped element; u: numbers of the
@@ -167,10 +199,10 @@ struct PoolJob {
 };
 
 // Pooled row p of the task's channels.
-void pooled_row(DirectJob& job, const DirectCuts& cuts, PoolJob& pool, const BandTask& task, int64_t p) {
+void pooled_row(DirectJob& job, const RowPlan& plan, PoolJob& pool, const BandTask& task, int64_t p) {
     job.rows.out_first = static_cast<int32_t>(-2 * p);
     for (int i = 0; i < 2; ++i)
-        convolve_row(job, cuts, task, static_cast<int32_t>(2 * p + i), pool.scratch - task.first_block * job.out.plane);
+        convolve_row(job, plan, task, static_cast<int32_t>(2 * p + i), pool.scratch - task.first_block * job.out.plane);
     for (int64_t b = 0; b < task.blocks; ++b) {
         const int64_t channel = (task.first_block + b) * block;
         const Chunk closed = real_lanes(job.out.c - channel, closed_window);  // padding channels have index 0
@@ -186,8 +218,8 @@ void run_pool(const KernelArgs& args, const Team& team) noexcept {
     const KernelTensor& y = args.out[0];
     DirectJob job = packed_job(args, 2 * y.dim[2], output_width(args), team);  // a row that no window covers is left out
     job.out.row = output_width(args) * block, job.out.plane = 2 * job.out.row;
-    const DirectCuts cuts = direct_cuts(job);
-    float* mine = static_cast<float*>(args.workspace) + filter_floats(args) + team.rank * scratch_floats(args);
+    const RowPlan plan = row_plan(args, job, team);
+    float* mine = static_cast<float*>(args.workspace) + shared_floats(args, team.size) + team.rank * scratch_floats(args);
     const Dropout& dropout = static_cast<const Conv2dPool*>(args.attrs)->dropout;
     PoolJob pool{mine + mask_floats(args),
                  static_cast<float*>(y.data),
@@ -202,7 +234,7 @@ void run_pool(const KernelArgs& args, const Team& team) noexcept {
     for (int64_t at = share.begin; at < share.end; ++at) {
         const BandTask task = band_task(job, bands, at);
         const int64_t p0 = task.band * pool_band, p1 = p0 + pool_band < pool.p ? p0 + pool_band : pool.p;
-        for (int64_t p = p0; p < p1; ++p) pooled_row(job, cuts, pool, task, p);
+        for (int64_t p = p0; p < p1; ++p) pooled_row(job, plan, pool, task, p);
     }
 }
 

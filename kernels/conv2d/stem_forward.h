@@ -79,29 +79,31 @@ XB_INLINE void set_stem_offsets(StemForwardJob& job) {
                 static_cast<int32_t>(row * width + job.columns.tap[s].shift - job.columns.tap[0].shift);
 }
 
-// One output row after another; a row is cut into equal tiles.
-static void stem_forward(const StemForwardJob& job, const Team& team) {
+// How a row is cut into equal tiles, by the vectors of a group of channels.
+struct StemCuts {
+    RowCut<StemForwardTile> of[2];
+};
+XB_INLINE StemCuts stem_cuts(const Axis& columns) {
+    const int32_t outs = columns.outputs, step = columns.step;
+    return {
+        {cut_row(outs, tile_pixels_of(half_panel), [&](int32_t pixels) { return find_stem_tile<half_panel>(pixels, step); }),
+         cut_row(outs, tile_pixels_of(panel_vectors),
+                 [&](int32_t pixels) { return find_stem_tile<panel_vectors>(pixels, step); })}};
+}
+
+// Output row i of an image, channels first to end (whole panels, or up to the last channel); out: of channel 0 in this row.
+static void stem_forward_row(const StemForwardJob& job, const StemCuts& cuts, int64_t n, int32_t i, int64_t first,
+                             int64_t end, float* out) {
+    copy_stem_rows(job.in, job.rows, job.columns, job.in.data + n * job.in.image, 0, job.in.c * job.rows.taps, i,
+                   job.rows_copy);
     const int32_t outs = job.columns.outputs;
-    const int64_t groups = div_up(div_up(job.out.c, block) * block, panel_width);
-    const int32_t step = job.columns.step;
-    const RowCut<StemForwardTile> cuts[2] = {
-        cut_row(outs, tile_pixels_of(half_panel), [&](int32_t pixels) { return find_stem_tile<half_panel>(pixels, step); }),
-        cut_row(outs, tile_pixels_of(panel_vectors),
-                [&](int32_t pixels) { return find_stem_tile<panel_vectors>(pixels, step); })};
-    const Share mine = share_of(job.in.n * job.rows.outputs, team);
-    for (int64_t task = mine.begin; task < mine.end; ++task) {
-        const int64_t n = task / job.rows.outputs, i = task % job.rows.outputs;
-        copy_stem_rows(job.in, job.rows, job.columns, job.in.data + n * job.in.image, 0, job.in.c * job.rows.taps,
-                       static_cast<int32_t>(i), job.rows_copy);
-        for (int64_t g = 0; g < groups; ++g) {
-            const int64_t k = g * panel_width;
-            const RowCut<StemForwardTile>& cut = cuts[panel_vectors_at(k, job.out.c) == panel_vectors];
-            float* out = job.out.data + n * job.out.image + k / block * job.out.plane + k % block + i * job.out.row;
-            for (int32_t t = 0; t < cut.tiles; ++t) {
-                const int32_t j = outs * t / cut.tiles, pixels = outs * (t + 1) / cut.tiles - j;
-                cut.tile[cut.wide - pixels](job, job.rows_copy + int64_t{j} * step, job.weights + k * job.positions,
-                                            job.bias + k, out + int64_t{j} * block);
-            }
+    for (int64_t k = first; k < end; k += panel_width) {
+        const RowCut<StemForwardTile>& cut = cuts.of[panel_vectors_at(k, job.out.c) == panel_vectors];
+        float* const row = out + k / block * job.out.plane + k % block;
+        for (int32_t t = 0; t < cut.tiles; ++t) {
+            const int32_t j = outs * t / cut.tiles, pixels = outs * (t + 1) / cut.tiles - j;
+            cut.tile[cut.wide - pixels](job, job.rows_copy + int64_t{j} * job.columns.step, job.weights + k * job.positions,
+                                        job.bias + k, row + int64_t{j} * block);
         }
     }
 }

@@ -13,6 +13,11 @@ XB_INLINE int64_t stem_row_width(const Axis& columns) {
     return int64_t{columns.outputs - 1} * columns.step + columns.tap[columns.taps - 1].shift - columns.tap[0].shift + 1;
 }
 
+// Floats of a thread's copy of so many rows.
+XB_INLINE int64_t stem_copy_floats(int64_t rows, int64_t width, int64_t pad) {
+    return div_up(rows * (width + 2 * pad) + vf_width, 16) * 16;
+}
+
 // Rows first .. first+count-1 of {c, r} for output row p; writes up to a vector beyond the last.
 static void copy_stem_rows(const Blocks& x, const Axis& rows, const Axis& columns, const float* image, int64_t first,
                            int64_t count, int32_t p, float* to) {
@@ -22,6 +27,10 @@ static void copy_stem_rows(const Blocks& x, const Axis& rows, const Axis& column
         const int64_t end = y >= 0 && y < x.h ? pad + x.w : 0;
         const float* row = image + c * x.plane + y * x.row - pad;
         for (int64_t j = 0; j < width; j += vf_width) {
+            if (j >= pad && j + vf_width <= end) {
+                vf_store(to + j, vf_load(row + j));
+                continue;
+            }
             const int64_t lo = pad > j ? pad - j : 0, hi = end > j ? end - j : 0;
             const VM inside =
                 vm_range(lo < vf_width ? static_cast<int>(lo) : vf_width, hi < vf_width ? static_cast<int>(hi) : vf_width);

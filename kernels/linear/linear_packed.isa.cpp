@@ -21,6 +21,7 @@ constexpr int64_t feature_chunk = 2048;
 constexpr int forward_outputs = 4, forward_images = vf_registers == 32 ? 6 : 3;
 constexpr int dgrad_images = vf_registers == 32 ? 12 : 6;
 constexpr int wgrad_outputs = vf_registers == 32 ? 8 : 4;
+constexpr int line_floats = 64 / sizeof(float);
 constexpr int panel_vectors = 8, tile_vectors = 2;
 constexpr int tile_width = tile_vectors * vf_width, panel_width = panel_vectors * vf_width;
 
@@ -34,10 +35,12 @@ struct ForwardTile {
     int64_t features, row_step, outputs;  // steps of x, of w, of y
     int64_t length;                       // features of this chunk
     bool first;                           // chunk: y is not yet written
+    const float* ahead;                   // as many weights that later tiles read, brought nearer meanwhile
 };
 
 template <int KT, int NT, bool masked>
 XB_INLINE void multiply_chunk(const ForwardTile& t, int64_t f, VM mask, VF (&acc)[KT][NT]) {
+    __builtin_prefetch(t.ahead + f, 0, 2);
     VF w[KT];
 #pragma GCC unroll 4
     for (int k = 0; k < KT; ++k) w[k] = masked ? vf_load(t.w + k * t.row_step + f, mask) : vf_load(t.w + k * t.row_step + f);
@@ -104,8 +107,18 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
                 row_step = feature_chunk;
             }
             for (int64_t n = 0; n < images; n += forward_images) {
-                const ForwardTile tile = {
-                    x + n * features + f, rows, y + n * outputs + k, features, row_step, outputs, length, f == 0};
+                // Each tile of images brings one row of the next outputs nearer.
+                const int64_t next = k + forward_outputs + n / forward_images;
+                const bool any = n / forward_images < forward_outputs && next < k_end;
+                const ForwardTile tile = {x + n * features + f,
+                                          rows,
+                                          y + n * outputs + k,
+                                          features,
+                                          row_step,
+                                          outputs,
+                                          length,
+                                          f == 0,
+                                          any ? w + next * features + f : rows};
                 find_forward_tile<forward_outputs, forward_images>(smaller(outputs - k, forward_outputs),
                                                                    smaller(images - n, forward_images))(tile);
             }
@@ -164,7 +177,7 @@ struct PanelTile {
     const float* panel;  // {rows}{tile_width}: w for dgrad, x for wgrad
     const float* dy;     // at the tile's first image (dgrad) or output (wgrad)
     float* out;
-    int64_t outputs, features, width;  // columns of dy; row step of out; features of this tile that exist
+    int64_t outputs, features, width;  // columns of dy; row step of out and of w; features of this tile that exist
     bool streams;                      // wgrad: out is written past the caches
 };
 
@@ -315,8 +328,7 @@ void bias_gradient(const KernelArgs& args, const Team& team) {
 constexpr int64_t streamed_bytes = int64_t{8} << 20;
 
 bool streams(const float* dw, int64_t outputs, int64_t features) {
-    const int64_t line = 64 / int64_t{sizeof(float)};
-    return outputs * features * int64_t{sizeof(float)} >= streamed_bytes && features % line == 0 &&
+    return outputs * features * int64_t{sizeof(float)} >= streamed_bytes && features % line_floats == 0 &&
            reinterpret_cast<uintptr_t>(dw) % 64 == 0;
 }
 
