@@ -9,9 +9,9 @@ of ZeRO, with and without activation checkpointing, nodes, overlap, several pass
 batch normalisation over the whole batch, once for that over each virtual rank. Prints a table in Markdown; exit code 1 where
 two hashes differ. With more ranks than cores it takes its time.
 """
-import argparse, json, os, pathlib, signal, subprocess, sys, time
+import argparse, os, pathlib, signal, subprocess, sys, time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from results_runs import ROOT, record_of, start_training
 
 
 class Way:
@@ -28,23 +28,13 @@ class Way:
             words.append("nodes " + self.nodes)
         return ", ".join(words)
 
-    def command(self, options, out):
-        ranks = ["mpirun", "-n", str(self.ranks), "--bind-to", "none", "--oversubscribe"] if self.ranks > 1 else []
+    def start(self, options, out):
         trainer = "serial" if self.ranks == 1 else "cpu_ddp" if self.stage is None else "sharded"
-        stage = ["--stage", str(self.stage)] if self.stage else []
-        command = ranks + [options.xbench, "train", "--config", str(ROOT / "configs/pneumonia_kaggle.json"), "--quiet", "--resume",
-                           "--out", str(out), "--trainer", trainer, "--threads", str(self.threads), *stage]
         settings = {"data.path": options.data, "train.epochs": options.epochs, "train.checkpoint_steps": 20}
         settings |= {"train." + key: value for key, value in self.settings.items()}
-        for key, value in settings.items():
-            command += ["--set", f"{key}={json.dumps(value) if isinstance(value, bool) else value}"]
-        return command
-
-    def start(self, options, out):
-        environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-        if self.nodes:
-            environment["XBENCH_NODE_OF_RANK"] = self.nodes
-        return subprocess.Popen(self.command(options, out), env=environment, stderr=open(f"{out}.log", "a"))
+        arguments = ["--resume", "--threads", str(self.threads)] + (["--stage", str(self.stage)] if self.stage else [])
+        return start_training(options.xbench, out, settings, self.ranks, trainer, arguments,
+                              ROOT / "configs/pneumonia_kaggle.json", nodes=self.nodes, log=open(f"{out}.log", "a"))
 
 
 def interrupt(way, options, out):
@@ -71,7 +61,7 @@ def run(way, options, out):
         interrupt(part, options, out)
     if ways[-1].start(options, out).wait() != 0:
         raise SystemExit(f"{way}: the run failed; see {out}.log")
-    record = json.loads((out / "records.jsonl").read_text().splitlines()[0])
+    record = record_of(out)
     return record["counters"]["final_weights_hash"], record["counters"]["test_accuracy"]
 
 

@@ -10,7 +10,9 @@ and 60% of computing alone. Prints two tables in Markdown; OUT keeps every run's
 Exposed time is told in two: of the rank that waits least, which is communication, and what the other one waits longer, which
 is skew: its peer came late. "hidden" compares the first.
 """
-import argparse, json, os, pathlib, statistics, subprocess
+import argparse, pathlib, statistics
+
+from results_runs import finish_training, start_training, synthetic
 
 MODELS = {"rsna_cnn": (64, 1, 128), "cifar_cnn": (128, 3, 32), "pneumonia_cnn": (128, 1, 64)}  # batch, channels, size
 STEPS = {"rsna_cnn": 20, "cifar_cnn": 20, "pneumonia_cnn": 40}
@@ -20,18 +22,9 @@ def run(options, model, overlap, mpi=False, rate=0.0):
     batch, channels, size = MODELS[model]
     images = int(STEPS[model] * batch / 0.7) + batch  # 70% are trained on
     out = options.out / f"{model}-{overlap}-{'mpi' if mpi else 'shm'}-{rate:.1f}-{len(list(options.out.iterdir()))}"
-    settings = [f"model={model}", f"train.batch_size={batch}", f"train.overlap={overlap}",
-                f"scaling.slow_link_mb_per_s={rate}",
-                "data=" + json.dumps({"synthetic": {"count": images, "size": size, "channels": channels}})]
-    config = options.out / "config.json"
-    config.write_text('{"model": "rsna_cnn", "data": {"synthetic": {"count": 100}}}')
-    command = ["mpirun", "-n", "2", "--bind-to", "none", options.xbench, "train", "--config", str(config), "--trainer",
-               "cpu_ddp", "--quiet", "--out", str(out)]
-    for setting in settings:
-        command += ["--set", setting]
-    environment = dict(os.environ, **({"XBENCH_NODE_OF_RANK": "0,1"} if mpi else {}))
-    subprocess.run(command, check=True, env=environment)
-    record = json.loads((out / "records.jsonl").read_text().splitlines()[0])
+    settings = {"model": model, "train.batch_size": batch, "train.overlap": overlap, "scaling.slow_link_mb_per_s": rate,
+                "data": synthetic(images, size, channels)}
+    record = finish_training(start_training(options.xbench, out, settings, ranks=2, nodes="0,1" if mpi else None), out)
     counters = record["counters"]
     return {"step": counters["step_ms"], "exposed": counters["exposed_comm_ms"] - counters["rank_skew_ms"],
             "skew": counters["rank_skew_ms"], "bytes": counters["gradient_bytes"], "hash": record["weights_hash"]}

@@ -3,6 +3,8 @@
 Writes OUT/seeds.md and OUT/seeds.svg. Needs nothing but Python."""
 import csv, json, math, pathlib, statistics, sys
 
+from results_runs import record_of
+
 PYTORCH = (.950, .929, .943)   # the same model, split, batch and epochs in PyTorch, best validation epoch, three seeds
 
 
@@ -11,7 +13,7 @@ def read(out):
     for folder in sorted(out.glob("seed-*")):
         metrics = json.loads((folder / "metrics.json").read_text())
         history = list(csv.DictReader((folder / "history.csv").open()))
-        record = json.loads((folder / "records.jsonl").read_text().splitlines()[0])
+        record = record_of(folder)
         runs.append({"seed": int(folder.name.split("-")[1]), "test": metrics, "history": history,
                      "images_per_second": record["value"], "hash": record["weights_hash"]})
     return runs

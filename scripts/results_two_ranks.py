@@ -13,7 +13,9 @@ Where other guests of the machine slow down now this core and now that, ranks th
 what copies do not. "copies in step" is what the two copies would have reached had each step taken as long as the slower one's
 of that number. "less skew" takes from the ranks' steps what one waits longer than the other, because that came late.
 """
-import argparse, json, os, pathlib, statistics, subprocess
+import argparse, pathlib, statistics
+
+from results_runs import finish_training, start_training, synthetic
 
 MODELS = {"pneumonia_cnn": (64, 1, 64, 30), "rsna_cnn": (32, 1, 128, 11), "cifar_cnn": (64, 3, 32, 11)}
 # batch on a core, channels, size, steps an epoch
@@ -22,34 +24,19 @@ MODELS = {"pneumonia_cnn": (64, 1, 64, 30), "rsna_cnn": (32, 1, 128, 11), "cifar
 class Runs:
     def __init__(self, options):
         self.options, self.count = options, 0
-        self.base = options.out / "base.json"
-        self.base.write_text('{"model": "rsna_cnn", "data": {"synthetic": {"count": 100}}}')
 
     def start(self, model, cores, ranks, reduction):
         batch, channels, size, steps = MODELS[model]
-        epochs = 5
         images = int(steps * batch * ranks / 0.7) + batch  # 70% are trained on
         self.count += 1
         out = self.options.out / f"{self.count:03}-{model}-{ranks}-{reduction}"
-        data = {"synthetic": {"count": images, "size": size, "channels": channels}}
-        settings = [f"model={model}", f"train.batch_size={batch * ranks}", f"train.reduction={reduction}", f"train.epochs={epochs}",
-                    "data=" + json.dumps(data)]
-        command = ["taskset", "-c", cores]
-        if ranks > 1:
-            command += ["mpirun", "-n", str(ranks), "--bind-to", "none"]
-        command += [self.options.xbench, "train", "--config", str(self.base), "--quiet", "--out", str(out), "--trainer",
-                    "cpu_ddp" if ranks > 1 else "serial"]
-        for setting in settings:
-            command += ["--set", setting]
-        return out, subprocess.Popen(command, env=dict(os.environ, OMP_NUM_THREADS="1"))
+        settings = {"model": model, "train.batch_size": batch * ranks, "train.reduction": reduction, "train.epochs": 5,
+                    "data": synthetic(images, size, channels)}
+        return out, start_training(self.options.xbench, out, settings, ranks, cores=cores, arguments=["--threads", "1"])
 
     def finish(self, started):
         """Images a second of each run, its counters and the milliseconds of its whole batches' steps."""
-        records = []
-        for out, process in started:
-            if process.wait() != 0:
-                raise SystemExit(f"{out}: the run failed")
-            records.append(json.loads((out / "records.jsonl").read_text().splitlines()[0]))
+        records = [finish_training(process, out) for out, process in started]
         return [(record["value"], record["counters"], whole_steps(record)) for record in records]
 
 

@@ -1,9 +1,10 @@
 // "window": max-pooling and its gradient, f32, plain and nchw16c. Vectors lie along the width when plain and along the
 // channels when blocked, each with a path of its own for 2x2 windows at stride 2. Positions are counted in floats and stored
-// as bytes. The gradient writes each element of dx once where windows do not overlap; where they do, it clears a plane and
-// adds the windows in ascending order. Threads share (image, channel group).
+// as bytes. The gradient writes each element of dx once where windows do not overlap, or are 3x3 at stride 2 and blocked;
+// else it clears a plane and adds the windows in ascending order. Threads share (image, channel group).
 // Bound by memory: 2x2 over 8x64x112x112 moves 29 to 35 GB/s, forward and backward, 110 GB/s in the second-level cache; 3x3
-// at stride 2 17 and 22 GB/s blocked, 3 and 10 GB/s plain (one core of an AMD EPYC 9005, AVX-512; memcpy moves 47 GB/s).
+// at stride 2 3 and 10 GB/s plain (one core of an AMD EPYC 9005, AVX-512; memcpy moves 47 GB/s), blocked 45 and 57 GB/s in
+// the second-level cache, 16 and 11 beyond the caches (an Intel Xeon; memcpy 23).
 #include "kernels/pool2d/window.h"
 
 namespace xbench {
@@ -107,25 +108,38 @@ void plane_blocked_2x2(const PoolGeometry& g, int64_t plane, RowMask& mask, cons
     }
 }
 
+// A 3x3 window inside the image: nothing but its nine loads is left to do at run time.
+XB_INLINE Best best_of_3x3(const float* corner, int64_t row) {
+    Best best{vf_set1(-__builtin_inff()), vf_zero()};
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; ++i)
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; ++j)
+            challenge(best, vf_load(corner + i * row + j * chunk_size), static_cast<float>(i * 3 + j));
+    return best;
+}
+
 // `real` channels of the group; the places of the others are 0, like their values.
 void plane_blocked(const PoolGeometry& g, const float* x, float* y, uint8_t* index, int64_t real) {
     for (int64_t p = 0; p < g.p; ++p)
         for (int64_t q = 0; q < g.q; ++q) {
             const int64_t top = p * g.a.stride_h - g.a.pad_h, left = q * g.a.stride_w - g.a.pad_w;
             const Taps rows = taps_inside(top, g.a.r, g.h), columns = taps_inside(left, g.a.s, g.w);
-            Best best[chunk_parts];
-            for (int k = 0; k < chunk_parts; ++k) best[k] = Best{vf_set1(-__builtin_inff()), vf_zero()};
-            for (int64_t i = rows.begin; i < rows.end; ++i)
-                for (int64_t j = columns.begin; j < columns.end; ++j)
-                    for (int k = 0; k < chunk_parts; ++k)
-                        challenge(best[k], vf_load(x + ((top + i) * g.w + left + j) * chunk_size + k * vf_width),
-                                  static_cast<float>(i * g.a.s + j));
+            const bool all_3x3 = g.a.r == 3 && g.a.s == 3 && rows.end - rows.begin == 3 && columns.end - columns.begin == 3;
             const int64_t at = (p * g.q + q) * chunk_size;
             for (int k = 0; k < chunk_parts; ++k) {
-                vf_store(y + at + k * vf_width, best[k].value);
+                const float* corner = x + (top * g.w + left) * chunk_size + k * vf_width;
+                Best best{vf_set1(-__builtin_inff()), vf_zero()};
+                if (all_3x3)
+                    best = best_of_3x3(corner, g.w * chunk_size);
+                else
+                    for (int64_t i = rows.begin; i < rows.end; ++i)
+                        for (int64_t j = columns.begin; j < columns.end; ++j)
+                            challenge(best, vf_load(corner + (i * g.w + j) * chunk_size), static_cast<float>(i * g.a.s + j));
+                vf_store(y + at + k * vf_width, best.value);
                 if (!index) continue;
                 const VM lanes = vm_first(clamp_lane(real - k * vf_width, vf_width));
-                store_bytes(index + at + k * vf_width, vf_select(lanes, best[k].place, vf_zero()), vf_width);
+                store_bytes(index + at + k * vf_width, vf_select(lanes, best.place, vf_zero()), vf_width);
             }
         }
 }
@@ -232,6 +246,62 @@ void grad_blocked(const PoolGeometry& g, const GradPlane& plane) {
         }
 }
 
+// Of 3x3 windows at stride 2 and padding 1, two rows of windows cover an odd row of the image and one an even row, and
+// columns likewise: each element of dx is the sum of its one, two or four windows, in ascending order, and written once.
+bool is_3x3_by_2(const PoolGeometry& g) {
+    const auto is = [](int64_t size, int64_t stride, int64_t pad, int64_t extent, int64_t pooled) {
+        return size == 3 && stride == 2 && pad == 1 && pooled == (extent - 1) / 2 + 1;
+    };
+    return is(g.a.r, g.a.stride_h, g.a.pad_h, g.h, g.p) && is(g.a.s, g.a.stride_w, g.a.pad_w, g.w, g.q);
+}
+
+// What an element of dy gives to the three columns of one row of its window.
+struct Given {
+    VF left, middle, right;
+};
+XB_INLINE Given given_by(const GradPlane& plane, int64_t at, int place) {
+    const VF d = gradient_at(plane, at, vm_first(vf_width));
+    const Places places = load_places(plane.index + at, vf_width);
+    return Given{only_at(places, place, d), only_at(places, place + 1, d), only_at(places, place + 2, d)};
+}
+
+// A row of dx from `windows` rows of windows: the first at `above`, of which it is row `place` / 3, the second below it.
+template <int windows>
+void grad_row_3x3(const PoolGeometry& g, const GradPlane& plane, int64_t above, int place, float* dx) {
+    const int64_t below = above + g.q * chunk_size;  // whose row 0 this is
+    for (int lane = 0; lane < chunk_size; lane += vf_width) {
+        Given one = given_by(plane, above + lane, place), two{};
+        if (windows == 2) two = given_by(plane, below + lane, 0);
+        for (int64_t q = 0; q < g.q; ++q) {
+            float* to = dx + 2 * q * chunk_size + lane;
+            vf_store(to, windows == 2 ? one.middle + two.middle : one.middle);
+            if (2 * q + 1 == g.w) break;
+            const VF right = one.right, right_below = two.right;
+            const int64_t next = (q + 1) * chunk_size + lane;
+            if (q + 1 < g.q) {
+                one = given_by(plane, above + next, place);
+                if (windows == 2) two = given_by(plane, below + next, 0);
+            } else {
+                one = two = Given{vf_zero(), vf_zero(), vf_zero()};
+            }
+            vf_store(to + chunk_size, windows == 2 ? right + one.left + right_below + two.left : right + one.left);
+        }
+    }
+}
+
+void grad_blocked_3x3(const PoolGeometry& g, const GradPlane& plane) {
+    const int64_t row = g.q * chunk_size;
+    for (int64_t h = 0; h < g.h; ++h) {
+        float* dx = plane.dx + h * g.w * chunk_size;
+        if (h % 2 == 0)
+            grad_row_3x3<1>(g, plane, h / 2 * row, 3, dx);
+        else if (h / 2 + 1 < g.p)
+            grad_row_3x3<2>(g, plane, h / 2 * row, 6, dx);
+        else
+            grad_row_3x3<1>(g, plane, h / 2 * row, 6, dx);
+    }
+}
+
 // The same for 2x2 windows at stride 2; odd sizes leave a rim that no window covers.
 void grad_blocked_2x2(const PoolGeometry& g, const GradPlane& plane) {
     const int64_t row = g.w * chunk_size;
@@ -264,6 +334,8 @@ void run_grad(const KernelArgs& args, const Team& team) noexcept {
         const GradPlane plane{dy + pooled, y ? y + pooled : nullptr, index + pooled, dx + image, kept_scale(g.a.dropout)};
         if (g.planes.blocked && g.is_2x2())
             grad_blocked_2x2(g, plane);
+        else if (g.planes.blocked && is_3x3_by_2(g))
+            grad_blocked_3x3(g, plane);
         else if (g.planes.blocked)
             grad_blocked(g, plane);
         else if (g.is_2x2())
