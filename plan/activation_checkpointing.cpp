@@ -2,9 +2,8 @@
 // computes for itself alone is forgotten after the forward pass and computed again before the backward steps that read it.
 // Kept are
 //   - values that another unit reads: a unit's copy starts from them;
-//   - statistics, so that a repeated batch normalisation has the first one's mean and rstd: no communication, and the
-//   running
-//     statistics are left alone;
+//   - statistics, so that a repeated batch normalisation has the first one's mean and rstd: it communicates nothing, and
+//     leaves the running ones alone;
 //   - everything of the last unit, whose backward steps follow at once;
 //   - what is smaller than the kept values that its copy would write along: the byte-wide index beside a pooled image.
 // Runs behind the fusion, so that a copy has the kernel, layout and attributes of the step that it repeats: the same bits.

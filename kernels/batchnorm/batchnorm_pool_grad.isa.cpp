@@ -1,8 +1,7 @@
 // "pool2x2": the backward passes of batch normalisation, ReLU and 2x2 max-pooling as one; plain, nchw16c, and plain images
 // with a dy in nchw16c, which is turned band by band in the thread's workspace.
 //   grad_statistics   reads the pooled tensors only: outside the winners dy is zero
-//   grad_input        dx is x times a number of the channel plus another, plus dy at the winners: x is read and dx written
-//   once
+//   grad_input        dx is x times a number of the channel plus another, plus dy at the winners; x is read once
 // A window whose ReLU is closed, or that a dropout dropped, says so in its index, so that neither y nor random numbers are
 // needed.
 // Both are bound by memory: grad_input moves 26 GB/s, what a copy moves, at 16x32x224x224 on one core of an AMD EPYC of

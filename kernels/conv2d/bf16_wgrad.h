@@ -2,9 +2,8 @@
 // channels in registers, a band of rows at a time for all taps), but two neighbouring outputs of a row a multiply-add.
 // Both activations are first rounded into copies of pairs along the row:
 //   dy  {n}{block}{row}{pair: columns 2t, 2t+1}{16 channels}
-//   x   {n}{block}{row}{column i from -stride}{16 channels}: columns i and i + stride. A tap then finds the two inputs of
-//   any
-//       pair of outputs in one dword, whatever its shift; the price is a copy as large as x.
+//   x   {n}{block}{row}{column i from -stride}{16 channels}: columns i and i + stride
+// A tap then finds the two inputs of any pair of outputs in one dword, whatever its shift; the price: a copy as large as x.
 // Columns outside of the image are zero.
 #pragma once
 

@@ -5,11 +5,9 @@
 // Each call first rounds its activations (and packs its filters) into the workspace. Bound by the units for bf16 products,
 // twice those of f32; with 1x1 filters and few channels by the pass that rounds. winograd43 on rounded operands is faster
 // where it applies, so that these rows are chosen for the rest (strides, 1x1, small images).
-// Measured on one core (EPYC 9004, Zen 4: peak of f32 118 GFLOP/s, of bf16 twice that), GFLOP/s of real work, one call:
-//   layer (3x3)               forward-like dgrad  wgrad    direct_blocked f32: dgrad wgrad    winograd43_rounded: dgrad
-//   wgrad cifar 32->32 @32 batch 16            223       202                        109   106                            292
-//   226 nih   32->64 @112 batch 4            203       170                        105    96                            221
-//   194
+// Measured on one core (EPYC 9004, Zen 4: peak of f32 118 GFLOP/s, of bf16 twice that), GFLOP/s of real work, one call, 3x3:
+//   cifar 32->32 @32, batch 16    dgrad 223, wgrad 202    direct_blocked 109, 106    winograd43_rounded 292, 226
+//   nih   32->64 @112, batch 4    dgrad 203, wgrad 170    direct_blocked 105, 96     winograd43_rounded 221, 194
 #include "kernels/conv2d/bf16_forward.h"
 #include "kernels/conv2d/bf16_wgrad.h"
 #include "kernels/products.h"

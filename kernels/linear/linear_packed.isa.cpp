@@ -1,10 +1,10 @@
 // "packed": the fully connected layer and its gradients, f32, x{n,f} w{k,f} y{n,k}, for a few to a few hundred images and up
 // to 100,000 features. Bound by reading (wgrad: writing) the weights, which every pass does once.
 //   forward   dot products, 4 outputs x 6 images in registers (AVX-512); features in chunks, so that the weights of a tile
-//             stay in the first-level cache for all images. Chunks do not depend on the batch: same bits for any split.
+//             stay in the first-level cache for all images, and the next tile's come nearer meanwhile. Chunks do not depend
+//             on the batch: same bits for any split.
 //   dgrad     2 vectors of features x 12 images; outputs k in ascending order
-//   wgrad     2 vectors of features x 8 outputs; images in ascending order, the tree over leaves in registers and on the
-//   stack
+//   wgrad     2 vectors of features x 8 outputs; images in ascending order, leaves in a tree
 // dgrad and wgrad copy a panel of 8 vectors of features of w (or x) side by side: rows of w are often a large power of two
 // apart and would evict each other.
 #include "kernels/kernel.h"
