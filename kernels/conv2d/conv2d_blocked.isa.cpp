@@ -195,8 +195,8 @@ WgradSpace wgrad_space(const Problem& p) {
     const bool stem = is_stem(p);
     int64_t levels = 2;
     for (int64_t leaves = p.leaves; leaves > 1; leaves /= 2) ++levels;
-    return WgradSpace{levels * (stem ? stem_wgrad_sums() : blocked_wgrad_sums(conv)),
-                      stem ? stem_copy_size(p, stem_positions) : 0};
+    return WgradSpace{levels * (stem ? stem_wgrad_sums(conv, p.in[0].dim[1]) : blocked_wgrad_sums(conv)),
+                      stem ? stem_copy_size(p, p.in[0].dim[1] * conv.r) : 0};
 }
 
 size_t wgrad_workspace(const Problem& p, int threads) {
