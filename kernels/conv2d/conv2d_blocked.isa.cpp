@@ -55,11 +55,6 @@ bool wgrad_supports(const Problem& p) {
     return supports_attributes(p) && supports_input(p.in[0]) && is_dense_f32(p.in[1], Layout::nchw16c);
 }
 
-bool is_stem(const Problem& p) { return is_dense_f32(p.in[0], Layout::plain); }
-
-// Floats of a thread's copy of a stem's input rows, of which {c, r} has `rows`.
-int64_t stem_copy_size(const Problem& p, int64_t rows) { return stem_copy_floats(rows, p.in[0].dim[3], conv_of(p).pad_w); }
-
 // The channels of one group; images stay as far apart as they are.
 Blocks group_of(const KernelTensor& t, int64_t g, int64_t groups) {
     Blocks blocks = blocks_of(t);
@@ -81,7 +76,7 @@ int64_t stem_filter_space(const Problem& p) {
 }
 
 size_t forward_workspace(const Problem& p, int threads) {
-    const int64_t floats = is_stem(p) ? stem_filter_space(p) + threads * stem_copy_size(p, p.in[1].dim[1] * p.in[1].dim[2])
+    const int64_t floats = is_stem(p) ? stem_filter_space(p) + threads * stem_copy_floats(p.in[0], conv_of(p))
                                       : bias_space(p) + threads * thread_filters(p);
     return static_cast<size_t>(floats) * sizeof(float);
 }
@@ -129,16 +124,11 @@ void run_stem(const KernelArgs& args, const Team& team) {
     pack_filters(forward_filters(args.in[1]), direct.rows, direct.columns, direct.in.width, weights, team);
     team.barrier();
     StemForwardJob job = {
-        direct.in,
-        direct.out,
-        direct.rows,
-        direct.columns,
-        weights,
-        direct.bias,
-        direct.relu,
-        space + stem_filter_space(args) + team.rank * stem_copy_size(args, args.in[1].dim[1] * args.in[1].dim[2]),
-        0,
-        {}};
+        direct.in,   direct.out,
+        direct.rows, direct.columns,
+        weights,     direct.bias,
+        direct.relu, space + stem_filter_space(args) + team.rank * stem_copy_floats(args.in[0], conv_of(args)),
+        0,           {}};
     set_stem_offsets(job);
     stem_forward(job, team);
 }
@@ -196,7 +186,7 @@ WgradSpace wgrad_space(const Problem& p) {
     int64_t levels = 2;
     for (int64_t leaves = p.leaves; leaves > 1; leaves /= 2) ++levels;
     return WgradSpace{levels * (stem ? stem_wgrad_sums(conv, p.in[0].dim[1]) : blocked_wgrad_sums(conv)),
-                      stem ? stem_copy_size(p, p.in[0].dim[1] * conv.r) : 0};
+                      stem ? stem_copy_floats(p.in[0], conv) : 0};
 }
 
 size_t wgrad_workspace(const Problem& p, int threads) {

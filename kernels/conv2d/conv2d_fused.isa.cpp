@@ -42,8 +42,6 @@ int64_t task_count(const DirectJob& job, int64_t bands) {
     return job.in.n * div_up(div_up(job.out.c, block), task_blocks) * bands;
 }
 
-bool is_stem(const Problem& p) { return is_dense_f32(p.in[0], Layout::plain); }
-
 // How rows are computed: by the one kind of tile or the other.
 struct RowPlan {
     bool stem;
@@ -77,9 +75,7 @@ int64_t filter_floats(const Problem& p) {
     const int64_t outs = p.in[1].dim[0], ins = p.in[0].dim[1], taps = p.in[1].dim[2] * p.in[1].dim[3];
     return div_up(padded_bias_size(outs) + packed_size(outs, ins, taps), block) * block;
 }
-int64_t row_copy_floats(const Problem& p) {
-    return is_stem(p) ? stem_copy_floats(p.in[0].dim[1] * p.in[1].dim[2], p.in[0].dim[3], conv_of(p).pad_w) : 0;
-}
+int64_t row_copy_floats(const Problem& p) { return is_stem(p) ? stem_copy_floats(p.in[0], conv_of(p)) : 0; }
 int64_t shared_floats(const Problem& p, int threads) { return filter_floats(p) + threads * row_copy_floats(p); }
 
 // Packs the filters for outputs of this height and width; ends with a barrier.

@@ -13,9 +13,11 @@ XB_INLINE int64_t stem_row_width(const Axis& columns) {
     return int64_t{columns.outputs - 1} * columns.step + columns.tap[columns.taps - 1].shift - columns.tap[0].shift + 1;
 }
 
-// Floats of a thread's copy of so many rows.
-XB_INLINE int64_t stem_copy_floats(int64_t rows, int64_t width, int64_t pad) {
-    return div_up(rows * (width + 2 * pad) + vf_width, 16) * 16;
+XB_INLINE bool is_stem(const Problem& p) { return is_dense_f32(p.in[0], Layout::plain); }
+
+// Floats of a thread's copy of all rows {c, r} of x.
+XB_INLINE int64_t stem_copy_floats(const KernelTensor& x, const Conv2d& conv) {
+    return div_up(x.dim[1] * conv.r * (x.dim[3] + 2 * conv.pad_w) + vf_width, 16) * 16;
 }
 
 // Rows first .. first+count-1 of {c, r} for output row p; writes up to a vector beyond the last.

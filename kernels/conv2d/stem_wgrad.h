@@ -13,9 +13,9 @@ namespace {
 
 constexpr int stem_positions = vf_registers == 32 ? 14 : 6;
 
-// dw[k .. ][first .. first + positions - 1], the positions counted over {c, r, s}.
+// dw[..][first .. first + positions - 1], the positions counted over {c, r, s}.
 struct StemTile {
-    int64_t k, first;
+    int64_t first;
     int positions, vectors;
     int64_t row_first, rows;  // the rows of {c, r} that they read
     int64_t row_width;        // of a copied row
@@ -82,7 +82,6 @@ XB_INLINE int whole_rows(const Axis& columns) {
 static StemTile stem_tile_at(const WgradJob& job, int64_t k, int64_t first, int positions) {
     const int64_t taps = job.columns.taps;
     StemTile tile = {};
-    tile.k = k;
     tile.first = first;
     tile.positions = positions;
     tile.vectors = group_vectors_at(k, job.dy.c);

@@ -64,10 +64,11 @@ TEST(MicroBatches, AccumulatingChangesNoBitAndSavesMemory) {
         }
     }
     EXPECT_EQ(run_on(2, config, 2).final_weights_hash, whole.final_weights_hash) << "two threads";
+    EXPECT_EQ(run_on(2, config, 1, 1).final_weights_hash, whole.final_weights_hash) << "sharded";
 }
 
-// 3 ranks have 4, 2 and 2 leaves: the second and third end passes that only the first one computes. The last batch's empty
-// leaves are passes without images.
+// 3 ranks have unequal shares of 8 leaves: one ends passes that only the others compute. The last batch's empty leaves are
+// passes without images.
 TEST(MicroBatches, PassesOfShardedRanks) {
     Config config = without_batchnorm();
     const std::string whole = run_on(1, config).final_weights_hash;
