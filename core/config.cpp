@@ -349,6 +349,8 @@ void Reader::check_compression() {
         mistake("/train/compression",
                 "the invariant reduction promises the same bits at any number of ranks, which "
                 "compressed gradients do not have; set reduction to fast, or compression to none");
+    if (sound("/train/overlap") && train.overlap == "fused")
+        mistake("/train/overlap", "gradients that are summed where they lie are not compressed; leave it out");
     if (train.compression != "powersgd") return;
     if (sound("/train/checkpoint_steps") && train.checkpoint_steps > 0)
         mistake("/train/checkpoint_steps",

@@ -53,7 +53,7 @@ struct TrainConfig {
     int64_t warmup_steps = 0;             // steps over which the learning rate rises to its value
     std::string compression = "none";     // none | fp16 | bf16 | powersgd: of gradients between ranks
     int64_t powersgd_rank = 4;
-    std::string overlap = "auto";  // auto | thread | inline | none: when gradients are reduced
+    std::string overlap = "auto";  // auto | fused | thread | inline | none: when gradients are reduced
     bool activation_checkpointing = false;
     bool hybrid_sharding = false;
     std::vector<double> pos_weight;           // of binary cross-entropy; empty: 1

@@ -158,6 +158,13 @@ XB_INLINE VF vf_load_strided(const float* p, ptrdiff_t step, int lo, int hi) {
     return vf_load(lane);
 }
 
+// Orders what vf_stream has written before all later stores: another rank may wait for one of these.
+XB_INLINE void end_of_streams() {
+#if defined(__AVX2__)
+    _mm_sfence();
+#endif
+}
+
 XB_INLINE void vf_store_strided(float* p, ptrdiff_t step, VF v, int count) {
     float lane[vf_width];
     vf_store(lane, v);

@@ -101,6 +101,9 @@ public:
     std::vector<std::byte> all_gather_bytes(const std::vector<std::byte>& mine) override;
     void barrier() override { meeting_.meet({Collective::barrier, 0, 0, 0}); }
     AlignedBuffer allocate(size_t bytes) override;
+    bool shares_memory() const override { return true; }
+    std::vector<void*> copies(const void* data) const override;
+    void meet_at_copies(const void* data, size_t bytes) override;
     bool has_channels() const override { return true; }
     std::unique_ptr<Communicator> channel() override { return node_channel(); }
     std::unique_ptr<NodeCommunicator> node_channel() override;
@@ -115,6 +118,11 @@ private:
 
     // The shared buffer that holds `data`, or null.
     std::shared_ptr<Region> region_of(const void* data, size_t bytes) const { return regions_->find(data, bytes); }
+    // The same where there must be one.
+    std::shared_ptr<Region> shared(const void* data, size_t bytes) const {
+        if (auto region = region_of(data, bytes)) return region;
+        throw Error("memory that allocate() has not given is not shared", "shared memory " + meeting_.name());
+    }
 
     // Every rank's copy of data {...} in a shared buffer.
     template <class T>
@@ -199,6 +207,19 @@ AlignedBuffer ShmCommunicator::allocate(size_t bytes) {
     const std::shared_ptr<Region> region = share(bytes);
     regions_->add(region);
     return AlignedBuffer(std::shared_ptr<void>(region, region->base), region->bytes);
+}
+
+std::vector<void*> ShmCommunicator::copies(const void* data) const {
+    const auto region = shared(data, 0);
+    std::vector<void*> seen;
+    for (const SharedMemory& copy : region->copies)
+        seen.push_back(copy.as<char>() + (static_cast<const char*>(data) - region->base));
+    return seen;
+}
+
+void ShmCommunicator::meet_at_copies(const void* data, size_t bytes) {
+    const auto offset = static_cast<const char*>(data) - shared(data, bytes)->base;
+    meeting_.meet({Collective::update, 0, bytes, static_cast<uint64_t>(offset)});
 }
 
 std::unique_ptr<NodeCommunicator> ShmCommunicator::node_channel() {

@@ -18,11 +18,22 @@ constexpr int64_t smallest_bucket = int64_t{1} << 14, smallest_of_thread = int64
 }  // namespace
 
 const char* name_of(Overlap overlap) {
-    static constexpr std::array names{"none", "inline", "thread"};
+    static constexpr std::array names{"none", "inline", "thread", "fused"};
     return names[static_cast<size_t>(overlap)];
 }
 
-Overlap overlap_for(const std::string& word, const Communicator& communicator) {
+Overlap overlap_of_replicas(const TrainConfig& config, const Communicator& communicator) {
+    if (communicator.size() == 1 || config.compression == "powersgd") return Overlap::none;
+    const bool can_fuse = communicator.shares_memory();
+    if (config.overlap == "fused" && !can_fuse)
+        throw UsageError(fmt::format("ranks that talk over {} do not see each other's memory", communicator.name()),
+                         "/train/overlap", "use auto, thread, inline or none");
+    const bool fused = config.overlap == "fused" || (config.overlap == "auto" && can_fuse && config.compression == "none");
+    return fused ? Overlap::fused : overlap_of_shards(config, communicator);
+}
+
+Overlap overlap_of_shards(const TrainConfig& config, const Communicator& communicator) {
+    const std::string& word = config.overlap;
     if (word == "none" || communicator.size() == 1) return Overlap::none;
     if (word == "inline") return Overlap::inline_;
     if (word == "thread" && !communicator.has_channels())

@@ -4,6 +4,7 @@
 //   none    after the backward pass, one after the other
 //   inline  by the computing thread, as soon as a bucket is complete: its gradients are still in the cache
 //   thread  by a thread of its own on a channel of its own (Communicator::channel), while the backward pass goes on
+//   fused   not in buckets, but by the pass that updates the parameters (parallel/fused_update.h)
 //
 // On every rank buckets are the same and are reduced in the same order. Sums are element by element, so the bits are those
 // of every mode.
@@ -16,17 +17,20 @@
 #include <vector>
 
 #include "core/communicator.h"
+#include "core/config.h"
 #include "parallel/communication_thread.h"
 #include "plan/executor.h"
 
 namespace xbench {
 
-enum class Overlap { none, inline_, thread };
+enum class Overlap { none, inline_, thread, fused };
 
-// train.overlap's word for this communicator; "auto" is thread where something else than
-// this core moves the bytes, else inline (ADR 11). Throws Error where the
-// communicator has no second channel and a thread was asked for.
-Overlap overlap_for(const std::string& word, const Communicator& communicator);
+// What train.overlap means for replicas on this communicator: "auto" is fused where they share memory and sums are not
+// compressed, thread where something else than this core moves the bytes, else inline (ADR 11). Throws UsageError where the
+// communicator cannot do what was asked for.
+Overlap overlap_of_replicas(const TrainConfig& config, const Communicator& communicator);
+// The same for shards, which have no fused update.
+Overlap overlap_of_shards(const TrainConfig& config, const Communicator& communicator);
 const char* name_of(Overlap overlap);
 
 struct Bucket {

@@ -45,10 +45,11 @@ ModelState::ModelState(const Graph& model, const RankSums& sums, const Plan& pla
       state(bytes_of(flat.state_elements), ledger, MemoryCategory::buffers) {
     if (sharding.stage > 0) units.emplace(plan, sums, sharding, ledger);
     if (whole_parameters()) {
-        // Only shards are gathered in place from the peers. Replicas stay out of shared memory, which many systems give no
-        // huge pages.
+        // Replicas that nobody else writes into stay out of shared memory, which many systems give no huge pages.
         const size_t bytes = bytes_of(flat.parameter_elements);
-        parameters = units ? units->group().allocate(bytes) : AlignedBuffer(bytes);
+        parameters = units                      ? units->group().allocate(bytes)
+                     : sharding.shared_replicas ? sums.communicator.allocate(bytes)
+                                                : AlignedBuffer(bytes);
         parameters.count_in(ledger, MemoryCategory::parameters);
     }
     if (whole_gradients()) {

@@ -87,6 +87,18 @@ void OptimizerStep::run(const StepContext& context) {
     });
 }
 
+void OptimizerStep::run_range(const StepContext& context, RankRange range) const {
+    KernelArgs args = args_.front();
+    args.step = &context;
+    const auto cut = [&](KernelTensor& tensor) {
+        tensor.data = static_cast<float*>(tensor.data) + range.begin;
+        tensor.dim[0] = static_cast<int64_t>(range.end - range.begin);
+    };
+    cut(args.in[0]);
+    for (int32_t i = 0; i < args.n_out; ++i) cut(args.out[i]);
+    kernel_->run(args, Team{0, 1, nullptr});
+}
+
 std::vector<NamedTensor> name_moments(const ModelState& state, const std::vector<const float*>& flat) {
     std::vector<NamedTensor> named;
     for_each_moment(state, flat.size(), [&](size_t m, const std::string& name, const Shape& shape, const FlatRange& range) {

@@ -24,6 +24,8 @@ public:
     OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range, Isa isa, int threads);
     // Updates the parts' parameters from their gradients.
     void run(const StepContext& context);
+    // Updates this range of the one part, in elements, on the calling thread; several may do so at once.
+    void run_range(const StepContext& context, RankRange range) const;
 
     int moments() const { return moment_count_; }
     float* moment(int index) const {

@@ -1,9 +1,11 @@
 // The replicated strategy (DDP): gradients are reduced in buckets (parallel/gradient_buckets.h), while the backward pass
-// goes on or behind it, and every rank makes the same update.
+// goes on or behind it, and every rank makes the same update; or, in one node, each rank makes a part of it for all
+// (parallel/fused_update.h).
 #include <optional>
 
 #include "parallel/compression.h"
 #include "parallel/exposed_time.h"
+#include "parallel/fused_update.h"
 #include "parallel/gradient_buckets.h"
 #include "parallel/optimizer_step.h"
 #include "parallel/power_sgd.h"
@@ -18,10 +20,12 @@ public:
         : state_(state),
           sums_(sums),
           compression_(config.compression),
-          overlap_(compression_ == "powersgd" ? Overlap::none : overlap_for(config.overlap, sums.communicator)),
+          overlap_(overlap_of_replicas(config, sums.communicator)),
           optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}, isa, threads) {
         const int ranks = sums.communicator.size();
-        if (compression_ == "powersgd")
+        if (overlap_ == Overlap::fused)
+            fused_.emplace(state, sums, optimizer_, isa, threads);
+        else if (compression_ == "powersgd")
             power_sgd_.emplace(state, config.powersgd_rank, config.seed);
         else if (compression_ != "none")
             half_sum_.emplace(compression_ == "fp16" ? HalfFormat::fp16 : HalfFormat::bf16, ranks,
@@ -29,7 +33,7 @@ public:
     }
 
     void attach(const Plan& plan) override {
-        if (sums_.communicator.size() == 1) return;
+        if (sums_.communicator.size() == 1 || fused_) return;
         std::vector<Bucket> buckets = cut_buckets(plan, overlap_);
         if (power_sgd_) buckets = {{{0, state_.flat.parameter_elements}, plan.steps.size() - 1}};  // whole layers
         reducer_.emplace(overlap_, sums_.communicator, std::move(buckets), plan.steps.size(),
@@ -46,11 +50,13 @@ public:
     }
 
     void update(const StepContext& context) override {
+        if (fused_) return fused_->run(context, exposed_);
         if (reducer_) exposed_.time([&] { reducer_->finish(); });
         optimizer_.run(context);
     }
 
     std::vector<NamedTensor> save() const override {
+        if (fused_) fused_->gather();
         std::vector<const float*> flat;
         for (int m = 0; m < optimizer_.moments(); ++m) flat.push_back(optimizer_.moment(m));
         return name_moments(state_, flat);
@@ -61,17 +67,20 @@ public:
         find_moments(state_, moments, origin, flat);
     }
     size_t state_bytes() const override { return optimizer_.bytes(); }
-    size_t summed_bytes() const override { return summed_bytes_; }
-    std::string overlap() const override { return reducer_ ? name_of(overlap_) : "none"; }
+    size_t summed_bytes() const override { return fused_ ? bytes_of(state_.flat.parameter_elements) : summed_bytes_; }
+    std::string overlap() const override { return reducer_ || fused_ ? name_of(overlap_) : "none"; }
     bool stuck() const override { return reducer_ && reducer_->stuck(); }
     int64_t take_exposed_ns() override { return exposed_.take(); }
 
 private:
+    size_t bytes_of(int64_t elements) const {
+        return static_cast<size_t>(elements) * sizeof(float) * static_cast<size_t>(sums_.blocks());
+    }
     void reduce(size_t bucket, Communicator& over) {
         const FlatSpan span = reducer_->buckets()[bucket].span;
         float* const gradients = state_.gradients.as<float>() + span.begin;
         const auto count = static_cast<size_t>(span.end - span.begin);
-        size_t bytes = count * sizeof(float) * static_cast<size_t>(sums_.blocks());
+        size_t bytes = bytes_of(span.end - span.begin);
         if (power_sgd_)
             bytes = power_sgd_->sum(gradients, over);
         else if (half_sum_)
@@ -89,6 +98,7 @@ private:
     ExposedTime exposed_;
     std::optional<HalfSum> half_sum_;
     std::optional<PowerSgd> power_sgd_;
+    std::optional<FusedUpdate> fused_;
     size_t summed_bytes_ = 0;               // of the last step's buckets
     std::optional<BucketReducer> reducer_;  // with several ranks, once a plan is attached
 };

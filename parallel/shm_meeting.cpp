@@ -56,8 +56,9 @@ std::string text_of(const Purpose& purpose) {
 }  // namespace
 
 const char* name_of(Collective operation) {
-    static constexpr std::array names{"join",       "barrier",   "all_reduce", "all_reduce_max", "reduce",  "reduce_scatter",
-                                      "all_gather", "broadcast", "shift",      "gather_bytes",   "allocate"};
+    static constexpr std::array names{"join",   "barrier",        "all_reduce", "all_reduce_max",
+                                      "reduce", "reduce_scatter", "all_gather", "broadcast",
+                                      "shift",  "gather_bytes",   "allocate",   "update"};
     return names[static_cast<size_t>(operation)];
 }
 

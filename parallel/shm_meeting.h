@@ -28,7 +28,8 @@ enum class Collective : int32_t {
     broadcast,
     shift,
     gather_bytes,
-    allocate
+    allocate,
+    update
 };
 const char* name_of(Collective operation);
 

@@ -64,6 +64,9 @@ void check(const Config& config, const Communicator& communicator, int stage) {
                          "/train/virtual_ranks", "raise it to at least the number of ranks, or start fewer ranks");
     if (stage > 0 && train.compression != "none")
         throw UsageError("sharded sums its gradients uncompressed", "/train/compression", "set it to none");
+    if (stage > 0 && train.overlap == "fused")
+        throw UsageError("sharded updates its shards between a reduction and a gathering of their own", "/train/overlap",
+                         "use auto, thread, inline or none");
     if (train.batch_size < virtual_ranks(train, ranks))
         throw UsageError(fmt::format("a batch of {} images cannot be cut into {} virtual ranks", train.batch_size,
                                      virtual_ranks(train, ranks)),
@@ -163,9 +166,10 @@ MemoryQuestion Training::memory_question() const {
 }
 
 Sharding Training::sharding() const {
-    const bool overlapped = options_.stage > 0 && overlap_for(config_.train.overlap, communicator_) == Overlap::thread;
+    const bool overlapped = options_.stage > 0 && overlap_of_shards(config_.train, communicator_) == Overlap::thread;
     Sharding how =
         groups_ ? groups_->sharding(options_.stage, overlapped) : Sharding{options_.stage, nullptr, nullptr, overlapped};
+    how.shared_replicas = options_.stage == 0 && overlap_of_replicas(config_.train, communicator_) == Overlap::fused;
     how.several_passes = passes_.several();
     return how;
 }

@@ -46,7 +46,7 @@ struct TrainResult {
     MemoryUse memory_in_steps;    // the same, counted
     MemoryUse memory_highest;     // counted, with evaluations and checkpoints; of each category by itself
     std::string isa;
-    std::string overlap;       // thread | inline | none: when gradients were reduced
+    std::string overlap;       // fused | thread | inline | none: when gradients were reduced
     uint32_t resumed_at = 0;   // steps that an earlier process had done
     bool interrupted = false;  // stopped at a checkpoint because stop() asked for it: there is no test result
     uint32_t steps_done = 0;

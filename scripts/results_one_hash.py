@@ -78,7 +78,7 @@ def ways_with_global_statistics():
     yield Way(2, activation_checkpointing=True)
     for stage in (1, 2, 3):
         yield Way(2, stage=stage, activation_checkpointing=True)
-    for overlap in ("none", "inline", "thread"):
+    for overlap in ("none", "inline", "thread", "fused"):
         yield Way(2, overlap=overlap)
     for stage in (1, 2, 3):
         yield Way(2, stage=stage, overlap="thread")

@@ -4,7 +4,7 @@
     scripts/results_overlap.py build/release/xbench OUT [--rounds 3] [--models rsna_cnn,cifar_cnn,pneumonia_cnn]
 
 Two ranks of one thread each. First at full speed, through shared memory and through MPI (the ranks pretend to be on two
-nodes): the three values of train.overlap take turns. Then over an injected link on which communication alone takes 20, 40
+nodes): the values of train.overlap take turns. Then over an injected link on which communication alone takes 20, 40
 and 60% of computing alone. Prints two tables in Markdown; OUT keeps every run's folder.
 
 Exposed time is told in two: of the rank that waits least, which is communication, and what the other one waits longer, which
@@ -50,22 +50,18 @@ def main():
     parser.add_argument("--models", default=",".join(MODELS))
     options = parser.parse_args()
     options.out.mkdir(parents=True)
-    modes = ["none", "inline", "thread"]
     full = {}
-    print("| model | over | step none, ms | inline / none | thread / none | exposed none | inline | thread, % of the step | "
-          "skew none, ms | inline | thread |")
-    print("| --- " * 11 + "|")
+    print("| model | over | mode | step, ms | of none's | exposed, ms | of the step | skew, ms |")
+    print("| --- " * 8 + "|")
     for model in options.models.split(","):
         for mpi in (False, True):
-            found = take_turns(options, model, modes, mpi=mpi)
+            found = take_turns(options, model, ["none", "inline", "thread"] + ["fused"] * (not mpi), mpi=mpi)
             if not mpi:
                 full[model] = found["none"]
-            none = found["none"]["step"]
-            exposed = [f"{100 * found[mode]['exposed'] / found[mode]['step']:.1f}" for mode in modes]
-            skew = [f"{found[mode]['skew']:.2f}" for mode in modes]
-            print(f"| {model} | {'MPI' if mpi else 'shared memory'} | {none:.2f} | {found['inline']['step'] / none:.3f} | "
-                  f"{found['thread']['step'] / none:.3f} | {' | '.join(exposed)} | "
-                  f"{' | '.join(skew)} |", flush=True)
+            for mode, is_ in found.items():
+                print(f"| {model} | {'MPI' if mpi else 'shared memory'} | {mode} | {is_['step']:.2f} | "
+                      f"{is_['step'] / found['none']['step']:.3f} | {is_['exposed']:.2f} | "
+                      f"{100 * is_['exposed'] / is_['step']:.1f}% | {is_['skew']:.2f} |", flush=True)
     print("\n| model | link, MB/s | communication / computing alone | exposed none, ms | thread, ms | hidden | "
           "of the time saved | skew none, ms | thread |")
     print("| --- " * 9 + "|")

@@ -15,7 +15,8 @@ def start_training(xbench, out, settings, ranks=1, trainer=None, arguments=(), c
     out.parent.mkdir(parents=True, exist_ok=True)
     if config is None:
         config = out.parent / "base.json"
-        config.write_text(json.dumps({"model": "rsna_cnn", "data": {"synthetic": {"count": 100}}}))
+        if not config.exists():  # a run that has just started may be reading it
+            config.write_text(json.dumps({"model": "rsna_cnn", "data": {"synthetic": {"count": 100}}}))
     command = ["taskset", "-c", cores] if cores else []
     if ranks > 1:
         command += ["mpirun", "-n", str(ranks), "--bind-to", "none", "--oversubscribe"]

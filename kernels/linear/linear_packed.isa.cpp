@@ -166,13 +166,6 @@ XB_INLINE void stream_tile_row(float* to, const VF (&v)[tile_vectors]) {
     for (int i = 0; i < tile_vectors; ++i) vf_stream(to + i * vf_width, v[i]);
 }
 
-// Orders what was streamed before all later stores: another rank may wait for one of these.
-XB_INLINE void end_of_streams() {
-#if defined(__AVX2__)
-    _mm_sfence();
-#endif
-}
-
 struct PanelTile {
     const float* panel;  // {rows}{tile_width}: w for dgrad, x for wgrad
     const float* dy;     // at the tile's first image (dgrad) or output (wgrad)

@@ -7,7 +7,8 @@ namespace xbench {
     void sum_floats(const float* const* from, int count, const uint8_t* merges, float* const* to, int targets,    \
                     size_t begin, size_t end);                                                                    \
     void sum_doubles(const double* const* from, int count, const uint8_t* merges, double* const* to, int targets, \
-                     size_t begin, size_t end);
+                     size_t begin, size_t end);                                                                   \
+    void stream_floats(float* to, const float* from, size_t count);
 namespace isa_portable {
 XB_DECLARE_SUMS
 }
@@ -37,6 +38,16 @@ void sum_over_ranks(Isa isa, const Addends<double>& a, double* const* to, int ta
     if (isa >= Isa::avx2) return isa_avx2::sum_doubles(a.from, a.count, a.merges, to, targets, begin, end);
 #endif
     return isa_portable::sum_doubles(a.from, a.count, a.merges, to, targets, begin, end);
+}
+
+void copy_past_caches(Isa isa, float* to, const float* from, size_t count) {
+#if XB_HAVE_ISA_AVX512
+    if (isa >= Isa::avx512) return isa_avx512::stream_floats(to, from, count);
+#endif
+#if XB_HAVE_ISA_AVX2
+    if (isa >= Isa::avx2) return isa_avx2::stream_floats(to, from, count);
+#endif
+    return isa_portable::stream_floats(to, from, count);
 }
 
 }  // namespace xbench

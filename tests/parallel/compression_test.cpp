@@ -193,6 +193,7 @@ TEST(Compression, IsRefusedWhereItCannotBe) {
     refuse(R"({"compression": "fp16"})", "/train/compression");
     refuse(R"({"compression": "powersgd", "reduction": "fast", "checkpoint_steps": 10})", "/train/checkpoint_steps");
     refuse(R"({"compression": "powersgd", "reduction": "fast", "overlap": "thread"})", "/train/overlap");
+    refuse(R"({"compression": "bf16", "reduction": "fast", "overlap": "fused"})", "/train/overlap");
     refuse(R"({"lr_scaling": "linear"})", "/train/lr_scaling");
     refuse(R"({"accumulate": 16})", "/train/accumulate");
 }

@@ -67,8 +67,9 @@ void check_variants(Communicator& c) {
             expect(together.final_weights_hash == alone.final_weights_hash, c,
                    fmt::format("the weights' hash differs with {} statistics, {} over {}", statistics, what, c.name()));
         };
-        for (const char* overlap : {"none", "inline", "thread"}) {
-            if (std::string(overlap) == "thread" && !c.has_channels()) continue;
+        for (const std::string overlap : {"none", "inline", "thread", "fused"}) {
+            if (overlap == "thread" && !c.has_channels()) continue;
+            if (overlap == "fused" && !c.shares_memory()) continue;
             config.train.overlap = overlap;
             expect_same(1, fmt::format("overlap {}", overlap));
         }
@@ -138,7 +139,9 @@ int main() {
         check_training(*communicator, alone);
         check_training(*shared, alone);
         check_resume(*shared, alone, SharedFolder(*shared).path);
+        check_variants(*shared);
         check_fast_training(*communicator);
+        check_fast_training(*shared);
         const auto nodes = connect_nodes(communicator->split(0), false);
         expect_nothing(test::check_collectives(*nodes), *nodes, nodes->name());
         check_training(*nodes, alone);

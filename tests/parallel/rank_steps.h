@@ -8,6 +8,7 @@
 #include "core/hardware.h"
 #include "core/rng.h"
 #include "data/loader.h"
+#include "parallel/gradient_buckets.h"
 #include "parallel/strategy.h"
 
 namespace xbench::test {
@@ -20,7 +21,7 @@ public:
           share_(leaves_of_rank(leaves, communicator.rank(), communicator.size())),
           first_(leaf_start(share_.first, batch, leaves)),
           plan_(compile(graph, Target{usable_isa()}, options(batch, leaves, activation_checkpointing))),
-          state_(graph, sums_, plan_, sums_.most_blocks, sharding, ledger),
+          state_(graph, sums_, plan_, sums_.most_blocks, with_replicas(sharding, communicator), ledger),
           executor_(plan_, ledger),
           strategy_((sharding.stage == 0 ? make_replicated : make_sharded)(config_, state_, sums_, usable_isa(), 1)) {
         state_.initialize(1);
@@ -43,6 +44,10 @@ public:
     Strategy& strategy() { return *strategy_; }
 
 private:
+    Sharding with_replicas(Sharding how, const Communicator& communicator) const {
+        how.shared_replicas = how.stage == 0 && overlap_of_replicas(config_, communicator) == Overlap::fused;
+        return how;
+    }
     PlanOptions options(int64_t batch, int64_t leaves, bool activation_checkpointing) const {
         PlanOptions plan;
         plan.max_batch = leaf_start(share_.first + share_.count, batch, leaves) - first_;

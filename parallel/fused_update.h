@@ -1,0 +1,46 @@
+// The update of replicas that lie in one node's shared memory, in one pass: each rank sums its part of all ranks' gradients,
+// updates its part of the parameters and writes these into all copies, piece by piece in its cache.
+//
+// For N ranks and Adam that moves 4 N + 24 + 8 (N - 1) bytes for each element of a rank's part, a part of 1/N, the reading
+// before a write to another's copy included (4 less for each where it goes past the caches). Summing into all copies and
+// letting every rank update everything moves 28 bytes for every element and 4 N + 4 + 8 (N - 1) for each of the part.
+//
+// Moments are up to date on the rank that updates with them; gather() gives them to all.
+#pragma once
+
+#include <vector>
+
+#include "parallel/exposed_time.h"
+#include "parallel/model_state.h"
+#include "parallel/optimizer_step.h"
+
+namespace xbench {
+
+class FusedUpdate {
+public:
+    // Parameters and gradients come from allocate() of the ranks' communicator, which shares_memory(), and the optimizer has
+    // the moments of all parameters. All arguments must outlive it.
+    FusedUpdate(const ModelState& state, const RankSums& sums, OptimizerStep& optimizer, Isa isa, int threads);
+
+    // Collective. Exposed are waiting, fetching others' gradients and writing into their parameters, on the calling thread;
+    // adding up what is here, and this rank's own gradients, are not. Afterwards the sums are in this rank's part of its
+    // gradients only.
+    void run(const StepContext& context, ExposedTime& exposed) const;
+    void gather() const;  // all moments, on every rank; collective
+
+private:
+    void give_to_others(RankRange piece) const;
+
+    const RankSums& sums_;
+    OptimizerStep& optimizer_;
+    const Isa isa_;
+    const int threads_;
+    const size_t count_;
+    const RankRange own_;
+    std::vector<const float*> addends_;  // of all ranks, in the order of the tree
+    std::vector<const float*> others_;   // those of them that are not this rank's
+    std::vector<float*> parameters_;     // by rank
+    float* gradients_;                   // this rank's
+};
+
+}  // namespace xbench
