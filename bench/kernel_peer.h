@@ -12,7 +12,10 @@ namespace xbench {
 class KernelPeer {
 public:
     virtual ~KernelPeer() = default;
-    virtual void run() = 0;                             // one call on data that is in its own best layout already
+    virtual void run() = 0;  // one call on data that is in its own best layout already
+    // Brings the filters from xbench's layout into the peer's, or their gradient back: what a step would add to run(), and
+    // our own time contains.
+    virtual void reorder_filters() = 0;
     virtual std::string implementation() const = 0;     // what it chose: "jit:avx512_core"
     virtual void read_output(int index, void* to) = 0;  // in the layout of the problem's output
 };

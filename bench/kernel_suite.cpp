@@ -63,7 +63,7 @@ struct Current {
     RooflineBound bound;
     KernelError error;
     std::unique_ptr<KernelPeer> peer;
-    std::vector<double> peer_microseconds, peer_ratios;  // of repetitions
+    std::vector<double> peer_microseconds, peer_ratios, peer_step_ratios;  // of repetitions
 };
 
 // Collects the repetitions' times and has Google Benchmark's own reporter write its format.
@@ -162,14 +162,17 @@ void Suite::measure_entry(benchmark::State& state, size_t index) {
 }
 
 void Suite::alternate(benchmark::State& state) {
-    double ours = 0, peers = 0;
+    double ours = 0, peers = 0, reorders = 0;
     int64_t calls = 0;
     for ([[maybe_unused]] auto iteration : state) {
         const auto start = Clock::now();
         current_->ours.run();
         const auto middle = Clock::now();
         if (current_->peer) current_->peer->run();
-        peers += seconds_between(middle, Clock::now());
+        const auto end = Clock::now();
+        if (current_->peer) current_->peer->reorder_filters();
+        reorders += seconds_between(end, Clock::now());
+        peers += seconds_between(middle, end);
         ours += seconds_between(start, middle);
         ++calls;
         state.SetIterationTime(seconds_between(start, middle));
@@ -177,8 +180,10 @@ void Suite::alternate(benchmark::State& state) {
     if (!current_->peer) return;
     current_->peer_microseconds.push_back(peers / static_cast<double>(calls) * 1e6);
     current_->peer_ratios.push_back(peers / ours);
+    current_->peer_step_ratios.push_back((peers + reorders) / ours);
     state.counters["peer_us"] = current_->peer_microseconds.back();
     state.counters["peer_ratio"] = current_->peer_ratios.back();
+    state.counters["peer_step_ratio"] = current_->peer_step_ratios.back();
 }
 
 void Suite::set_counters(benchmark::State& state) const {
@@ -220,6 +225,7 @@ void Suite::finish_entry(const std::vector<double>& microseconds, const std::str
         if (current_->peer) row.peer_implementation = current_->peer->implementation();
         row.peer_microseconds = median(current_->peer_microseconds);
         row.peer_ratio = median(current_->peer_ratios);
+        row.peer_step_ratio = median(current_->peer_step_ratios);
     }
     current_.reset();
     failure_.clear();

@@ -47,10 +47,11 @@ std::vector<std::string> cells_of(const KernelMeasurement& row, bool with_peer) 
         if (with_peer) {
             cells.push_back(row.peer_ratio > 0 ? time_text(row.peer_microseconds) : "-");
             cells.push_back(row.peer_ratio > 0 ? fmt::format("{:.2f}", row.peer_ratio) : "-");
+            cells.push_back(row.peer_ratio > 0 ? fmt::format("{:.2f}", row.peer_step_ratio) : "-");
             cells.push_back(row.peer_ratio > 0 ? row.peer_implementation : "-");
         }
     } else {
-        cells.resize(with_peer ? 15 : 12, "-");
+        cells.resize(with_peer ? 16 : 12, "-");
     }
     cells.push_back(row.failure);
     return cells;
@@ -70,7 +71,7 @@ struct Mean {  // geometric
 struct OperatorSummary {
     std::string op;
     int rows = 0, failed = 0;
-    Mean peak, bound, peer;
+    Mean peak, bound, peer, peer_step;
     double worst_error = -1;  // negative: not compared
 };
 
@@ -88,6 +89,7 @@ std::vector<OperatorSummary> summaries(const KernelReport& report) {
         found->peak.add(row.share_of_peak);
         found->bound.add(row.share_of_bound);
         found->peer.add(row.peer_ratio);
+        found->peer_step.add(row.peer_step_ratio);
         found->worst_error = std::max(found->worst_error, row.error_eps);
     }
     return all;
@@ -128,6 +130,7 @@ std::string kernel_table_text(const KernelReport& report) {
     if (!report.peer.empty()) {
         columns.push_back({"peer us"});
         columns.push_back({"peer / ours"});
+        columns.push_back({"with reorder"});
         columns.push_back({"peer", false});
     }
     columns.push_back({"remark", false});
@@ -139,13 +142,15 @@ std::string kernel_table_text(const KernelReport& report) {
 std::string kernel_summary_text(const KernelReport& report) {
     std::vector<TextColumn> columns{{"operator", false}, {"rows"},     {"failed"},
                                     {"of peak"},         {"of bound"}, {"worst error, eps"}};
-    if (!report.peer.empty()) columns.push_back({"peer / ours"});
+    if (!report.peer.empty()) columns.insert(columns.end(), {{"peer / ours"}, {"with reorder"}});
     std::vector<std::vector<std::string>> rows;
     for (const OperatorSummary& s : summaries(report)) {
         rows.push_back({s.op, std::to_string(s.rows), std::to_string(s.failed), s.peak.count ? percent(s.peak.value()) : "-",
                         s.bound.count ? percent(s.bound.value()) : "-",
                         s.worst_error < 0 ? "-" : fmt::format("{:.2f}", s.worst_error)});
-        if (!report.peer.empty()) rows.back().push_back(s.peer.count ? fmt::format("{:.2f}", s.peer.value()) : "-");
+        if (!report.peer.empty())
+            for (const Mean& mean : {s.peer, s.peer_step})
+                rows.back().push_back(mean.count ? fmt::format("{:.2f}", mean.value()) : "-");
     }
     return markdown_table(columns, rows);
 }

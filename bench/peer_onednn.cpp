@@ -75,6 +75,10 @@ public:
         primitive_.execute(cpu().stream, operands_);
         cpu().stream.wait();
     }
+    void reorder_filters() override {
+        filters_.reorder.execute(cpu().stream, filters_.from, filters_.to);
+        cpu().stream.wait();
+    }
     std::string implementation() const override { return implementation_; }
     void read_output(int index, void* to) override {
         Output& output = outputs_.at(static_cast<size_t>(index));
@@ -85,6 +89,10 @@ public:
     }
 
 private:
+    struct Filters {
+        memory from, to;
+        dnnl::reorder reorder;
+    };
     struct Output {
         memory data;
         memory::desc own_format;
@@ -142,11 +150,15 @@ private:
         dnnl::reorder(from, to).execute(cpu().stream, from, to);
         cpu().stream.wait();
         operands_.insert({argument, to});
+        if (argument == DNNL_ARG_WEIGHTS) filters_ = {from, to, dnnl::reorder(from, to)};
     }
     void output(int argument, const memory::desc& wanted, const KernelTensor& tensor, const memory::dims& dims) {
         const memory to(wanted, cpu().engine);
         operands_.insert({argument, to});
         outputs_.push_back({to, own_format(tensor, dims)});
+        if (argument != DNNL_ARG_DIFF_WEIGHTS) return;
+        const memory own(own_format(tensor, dims), cpu().engine, tensor.data);
+        filters_ = {to, own, dnnl::reorder(to, own)};
     }
     template <class Description>
     void finish(const Description& description, const dnnl::primitive& primitive) {
@@ -157,6 +169,7 @@ private:
     dnnl::primitive primitive_;
     std::unordered_map<int, memory> operands_;
     std::vector<Output> outputs_;
+    Filters filters_;
     std::string implementation_;
 };
 

@@ -46,6 +46,28 @@ XB_INLINE void chunk_store(float* p, const Chunk& a, int64_t count = chunk_size)
     }
 }
 
+// Outputs so large that no cache keeps them until they are read again: written past the caches, they need not be read
+// before. The threshold is a share of the last cache that a core seldom has for itself.
+enum : int64_t { streamed_floats = (int64_t{32} << 20) / 4 };
+
+// Whether to write a tensor of `count` floats so, in runs of whole lines.
+XB_INLINE bool goes_past_caches(const float* p, int64_t count, int64_t run) {
+    return count >= streamed_floats && run % chunk_size == 0 && reinterpret_cast<uintptr_t>(p) % 64 == 0;
+}
+
+// Asks for what a loop through such a tensor reads soon: the hardware looks ahead to the end of a page only.
+XB_INLINE void fetch_ahead(const float* p) { __builtin_prefetch(p + 512); }
+
+// A store, past the caches or not; end_of_streams() belongs behind the last one.
+template <bool past>
+XB_INLINE void vf_write(float* p, VF v) {
+    past ? vf_stream(p, v) : vf_store(p, v);
+}
+template <bool past>
+XB_INLINE void chunk_write(float* p, const Chunk& a) {
+    for (int i = 0; i < chunk_parts; ++i) vf_write<past>(p + i * vf_width, a.part[i]);
+}
+
 XB_INLINE Chunk operator+(const Chunk& a, const Chunk& b) {
     Chunk r;
     for (int i = 0; i < chunk_parts; ++i) r.part[i] = a.part[i] + b.part[i];
@@ -101,6 +123,11 @@ struct Planes {
     int64_t plane_floats() const { return blocked ? pixels * chunk_size : pixels; }
     int64_t offset(int64_t n, int64_t group) const { return (n * groups + group) * plane_floats(); }
 };
+
+XB_INLINE int64_t floats_of(const Planes& planes) { return planes.images * planes.groups * planes.plane_floats(); }
+XB_INLINE bool goes_past_caches(const float* p, const Planes& planes) {
+    return goes_past_caches(p, floats_of(planes), planes.plane_floats());
+}
 
 XB_INLINE Planes planes_of(const KernelTensor& t) {
     Planes p;

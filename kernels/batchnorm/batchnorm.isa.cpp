@@ -36,12 +36,17 @@ void grad_statistics(const KernelArgs& args, const Team& team) {
     const Planes planes = planes_of(args.in[0]);
     const float *x = floats(args.in[0]), *dy = floats(args.in[1]), *mean_rstd = floats(args.in[2]);
     const float* y = relu ? floats(args.in[3]) : nullptr;
+    const bool far = floats_of(planes) >= streamed_floats;
     auto* partial = static_cast<SumPair*>(args.workspace);
     leaf_sums(planes, *args.step, partial, team, [&](int64_t n, int64_t group, SumPair& sums) {
         const Chunk mean = channel_chunk(planes, group, mean_rstd);
         const Chunk rstd = channel_chunk(planes, group, mean_rstd + planes.channels);
         const int64_t offset = planes.offset(n, group);
         add_plane(sums, planes.plane_floats(), [&](int64_t i, int64_t left, Chunk& a, Chunk& b) {
+            if (far) {
+                fetch_ahead(x + offset + i), fetch_ahead(dy + offset + i);
+                if (relu) fetch_ahead(y + offset + i);
+            }
             Chunk d = chunk_load(dy + offset + i, left);
             if (relu) d = chunk_where_positive(chunk_load(y + offset + i, left), d);
             a = a + d;
@@ -63,6 +68,17 @@ XB_INLINE void for_each_plane(const Planes& planes, const Team& team, Body&& bod
     for (int64_t task = share.begin; task < share.end; ++task) body(task * planes.plane_floats(), task % planes.groups);
 }
 
+// value(i, left) for the chunks of a plane, written to `to`.
+template <class Value>
+XB_INLINE void write_plane(float* to, int64_t count, bool past, Value&& value) {
+    const int64_t whole = count / chunk_size * chunk_size;
+    if (past)
+        for (int64_t i = 0; i < whole; i += chunk_size) chunk_write<true>(to + i, value(i, int64_t{chunk_size}));
+    else
+        for (int64_t i = 0; i < whole; i += chunk_size) chunk_write<false>(to + i, value(i, int64_t{chunk_size}));
+    if (whole < count) chunk_store(to + whole, value(whole, count - whole), count - whole);
+}
+
 // y = x scale + shift with scale = rstd gamma, shift = beta - mean scale: 0 in the lanes of padding channels.
 template <bool relu>
 void apply(const KernelArgs& args, const Team& team) {
@@ -70,17 +86,16 @@ void apply(const KernelArgs& args, const Team& team) {
     const float *x = floats(args.in[0]), *mean_rstd = floats(args.in[1]), *gamma = floats(args.in[2]),
                 *beta = floats(args.in[3]);
     auto* y = static_cast<float*>(args.out[0].data);
+    const bool past = goes_past_caches(y, planes);
     for_each_plane(planes, team, [&](int64_t offset, int64_t group) {
         const Chunk mean = channel_chunk(planes, group, mean_rstd), shift = channel_chunk(planes, group, beta);
         const Chunk scale = channel_chunk(planes, group, mean_rstd + planes.channels) * channel_chunk(planes, group, gamma);
-        const auto normalise = [&](int64_t i, int64_t left) {
+        write_plane(y + offset, planes.plane_floats(), past, [&](int64_t i, int64_t left) {
             const Chunk value = chunk_fma(chunk_load(x + offset + i, left) - mean, scale, shift);
-            chunk_store(y + offset + i, relu ? chunk_relu(value) : value, left);
-        };
-        const int64_t count = planes.plane_floats(), whole = count / chunk_size * chunk_size;
-        for (int64_t i = 0; i < whole; i += chunk_size) normalise(i, chunk_size);
-        if (whole < count) normalise(whole, count - whole);
+            return relu ? chunk_relu(value) : value;
+        });
     });
+    if (past) end_of_streams();
 }
 
 void run_apply(const KernelArgs& args, const Team& team) noexcept {
@@ -108,23 +123,26 @@ void grad_input(const KernelArgs& args, const Team& team) {
     const double pixels = static_cast<double>(static_cast<const BatchNorm*>(args.attrs)->pixels);
     const double inverse_count = 1.0 / (static_cast<double>(args.step->global_batch) * pixels);
     auto* dx = static_cast<float*>(args.out[0].data);
+    const bool past = goes_past_caches(dx, planes), far = floats_of(planes) >= streamed_floats;
     for_each_plane(planes, team, [&](int64_t offset, int64_t group) {
         const Chunk mean = channel_chunk(planes, group, mean_rstd);
         const Chunk rstd = channel_chunk(planes, group, mean_rstd + planes.channels);
         const Chunk scale = rstd * channel_chunk(planes, group, gamma);
         const Chunk mean_dy = mean_chunk(planes, group, sums, inverse_count);
         const Chunk slope = rstd * mean_chunk(planes, group, sums + planes.channels, inverse_count);
-        const auto piece = [&](int64_t i, int64_t left) {
+        write_plane(dx + offset, planes.plane_floats(), past, [&](int64_t i, int64_t left) {
+            if (far) {
+                fetch_ahead(x + offset + i), fetch_ahead(dy + offset + i);
+                if (relu) fetch_ahead(y + offset + i);
+            }
             Chunk d = chunk_load(dy + offset + i, left);
             if (relu) d = chunk_where_positive(chunk_load(y + offset + i, left), d);
             const Chunk value = chunk_load(x + offset + i, left);
             const Chunk result = ((d - mean_dy) - (value - mean) * slope) * scale;
-            chunk_store(dx + offset + i, input_relu ? chunk_where_positive(value, result) : result, left);
-        };
-        const int64_t count = planes.plane_floats(), whole = count / chunk_size * chunk_size;
-        for (int64_t i = 0; i < whole; i += chunk_size) piece(i, chunk_size);
-        if (whole < count) piece(whole, count - whole);
+            return input_relu ? chunk_where_positive(value, result) : result;
+        });
     });
+    if (past) end_of_streams();
 }
 
 void run_grad_input(const KernelArgs& args, const Team& team) noexcept {

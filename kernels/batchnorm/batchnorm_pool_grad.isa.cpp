@@ -196,6 +196,7 @@ void grad_mixed(const GradJob& o, float* scratch, const Team& team) {
     }
 }
 
+template <bool past>
 void grad_blocked_lanes(const GradJob& o, int64_t plane, int lane, const GradNumbers& g) {
     const int64_t image = plane * o.h * o.w * chunk_size + lane;
     for (int64_t h = 0; h < o.h; ++h)
@@ -210,7 +211,7 @@ void grad_blocked_lanes(const GradJob& o, int64_t plane, int lane, const GradNum
             const Places places = load_places(o.index + at, vf_width);
             for (int corner = 0; corner < 4; ++corner) {
                 const int64_t pixel = image + ((2 * p + corner / 2) * o.w + 2 * q + corner % 2) * chunk_size;
-                vf_store(o.dx + pixel, dx_of(o, g, vf_load(o.x + pixel), only_at(places, corner, d)));
+                vf_write<past>(o.dx + pixel, dx_of(o, g, vf_load(o.x + pixel), only_at(places, corner, d)));
             }
         }
 }
@@ -218,6 +219,8 @@ void grad_blocked_lanes(const GradJob& o, int64_t plane, int lane, const GradNum
 void grad_blocked(const GradJob& o, const Team& team) {
     const int64_t groups = div_up(o.c, chunk_size);
     const Share planes = share_of(o.n * groups, team);
+    const int64_t floats = o.h * o.w * chunk_size;
+    const bool past = vf_width == chunk_size && goes_past_caches(o.dx, o.n * groups * floats, floats);  // whole lines only
     for (int64_t plane = planes.begin; plane < planes.end; ++plane) {
         float numbers[3][chunk_size] = {};  // zero past the last channel: so is dx
         const int64_t first = plane % groups * chunk_size;
@@ -225,10 +228,12 @@ void grad_blocked(const GradJob& o, const Team& team) {
             const ChannelGrad g = channel_grad(o, c);
             numbers[0][c - first] = g.scale, numbers[1][c - first] = g.offset, numbers[2][c - first] = g.gain;
         }
-        for (int lane = 0; lane < chunk_size; lane += vf_width)
-            grad_blocked_lanes(o, plane, lane,
-                               {vf_load(numbers[0] + lane), vf_load(numbers[1] + lane), vf_load(numbers[2] + lane)});
+        for (int lane = 0; lane < chunk_size; lane += vf_width) {
+            const GradNumbers g{vf_load(numbers[0] + lane), vf_load(numbers[1] + lane), vf_load(numbers[2] + lane)};
+            past ? grad_blocked_lanes<true>(o, plane, lane, g) : grad_blocked_lanes<false>(o, plane, lane, g);
+        }
     }
+    if (past) end_of_streams();
 }
 
 size_t input_workspace(const Problem& p, int threads) {

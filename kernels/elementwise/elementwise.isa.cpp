@@ -25,7 +25,12 @@ XB_INLINE void map_floats(const KernelArgs& args, const Team& team, Body&& body)
     const Share chunks = share_of(div_up(count, chunk_size), team);
     int64_t i = chunks.begin * chunk_size;
     const int64_t end = chunks.end * chunk_size < count ? chunks.end * chunk_size : count;
-    for (; i + chunk_size <= end; i += chunk_size) chunk_store(out + i, body(chunk_load(a + i), chunk_load(b + i)));
+    if (out != a && out != b && goes_past_caches(out, count, chunk_size)) {
+        for (; i + chunk_size <= end; i += chunk_size)
+            chunk_write<true>(out + i, body(chunk_load(a + i), chunk_load(b + i)));
+        end_of_streams();
+    }
+    for (; i + chunk_size <= end; i += chunk_size) chunk_write<false>(out + i, body(chunk_load(a + i), chunk_load(b + i)));
     if (i < end) chunk_store(out + i, body(chunk_load(a + i, end - i), chunk_load(b + i, end - i)), end - i);
 }
 

@@ -92,13 +92,14 @@ void run_average_grad(const KernelArgs& args, const Team& team) noexcept {
 enum { run_chunks = 32 };
 
 // Sums of a plane's lanes: 16 pixels' when plain, 16 channels' when blocked.
-XB_INLINE void lane_sums(const float* x, int64_t count, double* sums) {
+XB_INLINE void lane_sums(const float* x, int64_t count, bool far, double* sums) {
     const int64_t whole = count / chunk_size;
     for (int64_t start = 0; start < whole; start += run_chunks) {
         const int64_t end = start + run_chunks < whole ? start + run_chunks : whole;
         Chunk even = chunk_set1(0), odd = chunk_set1(0);
         int64_t i = start;
         for (; i + 2 <= end; i += 2) {
+            if (far) fetch_ahead(x + i * chunk_size), fetch_ahead(x + (i + 1) * chunk_size);
             even = even + chunk_load(x + i * chunk_size);
             odd = odd + chunk_load(x + (i + 1) * chunk_size);
         }
@@ -116,7 +117,7 @@ void run_global(const KernelArgs& args, const Team& team) noexcept {
     const Share share = share_of(planes.images * planes.groups, team);
     for (int64_t task = share.begin; task < share.end; ++task) {
         double sums[chunk_size] = {};
-        lane_sums(x + task * planes.plane_floats(), planes.plane_floats(), sums);
+        lane_sums(x + task * planes.plane_floats(), planes.plane_floats(), floats_of(planes) >= streamed_floats, sums);
         if (!planes.blocked) {
             y[task] = static_cast<float>(sum_of_lanes(sums) * inverse);
             continue;
@@ -132,13 +133,18 @@ void run_global_grad(const KernelArgs& args, const Team& team) noexcept {
     const float* dy = floats(args.in[0]);
     auto* dx = static_cast<float*>(args.out[0].data);
     const Chunk inverse = chunk_set1(1.0f / static_cast<float>(planes.pixels));
+    const bool past = goes_past_caches(dx, planes);
     const Share share = share_of(planes.images * planes.groups, team);
     for (int64_t task = share.begin; task < share.end; ++task) {
         const int64_t n = task / planes.groups, group = task % planes.groups, count = planes.plane_floats();
         const Chunk value = channel_chunk(planes, group, dy + n * planes.channels) * inverse;
         float* plane = dx + task * count;
-        for (int64_t i = 0; i < count; i += chunk_size) chunk_store(plane + i, value, count - i);
+        if (past)
+            for (int64_t i = 0; i < count; i += chunk_size) chunk_write<true>(plane + i, value);
+        else
+            for (int64_t i = 0; i < count; i += chunk_size) chunk_store(plane + i, value, count - i);
     }
+    if (past) end_of_streams();
 }
 
 // The image is f32 in either layout, the row {n,c} is plain.

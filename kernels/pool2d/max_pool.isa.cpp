@@ -266,7 +266,7 @@ XB_INLINE Given given_by(const GradPlane& plane, int64_t at, int place) {
 }
 
 // A row of dx from `windows` rows of windows: the first at `above`, of which it is row `place` / 3, the second below it.
-template <int windows>
+template <int windows, bool past>
 void grad_row_3x3(const PoolGeometry& g, const GradPlane& plane, int64_t above, int place, float* dx) {
     const int64_t below = above + g.q * chunk_size;  // whose row 0 this is
     for (int lane = 0; lane < chunk_size; lane += vf_width) {
@@ -274,7 +274,7 @@ void grad_row_3x3(const PoolGeometry& g, const GradPlane& plane, int64_t above, 
         if (windows == 2) two = given_by(plane, below + lane, 0);
         for (int64_t q = 0; q < g.q; ++q) {
             float* to = dx + 2 * q * chunk_size + lane;
-            vf_store(to, windows == 2 ? one.middle + two.middle : one.middle);
+            vf_write<past>(to, windows == 2 ? one.middle + two.middle : one.middle);
             if (2 * q + 1 == g.w) break;
             const VF right = one.right, right_below = two.right;
             const int64_t next = (q + 1) * chunk_size + lane;
@@ -284,25 +284,27 @@ void grad_row_3x3(const PoolGeometry& g, const GradPlane& plane, int64_t above, 
             } else {
                 one = two = Given{vf_zero(), vf_zero(), vf_zero()};
             }
-            vf_store(to + chunk_size, windows == 2 ? right + one.left + right_below + two.left : right + one.left);
+            vf_write<past>(to + chunk_size, windows == 2 ? right + one.left + right_below + two.left : right + one.left);
         }
     }
 }
 
+template <bool past>
 void grad_blocked_3x3(const PoolGeometry& g, const GradPlane& plane) {
     const int64_t row = g.q * chunk_size;
     for (int64_t h = 0; h < g.h; ++h) {
         float* dx = plane.dx + h * g.w * chunk_size;
         if (h % 2 == 0)
-            grad_row_3x3<1>(g, plane, h / 2 * row, 3, dx);
+            grad_row_3x3<1, past>(g, plane, h / 2 * row, 3, dx);
         else if (h / 2 + 1 < g.p)
-            grad_row_3x3<2>(g, plane, h / 2 * row, 6, dx);
+            grad_row_3x3<2, past>(g, plane, h / 2 * row, 6, dx);
         else
-            grad_row_3x3<1>(g, plane, h / 2 * row, 6, dx);
+            grad_row_3x3<1, past>(g, plane, h / 2 * row, 6, dx);
     }
 }
 
 // The same for 2x2 windows at stride 2; odd sizes leave a rim that no window covers.
+template <bool past>
 void grad_blocked_2x2(const PoolGeometry& g, const GradPlane& plane) {
     const int64_t row = g.w * chunk_size;
     const VM all = vm_first(vf_width);
@@ -313,10 +315,10 @@ void grad_blocked_2x2(const PoolGeometry& g, const GradPlane& plane) {
                 const int64_t at = (p * g.q + q) * chunk_size + k * vf_width, to = 2 * q * chunk_size + k * vf_width;
                 const VF d = gradient_at(plane, at, all);
                 const Places places = load_places(plane.index + at, vf_width);
-                vf_store(top + to, only_at(places, 0, d));
-                vf_store(top + to + chunk_size, only_at(places, 1, d));
-                vf_store(bottom + to, only_at(places, 2, d));
-                vf_store(bottom + to + chunk_size, only_at(places, 3, d));
+                vf_write<past>(top + to, only_at(places, 0, d));
+                vf_write<past>(top + to + chunk_size, only_at(places, 1, d));
+                vf_write<past>(bottom + to, only_at(places, 2, d));
+                vf_write<past>(bottom + to + chunk_size, only_at(places, 3, d));
             }
         zero_floats(top + 2 * g.q * chunk_size, row - 2 * g.q * chunk_size);
         zero_floats(bottom + 2 * g.q * chunk_size, row - 2 * g.q * chunk_size);
@@ -330,12 +332,14 @@ void run_grad(const KernelArgs& args, const Team& team) noexcept {
     const auto* index = static_cast<const uint8_t*>(args.in[1].data);
     const auto* y = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
     auto* dx = static_cast<float*>(args.out[0].data);
+    // Where a vector is a whole line; halves of a line that are written apart would go to memory apart.
+    const bool past = vf_width == chunk_size && goes_past_caches(dx, g.planes);
     for_each_pool_plane(g, team, [&](int64_t, int64_t image, int64_t pooled) {
         const GradPlane plane{dy + pooled, y ? y + pooled : nullptr, index + pooled, dx + image, kept_scale(g.a.dropout)};
         if (g.planes.blocked && g.is_2x2())
-            grad_blocked_2x2(g, plane);
+            past ? grad_blocked_2x2<true>(g, plane) : grad_blocked_2x2<false>(g, plane);
         else if (g.planes.blocked && is_3x3_by_2(g))
-            grad_blocked_3x3(g, plane);
+            past ? grad_blocked_3x3<true>(g, plane) : grad_blocked_3x3<false>(g, plane);
         else if (g.planes.blocked)
             grad_blocked(g, plane);
         else if (g.is_2x2())
@@ -343,6 +347,7 @@ void run_grad(const KernelArgs& args, const Team& team) noexcept {
         else
             grad_plain(g, plane);
     });
+    if (past) end_of_streams();
 }
 
 const Kernel rows[] = {

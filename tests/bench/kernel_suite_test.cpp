@@ -249,9 +249,10 @@ TEST(KernelSuite, TheTableHasOneRowEachAndTheSummaryGeometricMeans) {
 TEST(KernelSuite, ThePeersColumnsAppearWithAPeer) {
     KernelReport report = example_report();
     report.peer = "oneDNN 2.6.3";
-    report.rows[0].peer_microseconds = 1500, report.rows[0].peer_ratio = 1.5;
+    report.rows[0].peer_microseconds = 1500, report.rows[0].peer_ratio = 1.5, report.rows[0].peer_step_ratio = 1.75;
     report.rows[0].peer_implementation = "jit:avx512_core";
-    EXPECT_THAT(kernel_table_text(report), AllOf(HasSubstr("peer / ours"), HasSubstr("1.50"), HasSubstr("jit:avx512_core")));
+    EXPECT_THAT(kernel_table_text(report),
+                AllOf(HasSubstr("peer / ours"), HasSubstr("1.50"), HasSubstr("1.75"), HasSubstr("jit:avx512_core")));
     EXPECT_THAT(kernel_summary_text(report), HasSubstr("1.50 |"));
 }
 
