@@ -3,14 +3,16 @@
 //   forward, dgrad   winograd_forward.h; transforms the filters into the workspace before
 //   wgrad            winograd_wgrad.h
 // Bound by the multiply-add units in the products (85 to 95% of the peak, about 2/3 of the time), by loads, stores and
-// copies at the borders in the transforms. Images of few pixels pay for the transform of the filters (ResNet-50's 512@7).
+// copies at the borders in the transforms.
 // Rounding errors are larger than those of a direct sum: see growth43.
 // Measured on one core (EPYC of family 25, avx512, us; forward, dgrad, wgrad), direct_blocked -> winograd43:
 //   cifar     32->32  @32 batch 2     333 -> 130    331 -> 126    324 -> 136
 //   nih       32->64  @112 batch 16, avx2:  73002 -> 24497, 69124 -> 24595, 110847 -> 32831
 //   ResNet    64->64  @56 batch 4    7999 -> 2655   8022 -> 2702  8243 -> 3033
 //   ResNet   256->256 @14            8232 -> 4038   8824 -> 3994  8198 -> 6479 (leaves of one image)
-//   ResNet   512->512 @7            11083 -> 7243  12201 -> 6492  not chosen
+// and on an Intel Xeon (2 MiB of second-level cache), all filters transformed first -> group by group:
+//   ResNet   256->256 @14            3480 -> 2980   3400 -> 2890
+//   ResNet   512->512 @7            12110 -> 3660  11260 -> 3700; batch 32: 40800 -> 22100, 39100 -> 23200
 #include "kernels/conv2d/winograd_forward.h"
 #include "kernels/conv2d/winograd_wgrad.h"
 #include "kernels/rounded.h"
@@ -41,20 +43,16 @@ template <class F>
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
     const float* bias = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
-    const WinogradJob job =
-        winograd_job<F>(blocks_of(args.in[0]), blocks_of(args.out[0]), forward_filters(args.in[1]), false, bias, conv.pad_h,
-                        conv.pad_w, conv.activation == Activation::relu, static_cast<float*>(args.workspace), team);
-    winograd_convolution<F>(job, team);
+    winograd_images<F>(blocks_of(args.in[0]), blocks_of(args.out[0]), forward_filters(args.in[1]), false, bias, conv.pad_h,
+                       conv.pad_w, conv.activation == Activation::relu, static_cast<float*>(args.workspace), team);
 }
 
 // The convolution of dy with the filters turned by 180 degrees.
 template <class F>
 void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
-    const WinogradJob job =
-        winograd_job<F>(blocks_of(args.in[0]), blocks_of(args.out[0]), dgrad_filters(args.in[1]), true, nullptr,
-                        2 - conv.pad_h, 2 - conv.pad_w, false, static_cast<float*>(args.workspace), team);
-    winograd_convolution<F>(job, team);
+    winograd_images<F>(blocks_of(args.in[0]), blocks_of(args.out[0]), dgrad_filters(args.in[1]), true, nullptr,
+                       2 - conv.pad_h, 2 - conv.pad_w, false, static_cast<float*>(args.workspace), team);
 }
 
 // Sizes in floats of the parts of the workspace of wgrad: `spaces` for the threads' leaves, then `partials` gradients.

@@ -89,7 +89,8 @@ struct WinogradJob {
     Blocks in, out;
     int32_t pad_h, pad_w;
     TileGrid grid;
-    const float *filters, *bias;  // transformed; padded to whole groups
+    float* filters;     // transformed, once they are
+    const float* bias;  // padded to whole groups
     bool relu;
     float *inputs, *products;  // this thread's
 };
@@ -153,30 +154,35 @@ XB_INLINE int32_t place_tiles(const TileGrid& grid, int64_t first, int64_t end, 
     return tiles < 0 ? 0 : tiles;
 }
 
+// Block b of the input channels, of all tiles of a unit whose inputs lie at `inputs`.
 template <class F>
-static void transform_inputs(const WinogradJob& job, const Unit& unit) {
+static void transform_input_block(const WinogradJob& job, const Unit& unit, int64_t b, float* inputs) {
     alignas(64) float copy[F::n * F::n * block];
-    const int64_t blocks = div_up(job.in.c, block);
-    for (int64_t b = 0; b < blocks; ++b) {
-        float* to = job.inputs + b * F::n * F::n * unit_tiles * block;
-        for (int32_t t = 0; t < unit.tiles; ++t, to += block) {
-            const TilePlace& at = unit.at[t];
-            const float* plane = job.in.data + at.n * job.in.image + b * job.in.plane;
-            transform_input<F>(patch_of<F::n>(job.in, plane, at.row - job.pad_h, at.column - job.pad_w, copy),
-                               channels_of_block(job.in.c, b), to);
-        }
+    float* to = inputs + b * F::n * F::n * unit_tiles * block;
+    for (int32_t t = 0; t < unit.tiles; ++t, to += block) {
+        const TilePlace& at = unit.at[t];
+        const float* plane = job.in.data + at.n * job.in.image + b * job.in.plane;
+        transform_input<F>(patch_of<F::n>(job.in, plane, at.row - job.pad_h, at.column - job.pad_w, copy),
+                           channels_of_block(job.in.c, b), to);
     }
 }
 
-// products[t][k] = sum over c of inputs[t][c] filters[c][k] for TT tiles and one point.
+template <class F>
+static void transform_inputs(const WinogradJob& job, const Unit& unit) {
+    for (int64_t b = 0; b < div_up(job.in.c, block); ++b) transform_input_block<F>(job, unit, b, job.inputs);
+}
+
+// products[t][k] = sum over c of inputs[t][c] filters[c][k] for TT tiles and one point; go_on: added to what is there.
 template <int TT, int KV>
 static void multiply_point(const float* inputs, int64_t inputs_block, int64_t channels, const float* filters,
-                           float* products, int64_t products_block) {
+                           float* products, int64_t products_block, bool go_on) {
     VF acc[TT][KV];
-#pragma GCC unroll 16
-    for (int t = 0; t < TT; ++t)
 #pragma GCC unroll 4
-        for (int v = 0; v < KV; ++v) acc[t][v] = vf_zero();
+    for (int v = 0; v < KV; ++v) {
+        const float* from = products + v * vf_width / block * products_block + v * vf_width % block;
+#pragma GCC unroll 16
+        for (int t = 0; t < TT; ++t) acc[t][v] = go_on ? vf_load(from + t * block) : vf_zero();
+    }
     for (int64_t c = 0; c < channels; c += block, inputs += inputs_block, filters += block * KV * vf_width)
         multiply_inside<TT, KV, block, 0, 0>(acc, inputs, filters,
                                              channels - c < block ? static_cast<int32_t>(channels - c) : block);
@@ -188,7 +194,7 @@ static void multiply_point(const float* inputs, int64_t inputs_block, int64_t ch
     }
 }
 
-typedef void (*MultiplyPoint)(const float*, int64_t, int64_t, const float*, float*, int64_t);
+typedef void (*MultiplyPoint)(const float*, int64_t, int64_t, const float*, float*, int64_t, bool);
 
 template <int TT>
 static MultiplyPoint find_multiply_point(int32_t tiles, int vectors) {
@@ -226,7 +232,7 @@ static void multiply_points(const WinogradJob& job, const Unit& unit, const floa
         for (int32_t part = 0; part < cut.tiles; ++part) {
             const int32_t t = unit.tiles * part / cut.tiles, count = unit.tiles * (part + 1) / cut.tiles - t;
             const int64_t at = point * point_step + int64_t{t} * block;
-            cut.tile[cut.wide - count](job.inputs + at, block_step, job.in.c, filters, job.products + at, block_step);
+            cut.tile[cut.wide - count](job.inputs + at, block_step, job.in.c, filters, job.products + at, block_step, false);
         }
     }
 }
@@ -310,7 +316,25 @@ XB_INLINE int64_t transformed_filters_size(int64_t outs, int64_t ins) {
     return div_up(div_up(outs, block) * block, group_width) * group_width * ins * F::n * F::n;
 }
 
-// turned: by 180 degrees, for dgrad. Output channels past the last are zero.
+// The filters from input channel c to the outputs k .. k + vf_width - 1; those past the last are zero. turned: by 180
+// degrees, for dgrad. step: floats between points.
+template <class F>
+XB_INLINE void transform_filter(const FilterView& w, bool turned, int64_t k, int64_t c, float* to, int64_t step) {
+    const int64_t left = w.outs - k;
+    const int lanes = left < 0 ? 0 : left < vf_width ? static_cast<int>(left) : vf_width;
+    VF taps[3][3];
+    for (int j = 0; j < 9; j += vf_width) {
+        VF column[vf_width];
+        const int count = 9 - j < vf_width ? 9 - j : vf_width;
+        vf_load_transposed(column, w.data + k * w.out_step + c * w.in_step + j, w.out_step, lanes, count);
+        for (int i = 0; i < count; ++i) {
+            const int tap = turned ? 8 - j - i : j + i;
+            taps[tap / 3][tap % 3] = column[i];
+        }
+    }
+    winograd_filter<F>(taps, to, step);
+}
+
 template <class F>
 static void transform_filters(const FilterView& w, bool turned, float* transformed, const Team& team) {
     const int64_t groups = div_up(div_up(w.outs, block) * block, group_width);
@@ -319,21 +343,8 @@ static void transform_filters(const FilterView& w, bool turned, float* transform
         const int64_t channel = task / w.ins * group_width, c = task % w.ins;
         const int width = used_vectors_at(channel, w.outs) * vf_width;
         float* to = transformed + channel * w.ins * F::n * F::n + c * width;
-        for (int lane = 0; lane < width; lane += vf_width) {
-            const int64_t k = channel + lane, left = w.outs - k;
-            const int lanes = left < 0 ? 0 : left < vf_width ? static_cast<int>(left) : vf_width;
-            VF taps[3][3];
-            for (int j = 0; j < 9; j += vf_width) {
-                VF column[vf_width];
-                const int count = 9 - j < vf_width ? 9 - j : vf_width;
-                vf_load_transposed(column, w.data + k * w.out_step + c * w.in_step + j, w.out_step, lanes, count);
-                for (int i = 0; i < count; ++i) {
-                    const int tap = turned ? 8 - j - i : j + i;
-                    taps[tap / 3][tap % 3] = column[i];
-                }
-            }
-            winograd_filter<F>(taps, to + lane, w.ins * width);
-        }
+        for (int lane = 0; lane < width; lane += vf_width)
+            transform_filter<F>(w, turned, channel + lane, c, to + lane, w.ins * width);
     }
 }
 
@@ -344,21 +355,148 @@ XB_INLINE int64_t winograd_floats(int64_t outs, int64_t ins, int threads) {
            threads * (unit_inputs_size<F>(ins) + unit_products_size<F>());
 }
 
-// Fills the workspace's bias (null: zeros) and filters; ends with a barrier. pad: of the convolution that is computed, which
+// Fills the workspace's bias (null: zeros); its filters are not there yet. pad: of the convolution that is computed, which
 // for dgrad is another one. Without `out.data` only its size counts.
 template <class F>
-static WinogradJob winograd_job(const Blocks& in, const Blocks& out, const FilterView& filters, bool turned,
-                                const float* given, int32_t pad_h, int32_t pad_w, bool relu, float* workspace,
-                                const Team& team) {
+static WinogradJob untransformed_job(const Blocks& in, const Blocks& out, const FilterView& filters, const float* given,
+                                     int32_t pad_h, int32_t pad_w, bool relu, float* workspace, const Team& team) {
     float *bias = workspace, *transformed = bias + padded_bias_size(filters.outs);
     float* mine = transformed + transformed_filters_size<F>(filters.outs, filters.ins) +
                   team.rank * (unit_inputs_size<F>(filters.ins) + unit_products_size<F>());
     if (team.rank == 0)
         for (int64_t k = 0; k < padded_bias_size(filters.outs); ++k) bias[k] = given && k < filters.outs ? given[k] : 0.0f;
-    transform_filters<F>(filters, turned, transformed, team);
-    team.barrier();
     return {in,          out,  pad_h, pad_w, tile_grid<F>(out),
             transformed, bias, relu,  mine,  mine + unit_inputs_size<F>(filters.ins)};
+}
+
+// With its filters; ends with a barrier.
+template <class F>
+static WinogradJob winograd_job(const Blocks& in, const Blocks& out, const FilterView& filters, bool turned,
+                                const float* bias, int32_t pad_h, int32_t pad_w, bool relu, float* workspace,
+                                const Team& team) {
+    const WinogradJob job = untransformed_job<F>(in, out, filters, bias, pad_h, pad_w, relu, workspace, team);
+    transform_filters<F>(filters, turned, job.filters, team);
+    team.barrier();
+    return job;
+}
+
+// ---- many channels ----
+//
+// Transformed filters are four times as large as the filters. Where no cache holds them they are made group by group and a
+// chunk of input channels at a time, multiplied with a run of units while they are in the second-level cache, and forgotten.
+// The sums wait in the products meanwhile, so that their order is the same. The inputs of a run are shared.
+//   transformed inputs   {unit}{input block}{point}{tile}{16}
+//   transformed filters  {point}{channel of the chunk}{channel of the group}, a thread's own
+//   products             {unit}{block of the group}{point}{tile}{16}, a thread's own
+
+constexpr int run_units = 8, filters_chunk = 64;
+constexpr int64_t large_filters = int64_t{4} << 20;  // bytes, transformed
+
+// Floats between two points; a line more than they need, or they would compete for one set of the first-level cache.
+constexpr int64_t chunk_step = int64_t{filters_chunk} * group_width + block;
+
+struct RunSizes {
+    int64_t units;                      // of a run, at most
+    int64_t inputs, filters, products;  // floats: of a unit; of a thread; of a thread
+};
+
+// As many units as fit where the transformed filters would lie; none: make all filters first.
+template <class F>
+XB_INLINE RunSizes run_sizes(const WinogradJob& job, const Team& team) {
+    const int64_t room = transformed_filters_size<F>(job.out.c, job.in.c);
+    const int64_t inputs = unit_inputs_size<F>(job.in.c), filters = F::n * F::n * chunk_step;
+    int64_t units = div_up(job.in.n * job.grid.high * job.grid.wide, unit_tiles);
+    if (units > run_units) units = run_units;
+    const int64_t fit = (room - team.size * filters) / (inputs + team.size * unit_products_size<F>());
+    if (units > fit) units = fit;
+    const int64_t groups = div_up(div_up(job.out.c, block) * block, group_width);
+    if (room * int64_t{sizeof(float)} <= large_filters || groups < team.size || units < 0) units = 0;
+    return {units, inputs, filters, units * unit_products_size<F>()};
+}
+
+struct UnitRun {
+    int64_t units;
+    Unit unit[run_units];
+};
+
+// The products of a chunk's channels c .. c + channels - 1 for one group.
+template <class F>
+static void multiply_chunk(const RunSizes& sizes, const UnitRun& run, const float* inputs, const float* filters,
+                           float* products, int64_t c, int32_t channels, int vectors) {
+    constexpr int64_t point_step = unit_tiles * block, block_step = F::n * F::n * point_step;
+    for (int point = 0; point < F::n * F::n; ++point)
+        for (int64_t u = 0; u < run.units; ++u) {
+            const Unit& unit = run.unit[u];
+            const RowCut<MultiplyPoint> cut = cut_row(unit.tiles, product_tiles, [&](int32_t count) {
+                return find_multiply_point<product_tiles>(count, vectors);
+            });
+            const float* from = inputs + u * sizes.inputs + c / block * block_step + point * point_step;
+            float* to = products + u * unit_products_size<F>() + point * point_step;
+            for (int32_t part = 0; part < cut.tiles; ++part) {
+                const int32_t t = unit.tiles * part / cut.tiles, next = unit.tiles * (part + 1) / cut.tiles;
+                cut.tile[cut.wide - (next - t)](from + int64_t{t} * block, block_step, channels,
+                                                filters + point * chunk_step, to + int64_t{t} * block, block_step, c > 0);
+            }
+        }
+}
+
+// A run's tiles for the group of output channels from `channel` on.
+template <class F>
+static void group_of_run(const WinogradJob& job, const FilterView& w, bool turned, const RunSizes& sizes, const UnitRun& run,
+                         const float* inputs, float* filters, int64_t channel) {
+    constexpr int64_t block_step = F::n * F::n * unit_tiles * block;
+    const int used = used_vectors_at(channel, job.out.c), width = used * vf_width;
+    float* products = filters + sizes.filters;
+    for (int64_t c = 0; used > 0 && c < job.in.c; c += filters_chunk) {
+        const int32_t channels = job.in.c - c < filters_chunk ? static_cast<int32_t>(job.in.c - c) : filters_chunk;
+        for (int lane = 0; lane < width; lane += vf_width)
+            for (int32_t i = 0; i < channels; ++i)
+                transform_filter<F>(w, turned, channel + lane, c + i, filters + int64_t{i} * width + lane, chunk_step);
+        multiply_chunk<F>(sizes, run, inputs, filters, products, c, channels, used);
+    }
+    const StoreTile<F> finish{job.out};
+    for (int64_t u = 0; u < run.units; ++u, products += unit_products_size<F>()) {
+        for (int lane = width; lane < group_vectors_at(channel, job.out.c) * vf_width; lane += vf_width)
+            zero_outputs<F>(run.unit[u], channel + lane, finish);
+        for (int lane = 0; lane < width; lane += vf_width)
+            transform_outputs<F>(job, run.unit[u], channel + lane, products + lane / block * block_step + lane % block,
+                                 finish);
+    }
+}
+
+// Threads share the blocks of a run's inputs, then the groups.
+template <class F>
+static void winograd_by_groups(const WinogradJob& job, const FilterView& w, bool turned, const RunSizes& sizes,
+                               const Team& team) {
+    float *inputs = job.filters, *own = inputs + sizes.units * sizes.inputs + team.rank * (sizes.filters + sizes.products);
+    const int64_t tiles = job.in.n * job.grid.high * job.grid.wide, blocks = div_up(job.in.c, block);
+    const Share groups = share_of(div_up(div_up(job.out.c, block) * block, group_width), team);
+    for (int64_t first = 0; first < tiles; first += sizes.units * unit_tiles) {
+        UnitRun run;
+        const int64_t left = div_up(tiles - first, unit_tiles);
+        run.units = left < sizes.units ? left : sizes.units;
+        for (int64_t u = 0; u < run.units; ++u)
+            run.unit[u].tiles = place_tiles<F>(job.grid, first + u * unit_tiles, tiles, run.unit[u].at);
+        if (first > 0) team.barrier();  // nobody reads the last run's inputs any more
+        const Share mine = share_of(run.units * blocks, team);
+        for (int64_t task = mine.begin; task < mine.end; ++task)
+            transform_input_block<F>(job, run.unit[task / blocks], task % blocks, inputs + task / blocks * sizes.inputs);
+        team.barrier();  // the inputs are there, and the bias
+        for (int64_t g = groups.begin; g < groups.end; ++g)
+            group_of_run<F>(job, w, turned, sizes, run, inputs, own, g * group_width);
+    }
+}
+
+// Forward and dgrad of images that are stored as they come. pad: of the convolution that is computed.
+template <class F>
+static void winograd_images(const Blocks& in, const Blocks& out, const FilterView& filters, bool turned, const float* bias,
+                            int32_t pad_h, int32_t pad_w, bool relu, float* workspace, const Team& team) {
+    const WinogradJob job = untransformed_job<F>(in, out, filters, bias, pad_h, pad_w, relu, workspace, team);
+    const RunSizes sizes = run_sizes<F>(job, team);
+    if (sizes.units > 0) return winograd_by_groups<F>(job, filters, turned, sizes, team);
+    transform_filters<F>(filters, turned, job.filters, team);
+    team.barrier();
+    winograd_convolution<F>(job, team);
 }
 
 }  // namespace
