@@ -30,10 +30,41 @@ bool data_supports(const Problem& p) {
 // The pixels that a 1x1 convolution touches: all, or with a stride those of some rows and columns.
 Lines lines_of(const Blocks& t, int32_t stride) { return Lines{t.data, t.image, t.row * stride, t.plane, block * stride}; }
 
-size_t data_workspace(const Problem& p, int) {
-    const int64_t outs = p.out[0].dim[1], ins = p.in[0].dim[1];
-    return static_cast<size_t>(padded_bias_size(outs) + pointwise_packed_size(outs, ins)) * sizeof(float);
+// With a stride, forward and wgrad first bring the pixels of x that they read side by side: a quarter of x. The loops then
+// find whole lines and no rows that are as short as a tile.
+int64_t gathered_floats(const Problem& p, const KernelTensor& x, const KernelTensor& like) {
+    return conv_of(p).stride_h == 1 ? 0 : x.dim[0] * div_up(x.dim[1], block) * like.dim[2] * like.dim[3] * block;
 }
+
+// x, or those pixels of it in `to`; `like`: an image of that size. Ends with a barrier where it has written.
+Blocks gather_pixels(const Blocks& x, const Blocks& like, int32_t stride, float* to, const Team& team) {
+    if (stride == 1) return x;
+    Blocks small = x;
+    small.data = to;
+    small.h = like.h, small.w = like.w;
+    small.row = like.w * block, small.plane = like.h * small.row, small.image = div_up(x.c, block) * small.plane;
+    const int64_t blocks = div_up(x.c, block);
+    const Share planes = share_of(x.n * blocks, team);
+    for (int64_t plane = planes.begin; plane < planes.end; ++plane) {
+        const float* from = x.data + plane / blocks * x.image + plane % blocks * x.plane;
+        float* pixel = to + plane * small.plane;
+        for (int64_t i = 0; i < small.h; ++i)
+            for (int64_t j = 0; j < small.w; ++j, pixel += block)
+                for (int lane = 0; lane < block; lane += vf_width)
+                    vf_store(pixel + lane, vf_load(from + i * stride * x.row + j * stride * block + lane));
+    }
+    team.barrier();
+    return small;
+}
+
+int64_t data_floats(const Problem& p) {
+    const int64_t outs = p.out[0].dim[1], ins = p.in[0].dim[1];
+    return padded_bias_size(outs) + pointwise_packed_size(outs, ins);
+}
+size_t forward_workspace(const Problem& p, int) {
+    return static_cast<size_t>(data_floats(p) + gathered_floats(p, p.in[0], p.out[0])) * sizeof(float);
+}
+size_t dgrad_workspace(const Problem& p, int) { return static_cast<size_t>(data_floats(p)) * sizeof(float); }
 
 void run_data(const KernelArgs& args, const Team& team, const FilterView& filters, PointwiseJob& job, const float* bias) {
     float* padded = static_cast<float*>(args.workspace);
@@ -63,11 +94,12 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
     const Blocks out = blocks_of(args.out[0]);
     PointwiseJob job = {};
-    job.in = lines_of(blocks_of(args.in[0]), conv.stride_h);
+    float* gathered = static_cast<float*>(args.workspace) + data_floats(args);
+    job.in = lines_of(gather_pixels(blocks_of(args.in[0]), out, conv.stride_h, gathered, team), 1);
     job.out = lines_of(out, 1);
     job.spread = 1;
     job.relu = conv.activation == Activation::relu;
-    set_pixels(job, out, conv.stride_h);
+    set_pixels(job, out, 1);
     const float* bias = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
     run_data(args, team, forward_filters(args.in[1]), job, bias);
 }
@@ -94,20 +126,19 @@ int64_t stack_size(const Problem& p) {
 }
 
 size_t wgrad_workspace(const Problem& p, int threads) {
-    return static_cast<size_t>(threads * stack_size(p)) * sizeof(float);
+    return static_cast<size_t>(gathered_floats(p, p.in[0], p.in[1]) + threads * stack_size(p)) * sizeof(float);
 }
 
 void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     const Conv2d& conv = conv_of(args);
     PointwiseWgradJob job = {};
-    job.x = blocks_of(args.in[0]);
+    float* gathered = static_cast<float*>(args.workspace);
     job.dy = blocks_of(args.in[1]);
-    job.stride = conv.stride_h;
+    job.x = gather_pixels(blocks_of(args.in[0]), job.dy, conv.stride_h, gathered, team);
     job.step = args.step;
     job.dw = static_cast<float*>(args.out[0].data);
-    job.stack = static_cast<float*>(args.workspace) + team.rank * stack_size(args);
-    job.lines = conv.stride_h == 1 ? 1 : job.dy.h;
-    job.pixels = static_cast<int32_t>(conv.stride_h == 1 ? job.dy.h * job.dy.w : job.dy.w);
+    job.stack = gathered + gathered_floats(args, args.in[0], args.in[1]) + team.rank * stack_size(args);
+    job.pixels = static_cast<int32_t>(job.dy.h * job.dy.w);
     const int64_t tiles = div_up(job.x.c, inner_width);
     job.block_outputs =
         static_cast<int32_t>(block_sums / ((tiles < block_tiles ? tiles : block_tiles) * inner_width) / block * block);
@@ -117,8 +148,8 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
 }
 
 const Kernel rows[] = {
-    {OpKind::conv2d, "pointwise", this_isa, in_f32<data_supports>, data_workspace, run_forward},
-    {OpKind::conv2d_dgrad, "pointwise", this_isa, in_f32<data_supports>, data_workspace, run_dgrad},
+    {OpKind::conv2d, "pointwise", this_isa, in_f32<data_supports>, forward_workspace, run_forward},
+    {OpKind::conv2d_dgrad, "pointwise", this_isa, in_f32<data_supports>, dgrad_workspace, run_dgrad},
     {OpKind::conv2d_wgrad, "pointwise", this_isa, in_f32<wgrad_supports>, wgrad_workspace, run_wgrad},
 };
 

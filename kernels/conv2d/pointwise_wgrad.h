@@ -18,21 +18,19 @@ constexpr int block_tiles = 256 / inner_width;  // the block: at most so many ti
 constexpr int64_t block_sums = 64 * 256;
 
 struct PointwiseWgradJob {
-    Blocks x, dy;
-    int32_t stride;
+    Blocks x, dy;  // of the same pixels
     const StepContext* step;
     float* dw;
-    float* stack;  // this thread's partial sums
-    int64_t lines;
+    float* stack;           // this thread's partial sums
     int32_t block_outputs;  // of a block: more where there are few input channels
-    int32_t pixels;         // of a line; a stride makes each row a line
+    int32_t pixels;         // of an image
 };
 
 // One tile and one chunk of pixels.
 struct PointwiseProduct {
     const float *x, *dy;
-    int64_t x_line, dy_line, x_plane;
-    int32_t lines, pixels, x_pixel;
+    int64_t x_plane;
+    int32_t pixels;
     float* sums;
     bool first;  // of this leaf: the sums begin at zero
     int merges;  // after the last chunk of a leaf: how many sums to the left are added
@@ -46,18 +44,16 @@ static void multiply_pixels(const PointwiseProduct& t) {
 #pragma GCC unroll 2
         for (int v = 0; v < CV; ++v) acc[k][v] = t.first ? vf_zero() : vf_load(t.sums + (k * 2 + v) * vf_width);
     const int64_t next = vf_width == block ? t.x_plane : vf_width;
-    for (int32_t line = 0; line < t.lines; ++line) {
-        const float *x = t.x + line * t.x_line, *dy = t.dy + line * t.dy_line;
-        for (int32_t j = 0; j < t.pixels; ++j, x += t.x_pixel, dy += block) {
-            VF input[CV];
+    const float *x = t.x, *dy = t.dy;
+    for (int32_t j = 0; j < t.pixels; ++j, x += block, dy += block) {
+        VF input[CV];
 #pragma GCC unroll 2
-            for (int v = 0; v < CV; ++v) input[v] = vf_load(x + v * next);
+        for (int v = 0; v < CV; ++v) input[v] = vf_load(x + v * next);
 #pragma GCC unroll 8
-            for (int k = 0; k < KT; ++k) {
-                const VF gradient = vf_set1(dy[k]);
+        for (int k = 0; k < KT; ++k) {
+            const VF gradient = vf_set1(dy[k]);
 #pragma GCC unroll 2
-                for (int v = 0; v < CV; ++v) acc[k][v] = vf_fma(gradient, input[v], acc[k][v]);
-            }
+            for (int v = 0; v < CV; ++v) acc[k][v] = vf_fma(gradient, input[v], acc[k][v]);
         }
     }
     float* sums = t.sums;
@@ -87,19 +83,18 @@ struct PointwiseBlock {
     int32_t outputs, tiles;
 };
 
-// All tiles of a block for the lines l0 .. l1-1 and pixels j0 .. j1-1 of image n.
-static void multiply_chunk(const PointwiseWgradJob& job, const PointwiseBlock& b, int64_t n, int64_t l0, int64_t l1,
-                           int32_t j0, int32_t j1, PointwiseProduct& t, float* sums) {
-    t.lines = static_cast<int32_t>(l1 - l0);
+// All tiles of a block for the pixels j0 .. j1-1 of image n.
+static void multiply_chunk(const PointwiseWgradJob& job, const PointwiseBlock& b, int64_t n, int32_t j0, int32_t j1,
+                           PointwiseProduct& t, float* sums) {
     t.pixels = j1 - j0;
     for (int32_t tile = 0; tile < b.tiles; ++tile) {
         const int64_t c = b.c + int64_t{tile} * inner_width;
         const bool half = vf_width == block && c + block >= job.x.c;  // the last block of an odd number of blocks
-        t.x = job.x.data + n * job.x.image + c / block * job.x.plane + c % block + l0 * t.x_line + int64_t{j0} * t.x_pixel;
+        t.x = job.x.data + n * job.x.image + c / block * job.x.plane + c % block + j0 * block;
         for (int32_t chunk = 0; chunk < b.outputs / block * wgrad_parts; ++chunk) {
             const int64_t at = wgrad_chunk_begin(chunk), k = b.k + at;
             const bool wide = wgrad_chunk_begin(chunk + 1) - at == wgrad_channels;
-            t.dy = job.dy.data + n * job.dy.image + k / block * job.dy.plane + k % block + l0 * t.dy_line + j0 * block;
+            t.dy = job.dy.data + n * job.dy.image + k / block * job.dy.plane + k % block + j0 * block;
             t.sums = sums + (int64_t{tile} * job.block_outputs + at) * inner_width;
             find_multiply_pixels(wide, half)(t);
         }
@@ -109,26 +104,19 @@ static void multiply_chunk(const PointwiseWgradJob& job, const PointwiseBlock& b
 static void multiply_leaf(const PointwiseWgradJob& job, const PointwiseBlock& b, int32_t leaf, float* sums) {
     const int64_t begin = job.step->leaf_begin[leaf], end = job.step->leaf_begin[leaf + 1];
     const int32_t parts = static_cast<int32_t>(div_up(job.pixels, chunk_pixels));
-    const int64_t band = job.pixels >= chunk_pixels ? 1 : chunk_pixels / job.pixels;
     PointwiseProduct t = {};
-    t.x_line = job.x.row * job.stride;
-    t.dy_line = job.dy.row;
     t.x_plane = job.x.plane;
-    t.x_pixel = block * job.stride;
     t.first = true;
     if (begin == end) {
         t.merges = leaf_tree_merges(leaf);
-        multiply_chunk(job, b, 0, 0, 0, 0, 0, t, sums);
+        multiply_chunk(job, b, 0, 0, 0, t, sums);
     }
     for (int64_t n = begin; n < end; ++n)
-        for (int64_t line = 0; line < job.lines; line += band)
-            for (int32_t part = 0; part < parts; ++part) {
-                const int64_t until = line + band < job.lines ? line + band : job.lines;
-                const bool last = n + 1 == end && until == job.lines && part + 1 == parts;
-                t.merges = last ? leaf_tree_merges(leaf) : 0;
-                multiply_chunk(job, b, n, line, until, job.pixels * part / parts, job.pixels * (part + 1) / parts, t, sums);
-                t.first = false;
-            }
+        for (int32_t part = 0; part < parts; ++part) {
+            t.merges = n + 1 == end && part + 1 == parts ? leaf_tree_merges(leaf) : 0;
+            multiply_chunk(job, b, n, job.pixels * part / parts, job.pixels * (part + 1) / parts, t, sums);
+            t.first = false;
+        }
 }
 
 static void store_block(const PointwiseWgradJob& job, const PointwiseBlock& b) {
