@@ -1,7 +1,7 @@
 // "pointwise": convolutions with 1x1 filters and stride 1 or 2 over nchw16c activations as matrix products, f32, one group.
 //   forward, dgrad   pointwise_forward.h: 14 (AVX2: 3) pixels x 32 channels in registers, panels of 128 x 32 weights
 //   wgrad            pointwise_wgrad.h: 8 output x 32 input (AVX2: 6 x 16) channels in registers, blocks of 64 x 256
-// Bound by the multiply-add units; the filters are packed first: 15% of the time at 7x7 pixels and batch 4.
+// Bound by the multiply-add units. Filters are packed first or, for few pixels, panel by panel.
 // Measured on one core (EPYC of family 25, peak 118 GFLOP/s, ResNet-50's layers at batch 4), share of the peak: 56x56 to
 // 14x14 forward 81-93%, dgrad 75-91%, wgrad 69-90%; 7x7 73-78%, 65-81%, 71-87%. AVX2 on a Zen 3 (peak 97): 61-90%, 78-91%,
 // 58-79%; 7x7 61-70%, 58-68%, 69-76%; stride 2 54-71%, 52-70%, 45-63%.
@@ -79,9 +79,12 @@ void run_data(const KernelArgs& args, const Team& team, const FilterView& filter
     job.bias = padded;
     if (team.rank == 0)
         for (int64_t k = 0; k < padded_bias_size(filters.outs); ++k) padded[k] = bias && k < filters.outs ? bias[k] : 0.0f;
-    pack_pointwise(filters, weights, team);
+    PointwiseCut cuts[2];
+    cut_pointwise_lines(job, cuts);
+    const bool few = has_few_pixels(job, team);
+    if (!few) pack_pointwise(filters, weights, team);
     team.barrier();
-    pointwise_convolution(job, team);
+    few ? pointwise_by_panels(job, cuts, filters, weights, team) : pointwise_convolution(job, cuts, team);
 }
 
 // {h, w} of the smaller of the two images; without a stride its rows need no borders.

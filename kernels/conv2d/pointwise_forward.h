@@ -99,36 +99,62 @@ static void clear_between(const PointwiseJob& job, const PointwisePlace& place, 
 // Lines are cut alike for all groups: as the first one likes it, which is whole unless it is the only one.
 typedef RowCut<PointwiseTile> PointwiseCut;
 
-// The tiles of a band for the groups g0 .. g1-1; cuts: {half group, whole group}.
+// Blocks b .. b + depth - 1 of the input channels and the group of output channels from k on: those of a panel.
+struct Panel {
+    int64_t b, depth, k;
+    bool first, last;  // of its group
+    int vectors;
+};
+
+XB_INLINE Panel panel_at(const PointwiseJob& job, int64_t b, int64_t k) {
+    const int64_t blocks = div_up(job.in_c, block), left = blocks - b;
+    const int64_t depth = left < depth_chunk / block ? left : depth_chunk / block;
+    return {b, depth, k, b == 0, b + depth == blocks, panel_vectors_at(k, job.out_c)};
+}
+
+// One tile times a panel; cuts: {half group, whole group}.
+XB_INLINE void multiply_panel(const PointwiseJob& job, const PointwiseCut (&cuts)[2], const Panel& panel,
+                              const float* weights, const PointwisePlace& place) {
+    const PointwiseCut& cut = cuts[panel.vectors == panel_vectors];
+    cut.tile[cut.wide - place.pixels]({place.x + panel.b * job.in.plane, weights, panel.first ? job.bias + panel.k : nullptr,
+                                       place.out + panel.k / block * job.out.plane + panel.k % block, job.in.plane,
+                                       job.out.plane, static_cast<int32_t>(panel.depth), job.out.pixel,
+                                       job.relu && panel.last});
+    if (panel.last && job.spread > 1) clear_between(job, place, panel.k, panel.vectors);
+}
+
+// The tiles of a band for the groups g0 .. g1-1.
 static void pointwise_band(const PointwiseJob& job, const PointwisePlace* places, int count, const PointwiseCut (&cuts)[2],
                            int64_t g0, int64_t g1) {
     const int64_t blocks = div_up(job.in_c, block), padded = div_up(job.out_c, block) * block;
-    for (int64_t b = 0; b < blocks; b += depth_chunk / block) {
-        const int64_t left = blocks - b, depth = left < depth_chunk / block ? left : depth_chunk / block;
-        const bool first = b == 0, last = b + depth == blocks;
-        for (int64_t g = g0; g < g1; ++g) {
-            const int64_t k = g * panel_width;
-            const int vectors = panel_vectors_at(k, job.out_c);
-            const PointwiseCut& cut = cuts[vectors == panel_vectors];
-            for (int i = 0; i < count; ++i) {
-                const PointwisePlace& place = places[i];
-                cut.tile[cut.wide - place.pixels](
-                    {place.x + b * job.in.plane, job.weights + b * block * padded + k * depth * block,
-                     first ? job.bias + k : nullptr, place.out + k / block * job.out.plane + k % block, job.in.plane,
-                     job.out.plane, static_cast<int32_t>(depth), job.out.pixel, job.relu && last});
-                if (last && job.spread > 1) clear_between(job, place, k, vectors);
-            }
+    for (int64_t b = 0; b < blocks; b += depth_chunk / block)
+        for (int64_t k = g0 * panel_width; k < g1 * panel_width; k += panel_width) {
+            const Panel panel = panel_at(job, b, k);
+            const float* weights = job.weights + b * block * padded + k * panel.depth * block;
+            for (int i = 0; i < count; ++i) multiply_panel(job, cuts, panel, weights, places[i]);
         }
-    }
+}
+
+XB_INLINE int64_t pointwise_groups(const PointwiseJob& job) { return div_up(div_up(job.out_c, block) * block, panel_width); }
+
+static void cut_pointwise_lines(const PointwiseJob& job, PointwiseCut (&cuts)[2]) {
+    const int32_t most = tile_pixels_of(panel_vectors_at(0, job.out_c)), step = job.in.pixel;
+    cuts[0] = cut_row(job.pixels, most, [&](int32_t pixels) { return find_pointwise_tile<half_panel>(pixels, step); });
+    cuts[1] = cut_row(job.pixels, most, [&](int32_t pixels) { return find_pointwise_tile<panel_vectors>(pixels, step); });
+}
+
+// Tile i of all, counted over images, lines and tiles of a line.
+XB_INLINE PointwisePlace pointwise_place(const PointwiseJob& job, int32_t tiles, int64_t i) {
+    const int32_t t = static_cast<int32_t>(i % tiles), j = job.pixels * t / tiles;
+    const int64_t line = i / tiles % job.lines, n = i / tiles / job.lines;
+    return {job.in.data + n * job.in.image + line * job.in.line + int64_t{j} * job.in.pixel,
+            job.out.data + n * job.out.image + line * job.out.line + int64_t{j} * job.out.pixel,
+            job.pixels * (t + 1) / tiles - j, static_cast<int32_t>(line), j};
 }
 
 // Bands of tiles, the lines of all images one after another; a line is cut into equal tiles.
-static void pointwise_convolution(const PointwiseJob& job, const Team& team) {
-    const int64_t groups = div_up(div_up(job.out_c, block) * block, panel_width);
-    const int32_t most = tile_pixels_of(panel_vectors_at(0, job.out_c)), step = job.in.pixel;
-    const PointwiseCut cuts[2] = {
-        cut_row(job.pixels, most, [&](int32_t pixels) { return find_pointwise_tile<half_panel>(pixels, step); }),
-        cut_row(job.pixels, most, [&](int32_t pixels) { return find_pointwise_tile<panel_vectors>(pixels, step); })};
+static void pointwise_convolution(const PointwiseJob& job, const PointwiseCut (&cuts)[2], const Team& team) {
+    const int64_t groups = pointwise_groups(job);
     const int32_t tiles = cuts[0].tiles;
     const int64_t all = job.images * job.lines * tiles, bands = div_up(all, band_tiles);
     const Share mine = share_of(bands * groups, team);
@@ -137,16 +163,16 @@ static void pointwise_convolution(const PointwiseJob& job, const Team& team) {
         const int64_t g1 = groups < g0 + mine.end - task ? groups : g0 + mine.end - task;
         PointwisePlace places[band_tiles];
         int count = 0;
-        for (int64_t i = all * band / bands; i < all * (band + 1) / bands; ++i, ++count) {
-            const int32_t t = static_cast<int32_t>(i % tiles), j = job.pixels * t / tiles;
-            const int64_t line = i / tiles % job.lines, n = i / tiles / job.lines;
-            places[count] = {job.in.data + n * job.in.image + line * job.in.line + int64_t{j} * job.in.pixel,
-                             job.out.data + n * job.out.image + line * job.out.line + int64_t{j} * job.out.pixel,
-                             job.pixels * (t + 1) / tiles - j, static_cast<int32_t>(line), j};
-        }
+        for (int64_t i = all * band / bands; i < all * (band + 1) / bands; ++i, ++count)
+            places[count] = pointwise_place(job, tiles, i);
         pointwise_band(job, places, count, cuts, g0, g1);
         task += g1 - g0;
     }
+}
+
+// The filters of input channels that only fill up the last block.
+XB_INLINE void zero_rest(float* panel, int64_t channels, int64_t whole, int64_t width) {
+    for (int64_t i = channels * width; i < whole * width; i += vf_width) vf_store(panel + i, vf_zero());
 }
 
 // {chunk of c}{group}{c}{channel of the group}; channels past the last are zero.
@@ -162,7 +188,63 @@ static void pack_pointwise(const FilterView& w, float* packed, const Team& team)
         const int64_t width = int64_t{panel_vectors_at(k, w.outs)} * vf_width, whole = div_up(depth, block) * block;
         float* to = packed + c0 * padded + k * whole;
         pack_block(w, one, k, c0, static_cast<int32_t>(depth), static_cast<int>(width / vf_width), to);
-        for (int64_t i = depth * width; i < whole * width; i += vf_width) vf_store(to + i, vf_zero());
+        zero_rest(to, depth, whole, width);
+    }
+}
+
+// ---- few pixels ----
+//
+// Where few tiles share a panel, packing all filters up front took 15% of the time (7x7 pixels, batch 4), most of it for
+// writing them to memory and reading them again. Here a thread packs one panel, multiplies all tiles with it and forgets it.
+
+constexpr int64_t few_pixels = 256;
+
+XB_INLINE bool has_few_pixels(const PointwiseJob& job, const Team& team) {
+    return job.images * job.lines * job.pixels <= few_pixels && pointwise_groups(job) > team.size;
+}
+
+// Asks for part `part` of `parts` of a panel's filters. They lie in runs of one channel: of the inputs' or the outputs'.
+XB_INLINE void prefetch_panel(const FilterView& w, const Panel& panel, int part, int parts) {
+    const bool by_output = w.in_step == 1;
+    const int64_t ins = w.ins - panel.b * block, outs = w.outs - panel.k, depth = panel.depth * block;
+    const int64_t channels = ins < depth ? ins : depth, width = outs < panel_width ? outs : int64_t{panel_width};
+    const int64_t runs = by_output ? width : channels, run = by_output ? channels : width;
+    const int64_t step = by_output ? w.out_step : w.in_step;
+    const float* first = w.data + panel.k * w.out_step + panel.b * block * w.in_step;
+    for (int64_t i = runs * part / parts; i < runs * (part + 1) / parts; ++i)
+        for (int64_t j = 0; j < run; j += block) __builtin_prefetch(first + i * step + j, 0, 2);
+}
+
+// In `space`, where all packed filters would lie, each thread has its panel.
+static void pointwise_by_panels(const PointwiseJob& job, const PointwiseCut (&cuts)[2], const FilterView& w, float* space,
+                                const Team& team) {
+    const int64_t padded = div_up(job.in_c, block) * block, chunks = div_up(job.in_c, depth_chunk);
+    float* weights = space + team.rank * (padded < depth_chunk ? padded : depth_chunk) * panel_width;
+    PointwisePlace places[few_pixels];
+    const int32_t tiles = cuts[0].tiles, count = static_cast<int32_t>(job.images * job.lines) * tiles;
+    for (int32_t i = 0; i < count; ++i) places[i] = pointwise_place(job, tiles, i);
+    TapOrder one = {};
+    one.area = 1;
+    const Share groups = share_of(pointwise_groups(job), team);
+    const int64_t mine = groups.end - groups.begin, tasks = mine * chunks;
+    const bool chunk_by_chunk =
+        job.in_c > job.out_c;  // what is larger comes by once: the inputs, or the sums in the outputs
+    const auto panel_of = [&](int64_t task) {
+        const int64_t chunk = chunk_by_chunk ? task / mine : task % chunks;
+        const int64_t group = groups.begin + (chunk_by_chunk ? task % mine : task / chunks);
+        return panel_at(job, chunk * depth_chunk / block, group * panel_width);
+    };
+    for (int64_t task = 0; task < tasks; ++task) {
+        const Panel panel = panel_of(task);
+        const int64_t left = job.in_c - panel.b * block, channels = left < depth_chunk ? left : depth_chunk;
+        pack_block(w, one, panel.k, panel.b * block, static_cast<int32_t>(channels), panel.vectors, weights);
+        zero_rest(weights, channels, panel.depth * block, int64_t{panel.vectors} * vf_width);
+        const bool goes_on = task + 1 < tasks;
+        const Panel next = panel_of(goes_on ? task + 1 : task);
+        for (int32_t i = 0; i < count; ++i) {
+            if (goes_on) prefetch_panel(w, next, i, count);
+            multiply_panel(job, cuts, panel, weights, places[i]);
+        }
     }
 }
 
