@@ -3,18 +3,14 @@
 
 #include <sched.h>
 
+#include "core/pause_processor.h"
+
 namespace xbench {
 namespace {
 
 // About 50 us, longer than threads of a team on cores of their own wait in most steps. Whoever waits longer may wait for one
 // that has no core now, and gives way; and then, with a rank that waits for its peers, sleeps.
 constexpr int spins = 1 << 10, yields = 1 << 8;
-
-void pause_processor() {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
 
 }  // namespace
 

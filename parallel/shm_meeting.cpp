@@ -18,6 +18,8 @@
 #include <new>
 #include <thread>
 
+#include "core/pause_processor.h"
+
 namespace xbench {
 namespace {
 
@@ -27,12 +29,6 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 constexpr int spins_on_own_cores = 1 << 16, spins_on_shared_cores = 1 << 6, yields = 1 << 10;
 constexpr long sleep_ns = 50'000'000;  // then it looks whether the peer is alive
 constexpr uint64_t ready_mark = 0x58424e4348534d31;
-
-void pause_processor() {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
 
 void futex(std::atomic<uint32_t>& word, int operation, uint32_t value, const timespec* timeout) {
     static_assert(std::atomic<uint32_t>::is_always_lock_free && sizeof(std::atomic<uint32_t>) == sizeof(uint32_t));
