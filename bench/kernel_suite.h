@@ -55,7 +55,7 @@ struct KernelMeasurement {
     double error_growth = 1;                       // of the kernel (kernel.h)
     std::string failure;                           // why it was not timed, or is wrong; empty when all is well
     double peer_microseconds = 0, peer_ratio = 0;  // peer / ours, alternated call by call; 0: no peer
-    double peer_step_ratio = 0;                     // the same with the reorder of the filters, which our time contains
+    double peer_step_ratio = 0;                    // the same with the reorder of the filters, which our time contains
     std::string peer_implementation;
 };
 
