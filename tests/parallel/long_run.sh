@@ -6,7 +6,8 @@
 set -u
 xbench=$1
 shift
-steps=4080 growth_kib=1024
+# So many that ten looks fit into the last eighth: in one that ends during them, all may fall into a save.
+steps=8160 growth_kib=1024
 folder=$(mktemp -d)
 trap 'ranks | xargs -r kill -9; rm -rf "$folder"' EXIT
 trap 'exit 1' TERM INT
