@@ -40,14 +40,6 @@ bool too_large_to_compare(const LayerProblem& problem) {
 
 }  // namespace
 
-int64_t stored_bytes_of(const KernelTensor& tensor) {
-    if (tensor.rank == 0) return 0;
-    Shape shape;
-    shape.rank = tensor.rank;
-    for (int axis = 0; axis < tensor.rank; ++axis) shape[axis] = tensor.dim[axis];
-    return static_cast<int64_t>(stored_bytes(shape, static_cast<DType>(tensor.dtype), static_cast<Layout>(tensor.layout)));
-}
-
 KernelCase::KernelCase(const LayerProblem& problem, const Kernel& kernel, int threads)
     : kernel_(kernel), threads_(threads), data_(problem, DataKind::random, 1), args_(data_.args()) {
     place();

@@ -44,7 +44,4 @@ struct KernelError {
 // Against the f64 reference, which is slow: large convolutions and problems for timing only are compared on one image.
 KernelError measure_error(const LayerProblem& problem, const Kernel& kernel, int threads);
 
-// Bytes of a tensor with the channel padding of its layout.
-int64_t stored_bytes_of(const KernelTensor& tensor);
-
 }  // namespace xbench

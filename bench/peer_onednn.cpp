@@ -147,10 +147,11 @@ private:
     // Copies an operand of xbench into memory of the format that the primitive wants.
     void input(int argument, const memory::desc& wanted, const KernelTensor& tensor, const memory::dims& dims) {
         memory from(own_format(tensor, dims), cpu().engine, tensor.data), to(wanted, cpu().engine);
-        dnnl::reorder(from, to).execute(cpu().stream, from, to);
+        dnnl::reorder reorder(from, to);
+        reorder.execute(cpu().stream, from, to);
         cpu().stream.wait();
         operands_.insert({argument, to});
-        if (argument == DNNL_ARG_WEIGHTS) filters_ = {from, to, dnnl::reorder(from, to)};
+        if (argument == DNNL_ARG_WEIGHTS) filters_ = {from, to, reorder};
     }
     void output(int argument, const memory::desc& wanted, const KernelTensor& tensor, const memory::dims& dims) {
         const memory to(wanted, cpu().engine);

@@ -125,6 +125,7 @@ struct Planes {
 };
 
 XB_INLINE int64_t floats_of(const Planes& planes) { return planes.images * planes.groups * planes.plane_floats(); }
+XB_INLINE bool beyond_caches(const Planes& planes) { return floats_of(planes) >= streamed_floats; }
 XB_INLINE bool goes_past_caches(const float* p, const Planes& planes) {
     return goes_past_caches(p, floats_of(planes), planes.plane_floats());
 }

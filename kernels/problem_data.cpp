@@ -221,6 +221,14 @@ void batchnorm_magnitudes(const KernelArgs& args) {
 
 }  // namespace
 
+int64_t stored_bytes_of(const KernelTensor& tensor) {
+    if (tensor.rank == 0) return 0;
+    Shape shape;
+    shape.rank = tensor.rank;
+    for (int axis = 0; axis < tensor.rank; ++axis) shape[axis] = tensor.dim[axis];
+    return static_cast<int64_t>(stored_bytes(shape, static_cast<DType>(tensor.dtype), static_cast<Layout>(tensor.layout)));
+}
+
 int64_t elements_of(const KernelTensor& t) {
     int64_t count = t.rank ? 1 : 0;
     for (int axis = 0; axis < t.rank; ++axis) count *= t.dim[axis];

@@ -55,8 +55,9 @@ private:
 // Elements of a tensor by logical index, whatever its type and layout, as double.
 double element(const KernelTensor& tensor, int64_t index);
 void set_element(const KernelTensor& tensor, int64_t index, double value);
-int64_t elements_of(const KernelTensor& tensor);   // logical
-bool padding_is_zero(const KernelTensor& tensor);  // of nchw16c
+int64_t elements_of(const KernelTensor& tensor);      // logical
+int64_t stored_bytes_of(const KernelTensor& tensor);  // with the channel padding of its layout
+bool padding_is_zero(const KernelTensor& tensor);     // of nchw16c
 // Sums over elements, powers or products can be made exact with integers: the operators of the exact test.
 bool is_exact(const LayerProblem& problem);
 // p of the dropout behind a max-pooling that both are folded into; 0: none.

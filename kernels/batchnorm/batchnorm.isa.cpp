@@ -30,25 +30,31 @@ void run_statistics(const KernelArgs& args, const Team& team) noexcept {
     add_leaves(planes, *args.step, partial, static_cast<double*>(args.out[0].data), team);
 }
 
+// dy where y, the output of the ReLU behind, is positive. far: asks for what comes next.
+template <bool relu>
+XB_INLINE Chunk masked_gradient(const float* dy, const float* y, int64_t left, bool far) {
+    if (far) fetch_ahead(dy);
+    const Chunk d = chunk_load(dy, left);
+    if (!relu) return d;
+    if (far) fetch_ahead(y);
+    return chunk_where_positive(chunk_load(y, left), d);
+}
+
 // xhat = (x - mean) rstd; lanes past the end have dy = 0 and so add nothing.
 template <bool relu>
 void grad_statistics(const KernelArgs& args, const Team& team) {
     const Planes planes = planes_of(args.in[0]);
     const float *x = floats(args.in[0]), *dy = floats(args.in[1]), *mean_rstd = floats(args.in[2]);
     const float* y = relu ? floats(args.in[3]) : nullptr;
-    const bool far = floats_of(planes) >= streamed_floats;
+    const bool far = beyond_caches(planes);
     auto* partial = static_cast<SumPair*>(args.workspace);
     leaf_sums(planes, *args.step, partial, team, [&](int64_t n, int64_t group, SumPair& sums) {
         const Chunk mean = channel_chunk(planes, group, mean_rstd);
         const Chunk rstd = channel_chunk(planes, group, mean_rstd + planes.channels);
         const int64_t offset = planes.offset(n, group);
         add_plane(sums, planes.plane_floats(), [&](int64_t i, int64_t left, Chunk& a, Chunk& b) {
-            if (far) {
-                fetch_ahead(x + offset + i), fetch_ahead(dy + offset + i);
-                if (relu) fetch_ahead(y + offset + i);
-            }
-            Chunk d = chunk_load(dy + offset + i, left);
-            if (relu) d = chunk_where_positive(chunk_load(y + offset + i, left), d);
+            if (far) fetch_ahead(x + offset + i);
+            const Chunk d = masked_gradient<relu>(dy + offset + i, relu ? y + offset + i : nullptr, left, far);
             a = a + d;
             b = chunk_fma(d, (chunk_load(x + offset + i, left) - mean) * rstd, b);
         });
@@ -123,7 +129,7 @@ void grad_input(const KernelArgs& args, const Team& team) {
     const double pixels = static_cast<double>(static_cast<const BatchNorm*>(args.attrs)->pixels);
     const double inverse_count = 1.0 / (static_cast<double>(args.step->global_batch) * pixels);
     auto* dx = static_cast<float*>(args.out[0].data);
-    const bool past = goes_past_caches(dx, planes), far = floats_of(planes) >= streamed_floats;
+    const bool past = goes_past_caches(dx, planes), far = beyond_caches(planes);
     for_each_plane(planes, team, [&](int64_t offset, int64_t group) {
         const Chunk mean = channel_chunk(planes, group, mean_rstd);
         const Chunk rstd = channel_chunk(planes, group, mean_rstd + planes.channels);
@@ -131,12 +137,8 @@ void grad_input(const KernelArgs& args, const Team& team) {
         const Chunk mean_dy = mean_chunk(planes, group, sums, inverse_count);
         const Chunk slope = rstd * mean_chunk(planes, group, sums + planes.channels, inverse_count);
         write_plane(dx + offset, planes.plane_floats(), past, [&](int64_t i, int64_t left) {
-            if (far) {
-                fetch_ahead(x + offset + i), fetch_ahead(dy + offset + i);
-                if (relu) fetch_ahead(y + offset + i);
-            }
-            Chunk d = chunk_load(dy + offset + i, left);
-            if (relu) d = chunk_where_positive(chunk_load(y + offset + i, left), d);
+            if (far) fetch_ahead(x + offset + i);
+            const Chunk d = masked_gradient<relu>(dy + offset + i, relu ? y + offset + i : nullptr, left, far);
             const Chunk value = chunk_load(x + offset + i, left);
             const Chunk result = ((d - mean_dy) - (value - mean) * slope) * scale;
             return input_relu ? chunk_where_positive(value, result) : result;

@@ -113,7 +113,7 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
                                   tile_grid<F>(dy),
                                   gradient_batch<F>(x.c, dy.c),
                                   wgrad_chunks(x.c),
-                                  div_up(div_up(dy.c, block) * block, group_width),
+                                  winograd_groups(dy.c),
                                   {inputs, gradients, tile_sums, tile_sums + space.tile_sums},
                                   base + space.spaces * space.each(),
                                   args.step,

@@ -1,5 +1,5 @@
 // 1x1 filters over nchw16c, forward and dgrad: a matrix product {pixels}{c} x {c}{k}. Pixels of an image follow each other
-// without row borders (stride 1); with a stride each row is a line of its own. Tiles of up to 14 (AVX2: 3) pixels x 32
+// without row borders; of dgrad with a stride each row is a line of its own. Tiles of up to 14 (AVX2: 3) pixels x 32
 // channels in registers. A panel of depth_chunk input channels x 32 output channels (16 KiB) stays in the first-level cache
 // for a band of tiles, whose inputs stay in the second level; between panels the sums wait in the output, so that their
 // order is c ascending whatever the blocking.
@@ -14,7 +14,8 @@ namespace {
 constexpr int depth_chunk = 128, pointwise_band_pixels = 224;
 constexpr int band_tiles = pointwise_band_pixels / tile_pixels_of(panel_vectors);
 
-// Pixels in lines: pixel j of line i of image n lies at n*image + i*line + j*pixel of the first plane.
+// Pixels in lines: pixel j of line i of image n lies at n*image + i*line + j*pixel of the first plane. Those of the input
+// are neighbours (pixel = block).
 struct Lines {
     float* data;
     int64_t image, line, plane;
@@ -54,7 +55,7 @@ XB_INLINE float* pointwise_output(const PointwiseCall& t, int p, int v) {
     return t.out + v * vf_width / block * t.out_plane + v * vf_width % block + int64_t{p} * t.out_pixel;
 }
 
-template <int PT, int KV, int STEP>
+template <int PT, int KV>
 static void pointwise_tile(const PointwiseCall& t) {
     VF acc[PT][KV];
 #pragma GCC unroll 16
@@ -64,7 +65,7 @@ static void pointwise_tile(const PointwiseCall& t) {
     const float* w = t.weights;
     const float* plane = t.x;
     for (int32_t b = 0; b < t.blocks; ++b, plane += t.in_plane, w += block * KV * vf_width)
-        multiply_inside<PT, KV, STEP, 0, 0>(acc, plane, w, block);
+        multiply_inside<PT, KV, block, 0, 0>(acc, plane, w, block);
 #pragma GCC unroll 16
     for (int p = 0; p < PT; ++p)
 #pragma GCC unroll 4
@@ -74,12 +75,12 @@ static void pointwise_tile(const PointwiseCall& t) {
 typedef void (*PointwiseTile)(const PointwiseCall&);
 
 template <int KV, int PT = tile_pixels_of(KV)>
-static PointwiseTile find_pointwise_tile(int32_t pixels, int32_t step) {
+static PointwiseTile find_pointwise_tile(int32_t pixels) {
     if constexpr (PT == 0) {
         return nullptr;
     } else {
-        if (pixels < PT) return find_pointwise_tile<KV, PT - 1>(pixels, step);
-        return step == block ? pointwise_tile<PT, KV, block> : pointwise_tile<PT, KV, 2 * block>;
+        if (pixels < PT) return find_pointwise_tile<KV, PT - 1>(pixels);
+        return pointwise_tile<PT, KV>;
     }
 }
 
@@ -138,16 +139,16 @@ static void pointwise_band(const PointwiseJob& job, const PointwisePlace* places
 XB_INLINE int64_t pointwise_groups(const PointwiseJob& job) { return div_up(div_up(job.out_c, block) * block, panel_width); }
 
 static void cut_pointwise_lines(const PointwiseJob& job, PointwiseCut (&cuts)[2]) {
-    const int32_t most = tile_pixels_of(panel_vectors_at(0, job.out_c)), step = job.in.pixel;
-    cuts[0] = cut_row(job.pixels, most, [&](int32_t pixels) { return find_pointwise_tile<half_panel>(pixels, step); });
-    cuts[1] = cut_row(job.pixels, most, [&](int32_t pixels) { return find_pointwise_tile<panel_vectors>(pixels, step); });
+    const int32_t most = tile_pixels_of(panel_vectors_at(0, job.out_c));
+    cuts[0] = cut_row(job.pixels, most, [](int32_t pixels) { return find_pointwise_tile<half_panel>(pixels); });
+    cuts[1] = cut_row(job.pixels, most, [](int32_t pixels) { return find_pointwise_tile<panel_vectors>(pixels); });
 }
 
 // Tile i of all, counted over images, lines and tiles of a line.
 XB_INLINE PointwisePlace pointwise_place(const PointwiseJob& job, int32_t tiles, int64_t i) {
     const int32_t t = static_cast<int32_t>(i % tiles), j = job.pixels * t / tiles;
     const int64_t line = i / tiles % job.lines, n = i / tiles / job.lines;
-    return {job.in.data + n * job.in.image + line * job.in.line + int64_t{j} * job.in.pixel,
+    return {job.in.data + n * job.in.image + line * job.in.line + int64_t{j} * block,
             job.out.data + n * job.out.image + line * job.out.line + int64_t{j} * job.out.pixel,
             job.pixels * (t + 1) / tiles - j, static_cast<int32_t>(line), j};
 }
@@ -170,25 +171,26 @@ static void pointwise_convolution(const PointwiseJob& job, const PointwiseCut (&
     }
 }
 
-// The filters of input channels that only fill up the last block.
-XB_INLINE void zero_rest(float* panel, int64_t channels, int64_t whole, int64_t width) {
-    for (int64_t i = channels * width; i < whole * width; i += vf_width) vf_store(panel + i, vf_zero());
-}
-
-// {chunk of c}{group}{c}{channel of the group}; channels past the last are zero.
-static void pack_pointwise(const FilterView& w, float* packed, const Team& team) {
-    const int64_t padded = div_up(w.outs, block) * block, groups = div_up(padded, panel_width);
-    const int64_t chunks = div_up(w.ins, depth_chunk);
-    const Share mine = share_of(groups * chunks, team);
+// The panel of up to depth_chunk input channels from c0 on and the group from k on; channels past the last are zero.
+static void pack_panel(const FilterView& w, int64_t k, int64_t c0, float* to) {
     TapOrder one = {};
     one.area = 1;
+    const int64_t left = w.ins - c0, channels = left < depth_chunk ? left : depth_chunk;
+    const int vectors = panel_vectors_at(k, w.outs);
+    const int64_t width = int64_t{vectors} * vf_width;
+    pack_block(w, one, k, c0, static_cast<int32_t>(channels), vectors, to);
+    for (int64_t i = channels * width; i < div_up(channels, block) * block * width; i += vf_width)
+        vf_store(to + i, vf_zero());
+}
+
+// {chunk of c}{group}{c}{channel of the group}
+static void pack_pointwise(const FilterView& w, float* packed, const Team& team) {
+    const int64_t padded = div_up(w.outs, block) * block, groups = div_up(padded, panel_width);
+    const Share mine = share_of(groups * div_up(w.ins, depth_chunk), team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
         const int64_t c0 = task / groups * depth_chunk, k = task % groups * panel_width;
-        const int64_t left = w.ins - c0, depth = left < depth_chunk ? left : depth_chunk;
-        const int64_t width = int64_t{panel_vectors_at(k, w.outs)} * vf_width, whole = div_up(depth, block) * block;
-        float* to = packed + c0 * padded + k * whole;
-        pack_block(w, one, k, c0, static_cast<int32_t>(depth), static_cast<int>(width / vf_width), to);
-        zero_rest(to, depth, whole, width);
+        const int64_t left = div_up(w.ins - c0, block) * block, depth = left < depth_chunk ? left : depth_chunk;
+        pack_panel(w, k, c0, packed + c0 * padded + k * depth);
     }
 }
 
@@ -223,12 +225,10 @@ static void pointwise_by_panels(const PointwiseJob& job, const PointwiseCut (&cu
     PointwisePlace places[few_pixels];
     const int32_t tiles = cuts[0].tiles, count = static_cast<int32_t>(job.images * job.lines) * tiles;
     for (int32_t i = 0; i < count; ++i) places[i] = pointwise_place(job, tiles, i);
-    TapOrder one = {};
-    one.area = 1;
     const Share groups = share_of(pointwise_groups(job), team);
     const int64_t mine = groups.end - groups.begin, tasks = mine * chunks;
-    const bool chunk_by_chunk =
-        job.in_c > job.out_c;  // what is larger comes by once: the inputs, or the sums in the outputs
+    // What is larger comes by once: the inputs, or the sums in the outputs.
+    const bool chunk_by_chunk = job.in_c > job.out_c;
     const auto panel_of = [&](int64_t task) {
         const int64_t chunk = chunk_by_chunk ? task / mine : task % chunks;
         const int64_t group = groups.begin + (chunk_by_chunk ? task % mine : task / chunks);
@@ -236,9 +236,7 @@ static void pointwise_by_panels(const PointwiseJob& job, const PointwiseCut (&cu
     };
     for (int64_t task = 0; task < tasks; ++task) {
         const Panel panel = panel_of(task);
-        const int64_t left = job.in_c - panel.b * block, channels = left < depth_chunk ? left : depth_chunk;
-        pack_block(w, one, panel.k, panel.b * block, static_cast<int32_t>(channels), panel.vectors, weights);
-        zero_rest(weights, channels, panel.depth * block, int64_t{panel.vectors} * vf_width);
+        pack_panel(w, panel.k, panel.b * block, weights);
         const bool goes_on = task + 1 < tasks;
         const Panel next = panel_of(goes_on ? task + 1 : task);
         for (int32_t i = 0; i < count; ++i) {

@@ -3,7 +3,7 @@
 // workspace (second-level cache). Then for one group of output channels after the other: n*n products of matrices (tiles x
 // channels) (channels x group), product_tiles x 32 channels (AVX2: 16) in registers, and the transform of the results into
 // the output.
-//   transformed filters  {group}{point}{input channel}{channel of the group}, once a call, shared
+//   transformed filters  {group}{point}{input channel}{channel of the group}, once a call, shared (see "many channels")
 //   transformed inputs   {input block}{point}{tile}{16}, a thread's own
 //   products             {block of the group}{point}{tile}{16}, a thread's own
 // An output's sum goes over ascending channels whatever the size of a unit: the same bits for any team.
@@ -220,20 +220,35 @@ XB_INLINE void prefetch_share(const WinogradJob& job, const Unit& unit, int64_t 
         prefetch_tile<F>(job.in, 0, div_up(job.in.c, block), unit.next[t]);
 }
 
-// The products of all points of a unit for one group of channels, in equal parts.
+// A unit's tiles in equal parts, and the functions for them.
+typedef RowCut<MultiplyPoint> UnitCut;
+XB_INLINE UnitCut cut_unit(const Unit& unit, int vectors) {
+    return cut_row(unit.tiles, product_tiles,
+                   [&](int32_t count) { return find_multiply_point<product_tiles>(count, vectors); });
+}
+
+// The products of one point for all tiles of a unit.
+template <class F>
+XB_INLINE void multiply_unit(const Unit& unit, const UnitCut& cut, const float* inputs, int64_t channels,
+                             const float* filters, float* products, bool go_on) {
+    constexpr int64_t block_step = F::n * F::n * unit_tiles * block;
+    for (int32_t part = 0; part < cut.tiles; ++part) {
+        const int32_t t = unit.tiles * part / cut.tiles, count = unit.tiles * (part + 1) / cut.tiles - t;
+        const int64_t at = int64_t{t} * block;
+        cut.tile[cut.wide - count](inputs + at, block_step, channels, filters, products + at, block_step, go_on);
+    }
+}
+
+// The products of all points of a unit for one group of channels.
 template <class F>
 static void multiply_points(const WinogradJob& job, const Unit& unit, const float* filters, int64_t channel) {
-    constexpr int64_t point_step = unit_tiles * block, block_step = F::n * F::n * point_step;
+    constexpr int64_t point_step = unit_tiles * block;
     const int vectors = used_vectors_at(channel, job.out.c);
-    const RowCut<MultiplyPoint> cut = cut_row(
-        unit.tiles, product_tiles, [&](int32_t count) { return find_multiply_point<product_tiles>(count, vectors); });
+    const UnitCut cut = cut_unit(unit, vectors);
     for (int point = 0; point < F::n * F::n; ++point, filters += job.in.c * vectors * vf_width) {
         prefetch_share<F>(job, unit, channel, point);
-        for (int32_t part = 0; part < cut.tiles; ++part) {
-            const int32_t t = unit.tiles * part / cut.tiles, count = unit.tiles * (part + 1) / cut.tiles - t;
-            const int64_t at = point * point_step + int64_t{t} * block;
-            cut.tile[cut.wide - count](job.inputs + at, block_step, job.in.c, filters, job.products + at, block_step, false);
-        }
+        multiply_unit<F>(unit, cut, job.inputs + point * point_step, job.in.c, filters, job.products + point * point_step,
+                         false);
     }
 }
 
@@ -311,9 +326,12 @@ static void winograd_convolution(const WinogradJob& job, const Team& team) {
     winograd_tiles<F>(job, share_of(job.in.n * job.grid.high * job.grid.wide, team), StoreTile<F>{job.out});
 }
 
+// Groups of output channels.
+XB_INLINE int64_t winograd_groups(int64_t outs) { return div_up(div_up(outs, block) * block, group_width); }
+
 template <class F>
 XB_INLINE int64_t transformed_filters_size(int64_t outs, int64_t ins) {
-    return div_up(div_up(outs, block) * block, group_width) * group_width * ins * F::n * F::n;
+    return winograd_groups(outs) * group_width * ins * F::n * F::n;
 }
 
 // The filters from input channel c to the outputs k .. k + vf_width - 1; those past the last are zero. turned: by 180
@@ -337,8 +355,7 @@ XB_INLINE void transform_filter(const FilterView& w, bool turned, int64_t k, int
 
 template <class F>
 static void transform_filters(const FilterView& w, bool turned, float* transformed, const Team& team) {
-    const int64_t groups = div_up(div_up(w.outs, block) * block, group_width);
-    const Share mine = share_of(groups * w.ins, team);
+    const Share mine = share_of(winograd_groups(w.outs) * w.ins, team);
     for (int64_t task = mine.begin; task < mine.end; ++task) {
         const int64_t channel = task / w.ins * group_width, c = task % w.ins;
         const int width = used_vectors_at(channel, w.outs) * vf_width;
@@ -409,8 +426,8 @@ XB_INLINE RunSizes run_sizes(const WinogradJob& job, const Team& team) {
     if (units > run_units) units = run_units;
     const int64_t fit = (room - team.size * filters) / (inputs + team.size * unit_products_size<F>());
     if (units > fit) units = fit;
-    const int64_t groups = div_up(div_up(job.out.c, block) * block, group_width);
-    if (room * int64_t{sizeof(float)} <= large_filters || groups < team.size || units < 0) units = 0;
+    const bool wins = room * int64_t{sizeof(float)} > large_filters && winograd_groups(job.out.c) >= team.size;
+    if (!wins || units < 0) units = 0;
     return {units, inputs, filters, units * unit_products_size<F>()};
 }
 
@@ -421,23 +438,14 @@ struct UnitRun {
 
 // The products of a chunk's channels c .. c + channels - 1 for one group.
 template <class F>
-static void multiply_chunk(const RunSizes& sizes, const UnitRun& run, const float* inputs, const float* filters,
-                           float* products, int64_t c, int32_t channels, int vectors) {
+static void multiply_chunk(const RunSizes& sizes, const UnitRun& run, const UnitCut* cuts, const float* inputs,
+                           const float* filters, float* products, int64_t c, int32_t channels) {
     constexpr int64_t point_step = unit_tiles * block, block_step = F::n * F::n * point_step;
-    for (int point = 0; point < F::n * F::n; ++point)
-        for (int64_t u = 0; u < run.units; ++u) {
-            const Unit& unit = run.unit[u];
-            const RowCut<MultiplyPoint> cut = cut_row(unit.tiles, product_tiles, [&](int32_t count) {
-                return find_multiply_point<product_tiles>(count, vectors);
-            });
-            const float* from = inputs + u * sizes.inputs + c / block * block_step + point * point_step;
-            float* to = products + u * unit_products_size<F>() + point * point_step;
-            for (int32_t part = 0; part < cut.tiles; ++part) {
-                const int32_t t = unit.tiles * part / cut.tiles, next = unit.tiles * (part + 1) / cut.tiles;
-                cut.tile[cut.wide - (next - t)](from + int64_t{t} * block, block_step, channels,
-                                                filters + point * chunk_step, to + int64_t{t} * block, block_step, c > 0);
-            }
-        }
+    inputs += c / block * block_step;
+    for (int point = 0; point < F::n * F::n; ++point, inputs += point_step, products += point_step, filters += chunk_step)
+        for (int64_t u = 0; u < run.units; ++u)
+            multiply_unit<F>(run.unit[u], cuts[u], inputs + u * sizes.inputs, channels, filters,
+                             products + u * unit_products_size<F>(), c > 0);
 }
 
 // A run's tiles for the group of output channels from `channel` on.
@@ -447,12 +455,14 @@ static void group_of_run(const WinogradJob& job, const FilterView& w, bool turne
     constexpr int64_t block_step = F::n * F::n * unit_tiles * block;
     const int used = used_vectors_at(channel, job.out.c), width = used * vf_width;
     float* products = filters + sizes.filters;
+    UnitCut cuts[run_units];
+    for (int64_t u = 0; used > 0 && u < run.units; ++u) cuts[u] = cut_unit(run.unit[u], used);
     for (int64_t c = 0; used > 0 && c < job.in.c; c += filters_chunk) {
         const int32_t channels = job.in.c - c < filters_chunk ? static_cast<int32_t>(job.in.c - c) : filters_chunk;
         for (int lane = 0; lane < width; lane += vf_width)
             for (int32_t i = 0; i < channels; ++i)
                 transform_filter<F>(w, turned, channel + lane, c + i, filters + int64_t{i} * width + lane, chunk_step);
-        multiply_chunk<F>(sizes, run, inputs, filters, products, c, channels, used);
+        multiply_chunk<F>(sizes, run, cuts, inputs, filters, products, c, channels);
     }
     const StoreTile<F> finish{job.out};
     for (int64_t u = 0; u < run.units; ++u, products += unit_products_size<F>()) {
@@ -470,7 +480,7 @@ static void winograd_by_groups(const WinogradJob& job, const FilterView& w, bool
                                const Team& team) {
     float *inputs = job.filters, *own = inputs + sizes.units * sizes.inputs + team.rank * (sizes.filters + sizes.products);
     const int64_t tiles = job.in.n * job.grid.high * job.grid.wide, blocks = div_up(job.in.c, block);
-    const Share groups = share_of(div_up(div_up(job.out.c, block) * block, group_width), team);
+    const Share groups = share_of(winograd_groups(job.out.c), team);
     for (int64_t first = 0; first < tiles; first += sizes.units * unit_tiles) {
         UnitRun run;
         const int64_t left = div_up(tiles - first, unit_tiles);

@@ -117,7 +117,7 @@ void run_global(const KernelArgs& args, const Team& team) noexcept {
     const Share share = share_of(planes.images * planes.groups, team);
     for (int64_t task = share.begin; task < share.end; ++task) {
         double sums[chunk_size] = {};
-        lane_sums(x + task * planes.plane_floats(), planes.plane_floats(), floats_of(planes) >= streamed_floats, sums);
+        lane_sums(x + task * planes.plane_floats(), planes.plane_floats(), beyond_caches(planes), sums);
         if (!planes.blocked) {
             y[task] = static_cast<float>(sum_of_lanes(sums) * inverse);
             continue;

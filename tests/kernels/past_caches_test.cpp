@@ -16,20 +16,13 @@ namespace {
 
 constexpr int64_t images = 4;
 
-size_t bytes_of(const KernelTensor& tensor) {
-    size_t elements = 1;
-    for (int axis = 0; axis < tensor.rank; ++axis) elements *= static_cast<size_t>(tensor.dim[axis]);
-    const auto type = static_cast<DType>(tensor.dtype);
-    return elements * (type == DType::u8 ? 1 : type == DType::f64 ? 8 : 4);
-}
-
 bool has_images(const KernelTensor& tensor) { return tensor.rank >= 2 && tensor.dim[0] == images; }
 
 // The same call for one image; the rest of the operands are those of the whole batch.
 KernelArgs of_image(KernelArgs args, int64_t image) {
     const auto cut = [&](KernelTensor& tensor) {
         if (!has_images(tensor)) return;
-        tensor.data = static_cast<char*>(tensor.data) + static_cast<size_t>(image) * bytes_of(tensor) / images;
+        tensor.data = static_cast<char*>(tensor.data) + image * stored_bytes_of(tensor) / images;
         tensor.dim[0] = 1;
     };
     for (int i = 0; i < args.n_in; ++i) cut(args.in[i]);
@@ -39,7 +32,7 @@ KernelArgs of_image(KernelArgs args, int64_t image) {
 
 void expect_same_bits(const LayerProblem& problem, const Kernel& kernel, const ProblemData& data) {
     KernelArgs args = data.args();
-    const size_t bytes = bytes_of(args.out[0]);
+    const auto bytes = static_cast<size_t>(stored_bytes_of(args.out[0]));
     ASSERT_GE(bytes, size_t{32} << 20) << "below the threshold of kernels/chunk.h";
     AlignedBuffer whole(bytes), parts(bytes);  // on whole lines, which streams need
     args.out[0].data = whole.data();
