@@ -83,10 +83,12 @@ public:
     virtual AlignedBuffer allocate(size_t bytes) { return AlignedBuffer(bytes); }
     // Whether every rank can read and write every rank's memory of allocate().
     virtual bool shares_memory() const { return false; }
+    // One zeroed buffer that all ranks see, instead of one each; as allocate() otherwise. Only where shares_memory().
+    virtual AlignedBuffer allocate_common(size_t bytes) { return allocate(bytes); }
     // Where all ranks' copies of what lies at `data`, in memory of allocate(), are seen here, in rank order. Not collective.
     // Only where shares_memory().
     virtual std::vector<void*> copies(const void* data) const;
-    // A barrier before and after ranks work on each other's copies; errors of one that is late speak of these bytes.
+    // A barrier before and after ranks work on what others read; errors of one that is late speak of these bytes.
     virtual void meet_at_copies(const void* data, size_t bytes);
     // Another channel among the same ranks, so that another thread may call collectives that neither wait for this one's nor
     // are mixed up with them; with the memory of allocate(). Collective. It must not outlive this communicator.

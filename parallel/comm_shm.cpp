@@ -102,6 +102,7 @@ public:
     void barrier() override { meeting_.meet({Collective::barrier, 0, 0, 0}); }
     AlignedBuffer allocate(size_t bytes) override;
     bool shares_memory() const override { return true; }
+    AlignedBuffer allocate_common(size_t bytes) override;
     std::vector<void*> copies(const void* data) const override;
     void meet_at_copies(const void* data, size_t bytes) override;
     bool has_channels() const override { return true; }
@@ -207,6 +208,24 @@ AlignedBuffer ShmCommunicator::allocate(size_t bytes) {
     const std::shared_ptr<Region> region = share(bytes);
     regions_->add(region);
     return AlignedBuffer(std::shared_ptr<void>(region, region->base), region->bytes);
+}
+
+AlignedBuffer ShmCommunicator::allocate_common(size_t bytes) {
+    const std::string object = fmt::format("{}-{}-common", meeting_.name(), allocations_++);
+    const Purpose purpose{Collective::allocate, 1, bytes, 0};
+    SharedMemory memory;
+    try {
+        if (rank() == 0) memory = SharedMemory::create(object, std::max<size_t>(bytes, 64));
+        meeting_.meet(purpose);
+        if (rank() != 0) memory = SharedMemory::open(object, std::max<size_t>(bytes, 64));
+        meeting_.meet(purpose);
+    } catch (...) {
+        if (rank() == 0) SharedMemory::remove(object);
+        throw;
+    }
+    if (rank() == 0) SharedMemory::remove(object);
+    const auto owner = std::make_shared<SharedMemory>(std::move(memory));
+    return AlignedBuffer(std::shared_ptr<void>(owner, owner->data()), owner->bytes());
 }
 
 std::vector<void*> ShmCommunicator::copies(const void* data) const {

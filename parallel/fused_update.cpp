@@ -2,7 +2,6 @@
 #include "parallel/fused_update.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/rank_sum/rank_sum.h"
 #include "kernels/team.h"
@@ -12,10 +11,6 @@ namespace {
 
 // Elements: what one pass touches of them, two ranks' gradients, parameters and moments, fits into any L2 cache.
 constexpr size_t piece_elements = 4096;
-// Elements: a model whose parameters stay in no rank's own caches until they are read again. rsna_cnn's exposed time falls
-// by 0.4 ms of 2.4 with stores past them.
-constexpr size_t beyond_caches = size_t{1} << 20;
-
 // Reads a word of each cache line.
 void fetch(const float* data, RankRange piece) {
     for (size_t i = piece.begin; i < piece.end; i += 16) static_cast<void>(*const_cast<const volatile float*>(data + i));
@@ -32,7 +27,6 @@ FusedUpdate::FusedUpdate(const ModelState& state, const RankSums& sums, Optimize
       own_(range_of_rank(count_, sums.communicator.rank(), sums.communicator.size())),
       gradients_(state.gradients.as<float>()) {
     Communicator& ranks = sums.communicator;
-    for (void* copy : ranks.copies(state.parameters.data())) parameters_.push_back(static_cast<float*>(copy));
     const std::vector<void*> gradients = ranks.copies(state.gradients.data());
     for (size_t rank = 0; rank < gradients.size(); ++rank)
         for (int addend = 0; addend < sums.tree.addends[rank]; ++addend) {
@@ -57,22 +51,9 @@ void FusedUpdate::run(const StepContext& context, ExposedTime& exposed) const {
             });
             sum_over_ranks(isa_, addends, &gradients_, 1, piece.begin, piece.end);
             optimizer_.run_range(context, piece);
-            communication.time([&] { give_to_others(piece); });
         }
     });
     exposed.time(meet);
-}
-
-void FusedUpdate::give_to_others(RankRange piece) const {
-    const auto me = static_cast<size_t>(sums_.communicator.rank());
-    const size_t count = piece.end - piece.begin;
-    for (size_t rank = 0; rank < parameters_.size(); ++rank) {
-        if (rank == me) continue;
-        if (count_ >= beyond_caches)
-            copy_past_caches(isa_, parameters_[rank] + piece.begin, parameters_[me] + piece.begin, count);
-        else
-            std::memcpy(parameters_[rank] + piece.begin, parameters_[me] + piece.begin, count * sizeof(float));
-    }
 }
 
 void FusedUpdate::gather() const {

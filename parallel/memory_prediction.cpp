@@ -32,7 +32,9 @@ MemoryUse predict_memory(const MemoryQuestion& q) {
     const auto slots = [&](int count) { return static_cast<size_t>(count) * shards.largest_unit; };
 
     MemoryUse use;
-    use[MemoryCategory::parameters] = sizeof(float) * (q.stage < 3 ? whole : own + slots(schedule.parameter_slots));
+    use[MemoryCategory::parameters] = sizeof(float) * (q.common_parameters && q.rank > 0 ? 0
+                                                       : q.stage < 3                     ? whole
+                                                                     : own + slots(schedule.parameter_slots));
     use[MemoryCategory::gradients] =
         sizeof(float) * (q.stage < 2 || q.several_passes ? copies * whole : own + blocks * slots(schedule.gradient_slots));
     use[MemoryCategory::optimizer] = sizeof(float) * static_cast<size_t>(moment_count(q.train)) * own;

@@ -15,13 +15,14 @@ struct MemoryQuestion {
     const Plan& evaluation;  // of this rank
     const TrainConfig& train;
     int stage = 0, rank = 0, ranks = 1;
-    int group_ranks = 0;            // that a shard is split over; 0: all
-    bool overlapped = false;        // units are reduced by a thread (parallel/sharded_units.h)
-    int batches = 1;                // held ready by the loader
-    int64_t images = 0;             // of one of them; 0: of a step of the plan
-    int gradient_slots = 0;         // copies of whole gradients (parallel/micro_batches.h); 0: one a block of leaves
-    bool several_passes = false;    // over a batch: gradients are whole in any stage
-    bool local_statistics = false;  // a copy of the running statistics for each slot
+    int group_ranks = 0;             // that a shard is split over; 0: all
+    bool common_parameters = false;  // of all ranks, counted by the first (parallel/fused_update.h)
+    bool overlapped = false;         // units are reduced by a thread (parallel/sharded_units.h)
+    int batches = 1;                 // held ready by the loader
+    int64_t images = 0;              // of one of them; 0: of a step of the plan
+    int gradient_slots = 0;          // copies of whole gradients (parallel/micro_batches.h); 0: one a block of leaves
+    bool several_passes = false;     // over a batch: gradients are whole in any stage
+    bool local_statistics = false;   // a copy of the running statistics for each slot
 };
 
 // While steps run. Checkpoints gather the moments for a moment, and the best epoch's weights are kept besides.

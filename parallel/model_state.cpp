@@ -47,10 +47,11 @@ ModelState::ModelState(const Graph& model, const RankSums& sums, const Plan& pla
     if (whole_parameters()) {
         // Replicas that nobody else writes into stay out of shared memory, which many systems give no huge pages.
         const size_t bytes = bytes_of(flat.parameter_elements);
-        parameters = units                      ? units->group().allocate(bytes)
-                     : sharding.shared_replicas ? sums.communicator.allocate(bytes)
-                                                : AlignedBuffer(bytes);
-        parameters.count_in(ledger, MemoryCategory::parameters);
+        if (sharding.common_parameters) common_among = &sums.communicator;
+        parameters = units          ? units->group().allocate(bytes)
+                     : common_among ? common_among->allocate_common(bytes)
+                                    : AlignedBuffer(bytes);
+        if (fills_parameters()) parameters.count_in(ledger, MemoryCategory::parameters);
     }
     if (whole_gradients()) {
         gradient_stride = static_cast<size_t>(flat.parameter_elements + 15) / 16 * 16;
@@ -75,8 +76,11 @@ std::vector<ModelState::Part> ModelState::gradient_parts() const {
 
 void ModelState::initialize(uint64_t seed) {
     initialize_state(graph, flat, seed, state.as<float>());
-    if (whole_parameters())
-        return initialize_parameters(graph, flat, seed, 0, flat.parameter_elements, parameters.as<float>());
+    if (whole_parameters()) {
+        if (fills_parameters()) initialize_parameters(graph, flat, seed, 0, flat.parameter_elements, parameters.as<float>());
+        if (common_among) common_among->barrier();
+        return;
+    }
     for (size_t unit = 0; unit < units->shards().units.size(); ++unit) {
         const FlatSpan& span = units->shards().units[unit].span;
         initialize_parameters(graph, flat, seed, span.begin, span.end, units->slot(0));
@@ -119,7 +123,8 @@ WeightSet ModelState::weights() const {
 
 void ModelState::set_weights(const WeightSet& weights, const std::string& origin) {
     const auto tensors = match_weights(weights, graph, origin);
-    const auto parts = parameter_parts();
+    const auto parts = fills_parameters() ? parameter_parts() : std::vector<Part>{};
+    if (common_among) common_among->barrier();  // nobody reads the old ones any more
     for (size_t i = 0; i < tensors.size(); ++i) {
         const FlatRange& range = flat.find(graph.state[i]);
         const float* const data = tensors[i]->data.data();
@@ -132,6 +137,7 @@ void ModelState::set_weights(const WeightSet& weights, const std::string& origin
             if (both.count > 0) std::copy_n(data + both.in_parameter, both.count, part.data + both.in_part);
         }
     }
+    if (common_among) common_among->barrier();
 }
 
 }  // namespace xbench

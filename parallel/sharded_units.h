@@ -27,7 +27,7 @@ struct Sharding {
     Communicator* group = nullptr;     // the ranks that a shard is split over; null: all
     Communicator* replicas = nullptr;  // the ranks with the same shard as this one, one of each group; null: no other has it
     bool overlapped = false;           // units are gathered and reduced by a thread, while the steps of others run
-    bool shared_replicas = false;      // stage 0: ranks write into each other's parameters (parallel/fused_update.h)
+    bool common_parameters = false;    // stage 0: the ranks have one copy of the parameters (parallel/fused_update.h)
     bool several_passes = false;       // gradients stay whole in any stage: the passes over a batch add them up
 };
 

@@ -156,6 +156,7 @@ MemoryQuestion Training::memory_question() const {
     question.rank = communicator_.rank();
     question.ranks = communicator_.size();
     question.group_ranks = state_.units ? state_.units->group().size() : 0;
+    question.common_parameters = state_.common_among != nullptr;
     question.overlapped = state_.units && state_.units->overlapped();
     question.images = loader_.max_local_batch();
     question.gradient_slots = passes_.slots;
@@ -169,7 +170,7 @@ Sharding Training::sharding() const {
     const bool overlapped = options_.stage > 0 && overlap_of_shards(config_.train, communicator_) == Overlap::thread;
     Sharding how =
         groups_ ? groups_->sharding(options_.stage, overlapped) : Sharding{options_.stage, nullptr, nullptr, overlapped};
-    how.shared_replicas = options_.stage == 0 && overlap_of_replicas(config_.train, communicator_) == Overlap::fused;
+    how.common_parameters = options_.stage == 0 && overlap_of_replicas(config_.train, communicator_) == Overlap::fused;
     how.several_passes = passes_.several();
     return how;
 }

@@ -69,6 +69,8 @@ def main():
         compute = plain["step"] - plain["exposed"] - plain["skew"]
         for share in (0.2, 0.4, 0.6):
             rate = plain["bytes"] * 1e-6 / (share * compute * 1e-3)
+            # Gradients are not all that the link carries: the sums of batch normalisation, and waiting for each message.
+            rate *= run(options, model, "none", rate=rate)["exposed"] / compute / share
             found = take_turns(options, model, ["none", "thread"], rate=rate)
             behind, hidden = found["none"], found["thread"]
             print(f"| {model} | {rate:.1f} | {behind['exposed'] / compute:.2f} | {behind['exposed']:.2f} | "

@@ -9,8 +9,7 @@ namespace xbench {
     void sum_floats(const float* const* from, int count, const uint8_t* merges, float* const* to, int targets,    \
                     size_t begin, size_t end);                                                                    \
     void sum_doubles(const double* const* from, int count, const uint8_t* merges, double* const* to, int targets, \
-                     size_t begin, size_t end);                                                                   \
-    void stream_floats(float* to, const float* from, size_t count);
+                     size_t begin, size_t end);
 namespace isa_portable {
 XB_DECLARE_SUMS
 }
@@ -28,10 +27,6 @@ void sum_over_ranks(Isa isa, const Addends<float>& a, float* const* to, int targ
 
 void sum_over_ranks(Isa isa, const Addends<double>& a, double* const* to, int targets, size_t begin, size_t end) {
     XB_RETURN_BY_ISA(isa, sum_doubles(a.from, a.count, a.merges, to, targets, begin, end));
-}
-
-void copy_past_caches(Isa isa, float* to, const float* from, size_t count) {
-    XB_RETURN_BY_ISA(isa, stream_floats(to, from, count));
 }
 
 }  // namespace xbench

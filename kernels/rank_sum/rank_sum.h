@@ -24,8 +24,4 @@ struct Addends {
 void sum_over_ranks(Isa isa, const Addends<float>& addends, float* const* to, int targets, size_t begin, size_t end);
 void sum_over_ranks(Isa isa, const Addends<double>& addends, double* const* to, int targets, size_t begin, size_t end);
 
-// to[i] = from[i] for i < count, past the caches: for what nobody reads soon. `to` is 64-byte aligned. One thread; the
-// others see it after their next barrier.
-void copy_past_caches(Isa isa, float* to, const float* from, size_t count);
-
 }  // namespace xbench

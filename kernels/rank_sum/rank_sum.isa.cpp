@@ -11,7 +11,6 @@ void sum_floats(const float* const* from, int count, const uint8_t* merges, floa
                 size_t end);
 void sum_doubles(const double* const* from, int count, const uint8_t* merges, double* const* to, int targets, size_t begin,
                  size_t end);
-void stream_floats(float* to, const float* from, size_t count);
 
 namespace {
 
@@ -67,13 +66,6 @@ void sum_doubles(const double* const* from, int count, const uint8_t* merges, do
         const double sum = tree_sum<double>(count, merges, [&](int k) { return from[k][i]; });
         for (int t = 0; t < targets; ++t) to[t][i] = sum;
     }
-}
-
-void stream_floats(float* to, const float* from, size_t count) {
-    size_t i = 0;
-    for (; i + vf_width <= count; i += vf_width) vf_stream(to + i, vf_load(from + i));
-    for (; i < count; ++i) to[i] = from[i];
-    end_of_streams();
 }
 
 }  // namespace XB_ISA_NAMESPACE

@@ -118,9 +118,20 @@ TEST(CommShm, ALateRankIsNamed) {
     EXPECT_THAT(said[1], HasSubstr("rank 0 has given up"));
 }
 
+TEST(CommShm, CommonMemoryIsOneBuffer) {
+    const std::vector<std::string> said = on_threads(3, 60, [](Communicator& c) {
+        const AlignedBuffer common = c.allocate_common(3 * sizeof(int)), another = c.allocate_common(3 * sizeof(int));
+        common.as<int>()[c.rank()] = 10 + c.rank();
+        c.barrier();
+        return fmt::format("{} / {}", fmt::join(common.as<int>(), common.as<int>() + 3, " "),
+                           fmt::join(another.as<int>(), another.as<int>() + 3, " "));
+    });
+    EXPECT_THAT(said, testing::Each("10 11 12 / 0 0 0"));
+}
+
 TEST(CommShm, NothingIsLeftBehind) {
     on_threads(2, 60, [](Communicator& c) {
-        const AlignedBuffer memory = c.allocate(1 << 20);
+        const AlignedBuffer memory = c.allocate(1 << 20), common = c.allocate_common(1 << 20);
         return std::string();
     });
     for (const auto& entry : std::filesystem::directory_iterator("/dev/shm"))

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "core/error.h"
 #include "tests/parallel/run_on.h"
 #include "tests/parallel/shm_ranks.h"
@@ -64,6 +66,24 @@ TEST(FusedUpdate, OverSeveralPasses) {
         const TrainResult result = over_shared_memory(2, config);
         EXPECT_EQ(result.overlap, "fused");
         EXPECT_EQ(result.final_weights_hash, one) << accumulate << " passes";
+    }
+}
+
+// The first rank has the parameters, all others see them; the ledger counts them there.
+TEST(FusedUpdate, ParametersAreCountedOnce) {
+    const Config config = several_pieces();
+    const auto dataset = open_dataset(config.data);
+    std::array<TrainResult, 3> results;
+    on_threads(3, 60, [&](Communicator& c) {
+        results[static_cast<size_t>(c.rank())] = train(config, *dataset, c, {});
+        return std::string();
+    });
+    for (size_t rank = 0; rank < results.size(); ++rank) {
+        const TrainResult& result = results[rank];
+        const size_t counted = result.memory_in_steps[MemoryCategory::parameters];
+        EXPECT_EQ(counted, result.memory_predicted[MemoryCategory::parameters]) << rank;
+        EXPECT_EQ(counted > 0, rank == 0) << rank;
+        EXPECT_EQ(result.final_weights_hash, results[0].final_weights_hash);
     }
 }
 

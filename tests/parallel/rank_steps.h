@@ -45,7 +45,7 @@ public:
 
 private:
     Sharding with_replicas(Sharding how, const Communicator& communicator) const {
-        how.shared_replicas = how.stage == 0 && overlap_of_replicas(config_, communicator) == Overlap::fused;
+        how.common_parameters = how.stage == 0 && overlap_of_replicas(config_, communicator) == Overlap::fused;
         return how;
     }
     PlanOptions options(int64_t batch, int64_t leaves, bool activation_checkpointing) const {
