@@ -9,6 +9,7 @@
 #include "core/hardware.h"
 #include "data/loader.h"
 #include "models/registry.h"
+#include "parallel/gradient_buckets.h"
 #include "parallel/inference.h"
 #include "parallel/memory_prediction.h"
 #include "parallel/setups.h"
@@ -112,7 +113,7 @@ int64_t batch_of(const ModelsOptions& options) {
 int64_t leaves_of(const ModelsOptions& options) { return std::min(TrainConfig{}.virtual_ranks, batch_of(options)); }
 
 // Of one rank, with the batches and leaves of the training loop.
-Plan plan_of(const ModelsOptions& options, const Graph& graph, bool training, int rank) {
+Plan plan_of(const ModelsOptions& options, const Graph& graph, bool training, int rank, int stage = 0) {
     const int64_t leaves = leaves_of(options), own = leaves_of_rank(leaves, rank, options.ranks).count;
     PlanOptions plan;
     plan.training = training;
@@ -120,6 +121,9 @@ Plan plan_of(const ModelsOptions& options, const Graph& graph, bool training, in
     plan.leaves = static_cast<int>(own);
     plan.products = products_in(options.precision);
     plan.activation_checkpointing = options.activation_checkpointing;
+    TrainConfig train;
+    train.activation_checkpointing = options.activation_checkpointing;
+    plan.hide_sums = stage == 0 && options.ranks > 1 && hides_sums(train, Overlap::fused);
     return compile(graph, Target{usable_isa()}, plan);
 }
 
@@ -139,7 +143,8 @@ void print_memory(const ModelsOptions& options) {
     for (int stage = 0; stage <= highest_stage; ++stage) {
         MemoryUse most;
         for (int rank = 0; rank < options.ranks; ++rank) {
-            const Plan training = plan_of(options, graph, true, rank), evaluation = plan_of(options, graph, false, rank);
+            const Plan training = plan_of(options, graph, true, rank, stage),
+                       evaluation = plan_of(options, graph, false, rank, stage);
             MemoryQuestion question{training, evaluation, train};
             question.stage = stage;
             question.rank = rank;

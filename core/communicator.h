@@ -67,6 +67,11 @@ public:
     // except in memory of allocate().
     virtual void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) = 0;
     virtual void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) = 0;
+    // The sum of all_reduce_tree or, where `how` is fast, all_reduce_sum, in two halves: what is done between them need not
+    // wait for the others. `data` is the communicator's until end_sum() has returned, and no other call may come between,
+    // but on channels. Where a communicator cannot do it, begin_sum does everything.
+    virtual void begin_sum(double* data, size_t count, size_t stride, const SumTree& tree, Reduction how);
+    virtual void end_sum() {}
     virtual void all_reduce_max(double* data, size_t count) = 0;
     // In place over the whole of `data`: afterwards range_of_rank holds the sum over all ranks, the rest is undefined.
     virtual void reduce_scatter_sum(float* data, size_t count, Reduction how) = 0;

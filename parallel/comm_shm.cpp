@@ -11,6 +11,7 @@
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -86,6 +87,8 @@ public:
     void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) override {
         sum(data, count, stride, tree);
     }
+    void begin_sum(double* data, size_t count, size_t stride, const SumTree& tree, Reduction how) override;
+    void end_sum() override;
     void reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree, float* total) override {
         reduce_to_first(data, count, stride, tree, total);
     }
@@ -169,6 +172,14 @@ private:
         return stage;
     }
 
+    // What begin_sum has begun: its addends lie in the stages, `count` elements apart.
+    struct BegunSum {
+        double* data;
+        size_t count;
+        const SumTree* tree;
+        std::span<double* const> stage;
+    };
+
     const std::shared_ptr<Communicator> starter_;  // or null
     const std::shared_ptr<Regions> regions_;
     const Isa isa_;
@@ -178,6 +189,7 @@ private:
     std::vector<char*> pointers_;       // of copies_of, one a rank
     std::vector<const void*> addends_;  // of add_all; kept, as nothing allocates inside a step
     std::vector<RankRange> ranges_;     // of all_gather
+    std::optional<BegunSum> begun_;
     size_t turn_ = 0;
     int allocations_ = 0, channels_ = 0, splits_ = 0;
 };
@@ -259,6 +271,21 @@ void ShmCommunicator::sum(T* data, size_t count, size_t stride, const SumTree& t
     meeting_.meet(purpose);
     add_all<T>(copies, stride, tree, copies, range_of_rank(count, rank(), size()));
     meeting_.meet(purpose);
+}
+
+// A sum that every rank adds up by itself, in one meeting; larger ones are done at once.
+void ShmCommunicator::begin_sum(double* data, size_t count, size_t stride, const SumTree& tree, Reduction how) {
+    const SumTree& added = how == Reduction::invariant ? tree : over_ranks_;
+    if (count * sizeof(double) > redundant_bytes) return sum(data, count, stride, added);
+    begun_ = BegunSum{data, count, &added, stage_addends(data, count, stride, added, count)};
+    meeting_.arrive({Collective::all_reduce, 1, count * sizeof(double), 0});
+}
+
+void ShmCommunicator::end_sum() {
+    if (!begun_) return;
+    meeting_.wait_for_others();
+    add_all<double>(begun_->stage, begun_->count, *begun_->tree, {&begun_->data, 1}, {0, begun_->count});
+    begun_.reset();
 }
 
 template <class T>

@@ -43,6 +43,10 @@ Overlap overlap_of_shards(const TrainConfig& config, const Communicator& communi
     return word == "thread" || waits ? Overlap::thread : Overlap::inline_;
 }
 
+bool hides_sums(const TrainConfig& config, Overlap when) {
+    return when == Overlap::fused && config.batchnorm != "local" && !config.activation_checkpointing;
+}
+
 std::vector<Bucket> cut_buckets(const Plan& plan, Overlap when) {
     const int64_t wanted = std::clamp(plan.parameters.parameter_elements / 8,
                                       when == Overlap::thread ? smallest_of_thread : smallest_bucket, largest_bucket);

@@ -33,6 +33,11 @@ struct RankSums {
         else
             over.all_reduce_sum(data, count, reduction);
     }
+    // In two halves (Communicator::begin_sum).
+    void begin_sum(double* data, size_t count, size_t stride) const {
+        communicator.begin_sum(data, count, stride, tree, reduction);
+    }
+    void end_sum() const { communicator.end_sum(); }
 
     Communicator& communicator;
     Reduction reduction;

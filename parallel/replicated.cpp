@@ -48,6 +48,12 @@ public:
     void all_reduce(double* data, int64_t count, int64_t stride) override {
         exposed_.time([&] { sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride)); });
     }
+    void begin_all_reduce(double* data, int64_t count, int64_t stride) override {
+        exposed_.time([&] { sums_.begin_sum(data, static_cast<size_t>(count), static_cast<size_t>(stride)); });
+    }
+    void end_all_reduce() override {
+        exposed_.time([&] { sums_.end_sum(); });
+    }
 
     void update(const StepContext& context) override {
         if (fused_) return fused_->run(context, exposed_);

@@ -110,16 +110,31 @@ int Meeting::name_of_rank(int peer) const {
 }
 
 void Meeting::meet(const Purpose& purpose) {
+    arrive(purpose);
+    wait_for_others();
+}
+
+void Meeting::arrive(const Purpose& purpose) {
+    if (waiting_)
+        throw Error(
+            fmt::format("rank {} came for {} inside a sum that it had not ended", options_.known_as, text_of(purpose)),
+            fmt::format("collective {}", count_));
+    waiting_ = true;
     ++count_;
     Slot& mine = control_->slots()[options_.rank];
     mine.purpose[count_ & 1] = purpose;
     mine.count.store(count_, std::memory_order_seq_cst);
     if (mine.sleepers.load(std::memory_order_seq_cst) > 0) futex(mine.count, FUTEX_WAKE, INT_MAX, nullptr);
+}
+
+void Meeting::wait_for_others() {
+    const Purpose purpose = control_->slots()[options_.rank].purpose[count_ & 1];
     for (int step = 1; step < options_.ranks; ++step) {
         const int peer = (options_.rank + step) % options_.ranks;
         wait_for(peer, count_, purpose);
         check_purpose(peer, purpose);
     }
+    waiting_ = false;
 }
 
 void Meeting::wait_for(int peer, uint32_t count, const Purpose& purpose) {

@@ -64,6 +64,9 @@ public:
     // late and what for, when purposes differ or the limit is over (the job is then aborted for all), and PeerFailure
     // when a peer has aborted or is dead.
     void meet(const Purpose& purpose);
+    // The same in two halves, so that a rank that comes early may do something else meanwhile. No meeting may lie between.
+    void arrive(const Purpose& purpose);
+    void wait_for_others();
     void fail(int code) noexcept;  // this rank comes to no meeting any more; the peers throw PeerFailure with this code
 
     int rank() const { return options_.rank; }
@@ -85,7 +88,8 @@ private:
     MeetingOptions options_;
     SharedMemory memory_;
     Control* control_ = nullptr;
-    uint32_t count_ = 0;  // meetings so far
+    uint32_t count_ = 0;    // meetings so far
+    bool waiting_ = false;  // this rank has arrived at the last one and not waited for the others
 };
 
 }  // namespace xbench

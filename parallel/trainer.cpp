@@ -147,6 +147,7 @@ PlanOptions Training::plan_options(const Loader& loader) const {
     options.threads = options_.threads;
     options.products = products_in(config_.train.precision);
     options.activation_checkpointing = config_.train.activation_checkpointing;
+    options.hide_sums = options_.stage == 0 && hides_sums(config_.train, overlap_of_replicas(config_.train, communicator_));
     return options;
 }
 

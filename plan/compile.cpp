@@ -27,7 +27,9 @@ Plan compile(const Graph& forward, const Target& target, const PlanOptions& opti
     fuse_convolutions(plan);
     fuse_dropout(plan);
     checkpoint_activations(plan);
+    delay_filter_gradients(plan);
     select_kernels(plan);
+    find_hidden_sums(plan);
     place(plan, parameter_gradient);
     find_flat_spans(plan);
     return plan;

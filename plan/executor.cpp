@@ -15,6 +15,12 @@ int64_t now_ns() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+int64_t elements_of(const KernelTensor& tensor) {
+    int64_t count = 1;
+    for (int axis = 0; axis < tensor.rank; ++axis) count *= tensor.dim[axis];
+    return count;
+}
+
 }  // namespace
 
 Executor::Executor(const Plan& plan, MemoryLedger* ledger)
@@ -204,6 +210,11 @@ void Executor::walk(const Team& team, StepObserver* observer, std::vector<int64_
             team.barrier();
             if (i >= failed_step_) return;
         }
+        if (plan_.steps[i].needs_sum) {
+            if (team.rank == 0) call(i, [&] { end_exchange(observer); });
+            team.barrier();
+            if (i >= failed_step_) return;
+        }
         const int64_t start = step_ns && team.rank == 0 ? now_ns() : 0;
         run_step(i, team, observer);
         team.barrier();
@@ -241,14 +252,29 @@ void Executor::call(size_t step, F&& observe) {
 
 void Executor::exchange(size_t step, StepObserver* observer) {
     const KernelTensor &local = blocks_[0].args[step].in[0], &total = blocks_[0].args[step].out[0];
-    int64_t count = 1;
-    for (int axis = 0; axis < local.rank; ++axis) count *= local.dim[axis];
-    const size_t bytes = static_cast<size_t>(count) * sizeof(double);
+    const int64_t count = elements_of(total);
     // Blocks are summed where they lie; a single one is summed in the memory of the total.
     double* const sums = static_cast<double*>(blocks_.size() == 1 ? total.data : local.data);
-    if (blocks_.size() == 1) std::memcpy(sums, local.data, bytes);
-    if (observer) observer->all_reduce(sums, count, static_cast<int64_t>(block_stride_bytes_ / sizeof(double)));
-    if (blocks_.size() > 1) std::memcpy(total.data, sums, bytes);
+    if (blocks_.size() == 1) std::memcpy(sums, local.data, static_cast<size_t>(count) * sizeof(double));
+    const auto stride = static_cast<int64_t>(block_stride_bytes_ / sizeof(double));
+    begun_sum_ = step;
+    if (plan_.steps[step].goes_on) {
+        if (observer) observer->begin_all_reduce(sums, count, stride);
+    } else {
+        if (observer) observer->all_reduce(sums, count, stride);
+        keep_total(step);
+    }
+}
+
+void Executor::end_exchange(StepObserver* observer) {
+    if (observer) observer->end_all_reduce();
+    keep_total(begun_sum_);
+}
+
+// Blocks leave their sum in the memory of the first.
+void Executor::keep_total(size_t step) {
+    const KernelTensor &local = blocks_[0].args[step].in[0], &total = blocks_[0].args[step].out[0];
+    if (blocks_.size() > 1) std::memcpy(total.data, local.data, static_cast<size_t>(elements_of(total)) * sizeof(double));
 }
 
 }  // namespace xbench

@@ -36,6 +36,10 @@ public:
     // Sums a statistic over all ranks and over this rank's blocks, of which block b lies at data + b * stride, into
     // data {count}.
     virtual void all_reduce(double* data, int64_t count, int64_t stride) = 0;
+    // The same in two halves, between which steps run that do not read the sum (PlannedStep::goes_on, needs_sum): the data
+    // are the observer's until end_all_reduce() has returned. One sum at a time.
+    virtual void begin_all_reduce(double* data, int64_t count, int64_t stride) { all_reduce(data, count, stride); }
+    virtual void end_all_reduce() {}
 };
 
 class Executor {
@@ -78,6 +82,8 @@ private:
     void walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns);
     void run_step(size_t step, const Team& team, StepObserver* observer);
     void exchange(size_t step, StepObserver* observer);
+    void end_exchange(StepObserver* observer);
+    void keep_total(size_t step);
     template <class F>
     void call(size_t step, F&& observe);
 
@@ -93,6 +99,7 @@ private:
     AlignedBuffer block_memory_;       // of the statistics that kernels sum over images, when there are several blocks
     int64_t batch_ = -1;
     bool addresses_set_ = false;
+    size_t begun_sum_ = 0;                   // the last all_reduce that goes_on
     std::span<const uint8_t> wanted_calls_;  // of this run's observer
     std::exception_ptr failure_;             // of an observer, in step failed_step_
     std::atomic<size_t> failed_step_{SIZE_MAX};

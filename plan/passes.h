@@ -23,10 +23,15 @@ void fuse_convolutions(Plan& plan);
 void fuse_dropout(Plan& plan);
 // With activation checkpointing: the backward pass reads copies of the forward steps' results instead of keeping them.
 void checkpoint_activations(Plan& plan);
+// With hide_sums: moves filter gradients behind the statistics that are summed next, so that ranks need not wait for the
+// sums.
+void delay_filter_gradients(Plan& plan);
 // Turns nodes into steps with a kernel each.
 void select_kernels(Plan& plan);
 // Gives every value its arena and offset. `parameter_gradient` as from differentiate.
 void place(Plan& plan, const std::vector<ValueId>& parameter_gradient);
+// Says which sums over ranks steps go on beside, and until where.
+void find_hidden_sums(Plan& plan);
 // Says which parameters each step reads and which gradients it makes final; after place.
 void find_flat_spans(Plan& plan);
 

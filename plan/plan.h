@@ -21,7 +21,9 @@ struct PlanOptions {
     // else stay in dtype. A first layer of few channels stays f32 (keeps_f32).
     DType products = DType::f32;
     bool activation_checkpointing =
-        false;              // forget what only a unit itself reads, and compute it again for the backward pass
+        false;  // forget what only a unit itself reads, and compute it again for the backward pass
+    // Filter gradients are computed while the backward pass' statistics are summed over ranks, not before.
+    bool hide_sums = false;
     int64_t max_batch = 1;  // the most images of one call, on this rank
     int leaves = 8;         // the most leaves of one call, on this rank
     int threads = 1;
@@ -66,6 +68,8 @@ struct PlannedStep {
     const Kernel* kernel = nullptr;
     Problem problem{};  // without addresses
     size_t workspace_bytes = 0;
+    // Of an all_reduce: other steps lie between it and the first that reads the total, which needs_sum.
+    bool goes_on = false, needs_sum = false;
     FlatSpan parameters;  // from the first to the last parameter that it reads
     // The gradients that are final once it has run, and were not before. The spans of the steps follow each other from the
     // buffer's begin to its end: where a gradient is ready before its predecessors in the buffer, it waits for them.

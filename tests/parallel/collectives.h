@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cmath>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/communicator.h"
@@ -114,6 +116,28 @@ inline std::string check_small_ones(Communicator& c) {
     return {};
 }
 
+// A sum in two halves has the bits of one at once; the second half may come late.
+inline std::string check_begun_sum(Communicator& c) {
+    const SumTree tree = sum_tree(8, c.size());
+    const auto addends = static_cast<size_t>(tree.addends[static_cast<size_t>(c.rank())]);
+    for (const Reduction how : {Reduction::invariant, Reduction::fast})
+        for (const size_t count : {size_t{1}, size_t{700}, size_t{5000}}) {
+            std::vector<double> begun(addends * count);
+            for (size_t i = 0; i < begun.size(); ++i) begun[i] = 1.0 / static_cast<double>(3 + i % 1000 + 7 * c.rank());
+            std::vector<double> at_once = begun;
+            c.begin_sum(begun.data(), count, count, tree, how);
+            if (c.rank() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+            c.end_sum();
+            if (how == Reduction::invariant)
+                c.all_reduce_tree(at_once.data(), count, count, tree);
+            else
+                c.all_reduce_sum(at_once.data(), count, how);
+            for (size_t i = 0; i < count; ++i)
+                if (begun[i] != at_once[i]) return fmt::format("a sum of {} doubles in two halves is wrong at {}", count, i);
+        }
+    return {};
+}
+
 // Sizes that differ, one of them nothing, one longer than any staging buffer.
 inline std::string check_gather_bytes(Communicator& c) {
     const auto bytes_of = [](int rank) { return static_cast<size_t>(rank) * 200'000; };
@@ -156,6 +180,7 @@ inline std::string check_collectives(Communicator& c) {
             }
     for (const bool shared : {false, true}) note(check_part(c, shared));
     note(check_small_ones(c));
+    note(check_begun_sum(c));
     note(check_gather_bytes(c));
     note(check_split(c));
     return wrong;

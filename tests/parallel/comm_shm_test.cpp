@@ -118,6 +118,17 @@ TEST(CommShm, ALateRankIsNamed) {
     EXPECT_THAT(said[1], HasSubstr("rank 0 has given up"));
 }
 
+TEST(CommShm, NothingMayComeInsideASum) {
+    const std::vector<std::string> said = on_threads(2, 60, [](Communicator& c) {
+        double one = 1;
+        c.begin_sum(&one, 1, 1, sum_tree(2, 2), Reduction::invariant);
+        c.barrier();
+        return std::string("went on");
+    });
+    EXPECT_THAT(said[0], HasSubstr("rank 0 came for barrier of 0 bytes inside a sum that it had not ended"));
+    EXPECT_THAT(said[1], HasSubstr("rank 1 came for barrier"));
+}
+
 TEST(CommShm, CommonMemoryIsOneBuffer) {
     const std::vector<std::string> said = on_threads(3, 60, [](Communicator& c) {
         const AlignedBuffer common = c.allocate_common(3 * sizeof(int)), another = c.allocate_common(3 * sizeof(int));

@@ -160,6 +160,87 @@ TEST(Executor, BlocksMayShareTheSameImagesOtherwise) {
     EXPECT_NE(after, before);
 }
 
+// Takes the data of a sum away until it has ended, as a network may.
+struct Network : StepObserver {
+    void all_reduce(double* data, int64_t count, int64_t stride) override {
+        ++at_once;
+        for (int64_t i = 0; i < count; ++i)
+            for (size_t b = 1; b < blocks; ++b) data[i] += data[static_cast<int64_t>(b) * stride + i];
+    }
+    void begin_all_reduce(double* data, int64_t count, int64_t stride) override {
+        EXPECT_EQ(begun, nullptr);
+        all_reduce(data, count, stride);
+        --at_once;
+        ++in_halves;
+        begun = data;
+        sums.assign(data, data + count);
+        std::fill_n(data, count, std::numeric_limits<double>::quiet_NaN());
+    }
+    void end_all_reduce() override {
+        ASSERT_NE(begun, nullptr);
+        if (fails) throw Error("the network is gone");
+        std::copy(sums.begin(), sums.end(), begun);
+        begun = nullptr;
+    }
+    size_t blocks = 1;
+    int at_once = 0, in_halves = 0;
+    bool fails = false;
+    double* begun = nullptr;
+    std::vector<double> sums;
+};
+
+TEST(HiddenSums, ChangeNoBit) {
+    for (const ModelInfo& info : model_table()) {
+        SCOPED_TRACE(info.name);
+        const Graph graph = model(info.name);
+        for (const int threads : {1, 3})
+            for (const std::vector<int32_t>& blocks : {std::vector<int32_t>{3}, {1, 2}}) {
+                PlanOptions options;
+                options.threads = threads;
+                Bench<float> as_it_was(graph, options, Isa::portable, 6, 3);
+                options.hide_sums = true;
+                Bench<float> hidden(graph, options, Isa::portable, 6, 3);
+                Network behind, beside;
+                for (const auto& [bench, network] : {std::pair{&as_it_was, &behind}, {&hidden, &beside}}) {
+                    bench->gradients.resize(blocks.size() * bench->gradients.size());
+                    bench->executor.bind(Arena::gradients, bench->gradients.data());
+                    bench->executor.set_blocks(blocks, bench->gradients.size() / blocks.size() * sizeof(float));
+                    network->blocks = blocks.size();
+                    bench->run(network);
+                }
+                EXPECT_EQ(as_it_was.gradients, hidden.gradients);
+                EXPECT_EQ(as_it_was.state, hidden.state);
+                EXPECT_EQ(behind.in_halves, 0);
+                EXPECT_EQ(beside.at_once + beside.in_halves, behind.at_once);
+            }
+    }
+}
+
+// Each of the three batch normalisations has a layer behind it whose filter's gradient can wait.
+TEST(HiddenSums, AreThoseOfTheBackwardPass) {
+    PlanOptions options;
+    options.hide_sums = true;
+    Bench<float> bench(model("pneumonia_cnn"), options, Isa::portable, 6, 3);
+    Network network;
+    bench.run(&network);
+    EXPECT_EQ(network.at_once, 3);  // forward
+    EXPECT_EQ(network.in_halves, 3);
+}
+
+TEST(HiddenSums, AFailureEndsTheRunOnAllThreads) {
+    PlanOptions options;
+    options.threads = 3;
+    options.hide_sums = true;
+    Bench<float> bench(model("pneumonia_cnn"), options, Isa::portable, 8, 8);
+    for (int repeat = 0; repeat < 20; ++repeat) {
+        Network network;
+        network.fails = true;
+        EXPECT_THROW(bench.run(&network), Error);
+        EXPECT_EQ(network.in_halves, 1);
+    }
+    EXPECT_GT(bench.run(), 0);
+}
+
 TEST(StepObserver, AFailureBeforeOrAfterAStepEndsTheRunOnAllThreads) {
     struct Failing : StepObserver {
         void all_reduce(double*, int64_t, int64_t) override {}
