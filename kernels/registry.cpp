@@ -24,6 +24,7 @@
     file(conv2d_fused)         \
     file(pooled_stem)          \
     file(pooled_stem_rows)     \
+    bf16(linear_bf16)          \
     file(linear_packed)        \
     file(batchnorm)            \
     file(batchnorm_pool_apply) \

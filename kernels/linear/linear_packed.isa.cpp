@@ -7,25 +7,17 @@
 //   wgrad     2 vectors of features x 8 outputs; images in ascending order, leaves in a tree
 // dgrad and wgrad copy a panel of 8 vectors of features of w (or x) side by side: rows of w are often a large power of two
 // apart and would evict each other.
-#include "kernels/kernel.h"
-#include "kernels/leaf_tree.h"
+#include "kernels/linear/linear_tiles.h"
 #include "kernels/rounded.h"
-#include "kernels/simd.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
 KernelRows linear_packed_rows();
 namespace {
 
-constexpr int64_t feature_chunk = 2048;
 constexpr int forward_outputs = 4, forward_images = vf_registers == 32 ? 6 : 3;
 constexpr int dgrad_images = vf_registers == 32 ? 12 : 6;
 constexpr int wgrad_outputs = vf_registers == 32 ? 8 : 4;
-constexpr int line_floats = 64 / sizeof(float);
-constexpr int panel_vectors = 8, tile_vectors = 2;
-constexpr int tile_width = tile_vectors * vf_width, panel_width = panel_vectors * vf_width;
-
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // ---- forward ----
 
@@ -89,8 +81,6 @@ template <bool rounded>
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
     const int64_t images = args.in[0].dim[0], features = args.in[1].dim[1], outputs = args.in[1].dim[0];
     const float *x = static_cast<const float*>(args.in[0].data), *w = static_cast<const float*>(args.in[1].data);
-    const float* b = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
-    const bool relu = static_cast<const Linear*>(args.attrs)->activation == Activation::relu;
     float* y = static_cast<float*>(args.out[0].data);
     const Share mine = share_of(div_up(outputs, forward_outputs), team);
     const int64_t k_first = mine.begin * forward_outputs, k_end = smaller(mine.end * forward_outputs, outputs);
@@ -123,12 +113,7 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
                                                                    smaller(images - n, forward_images))(tile);
             }
         }
-    for (int64_t n = 0; n < images; ++n)
-        for (int64_t k = k_first; k < k_end; ++k) {
-            float value = y[n * outputs + k];
-            if (b) value += b[k];
-            y[n * outputs + k] = relu && value < 0 ? 0.0f : value;
-        }
+    add_bias(args, k_first, k_end);
 }
 
 // ---- panels of features, shared by dgrad and wgrad ----
@@ -145,25 +130,6 @@ void pack_panel(const float* from, int64_t rows, int64_t row_step, int64_t width
                                           : vf_zero();
             vf_store(panel + (f / tile_width * rows + row) * tile_width + f % tile_width, rounded ? round_to_bf16(v) : v);
         }
-}
-
-// Stores tile_vectors vectors of which `width` features exist.
-XB_INLINE void store_tile_row(float* to, const VF (&v)[tile_vectors], int64_t width) {
-#pragma GCC unroll 2
-    for (int i = 0; i < tile_vectors; ++i) {
-        const int64_t left = width - i * vf_width;
-        if (left >= vf_width) {
-            vf_store(to + i * vf_width, v[i]);
-        } else if (left > 0) {
-            vf_store(to + i * vf_width, v[i], vm_first(static_cast<int>(left)));
-        }
-    }
-}
-
-// The same past the caches: a whole tile of whole lines.
-XB_INLINE void stream_tile_row(float* to, const VF (&v)[tile_vectors]) {
-#pragma GCC unroll 2
-    for (int i = 0; i < tile_vectors; ++i) vf_stream(to + i * vf_width, v[i]);
 }
 
 struct PanelTile {
@@ -215,36 +181,13 @@ XB_INLINE void wgrad_leaf(const PanelTile& t, int64_t first, int64_t last, VF (&
 }
 
 template <int KT>
-XB_INLINE void add_left(const VF (&left)[KT][tile_vectors], VF (&acc)[KT][tile_vectors]) {
-#pragma GCC unroll 8
-    for (int k = 0; k < KT; ++k)
-#pragma GCC unroll 2
-        for (int v = 0; v < tile_vectors; ++v) acc[k][v] = left[k][v] + acc[k][v];
-}
-
-template <int KT>
 static void wgrad_tile(const PanelTile& t, const StepContext* step) {
-    VF stack[leaf_tree_depth][KT][tile_vectors];
     VF acc[KT][tile_vectors] = {};
-    int level = 0;  // partial sums on the stack, without acc
-    for (int32_t v = 0; v < step->leaves; ++v) {
-        wgrad_leaf<KT>(t, step->leaf_begin[v], step->leaf_begin[v + 1], acc);
-        for (int merges = leaf_tree_merges(v); merges > 0; --merges) add_left<KT>(stack[--level], acc);
-        if (v + 1 == step->leaves) break;
-#pragma GCC unroll 8
-        for (int k = 0; k < KT; ++k)
-#pragma GCC unroll 2
-            for (int i = 0; i < tile_vectors; ++i) stack[level][k][i] = acc[k][i];
-        ++level;
-    }
-    while (level > 0) add_left<KT>(stack[--level], acc);
-#pragma GCC unroll 8
-    for (int k = 0; k < KT; ++k) {
-        if (t.streams && t.width >= tile_width)
-            stream_tile_row(t.out + k * t.features, acc[k]);
-        else
-            store_tile_row(t.out + k * t.features, acc[k], t.width);
-    }
+    sum_leaves<KT>(
+        step, acc, [&](int32_t v, VF(&sum)[KT][tile_vectors]) __attribute__((always_inline)) {
+            wgrad_leaf<KT>(t, step->leaf_begin[v], step->leaf_begin[v + 1], sum);
+        });
+    store_filters<KT>(t.out, t.features, acc, t.width, t.streams);
 }
 
 typedef void (*PanelTileFunction)(const PanelTile&, const StepContext*);
@@ -317,14 +260,6 @@ void bias_gradient(const KernelArgs& args, const Team& team) {
     }
 }
 
-// Gradients that no cache keeps until the optimizer reads them: written past the caches, they need not be read before.
-constexpr int64_t streamed_bytes = int64_t{8} << 20;
-
-bool streams(const float* dw, int64_t outputs, int64_t features) {
-    return outputs * features * int64_t{sizeof(float)} >= streamed_bytes && features % line_floats == 0 &&
-           reinterpret_cast<uintptr_t>(dw) % 64 == 0;
-}
-
 template <bool rounded>
 void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     const int64_t images = args.in[0].dim[0], outputs = args.out[0].dim[0], features = args.out[0].dim[1];
@@ -349,12 +284,6 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
 
 size_t wgrad_workspace(const Problem& p, int threads) {
     return static_cast<size_t>(threads * p.in[0].dim[0] * panel_width) * sizeof(float);
-}
-
-bool supports(const Problem& p) {
-    for (int32_t i = 0; i < p.n_in; ++i)
-        if (p.in[i].rank > 0 && !is_dense_f32(p.in[i], Layout::plain)) return false;
-    return is_dense_f32(p.out[0], Layout::plain);
 }
 
 size_t chunk_workspace(const Problem&, int threads) {
