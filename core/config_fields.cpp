@@ -115,8 +115,8 @@ std::vector<ConfigField> train_fields() {
          .slot = XB_SLOT(train.overlap),
          .help =
              "When gradients are summed over ranks: in a thread during the backward pass, inline as soon as a bucket is "
-             "complete, none, behind it, or fused, by ranks of one node that each update a part of all copies of the "
-             "parameters; auto: thread over a network, fused in shared memory. The same bits in all. The sharded trainer "
+             "complete, none, behind it, or fused, by ranks of one node that have one copy of the parameters and each "
+             "update a part of it; auto: thread over a network, fused in shared memory. The same bits in all. The sharded trainer "
              "gathers and reduces its units in a thread or, with inline and none, inline.",
          .choices = {"auto", "fused", "thread", "inline", "none"}},
         {"/train/activation_checkpointing", XB_SLOT(train.activation_checkpointing),
