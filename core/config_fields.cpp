@@ -116,8 +116,7 @@ std::vector<ConfigField> train_fields() {
          .help = "When gradients are summed over ranks: in a thread during the backward pass, inline as soon as a bucket is "
                  "complete, none, behind it, or fused, by ranks of one node that have one copy of the parameters and each "
                  "update a part of it; auto: thread over a network, fused in shared memory. The same bits in all. The "
-                 "sharded trainer "
-                 "gathers and reduces its units in a thread or, with inline and none, inline.",
+                 "sharded trainer gathers and reduces its units in a thread or, with inline and none, inline.",
          .choices = {"auto", "fused", "thread", "inline", "none"}},
         {"/train/activation_checkpointing", XB_SLOT(train.activation_checkpointing),
          "Keep what passes between units of the model, compute the rest again for the backward pass: less memory, more "
