@@ -171,6 +171,40 @@ static void add_batch(const WinogradGradient& job, int32_t tiles, bool starts, i
     }
 }
 
+// A cell's sums as a partial gradient.
+template <class F>
+XB_INLINE void end_cell(const float* sums, float* partial) {
+    for (int64_t i = 0; i < wgrad_cell; i += vf_width) winograd_sums<F>(sums + i, sums_step, partial + i, wgrad_cell);
+}
+
+// Bytes of a leaf's sums that a second-level cache keeps beside the transformed tiles. With AVX2 the products take longer
+// than the sums' way to the third level and back: no gain (equal to 4% slower).
+constexpr int64_t kept_sums = vf_registers == 32 ? 512 << 10 : INT64_MAX;
+
+// A leaf of one batch: one chunk of input channels after the other, whose sums become its gradients while the caches have
+// them. Those of 256 to 256 channels are 9.4 MB, which add_batch writes and winograd_sums reads again.
+template <class F>
+static void add_by_chunks(const WinogradGradient& job, int32_t tiles, int64_t next, int64_t next_tiles, float* partial,
+                          const Team& team) {
+    const int64_t point_step = int64_t{job.batch} * block, block_step = F::n * F::n * point_step;
+    const Share mine = share_of(job.chunks, team);
+    float* const sums = job.space.sums + mine.begin * job.groups * F::n * F::n * sums_step;
+    for (int64_t chunk = mine.begin; chunk < mine.end; ++chunk) {
+        prefetch_batch<F>(job, next, next_tiles, chunk, job.chunks);
+        const int64_t c = wgrad_chunk_begin(chunk), channels = wgrad_chunk_channels(chunk, job.x.c);
+        const float* inputs = job.space.inputs + c / block * block_step + c % block;
+        for (int64_t group = 0; group < job.groups; ++group) {
+            const int64_t k = group * group_width;
+            const float* gradients = job.space.gradients + k / block * block_step + k % block;
+            const AddOuterProducts add = find_add_outer_products<wgrad_channels>(channels, group_vectors_at(k, job.dy.c));
+            for (int64_t point = 0; point < F::n * F::n; ++point)
+                add(inputs + point * point_step, gradients + point * point_step, block_step, tiles, true,
+                    sums + point * sums_step);
+            end_cell<F>(sums, partial + (chunk * job.groups + group) * 9 * wgrad_cell);
+        }
+    }
+}
+
 // Floats of a partial gradient.
 XB_INLINE int64_t partial_floats(const WinogradGradient& job) {
     return job.cells() * 9 * wgrad_cell + job.bias_vectors() * vf_width;
@@ -203,12 +237,17 @@ template <class F>
 static void leaf_gradient(const WinogradGradient& job, int32_t v, float* partial, const Team& team) {
     const int64_t tiles_of_image = int64_t{job.grid.high} * job.grid.wide;
     const int64_t begin = job.step->leaf_begin[v] * tiles_of_image, end = job.step->leaf_begin[v + 1] * tiles_of_image;
+    const bool by_chunks =
+        end - begin <= job.batch && job.cells() * F::n * F::n * sums_step * int64_t{sizeof(float)} > kept_sums;
     for (int64_t first = begin; first < end; first += job.batch) {
         const int32_t tiles = static_cast<int32_t>(end - first < job.batch ? end - first : job.batch);
         transform_batch<F>(job, first, tiles, team);
         team.barrier();
         const int64_t next = first + tiles, left = job.x.n * tiles_of_image - next;
-        add_batch<F>(job, tiles, first == begin, next, left < job.batch ? left : job.batch, team);
+        if (by_chunks)
+            add_by_chunks<F>(job, tiles, next, left < job.batch ? left : job.batch, partial, team);
+        else
+            add_batch<F>(job, tiles, first == begin, next, left < job.batch ? left : job.batch, team);
         add_bias_batch(job, tiles, first == begin, partial, team);
         team.barrier();
     }
@@ -216,11 +255,9 @@ static void leaf_gradient(const WinogradGradient& job, int32_t v, float* partial
         for_own_floats(job, team, [&](int64_t from, int64_t to) { clear(partial + from, to - from); });
         return;
     }
-    const Share mine = share_of(job.cells(), team);
+    const Share mine = share_of(by_chunks ? 0 : job.cells(), team);
     for (int64_t cell = mine.begin; cell < mine.end; ++cell)
-        for (int64_t i = 0; i < wgrad_cell; i += vf_width)
-            winograd_sums<F>(job.space.sums + cell * F::n * F::n * sums_step + i, sums_step,
-                             partial + cell * 9 * wgrad_cell + i, wgrad_cell);
+        end_cell<F>(job.space.sums + cell * F::n * F::n * sums_step, partial + cell * 9 * wgrad_cell);
 }
 
 // The total of this thread's cells in the canonical order, and of its vectors of the bias.
