@@ -55,10 +55,7 @@ struct ForwardTile {
 template <int KT, int NT>
 static void forward_tile(const ForwardTile& t) {
     VF acc[KT][NT];
-#pragma GCC unroll 4
-    for (int k = 0; k < KT; ++k)
-#pragma GCC unroll 6
-        for (int n = 0; n < NT; ++n) acc[k][n] = vf_zero();
+    clear_sums(acc);
     for (int64_t f = 0; f < t.length * vf_width; f += vf_width) {
         __builtin_prefetch(t.ahead + 2 * f, 0, 2);
         __builtin_prefetch(t.ahead + 2 * f + line_floats, 0, 2);
@@ -72,27 +69,15 @@ static void forward_tile(const ForwardTile& t) {
             for (int k = 0; k < KT; ++k) acc[k][n] = pairs_dot(x, w[k], acc[k][n]);
         }
     }
-#pragma GCC unroll 6
-    for (int n = 0; n < NT; ++n)
-#pragma GCC unroll 4
-        for (int k = 0; k < KT; ++k) {
-            float* y = t.y + n * t.outputs + k;
-            *y = t.first ? vf_sum(acc[k][n]) : *y + vf_sum(acc[k][n]);
-        }
+    store_dots(t.y, t.outputs, acc, t.first);
 }
 
-typedef void (*ForwardTileFunction)(const ForwardTile&);
-
-template <int KT, int NT>
-static ForwardTileFunction find_forward_tile(int64_t outputs, int64_t images) {
-    if constexpr (KT == 0 || NT == 0) {
-        return nullptr;
-    } else {
-        if (outputs < KT) return find_forward_tile<KT - 1, NT>(outputs, images);
-        if (images < NT) return find_forward_tile<KT, NT - 1>(outputs, images);
-        return forward_tile<KT, NT>;
+struct ForwardTiles {
+    template <int KT, int NT>
+    auto of() const {
+        return &forward_tile<KT, NT>;
     }
-}
+};
 
 // The workspace: x in pairs, then a chunk of forward_outputs rows of w for each thread.
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
@@ -122,7 +107,7 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
                                           pairs_in_row(length) / vf_width,
                                           f == 0,
                                           w + (any ? next : k) * features + f};
-                find_forward_tile<forward_outputs, forward_images>(rows, smaller(images - n, forward_images))(tile);
+                find_tile<forward_outputs, forward_images>(rows, images - n, ForwardTiles{})(tile);
             }
         }
     add_bias(args, k_first, k_end);
@@ -168,10 +153,7 @@ struct PanelTile {
 template <int NT>
 static void dgrad_tile(const PanelTile& t) {
     VF acc[NT][tile_vectors];
-#pragma GCC unroll 12
-    for (int n = 0; n < NT; ++n)
-#pragma GCC unroll 2
-        for (int v = 0; v < tile_vectors; ++v) acc[n][v] = vf_zero();
+    clear_sums(acc);
     const uint32_t* w = t.panel;
     for (int64_t k = 0; k < t.pairs; ++k, w += tile_width) {
         const Pairs w0 = pairs_load(w), w1 = pairs_load(w + vf_width);
@@ -186,16 +168,12 @@ static void dgrad_tile(const PanelTile& t) {
     for (int n = 0; n < NT; ++n) store_tile_row(t.out + n * t.features, acc[n], t.width);
 }
 
-typedef void (*DgradTileFunction)(const PanelTile&);
-
-template <int NT>
-static DgradTileFunction find_dgrad_tile(int64_t images) {
-    if constexpr (NT == 0) {
-        return nullptr;
-    } else {
-        return images < NT ? find_dgrad_tile<NT - 1>(images) : dgrad_tile<NT>;
+struct DgradTiles {
+    template <int T>
+    auto of() const {
+        return &dgrad_tile<T>;
     }
-}
+};
 
 // The workspace: dy in pairs of neighbouring outputs, then a panel for each thread.
 void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
@@ -223,7 +201,7 @@ void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
                                         width - at,
                                         pairs,
                                         false};
-                find_dgrad_tile<dgrad_images>(smaller(images - n, dgrad_images))(tile);
+                find_tile<dgrad_images>(images - n, DgradTiles{})(tile);
             }
     }
 }
@@ -259,16 +237,12 @@ static void wgrad_tile(const PanelTile& t, const StepContext* step) {
     store_filters<KT>(t.out, t.features, acc, t.width, t.streams);
 }
 
-typedef void (*WgradTileFunction)(const PanelTile&, const StepContext*);
-
-template <int KT>
-static WgradTileFunction find_wgrad_tile(int64_t outputs) {
-    if constexpr (KT == 0) {
-        return nullptr;
-    } else {
-        return outputs < KT ? find_wgrad_tile<KT - 1>(outputs) : wgrad_tile<KT>;
+struct WgradTiles {
+    template <int T>
+    auto of() const {
+        return &wgrad_tile<T>;
     }
-}
+};
 
 // call(pair, n, whether n + 1 belongs to it) for the pairs of images of all leaves.
 template <class F>
@@ -335,7 +309,7 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
             for (int64_t at = 0; at < width; at += tile_width) {
                 const PanelTile tile = {
                     panel + at * pairs, dy + k, dw + k * features + f + at, dy_step, features, width - at, pairs, past};
-                find_wgrad_tile<wgrad_outputs>(smaller(outputs - k, wgrad_outputs))(tile, args.step);
+                find_tile<wgrad_outputs>(outputs - k, WgradTiles{})(tile, args.step);
             }
     }
     if (past) end_of_streams();

@@ -47,34 +47,19 @@ XB_INLINE void multiply_chunk(const ForwardTile& t, int64_t f, VM mask, VF (&acc
 template <int KT, int NT>
 static void forward_tile(const ForwardTile& t) {
     VF acc[KT][NT];
-#pragma GCC unroll 4
-    for (int k = 0; k < KT; ++k)
-#pragma GCC unroll 6
-        for (int n = 0; n < NT; ++n) acc[k][n] = vf_zero();
+    clear_sums(acc);
     int64_t f = 0;
     for (; f + vf_width <= t.length; f += vf_width) multiply_chunk<KT, NT, false>(t, f, vm_first(vf_width), acc);
     if (f < t.length) multiply_chunk<KT, NT, true>(t, f, vm_first(static_cast<int>(t.length - f)), acc);
-#pragma GCC unroll 6
-    for (int n = 0; n < NT; ++n)
-#pragma GCC unroll 4
-        for (int k = 0; k < KT; ++k) {
-            float* y = t.y + n * t.outputs + k;
-            *y = t.first ? vf_sum(acc[k][n]) : *y + vf_sum(acc[k][n]);
-        }
+    store_dots(t.y, t.outputs, acc, t.first);
 }
 
-typedef void (*ForwardTileFunction)(const ForwardTile&);
-
-template <int KT, int NT>
-static ForwardTileFunction find_forward_tile(int64_t outputs, int64_t images) {
-    if constexpr (KT == 0 || NT == 0) {
-        return nullptr;
-    } else {
-        if (outputs < KT) return find_forward_tile<KT - 1, NT>(outputs, images);
-        if (images < NT) return find_forward_tile<KT, NT - 1>(outputs, images);
-        return forward_tile<KT, NT>;
+struct ForwardTiles {
+    template <int KT, int NT>
+    auto of() const {
+        return &forward_tile<KT, NT>;
     }
-}
+};
 
 // rounded: w to bf16, each tile's chunk on its own, which the caches then hold for all images.
 template <bool rounded>
@@ -109,8 +94,7 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
                                           length,
                                           f == 0,
                                           any ? w + next * features + f : rows};
-                find_forward_tile<forward_outputs, forward_images>(smaller(outputs - k, forward_outputs),
-                                                                   smaller(images - n, forward_images))(tile);
+                find_tile<forward_outputs, forward_images>(outputs - k, images - n, ForwardTiles{})(tile);
             }
         }
     add_bias(args, k_first, k_end);
@@ -141,12 +125,9 @@ struct PanelTile {
 };
 
 template <int NT>
-static void dgrad_tile(const PanelTile& t, const StepContext*) {
+static void dgrad_tile(const PanelTile& t) {
     VF acc[NT][tile_vectors];
-#pragma GCC unroll 12
-    for (int n = 0; n < NT; ++n)
-#pragma GCC unroll 2
-        for (int v = 0; v < tile_vectors; ++v) acc[n][v] = vf_zero();
+    clear_sums(acc);
     const float* w = t.panel;
     for (int64_t k = 0; k < t.outputs; ++k, w += tile_width) {
         const VF w0 = vf_load(w), w1 = vf_load(w + vf_width);
@@ -163,10 +144,7 @@ static void dgrad_tile(const PanelTile& t, const StepContext*) {
 
 template <int KT>
 XB_INLINE void wgrad_leaf(const PanelTile& t, int64_t first, int64_t last, VF (&acc)[KT][tile_vectors]) {
-#pragma GCC unroll 8
-    for (int k = 0; k < KT; ++k)
-#pragma GCC unroll 2
-        for (int v = 0; v < tile_vectors; ++v) acc[k][v] = vf_zero();
+    clear_sums(acc);
     const float* x = t.panel + first * tile_width;
     const float* dy = t.dy + first * t.outputs;
     for (int64_t n = first; n < last; ++n, x += tile_width, dy += t.outputs) {
@@ -190,25 +168,19 @@ static void wgrad_tile(const PanelTile& t, const StepContext* step) {
     store_filters<KT>(t.out, t.features, acc, t.width, t.streams);
 }
 
-typedef void (*PanelTileFunction)(const PanelTile&, const StepContext*);
-
-template <int NT>
-static PanelTileFunction find_dgrad_tile(int64_t images) {
-    if constexpr (NT == 0) {
-        return nullptr;
-    } else {
-        return images < NT ? find_dgrad_tile<NT - 1>(images) : dgrad_tile<NT>;
+struct DgradTiles {
+    template <int T>
+    auto of() const {
+        return &dgrad_tile<T>;
     }
-}
+};
 
-template <int KT>
-static PanelTileFunction find_wgrad_tile(int64_t outputs) {
-    if constexpr (KT == 0) {
-        return nullptr;
-    } else {
-        return outputs < KT ? find_wgrad_tile<KT - 1>(outputs) : wgrad_tile<KT>;
+struct WgradTiles {
+    template <int T>
+    auto of() const {
+        return &wgrad_tile<T>;
     }
-}
+};
 
 // ---- dgrad ----
 
@@ -231,7 +203,7 @@ void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
                                         features,
                                         width - at,
                                         false};
-                find_dgrad_tile<dgrad_images>(smaller(images - n, dgrad_images))(tile, nullptr);
+                find_tile<dgrad_images>(images - n, DgradTiles{})(tile);
             }
     }
 }
@@ -275,7 +247,7 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
             for (int64_t at = 0; at < width; at += tile_width) {
                 const PanelTile tile = {panel + at * images, dy + k, dw + k * features + f + at, outputs, features,
                                         width - at,          past};
-                find_wgrad_tile<wgrad_outputs>(smaller(outputs - k, wgrad_outputs))(tile, args.step);
+                find_tile<wgrad_outputs>(outputs - k, WgradTiles{})(tile, args.step);
             }
     }
     if (past) end_of_streams();

@@ -39,6 +39,46 @@ static inline void add_bias(const KernelArgs& args, int64_t k_first, int64_t k_e
         }
 }
 
+// tile.template of<T>() for the largest T up to most that is at most `count`, which is positive.
+template <int most, class Tile>
+static auto find_tile(int64_t count, const Tile& tile) {
+    if constexpr (most == 1) {
+        return tile.template of<1>();
+    } else {
+        return count < most ? find_tile<most - 1>(count, tile) : tile.template of<most>();
+    }
+}
+
+// The same for tile.template of<KT, NT>(): KT outputs, NT images.
+template <int KT, int NT, class Tile>
+static auto find_tile(int64_t outputs, int64_t images, const Tile& tile) {
+    if constexpr (KT > 1)
+        if (outputs < KT) return find_tile<KT - 1, NT>(outputs, images, tile);
+    if constexpr (NT > 1)
+        if (images < NT) return find_tile<KT, NT - 1>(outputs, images, tile);
+    return tile.template of<KT, NT>();
+}
+
+template <int A, int B>
+XB_INLINE void clear_sums(VF (&acc)[A][B]) {
+#pragma GCC unroll 12
+    for (int a = 0; a < A; ++a)
+#pragma GCC unroll 12
+        for (int b = 0; b < B; ++b) acc[a][b] = vf_zero();
+}
+
+// A forward tile's dot products of one chunk, to y {image}{output}; first: of all chunks, else added.
+template <int KT, int NT>
+XB_INLINE void store_dots(float* to, int64_t outputs, const VF (&acc)[KT][NT], bool first) {
+#pragma GCC unroll 6
+    for (int n = 0; n < NT; ++n)
+#pragma GCC unroll 4
+        for (int k = 0; k < KT; ++k) {
+            float* y = to + n * outputs + k;
+            *y = first ? vf_sum(acc[k][n]) : *y + vf_sum(acc[k][n]);
+        }
+}
+
 // Stores tile_vectors vectors of which `width` features exist.
 XB_INLINE void store_tile_row(float* to, const VF (&v)[tile_vectors], int64_t width) {
 #pragma GCC unroll 2
