@@ -123,7 +123,7 @@ Plan plan_of(const ModelsOptions& options, const Graph& graph, bool training, in
     plan.activation_checkpointing = options.activation_checkpointing;
     TrainConfig train;
     train.activation_checkpointing = options.activation_checkpointing;
-    plan.hide_sums = stage == 0 && options.ranks > 1 && hides_sums(train, Overlap::fused);
+    plan.hide_sums = stage == 0 && options.ranks > 1 && hides_sums(train);
     return compile(graph, Target{usable_isa()}, plan);
 }
 
@@ -144,7 +144,7 @@ void print_memory(const ModelsOptions& options) {
         MemoryUse most;
         for (int rank = 0; rank < options.ranks; ++rank) {
             const Plan training = plan_of(options, graph, true, rank, stage),
-                       evaluation = plan_of(options, graph, false, rank, stage);
+                       evaluation = plan_of(options, graph, false, rank);
             MemoryQuestion question{training, evaluation, train};
             question.stage = stage;
             question.rank = rank;

@@ -43,9 +43,7 @@ Overlap overlap_of_shards(const TrainConfig& config, const Communicator& communi
     return word == "thread" || waits ? Overlap::thread : Overlap::inline_;
 }
 
-bool hides_sums(const TrainConfig& config, Overlap when) {
-    return when == Overlap::fused && config.batchnorm != "local" && !config.activation_checkpointing;
-}
+bool hides_sums(const TrainConfig& config) { return config.batchnorm != "local" && !config.activation_checkpointing; }
 
 std::vector<Bucket> cut_buckets(const Plan& plan, Overlap when) {
     const int64_t wanted = std::clamp(plan.parameters.parameter_elements / 8,

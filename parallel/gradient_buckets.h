@@ -31,9 +31,10 @@ enum class Overlap { none, inline_, thread, fused };
 Overlap overlap_of_replicas(const TrainConfig& config, const Communicator& communicator);
 // The same for shards, which have no fused update.
 Overlap overlap_of_shards(const TrainConfig& config, const Communicator& communicator);
-// PlanOptions::hide_sums of replicas' plans: where they share the update. Buckets of gradients should rather be complete
-// early, and inline ones would come between; with activation checkpointing what a filter's gradient reads is short-lived.
-bool hides_sums(const TrainConfig& config, Overlap when);
+// PlanOptions::hide_sums of replicas that share the update (Overlap::fused). Not of others: buckets of gradients should
+// rather be complete early, and inline ones would come between; nor with activation checkpointing, where what a filter's
+// gradient reads is short-lived.
+bool hides_sums(const TrainConfig& config);
 const char* name_of(Overlap overlap);
 
 struct Bucket {

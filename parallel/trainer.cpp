@@ -101,6 +101,10 @@ private:
     const Json& identity();
     MemoryQuestion memory_question() const;
     Sharding sharding() const;
+    // Whether the ranks are replicas that share the update (parallel/fused_update.h).
+    bool share_update() const {
+        return options_.stage == 0 && overlap_of_replicas(config_.train, communicator_) == Overlap::fused;
+    }
     void slowest_of_all_ranks(std::vector<int64_t>& times) const;
     std::vector<int64_t> over_least_of_all_ranks(std::vector<int64_t>& times) const;
 
@@ -147,7 +151,7 @@ PlanOptions Training::plan_options(const Loader& loader) const {
     options.threads = options_.threads;
     options.products = products_in(config_.train.precision);
     options.activation_checkpointing = config_.train.activation_checkpointing;
-    options.hide_sums = options_.stage == 0 && hides_sums(config_.train, overlap_of_replicas(config_.train, communicator_));
+    options.hide_sums = share_update() && hides_sums(config_.train);
     return options;
 }
 
@@ -171,7 +175,7 @@ Sharding Training::sharding() const {
     const bool overlapped = options_.stage > 0 && overlap_of_shards(config_.train, communicator_) == Overlap::thread;
     Sharding how =
         groups_ ? groups_->sharding(options_.stage, overlapped) : Sharding{options_.stage, nullptr, nullptr, overlapped};
-    how.common_parameters = options_.stage == 0 && overlap_of_replicas(config_.train, communicator_) == Overlap::fused;
+    how.common_parameters = share_update();
     how.several_passes = passes_.several();
     return how;
 }
