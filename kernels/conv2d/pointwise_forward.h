@@ -50,26 +50,40 @@ struct PointwiseCall {
     bool relu;
 };
 
-template <int PT, int KV>
-XB_INLINE float* pointwise_output(const PointwiseCall& t, int p, int v) {
-    return t.out + v * vf_width / block * t.out_plane + v * vf_width % block + int64_t{p} * t.out_pixel;
+// Calls use(address, acc) for all vectors of a tile whose first lies at `first`: pixels `next` apart, blocks `plane`.
+template <int PT, int KV, class Use>
+XB_INLINE void for_tile(float* first, int64_t plane, int64_t next, VF (&acc)[PT][KV], const Use& use) {
+    constexpr int each = block / vf_width < KV ? block / vf_width : KV;  // vectors of a block
+#pragma GCC unroll 4
+    for (int b = 0; b < KV; b += each, first += plane) {
+        float* at = first;
+#pragma GCC unroll 16
+        for (int p = 0; p < PT; ++p, at += next)
+#pragma GCC unroll 4
+            for (int v = 0; v < each; ++v) use(at + v * vf_width, acc[p][b + v]);
+    }
 }
 
+// The sizes are read once: a store could change those of the call.
 template <int PT, int KV>
 static void pointwise_tile(const PointwiseCall& t) {
+    float* const out = t.out;
+    const int64_t out_plane = t.out_plane, in_plane = t.in_plane, next = t.out_pixel;
     VF acc[PT][KV];
+    if (t.bias) {
 #pragma GCC unroll 16
-    for (int p = 0; p < PT; ++p)
+        for (int p = 0; p < PT; ++p)
 #pragma GCC unroll 4
-        for (int v = 0; v < KV; ++v) acc[p][v] = vf_load(t.bias ? t.bias + v * vf_width : pointwise_output<PT, KV>(t, p, v));
-    const float* w = t.weights;
-    const float* plane = t.x;
-    for (int32_t b = 0; b < t.blocks; ++b, plane += t.in_plane, w += block * KV * vf_width)
+            for (int v = 0; v < KV; ++v) acc[p][v] = vf_load(t.bias + v * vf_width);
+    } else {
+        for_tile(out, out_plane, next, acc, [](const float* from, VF& sum) { sum = vf_load(from); });
+    }
+    const float *w = t.weights, *plane = t.x;
+    for (int32_t b = t.blocks; b > 0; --b, plane += in_plane, w += block * KV * vf_width)
         multiply_inside<PT, KV, block, 0, 0>(acc, plane, w, block);
-#pragma GCC unroll 16
-    for (int p = 0; p < PT; ++p)
-#pragma GCC unroll 4
-        for (int v = 0; v < KV; ++v) vf_store(pointwise_output<PT, KV>(t, p, v), t.relu ? vf_relu(acc[p][v]) : acc[p][v]);
+    if (t.relu)
+        for_tile(out, out_plane, next, acc, [](const float*, VF& sum) { sum = vf_relu(sum); });
+    for_tile(out, out_plane, next, acc, [](float* to, VF& sum) { vf_store(to, sum); });
 }
 
 typedef void (*PointwiseTile)(const PointwiseCall&);

@@ -23,9 +23,21 @@ constexpr double growth43 = 6, growth23 = 0.75;
 // 28 or 30 lines apart, the points of a tile do not compete for the same sets of the first-level cache.
 constexpr int unit_tiles = vf_registers == 32 ? 28 : 30;
 // Tiles in registers, times 2 vectors of channels. With AVX2 5: the inputs of 6 would compete for a bank of the first-level
-// cache (blocked_tile.h), and 3 x 4 vectors were 8% slower with 32 channels.
-constexpr int product_tiles = vf_registers == 32 ? 14 : 5;
+// cache (blocked_tile.h), and 3 x 4 vectors were 8% slower with 32 channels. A single vector of channels needs 10 to hide the
+// latency of its sums.
+constexpr int product_tiles_of(int vectors) { return vf_registers == 32 ? 14 : vectors == 1 ? 10 : 5; }
 constexpr int group_blocks = group_width > block ? group_width / block : 1;
+
+// The transformed inputs and products of a unit: floats from a point to the next, and to the next block of channels.
+constexpr int64_t unit_point = unit_tiles * block;
+template <class F>
+constexpr int64_t unit_block = F::n * F::n * unit_point;
+
+// Where channel c of such a space begins.
+template <class F>
+constexpr int64_t unit_channel(int64_t c) {
+    return c / block * unit_block<F> + c % block;
+}
 
 // With few channels the transforms take longer than the products that they save, and so do tiles that are mostly outside.
 // With AVX2 and 512 KiB of second-level cache (Zen 3), many channels on few tiles: winograd43's transformed inputs of a unit
@@ -97,44 +109,36 @@ struct WinogradJob {
 
 template <class F>
 XB_INLINE int64_t unit_inputs_size(int64_t channels) {
-    return div_up(channels, block) * F::n * F::n * unit_tiles * block;
+    return div_up(channels, block) * unit_block<F>;
 }
 template <class F>
 XB_INLINE int64_t unit_products_size() {
-    return int64_t{group_blocks} * F::n * F::n * unit_tiles * block;
+    return group_blocks * unit_block<F>;
 }
 
-// Pixels of one block of channels.
-struct Patch {
-    const float* data;
-    int64_t row;  // floats between rows
+const float no_pixels[F43::n * block] = {};
+
+// The size x size pixels of one block of channels from some row and column on, which may lie outside of the image: zeros.
+template <int size>
+struct Window {
+    const float* row[size];  // of the first column
+    uint32_t inside;         // bit j: column j
+
+    __attribute__((always_inline)) VF at(int i, int j, int lane) const {
+        return inside >> j & 1 ? vf_load(row[i] + j * block + lane) : vf_zero();
+    }
 };
 
-// The size x size pixels of one block of channels from (row, column) on, which may lie outside of the image: where they are,
-// or a copy with zeros outside.
 template <int size>
-XB_INLINE Patch patch_of(const Blocks& image, const float* plane, int32_t row, int32_t column, float* copy) {
+XB_INLINE Window<size> window_of(const Blocks& image, const float* plane, int32_t row, int32_t column) {
+    Window<size> window;
     const int32_t h = static_cast<int32_t>(image.h), w = static_cast<int32_t>(image.w);
-    if (row >= 0 && column >= 0 && row + size <= h && column + size <= w)
-        return Patch{plane + row * image.row + int64_t{column} * block, image.row};
-    for (int32_t i = 0; i < size; ++i) {
-        const bool inside = row + i >= 0 && row + i < h;
-        const float* from = plane + (row + i) * image.row;
-        for (int32_t j = 0; j < size; ++j) {
-            const int32_t at = column + j;
-            for (int lane = 0; lane < block; lane += vf_width)
-                vf_store(copy + (i * size + j) * block + lane,
-                         inside && at >= 0 && at < w ? vf_load(from + int64_t{at} * block + lane) : vf_zero());
-        }
-    }
-    return Patch{copy, size * block};
-}
-
-// All points of one block of channels of one tile of the input; channels: those that are not padding.
-template <class F>
-XB_INLINE void transform_input(const Patch& patch, int32_t channels, float* to) {
-    for (int lane = 0; lane < channels; lane += vf_width)
-        winograd_input<F>(patch.data + lane, patch.row, block, to + lane, unit_tiles * block);
+    const float* first = plane + row * image.row + int64_t{column} * block;
+    for (int32_t i = 0; i < size; ++i, first += image.row)
+        window.row[i] = row + i >= 0 && row + i < h ? first : no_pixels;
+    const int32_t left = column < 0 ? -column : 0, right = column + size > w ? column + size - w : 0;
+    window.inside = left + right >= size ? 0 : ((1u << (size - right)) - 1) >> left << left;
+    return window;
 }
 
 XB_INLINE int32_t channels_of_block(int64_t channels, int64_t b) {
@@ -154,16 +158,17 @@ XB_INLINE int32_t place_tiles(const TileGrid& grid, int64_t first, int64_t end, 
     return tiles < 0 ? 0 : tiles;
 }
 
-// Block b of the input channels, of all tiles of a unit whose inputs lie at `inputs`.
+// Block b of the input channels, of all tiles of a unit whose inputs lie at `inputs`. Channels of the padding are left out.
 template <class F>
 static void transform_input_block(const WinogradJob& job, const Unit& unit, int64_t b, float* inputs) {
-    alignas(64) float copy[F::n * F::n * block];
-    float* to = inputs + b * F::n * F::n * unit_tiles * block;
+    const int32_t channels = channels_of_block(job.in.c, b);
+    float* to = inputs + b * unit_block<F>;
     for (int32_t t = 0; t < unit.tiles; ++t, to += block) {
         const TilePlace& at = unit.at[t];
         const float* plane = job.in.data + at.n * job.in.image + b * job.in.plane;
-        transform_input<F>(patch_of<F::n>(job.in, plane, at.row - job.pad_h, at.column - job.pad_w, copy),
-                           channels_of_block(job.in.c, b), to);
+        const auto window = window_of<F::n>(job.in, plane, at.row - job.pad_h, at.column - job.pad_w);
+        for (int32_t lane = 0; lane < channels; lane += vf_width)
+            winograd_input<F>([&](int i, int j) { return window.at(i, j, lane); }, to + lane, unit_point);
     }
 }
 
@@ -172,37 +177,38 @@ static void transform_inputs(const WinogradJob& job, const Unit& unit) {
     for (int64_t b = 0; b < div_up(job.in.c, block); ++b) transform_input_block<F>(job, unit, b, job.inputs);
 }
 
-// products[t][k] = sum over c of inputs[t][c] filters[c][k] for TT tiles and one point; go_on: added to what is there.
-template <int TT, int KV>
-static void multiply_point(const float* inputs, int64_t inputs_block, int64_t channels, const float* filters,
-                           float* products, int64_t products_block, bool go_on) {
-    VF acc[TT][KV];
+// products[t][k] = sum over c of inputs[t][c] filters[c][k] for `parts` times TT tiles and one point; go_on: added to what
+// is there.
+template <class F, int TT, int KV>
+static void multiply_point(const float* inputs, int64_t channels, const float* filters, float* products, bool go_on,
+                           int32_t parts) {
+    for (; parts > 0; --parts, inputs += TT * block, products += TT * block) {
+        VF acc[TT][KV];
 #pragma GCC unroll 4
-    for (int v = 0; v < KV; ++v) {
-        const float* from = products + v * vf_width / block * products_block + v * vf_width % block;
+        for (int v = 0; v < KV; ++v)
 #pragma GCC unroll 16
-        for (int t = 0; t < TT; ++t) acc[t][v] = go_on ? vf_load(from + t * block) : vf_zero();
-    }
-    for (int64_t c = 0; c < channels; c += block, inputs += inputs_block, filters += block * KV * vf_width)
-        multiply_inside<TT, KV, block, 0, 0>(acc, inputs, filters,
-                                             channels - c < block ? static_cast<int32_t>(channels - c) : block);
+            for (int t = 0; t < TT; ++t)
+                acc[t][v] = go_on ? vf_load(products + unit_channel<F>(v * vf_width) + t * block) : vf_zero();
+        const float *from = inputs, *w = filters;
+        for (int64_t c = 0; c < channels; c += block, from += unit_block<F>, w += block * KV * vf_width)
+            multiply_inside<TT, KV, block, 0, 0>(acc, from, w,
+                                                 channels - c < block ? static_cast<int32_t>(channels - c) : block);
 #pragma GCC unroll 4
-    for (int v = 0; v < KV; ++v) {
-        float* to = products + v * vf_width / block * products_block + v * vf_width % block;
+        for (int v = 0; v < KV; ++v)
 #pragma GCC unroll 16
-        for (int t = 0; t < TT; ++t) vf_store(to + t * block, acc[t][v]);
+            for (int t = 0; t < TT; ++t) vf_store(products + unit_channel<F>(v * vf_width) + t * block, acc[t][v]);
     }
 }
 
-typedef void (*MultiplyPoint)(const float*, int64_t, int64_t, const float*, float*, int64_t, bool);
+typedef void (*MultiplyPoint)(const float*, int64_t, const float*, float*, bool, int32_t);
 
-template <int TT>
-static MultiplyPoint find_multiply_point(int32_t tiles, int vectors) {
+template <class F, int KV, int TT = product_tiles_of(KV)>
+static MultiplyPoint find_multiply_point(int32_t tiles) {
     if constexpr (TT == 0) {
         return nullptr;
     } else {
-        if (tiles < TT) return find_multiply_point<TT - 1>(tiles, vectors);
-        return vectors == 1 ? multiply_point<TT, 1> : multiply_point<TT, 2>;
+        if (tiles < TT) return find_multiply_point<F, KV, TT - 1>(tiles);
+        return multiply_point<F, TT, KV>;
     }
 }
 
@@ -222,33 +228,32 @@ XB_INLINE void prefetch_share(const WinogradJob& job, const Unit& unit, int64_t 
 
 // A unit's tiles in equal parts, and the functions for them.
 typedef RowCut<MultiplyPoint> UnitCut;
+template <class F>
 XB_INLINE UnitCut cut_unit(const Unit& unit, int vectors) {
-    return cut_row(unit.tiles, product_tiles,
-                   [&](int32_t count) { return find_multiply_point<product_tiles>(count, vectors); });
+    return cut_row(unit.tiles, vectors == 1 ? product_tiles_of(1) : product_tiles_of(2), [&](int32_t count) {
+        return vectors == 1 ? find_multiply_point<F, 1>(count) : find_multiply_point<F, 2>(count);
+    });
 }
 
-// The products of one point for all tiles of a unit.
-template <class F>
+// The products of one point for all tiles of a unit: the wider parts first.
 XB_INLINE void multiply_unit(const Unit& unit, const UnitCut& cut, const float* inputs, int64_t channels,
                              const float* filters, float* products, bool go_on) {
-    constexpr int64_t block_step = F::n * F::n * unit_tiles * block;
-    for (int32_t part = 0; part < cut.tiles; ++part) {
-        const int32_t t = unit.tiles * part / cut.tiles, count = unit.tiles * (part + 1) / cut.tiles - t;
-        const int64_t at = int64_t{t} * block;
-        cut.tile[cut.wide - count](inputs + at, block_step, channels, filters, products + at, block_step, go_on);
-    }
+    const int32_t wide_parts = unit.tiles - cut.tiles * (cut.wide - 1);
+    cut.tile[0](inputs, channels, filters, products, go_on, wide_parts);
+    if (wide_parts == cut.tiles) return;
+    const int64_t at = int64_t{wide_parts} * cut.wide * block;
+    cut.tile[1](inputs + at, channels, filters, products + at, go_on, cut.tiles - wide_parts);
 }
 
 // The products of all points of a unit for one group of channels.
 template <class F>
 static void multiply_points(const WinogradJob& job, const Unit& unit, const float* filters, int64_t channel) {
-    constexpr int64_t point_step = unit_tiles * block;
     const int vectors = used_vectors_at(channel, job.out.c);
-    const UnitCut cut = cut_unit(unit, vectors);
+    const UnitCut cut = cut_unit<F>(unit, vectors);
     for (int point = 0; point < F::n * F::n; ++point, filters += job.in.c * vectors * vf_width) {
         prefetch_share<F>(job, unit, channel, point);
-        multiply_unit<F>(unit, cut, job.inputs + point * point_step, job.in.c, filters, job.products + point * point_step,
-                         false);
+        multiply_unit(unit, cut, job.inputs + point * unit_point, job.in.c, filters, job.products + point * unit_point,
+                      false);
     }
 }
 
@@ -260,6 +265,13 @@ struct StoreTile {
         const int64_t rows = out.h - at.row, columns = out.w - at.column, step = out.row;
         float* to = out.data + at.n * out.image + channel / block * out.plane + channel % block + at.row * step +
                     int64_t{at.column} * block;
+        if (rows >= F::m && columns >= F::m) {
+#pragma GCC unroll 4
+            for (int i = 0; i < F::m; ++i, to += step)
+#pragma GCC unroll 4
+                for (int j = 0; j < F::m; ++j) vf_store(to + j * block, y[i][j]);
+            return;
+        }
 #pragma GCC unroll 4
         for (int i = 0; i < F::m; ++i)
 #pragma GCC unroll 4
@@ -276,7 +288,7 @@ static void transform_outputs(const WinogradJob& job, const Unit& unit, int64_t 
     for (int32_t t = 0; t < unit.tiles; ++t, products += block) {
         const TilePlace& at = unit.at[t];
         VF y[F::m][F::m];
-        winograd_output<F>(products, unit_tiles * block, y);
+        winograd_output<F>(products, unit_point, y);
 #pragma GCC unroll 4
         for (int i = 0; i < F::m; ++i)
 #pragma GCC unroll 4
@@ -301,7 +313,6 @@ static void zero_outputs(const Unit& unit, int64_t channel, const Finish& finish
 template <class F, class Finish>
 static void winograd_tiles(const WinogradJob& job, const Share& mine, const Finish& finish) {
     const int64_t channels = div_up(job.out.c, block) * block, group_size = F::n * F::n * job.in.c * group_width;
-    const int64_t block_step = F::n * F::n * unit_tiles * block;
     Unit unit;
     for (int64_t first = mine.begin; first < mine.end; first += unit_tiles) {
         unit.tiles = place_tiles<F>(job.grid, first, mine.end, unit.at);
@@ -314,8 +325,7 @@ static void winograd_tiles(const WinogradJob& job, const Share& mine, const Fini
             for (int lane = used; lane < group_vectors_at(channel, job.out.c) * vf_width; lane += vf_width)
                 zero_outputs<F>(unit, channel + lane, finish);
             for (int lane = 0; lane < used; lane += vf_width)
-                transform_outputs<F>(job, unit, channel + lane, job.products + lane / block * block_step + lane % block,
-                                     finish);
+                transform_outputs<F>(job, unit, channel + lane, job.products + unit_channel<F>(lane), finish);
         }
     }
 }
@@ -440,11 +450,10 @@ struct UnitRun {
 template <class F>
 static void multiply_chunk(const RunSizes& sizes, const UnitRun& run, const UnitCut* cuts, const float* inputs,
                            const float* filters, float* products, int64_t c, int32_t channels) {
-    constexpr int64_t point_step = unit_tiles * block, block_step = F::n * F::n * point_step;
-    inputs += c / block * block_step;
-    for (int point = 0; point < F::n * F::n; ++point, inputs += point_step, products += point_step, filters += chunk_step)
+    inputs += unit_channel<F>(c);
+    for (int point = 0; point < F::n * F::n; ++point, inputs += unit_point, products += unit_point, filters += chunk_step)
         for (int64_t u = 0; u < run.units; ++u)
-            multiply_unit<F>(run.unit[u], cuts[u], inputs + u * sizes.inputs, channels, filters,
+            multiply_unit(run.unit[u], cuts[u], inputs + u * sizes.inputs, channels, filters,
                              products + u * unit_products_size<F>(), c > 0);
 }
 
@@ -452,11 +461,10 @@ static void multiply_chunk(const RunSizes& sizes, const UnitRun& run, const Unit
 template <class F>
 static void group_of_run(const WinogradJob& job, const FilterView& w, bool turned, const RunSizes& sizes, const UnitRun& run,
                          const float* inputs, float* filters, int64_t channel) {
-    constexpr int64_t block_step = F::n * F::n * unit_tiles * block;
     const int used = used_vectors_at(channel, job.out.c), width = used * vf_width;
     float* products = filters + sizes.filters;
     UnitCut cuts[run_units];
-    for (int64_t u = 0; used > 0 && u < run.units; ++u) cuts[u] = cut_unit(run.unit[u], used);
+    for (int64_t u = 0; used > 0 && u < run.units; ++u) cuts[u] = cut_unit<F>(run.unit[u], used);
     for (int64_t c = 0; used > 0 && c < job.in.c; c += filters_chunk) {
         const int32_t channels = job.in.c - c < filters_chunk ? static_cast<int32_t>(job.in.c - c) : filters_chunk;
         for (int lane = 0; lane < width; lane += vf_width)
@@ -469,8 +477,7 @@ static void group_of_run(const WinogradJob& job, const FilterView& w, bool turne
         for (int lane = width; lane < group_vectors_at(channel, job.out.c) * vf_width; lane += vf_width)
             zero_outputs<F>(run.unit[u], channel + lane, finish);
         for (int lane = 0; lane < width; lane += vf_width)
-            transform_outputs<F>(job, run.unit[u], channel + lane, products + lane / block * block_step + lane % block,
-                                 finish);
+            transform_outputs<F>(job, run.unit[u], channel + lane, products + unit_channel<F>(lane), finish);
     }
 }
 

@@ -96,28 +96,24 @@ static AddOuterProducts find_add_outer_products(int64_t channels, int vectors) {
 // A block of channels of x or dy, whose tiles are transformed one after the other.
 template <class F>
 XB_INLINE void transform_x_block(const WinogradGradient& job, int64_t b, int64_t tile, float* to) {
-    alignas(64) float copy[F::n * F::n * block];
     const TilePlace at = tile_place<F>(job.grid, tile);
-    const Patch patch = patch_of<F::n>(job.x, job.x.data + at.n * job.x.image + b * job.x.plane, at.row - job.pad_h,
-                                       at.column - job.pad_w, copy);
+    const auto window = window_of<F::n>(job.x, job.x.data + at.n * job.x.image + b * job.x.plane, at.row - job.pad_h,
+                                        at.column - job.pad_w);
     for (int lane = 0; lane < channels_of_block(job.x.c, b); lane += vf_width)
-        winograd_input<F>(patch.data + lane, patch.row, block, to + lane, int64_t{job.batch} * block);
+        winograd_input<F>([&](int i, int j) { return window.at(i, j, lane); }, to + lane, int64_t{job.batch} * block);
 }
 
 // And the sum of the tile's pixels, to `sum`.
 template <class F>
 XB_INLINE void transform_dy_block(const WinogradGradient& job, int64_t b, int64_t tile, float* to, float* sum) {
-    alignas(64) float copy[F::m * F::m * block];
     const TilePlace at = tile_place<F>(job.grid, tile);
-    const Patch patch =
-        patch_of<F::m>(job.dy, job.dy.data + at.n * job.dy.image + b * job.dy.plane, at.row, at.column, copy);
+    const auto window = window_of<F::m>(job.dy, job.dy.data + at.n * job.dy.image + b * job.dy.plane, at.row, at.column);
     for (int lane = 0; lane < block; lane += vf_width) {
-        winograd_gradient<F>(patch.data + lane, patch.row, block, to + lane, int64_t{job.batch} * block);
+        winograd_gradient<F>([&](int i, int j) { return window.at(i, j, lane); }, to + lane, int64_t{job.batch} * block);
         VF pixels = vf_zero();
         for (int i = 0; i < F::m; ++i) {
-            const float* row = patch.data + i * patch.row + lane;
-            VF of_row = vf_load(row);
-            for (int j = 1; j < F::m; ++j) of_row += vf_load(row + j * block);
+            VF of_row = window.at(i, 0, lane);
+            for (int j = 1; j < F::m; ++j) of_row += window.at(i, j, lane);
             pixels += of_row;
         }
         vf_store(sum + lane, pixels);
