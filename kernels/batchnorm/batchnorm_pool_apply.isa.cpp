@@ -82,21 +82,27 @@ XB_INLINE void put_plain(const ApplyJob& o, const ChannelNumbers& k, const float
     put<drops>(o, k, {vf_unmixed(win.value), vf_unmixed(win.place)}, u, y, o.xhat + at, o.index + at, count);
 }
 
-// One pooled row; `at` is its place in xhat and index.
+// One pooled row; `at` is its place in xhat and index. Asks for the same row of the plane at `ahead`.
 template <bool drops, bool positive>
-XB_INLINE void apply_signed_row(const ApplyJob& o, const ChannelNumbers& k, const float* top, const float* u, float* y,
-                                int64_t at) {
+XB_INLINE void apply_signed_row(const ApplyJob& o, const ChannelNumbers& k, const float* top, const float* ahead,
+                                const float* u, float* y, int64_t at) {
     int64_t q = 0;
-    for (; q + vf_width <= o.q; q += vf_width)
+    for (; q + vf_width <= o.q; q += vf_width) {
+        for (int64_t i = 0; ahead && i < 2 * vf_width; i += 16) {
+            __builtin_prefetch(ahead + 2 * q + i);
+            __builtin_prefetch(ahead + o.w + 2 * q + i);
+        }
         put_plain<drops, positive>(o, k, top + 2 * q, drops ? u + q : nullptr, y + q, at + q, vf_width);
+    }
     if (q < o.q)
         put_plain<drops, positive>(o, k, top + 2 * q, drops ? u + q : nullptr, y + q, at + q, static_cast<int>(o.q - q));
 }
 
 template <bool drops>
-XB_INLINE void apply_row(const ApplyJob& o, const ChannelNumbers& k, const float* top, const float* u, float* y,
-                         int64_t at) {
-    k.positive ? apply_signed_row<drops, true>(o, k, top, u, y, at) : apply_signed_row<drops, false>(o, k, top, u, y, at);
+XB_INLINE void apply_row(const ApplyJob& o, const ChannelNumbers& k, const float* top, const float* ahead, const float* u,
+                         float* y, int64_t at) {
+    k.positive ? apply_signed_row<drops, true>(o, k, top, ahead, u, y, at)
+               : apply_signed_row<drops, false>(o, k, top, ahead, u, y, at);
 }
 
 XB_INLINE ChannelNumbers numbers_of(const ApplyJob& o, int64_t c) {
@@ -111,8 +117,8 @@ void apply_plain(const ApplyJob& o, RowMask mask, const Team& team) {
         const ChannelNumbers k = numbers_of(o, plane % o.c);
         for (int64_t p = 0; p < o.p; ++p) {
             const int64_t at = (plane * o.p + p) * o.q;
-            apply_row<drops>(o, k, o.x + (plane * o.h + 2 * p) * o.w, row_numbers(mask, plane / o.c, plane % o.c, p),
-                             o.y + at, at);
+            apply_row<drops>(o, k, o.x + (plane * o.h + 2 * p) * o.w, nullptr,
+                             row_numbers(mask, plane / o.c, plane % o.c, p), o.y + at, at);
         }
     }
 }
@@ -130,9 +136,13 @@ void apply_mixed(const ApplyJob& o, RowMask mask, float* scratch, const Team& te
             for (int64_t i = 0; i < channels; ++i) {
                 const ChannelNumbers k = numbers_of(o, first + i);
                 const int64_t plane = n * o.c + first + i;
-                for (int64_t p = p0; p < p0 + rows; ++p)
-                    apply_row<drops>(o, k, o.x + (plane * o.h + 2 * p) * o.w, row_numbers(mask, n, first + i, p),
+                // A band of a channel is a few KiB, too short for the processor to see a stream of loads.
+                const int64_t step = (i + 1 < channels ? o.h : 2 * rows - (channels - 1) * o.h) * o.w;
+                for (int64_t p = p0; p < p0 + rows; ++p) {
+                    const float* top = o.x + (plane * o.h + 2 * p) * o.w;
+                    apply_row<drops>(o, k, top, top + step, row_numbers(mask, n, first + i, p),
                                      scratch + i * channel_step + (p - p0) * o.q, (plane * o.p + p) * o.q);
+                }
             }
             to_blocked(scratch, channel_step, o.y + (task * o.p + p0) * o.q * chunk_size, channels, rows * o.q);
         }

@@ -81,8 +81,7 @@ static void pointwise_tile(const PointwiseCall& t) {
     const float *w = t.weights, *plane = t.x;
     for (int32_t b = t.blocks; b > 0; --b, plane += in_plane, w += block * KV * vf_width)
         multiply_inside<PT, KV, block, 0, 0>(acc, plane, w, block);
-    if (t.relu)
-        for_tile(out, out_plane, next, acc, [](const float*, VF& sum) { sum = vf_relu(sum); });
+    if (t.relu) for_tile(out, out_plane, next, acc, [](const float*, VF& sum) { sum = vf_relu(sum); });
     for_tile(out, out_plane, next, acc, [](float* to, VF& sum) { vf_store(to, sum); });
 }
 

@@ -45,14 +45,23 @@ struct Space {
     float *turned, *gradient, *input, *sums;  // sums {16 channels}{positions}{lanes}
 };
 
-// Rows top .. of one input channel with their padding: column 0 is image column -pad_w.
+// Rows top .. of one input channel with their padding: column 0 is image column -pad_w. Only vectors that stick out of the
+// image are masked.
 void copy_input(const PooledStem& o, const BandSizes& b, const float* plane, int64_t top, int64_t rows, float* to) {
-    for (int64_t i = top; i < top + rows; ++i)
-        for (int64_t column = 0; column < b.x_width; column += vf_width, to += vf_width) {
-            const int64_t first = column - o.pad_w;
-            const VM inside = vm_range(most_lanes(-first), most_lanes(o.w - first));
-            vf_store(to, i >= 0 && i < o.h ? vf_load(plane + i * o.w + first, inside) : vf_zero());
-        }
+    const auto masked = [&](const float* row, int64_t column) {
+        const int64_t first = column - o.pad_w;
+        return vf_load(row + first, vm_range(most_lanes(-first), most_lanes(o.w - first)));
+    };
+    const int64_t inside = div_up(o.pad_w, vf_width) * vf_width;                  // the first whole vector
+    const int64_t end = inside + (o.w + o.pad_w - inside) / vf_width * vf_width;  // behind the last one
+    for (int64_t i = top; i < top + rows; ++i, to += b.x_width) {
+        const float* row = plane + i * o.w;
+        const bool there = i >= 0 && i < o.h;
+        int64_t column = 0;
+        for (; column < inside; column += vf_width) vf_store(to + column, there ? masked(row, column) : vf_zero());
+        for (; column < end; column += vf_width) vf_store(to + column, there ? vf_load(row + column - o.pad_w) : vf_zero());
+        for (; column < b.x_width; column += vf_width) vf_store(to + column, there ? masked(row, column) : vf_zero());
+    }
 }
 
 // `windows` windows of a row: two rows of the gradient. Returns their sum.

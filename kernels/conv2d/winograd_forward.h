@@ -23,15 +23,15 @@ constexpr double growth43 = 6, growth23 = 0.75;
 // 28 or 30 lines apart, the points of a tile do not compete for the same sets of the first-level cache.
 constexpr int unit_tiles = vf_registers == 32 ? 28 : 30;
 // Tiles in registers, times 2 vectors of channels. With AVX2 5: the inputs of 6 would compete for a bank of the first-level
-// cache (blocked_tile.h), and 3 x 4 vectors were 8% slower with 32 channels. A single vector of channels needs 10 to hide the
-// latency of its sums.
+// cache (blocked_tile.h), and 3 x 4 vectors were 8% slower with 32 channels. A single vector of channels needs 10 to hide
+// the latency of its sums.
 constexpr int product_tiles_of(int vectors) { return vf_registers == 32 ? 14 : vectors == 1 ? 10 : 5; }
 constexpr int group_blocks = group_width > block ? group_width / block : 1;
 
 // The transformed inputs and products of a unit: floats from a point to the next, and to the next block of channels.
 constexpr int64_t unit_point = unit_tiles * block;
 template <class F>
-constexpr int64_t unit_block = F::n * F::n * unit_point;
+constexpr int64_t unit_block = F::n* F::n* unit_point;
 
 // Where channel c of such a space begins.
 template <class F>
@@ -124,8 +124,11 @@ struct Window {
     const float* row[size];  // of the first column
     uint32_t inside;         // bit j: column j
 
-    __attribute__((always_inline)) VF at(int i, int j, int lane) const {
-        return inside >> j & 1 ? vf_load(row[i] + j * block + lane) : vf_zero();
+    // Column j of the channels from `lane` on.
+    __attribute__((always_inline)) void load(int j, int lane, VF (&d)[size]) const {
+        const bool there = inside >> j & 1;
+#pragma GCC unroll 6
+        for (int i = 0; i < size; ++i) d[i] = there ? vf_load(row[i] + j * block + lane) : vf_zero();
     }
 };
 
@@ -134,8 +137,7 @@ XB_INLINE Window<size> window_of(const Blocks& image, const float* plane, int32_
     Window<size> window;
     const int32_t h = static_cast<int32_t>(image.h), w = static_cast<int32_t>(image.w);
     const float* first = plane + row * image.row + int64_t{column} * block;
-    for (int32_t i = 0; i < size; ++i, first += image.row)
-        window.row[i] = row + i >= 0 && row + i < h ? first : no_pixels;
+    for (int32_t i = 0; i < size; ++i, first += image.row) window.row[i] = row + i >= 0 && row + i < h ? first : no_pixels;
     const int32_t left = column < 0 ? -column : 0, right = column + size > w ? column + size - w : 0;
     window.inside = left + right >= size ? 0 : ((1u << (size - right)) - 1) >> left << left;
     return window;
@@ -168,7 +170,7 @@ static void transform_input_block(const WinogradJob& job, const Unit& unit, int6
         const float* plane = job.in.data + at.n * job.in.image + b * job.in.plane;
         const auto window = window_of<F::n>(job.in, plane, at.row - job.pad_h, at.column - job.pad_w);
         for (int32_t lane = 0; lane < channels; lane += vf_width)
-            winograd_input<F>([&](int i, int j) { return window.at(i, j, lane); }, to + lane, unit_point);
+            winograd_input<F>([&](int j, VF(&d)[F::n]) { window.load(j, lane, d); }, to + lane, unit_point);
     }
 }
 
@@ -454,7 +456,7 @@ static void multiply_chunk(const RunSizes& sizes, const UnitRun& run, const Unit
     for (int point = 0; point < F::n * F::n; ++point, inputs += unit_point, products += unit_point, filters += chunk_step)
         for (int64_t u = 0; u < run.units; ++u)
             multiply_unit(run.unit[u], cuts[u], inputs + u * sizes.inputs, channels, filters,
-                             products + u * unit_products_size<F>(), c > 0);
+                          products + u * unit_products_size<F>(), c > 0);
 }
 
 // A run's tiles for the group of output channels from `channel` on.

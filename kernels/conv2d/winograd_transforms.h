@@ -103,17 +103,16 @@ struct F23 {
     }
 };
 
-// The two-dimensional transforms: columns, then rows. at(i, j) gives the source's vector of row i, column j; those of the
+// The two-dimensional transforms: columns, then rows. load(j, d) gives column j of the source; the vectors of the
 // result lie at to + (i*columns of the result + j)*step.
 
-template <class F, class At>
-XB_INLINE void winograd_input(const At& at, float* to, int64_t step) {
+template <class F, class Load>
+XB_INLINE void winograd_input(const Load& load, float* to, int64_t step) {
     VF half[F::n][F::n];
 #pragma GCC unroll 6
     for (int j = 0; j < F::n; ++j) {
         VF d[F::n], v[F::n];
-#pragma GCC unroll 6
-        for (int i = 0; i < F::n; ++i) d[i] = at(i, j);
+        load(j, d);
         F::input(d, v);
 #pragma GCC unroll 6
         for (int i = 0; i < F::n; ++i) half[i][j] = v[i];
@@ -164,14 +163,13 @@ XB_INLINE void winograd_output(const float* from, int64_t step, VF (&y)[F::m][F:
     for (int i = 0; i < F::m; ++i) F::output(half[i], y[i]);
 }
 
-template <class F, class At>
-XB_INLINE void winograd_gradient(const At& at, float* to, int64_t step) {
+template <class F, class Load>
+XB_INLINE void winograd_gradient(const Load& load, float* to, int64_t step) {
     VF half[F::n][F::m];
 #pragma GCC unroll 4
     for (int j = 0; j < F::m; ++j) {
         VF dy[F::m], w[F::n];
-#pragma GCC unroll 4
-        for (int i = 0; i < F::m; ++i) dy[i] = at(i, j);
+        load(j, dy);
         F::gradient(dy, w);
 #pragma GCC unroll 6
         for (int i = 0; i < F::n; ++i) half[i][j] = w[i];

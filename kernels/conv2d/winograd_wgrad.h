@@ -97,10 +97,10 @@ static AddOuterProducts find_add_outer_products(int64_t channels, int vectors) {
 template <class F>
 XB_INLINE void transform_x_block(const WinogradGradient& job, int64_t b, int64_t tile, float* to) {
     const TilePlace at = tile_place<F>(job.grid, tile);
-    const auto window = window_of<F::n>(job.x, job.x.data + at.n * job.x.image + b * job.x.plane, at.row - job.pad_h,
-                                        at.column - job.pad_w);
+    const auto window =
+        window_of<F::n>(job.x, job.x.data + at.n * job.x.image + b * job.x.plane, at.row - job.pad_h, at.column - job.pad_w);
     for (int lane = 0; lane < channels_of_block(job.x.c, b); lane += vf_width)
-        winograd_input<F>([&](int i, int j) { return window.at(i, j, lane); }, to + lane, int64_t{job.batch} * block);
+        winograd_input<F>([&](int j, VF(&d)[F::n]) { window.load(j, lane, d); }, to + lane, int64_t{job.batch} * block);
 }
 
 // And the sum of the tile's pixels, to `sum`.
@@ -109,13 +109,15 @@ XB_INLINE void transform_dy_block(const WinogradGradient& job, int64_t b, int64_
     const TilePlace at = tile_place<F>(job.grid, tile);
     const auto window = window_of<F::m>(job.dy, job.dy.data + at.n * job.dy.image + b * job.dy.plane, at.row, at.column);
     for (int lane = 0; lane < block; lane += vf_width) {
-        winograd_gradient<F>([&](int i, int j) { return window.at(i, j, lane); }, to + lane, int64_t{job.batch} * block);
         VF pixels = vf_zero();
-        for (int i = 0; i < F::m; ++i) {
-            VF of_row = window.at(i, 0, lane);
-            for (int j = 1; j < F::m; ++j) of_row += window.at(i, j, lane);
-            pixels += of_row;
-        }
+        const auto load = [&](int j, VF(&d)[F::m]) {
+            window.load(j, lane, d);
+            VF column = d[0];
+#pragma GCC unroll 4
+            for (int i = 1; i < F::m; ++i) column += d[i];
+            pixels += column;
+        };
+        winograd_gradient<F>(load, to + lane, int64_t{job.batch} * block);
         vf_store(sum + lane, pixels);
     }
 }
