@@ -123,44 +123,40 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     write_gradient(job, team);
 }
 
-Winograd best_for(const Problem& p) { return best_of(p.in[0].dim[1], p.out[0].dim[1], p.out[0].dim[2], p.out[0].dim[3]); }
-template <Winograd algorithm>
-bool wins(const Problem& p) {
-    return best_for(p) == algorithm;
-}
-
-// winograd23 has no rows for rounded operands; where it would win, winograd43 still does.
-bool rounded_wins(const Problem& p) { return best_for(p) != Winograd::none; }
+bool wins(const Problem& p) { return winograd_pays(p.in[0].dim[1], p.out[0].dim[1], p.out[0].dim[2], p.out[0].dim[3]); }
+// winograd23 is chosen for no forward pass and dgrad: of 256 channels at 14x14 it took 1.3 times as long as winograd43, of
+// 512 at 7x7 1.4 times (one core of a Zen 3, AVX2).
+bool never(const Problem&) { return false; }
 
 // Besides, each leaf's sums become a gradient: an image, of which a leaf may have only one, must have enough tiles to pay
 // for that, and for more when the sums do not fit the caches (512x512 channels at 7x7 take 2 to 4 times as long as direct).
-template <Winograd algorithm>
+// With AVX2 and 512 KiB of second-level cache (Zen 3) many channels on few tiles: x oneDNN 2.6, 256 channels at 14x14 take
+// winograd43 1.3, winograd23 1.7. Portable rows answer as those of AVX2, or they would be chosen where these step back.
+template <class F>
 bool wgrad_wins(const Problem& p) {
-    const int64_t c = p.in[0].dim[1], k = p.in[1].dim[1];
-    const int64_t tiles = div_up(p.in[1].dim[2], F43::m) * div_up(p.in[1].dim[3], F43::m);
-    return best_of(c, k, p.in[1].dim[2], p.in[1].dim[3]) == algorithm && c * k >= 5 * (c + k) &&
-           tiles >= (c * k <= 128 * 128 ? 4 : 9);
+    const int64_t c = p.in[0].dim[1], k = p.in[1].dim[1], h = p.in[1].dim[2], w = p.in[1].dim[3];
+    const int64_t tiles = div_up(h, F43::m) * div_up(w, F43::m);
+    const bool small_sums = this_isa < Isa::avx512 && tiles <= 16 && c * k >= 256 * 256;
+    constexpr bool is_f43 = int{F::m} == int{F43::m};
+    if (small_sums ? is_f43 || c * k >= 512 * 512 : !is_f43) return false;
+    return winograd_pays(c, k, h, w) && c * k >= 5 * (c + k) && tiles >= (c * k <= 128 * 128 ? 4 : 9);
 }
 
 const Kernel rows[] = {
-    {OpKind::conv2d, "winograd43", this_isa, in_f32<supports>, workspace<F43>, run_forward<F43>, growth43,
-     wins<Winograd::f43>},
-    {OpKind::conv2d_dgrad, "winograd43", this_isa, in_f32<supports>, workspace<F43>, run_dgrad<F43>, growth43,
-     wins<Winograd::f43>},
+    {OpKind::conv2d, "winograd43", this_isa, in_f32<supports>, workspace<F43>, run_forward<F43>, growth43, wins},
+    {OpKind::conv2d_dgrad, "winograd43", this_isa, in_f32<supports>, workspace<F43>, run_dgrad<F43>, growth43, wins},
     {OpKind::conv2d_wgrad, "winograd43", this_isa, in_f32<wgrad_supports>, wgrad_workspace<F43>, run_wgrad<F43>, growth43,
-     wgrad_wins<Winograd::f43>},
-    {OpKind::conv2d, "winograd23", this_isa, in_f32<supports>, workspace<F23>, run_forward<F23>, growth23,
-     wins<Winograd::f23>},
-    {OpKind::conv2d_dgrad, "winograd23", this_isa, in_f32<supports>, workspace<F23>, run_dgrad<F23>, growth23,
-     wins<Winograd::f23>},
+     wgrad_wins<F43>},
+    {OpKind::conv2d, "winograd23", this_isa, in_f32<supports>, workspace<F23>, run_forward<F23>, growth23, never},
+    {OpKind::conv2d_dgrad, "winograd23", this_isa, in_f32<supports>, workspace<F23>, run_dgrad<F23>, growth23, never},
     {OpKind::conv2d_wgrad, "winograd23", this_isa, in_f32<wgrad_supports>, wgrad_workspace<F23>, run_wgrad<F23>, growth23,
-     wgrad_wins<Winograd::f23>},
+     wgrad_wins<F23>},
     {OpKind::conv2d, "winograd43_rounded", this_isa, in_bf16<supports>, rounded_workspace<workspace<F43>>,
-     run_rounded<run_forward<F43>>, growth43, rounded_wins},
+     run_rounded<run_forward<F43>>, growth43, wins},
     {OpKind::conv2d_dgrad, "winograd43_rounded", this_isa, in_bf16<supports>, rounded_workspace<workspace<F43>>,
-     run_rounded<run_dgrad<F43>>, growth43, rounded_wins},
+     run_rounded<run_dgrad<F43>>, growth43, wins},
     {OpKind::conv2d_wgrad, "winograd43_rounded", this_isa, in_bf16<wgrad_supports>, rounded_workspace<wgrad_workspace<F43>>,
-     run_rounded<run_wgrad<F43>>, growth43, wgrad_wins<Winograd::f43>},
+     run_rounded<run_wgrad<F43>>, growth43, wgrad_wins<F43>},
 };
 
 }  // namespace

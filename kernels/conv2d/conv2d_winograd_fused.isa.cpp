@@ -190,8 +190,8 @@ bool pool_supports(const Problem& p) {
 // Where the convolution alone is chosen.
 bool wins(const Problem& p) {
     const Conv2d& conv = conv_of(p);
-    return best_of(p.in[0].dim[1], p.out[0].dim[1], p.in[0].dim[2] + 2 * conv.pad_h - 2,
-                   p.in[0].dim[3] + 2 * conv.pad_w - 2) == Winograd::f43;
+    return winograd_pays(p.in[0].dim[1], p.out[0].dim[1], p.in[0].dim[2] + 2 * conv.pad_h - 2,
+                         p.in[0].dim[3] + 2 * conv.pad_w - 2);
 }
 
 // Images of y below 1 MiB are still in a cache when the pass for the sums comes, and then in a nearer one for the pass after

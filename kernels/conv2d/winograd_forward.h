@@ -40,18 +40,9 @@ constexpr int64_t unit_channel(int64_t c) {
 }
 
 // With few channels the transforms take longer than the products that they save, and so do tiles that are mostly outside.
-// With AVX2 and 512 KiB of second-level cache (Zen 3), many channels on few tiles: winograd43's transformed inputs of a unit
-// (4 KiB a channel) and its filters (4 times the untransformed ones) leave the caches. 256 channels at 14x14, x oneDNN 2.6:
-// winograd43 1.2 to 1.4, winograd23 1.5, its wgrad 0.9 and 1.4; 512 at 7x7: 0.8, 0.8 and direct_blocked 1.0.
-enum class Winograd { none, f23, f43 };
-
-// Which one wins for c and k channels and outputs of h x w. Portable rows answer as those of AVX2, or they would be chosen
-// where these step back.
-XB_INLINE Winograd best_of(int64_t c, int64_t k, int64_t h, int64_t w) {
+XB_INLINE bool winograd_pays(int64_t c, int64_t k, int64_t h, int64_t w) {
     const int64_t tiles = div_up(h, F43::m) * div_up(w, F43::m);
-    if (c < 8 || k < 8 || h * w * 2 < tiles * F43::m * F43::m) return Winograd::none;
-    if (this_isa >= Isa::avx512 || tiles > 16 || c * k < 256 * 256) return Winograd::f43;
-    return c * k < 512 * 512 ? Winograd::f23 : Winograd::none;
+    return c >= 8 && k >= 8 && h * w * 2 >= tiles * F43::m * F43::m;
 }
 
 // How an image is cut into tiles of m x m.

@@ -118,9 +118,9 @@ TEST(Dispatch, LeavesOutWhatWouldNotWin) {
     }
 }
 
-// Many channels on few tiles leave the caches of a processor that has only AVX2, first with the larger tiles; no row of a
-// lesser instruction set steps in.
-TEST(Dispatch, WinogradStepsBackForManyChannelsOnFewTiles) {
+// The sums of many channels leave the caches of a processor that has only AVX2, in wgrad on few tiles first with the larger
+// tiles; no row of a lesser instruction set steps in.
+TEST(Dispatch, WinogradGradientOfFiltersStepsBackForManyChannelsOnFewTiles) {
     if (!has_rows(Isa::avx2) || !has_rows(Isa::avx512)) GTEST_SKIP() << "built without AVX2 or AVX-512 rows";
     const auto chosen = [](const char* text, OpKind op, Isa isa) {
         std::string rows;
@@ -134,12 +134,16 @@ TEST(Dispatch, WinogradStepsBackForManyChannelsOnFewTiles) {
     };
     const char *some = "conv2d n1 c128 h14 k128 r3 pad1", *many = "conv2d n1 c256 h14 k256 r3 pad1";
     const char* most = "conv2d n1 c512 h7 k512 r3 pad1";
-    for (const OpKind op : {OpKind::conv2d, OpKind::conv2d_dgrad}) {
-        EXPECT_EQ(chosen(some, op, Isa::avx2), "winograd43 avx2");
-        EXPECT_EQ(chosen(many, op, Isa::avx2), "winograd23 avx2");
-        EXPECT_EQ(chosen(most, op, Isa::avx2), "direct_blocked avx2");
-        for (const char* text : {some, many, most}) EXPECT_EQ(chosen(text, op, Isa::avx512), "winograd43 avx512") << text;
-    }
+    for (const OpKind op : {OpKind::conv2d, OpKind::conv2d_dgrad})
+        for (const char* text : {some, many, most}) {
+            EXPECT_EQ(chosen(text, op, Isa::avx2), "winograd43 avx2") << text;
+            EXPECT_EQ(chosen(text, op, Isa::avx512), "winograd43 avx512") << text;
+        }
+    const OpKind wgrad = OpKind::conv2d_wgrad;
+    EXPECT_EQ(chosen(some, wgrad, Isa::avx2), "winograd43 avx2");
+    EXPECT_EQ(chosen(many, wgrad, Isa::avx2), "winograd23 avx2");
+    EXPECT_EQ(chosen(most, wgrad, Isa::avx2), "direct_blocked avx2");
+    EXPECT_EQ(chosen(many, wgrad, Isa::avx512), "winograd43 avx512");
 }
 
 TEST(Dispatch, NamesOperatorShapesAndRowsWhenNothingFits) {
