@@ -81,26 +81,28 @@ struct DirectPlace {
     int32_t i, j;
 };
 
-template <int KV>
-XB_INLINE float* direct_output(const DirectJob& job, const DirectPlace& at, int v) {
-    const int64_t y = job.rows.out_first + int64_t{at.i} * job.rows.out_step, k = at.channel + v * vf_width;
+XB_INLINE float* direct_output(const DirectJob& job, const DirectPlace& at) {
+    const int64_t y = job.rows.out_first + int64_t{at.i} * job.rows.out_step;
     return at.out_image + y * job.out.row + (job.columns.out_first + int64_t{at.j} * job.columns.out_step) * block +
-           k / block * job.out.plane + k % block;
+           at.channel / block * job.out.plane + at.channel % block;
 }
 
 // STEP: floats between the inputs of neighbouring outputs; 0: not known, always through the table.
 template <int PT, int KV, int STEP>
 static void direct_tile(const DirectJob& job, const DirectPlace& at) {
     const Axis &rows = job.rows, &columns = job.columns;
-    const int64_t next = int64_t{columns.out_step} * block;
+    const int64_t next = int64_t{columns.out_step} * block, plane = job.out.plane;  // read once: a store could change them
+    float* const out = direct_output(job, at);
     const int32_t i = at.i, j = at.j;
     VF acc[PT][KV];
-#pragma GCC unroll 4
-    for (int v = 0; v < KV; ++v) {
-        const float* from = at.c0 == 0 ? job.bias + at.channel + v * vf_width : direct_output<KV>(job, at, v);
-        const int64_t step = at.c0 == 0 ? 0 : next;
+    if (at.c0 == 0) {
+        const float* bias = job.bias + at.channel;
 #pragma GCC unroll 16
-        for (int p = 0; p < PT; ++p) acc[p][v] = vf_load(from + p * step);
+        for (int p = 0; p < PT; ++p)
+#pragma GCC unroll 4
+            for (int v = 0; v < KV; ++v) acc[p][v] = vf_load(bias + v * vf_width);
+    } else {
+        for_tile(out, plane, next, acc, [](const float* from, VF& sum) { sum = vf_load(from); });
     }
     const float *image = at.image, *w = at.weights;
     for (int64_t c0 = at.c0; c0 < at.c1; c0 += job.in.width, image += job.in.plane) {
@@ -123,13 +125,8 @@ static void direct_tile(const DirectJob& job, const DirectPlace& at) {
             }
         }
     }
-    const bool relu = job.relu && at.c1 == job.in.c;
-#pragma GCC unroll 4
-    for (int v = 0; v < KV; ++v) {
-        float* to = direct_output<KV>(job, at, v);
-#pragma GCC unroll 16
-        for (int p = 0; p < PT; ++p) vf_store(to + p * next, relu ? vf_relu(acc[p][v]) : acc[p][v]);
-    }
+    if (job.relu && at.c1 == job.in.c) for_tile(out, plane, next, acc, [](const float*, VF& sum) { sum = vf_relu(sum); });
+    for_tile(out, plane, next, acc, [](float* to, VF& sum) { vf_store(to, sum); });
 }
 
 typedef void (*DirectTile)(const DirectJob&, const DirectPlace&);

@@ -57,6 +57,20 @@ XB_INLINE void multiply_inside(VF (&acc)[PT][KV], const float* x, const float* w
     }
 }
 
+// Calls use(address, acc) for all vectors of a tile whose first lies at `first`: pixels `next` apart, blocks `plane`.
+template <int PT, int KV, class Use>
+XB_INLINE void for_tile(float* first, int64_t plane, int64_t next, VF (&acc)[PT][KV], const Use& use) {
+    constexpr int each = block / vf_width < KV ? block / vf_width : KV;  // vectors of a block
+#pragma GCC unroll 4
+    for (int b = 0; b < KV; b += each, first += plane) {
+        float* at = first;
+#pragma GCC unroll 16
+        for (int p = 0; p < PT; ++p, at += next)
+#pragma GCC unroll 4
+            for (int v = 0; v < each; ++v) use(at + v * vf_width, acc[p][b + v]);
+    }
+}
+
 // The vectors of a group: fewer in the last one when its channels are only half there.
 template <int whole = group_vectors>
 XB_INLINE int group_vectors_at(int64_t channel, int64_t channels) {

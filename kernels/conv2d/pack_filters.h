@@ -14,11 +14,13 @@ namespace {
 struct TapOrder {
     int16_t at[max_taps * max_taps];
     int32_t area;  // taps of the canonical filter
+    int32_t used;  // of them
 };
 
 XB_INLINE TapOrder tap_order(const FilterView& w, const Axis& rows, const Axis& columns) {
     TapOrder order;
     order.area = w.area;
+    order.used = rows.taps * columns.taps;
     for (int32_t t = 0; t < w.area; ++t) order.at[t] = -1;
     for (int32_t r = 0; r < rows.taps; ++r)
         for (int32_t s = 0; s < columns.taps; ++s)
@@ -32,6 +34,9 @@ XB_INLINE bool any_tap(const TapOrder& taps, int32_t first, int32_t count) {
     return any;
 }
 
+// Of so few used taps among others (a phase of dgrad) floats are moved one by one: squares hold mostly taps of other phases.
+constexpr int32_t few_taps = 2;
+
 // One vector of output channels of the input channels c0 .. c0+channels-1, to {tap}{channel}{width}. `lanes` exist.
 static void pack_vector(const FilterView& w, const TapOrder& taps, int64_t k, int64_t c0, int32_t channels, int width,
                         float* packed) {
@@ -41,6 +46,13 @@ static void pack_vector(const FilterView& w, const TapOrder& taps, int64_t k, in
     if (w.out_step == 1) {  // dgrad of a 1x1 filter: already side by side
         for (int32_t c = 0; c < channels && taps.at[0] >= 0; ++c)
             vf_store(packed + int64_t{c} * width, vf_load(from + c * w.in_step, vm_first(lanes)));
+        return;
+    }
+    if (taps.used < taps.area && taps.used <= few_taps) {
+        for (int32_t tap = 0; tap < taps.area; ++tap)
+            for (int32_t c = 0; c < channels && taps.at[tap] >= 0; ++c)
+                vf_store(packed + (int64_t{taps.at[tap]} * channels + c) * width,
+                         vf_load_strided(from + c * w.in_step + tap, w.out_step, 0, lanes));
         return;
     }
     const bool together = w.in_step == w.area;  // the filters of all input channels follow each other

@@ -50,20 +50,6 @@ struct PointwiseCall {
     bool relu;
 };
 
-// Calls use(address, acc) for all vectors of a tile whose first lies at `first`: pixels `next` apart, blocks `plane`.
-template <int PT, int KV, class Use>
-XB_INLINE void for_tile(float* first, int64_t plane, int64_t next, VF (&acc)[PT][KV], const Use& use) {
-    constexpr int each = block / vf_width < KV ? block / vf_width : KV;  // vectors of a block
-#pragma GCC unroll 4
-    for (int b = 0; b < KV; b += each, first += plane) {
-        float* at = first;
-#pragma GCC unroll 16
-        for (int p = 0; p < PT; ++p, at += next)
-#pragma GCC unroll 4
-            for (int v = 0; v < each; ++v) use(at + v * vf_width, acc[p][b + v]);
-    }
-}
-
 // The sizes are read once: a store could change those of the call.
 template <int PT, int KV>
 static void pointwise_tile(const PointwiseCall& t) {
@@ -187,7 +173,7 @@ static void pointwise_convolution(const PointwiseJob& job, const PointwiseCut (&
 // The panel of up to depth_chunk input channels from c0 on and the group from k on; channels past the last are zero.
 static void pack_panel(const FilterView& w, int64_t k, int64_t c0, float* to) {
     TapOrder one = {};
-    one.area = 1;
+    one.area = one.used = 1;
     const int64_t left = w.ins - c0, channels = left < depth_chunk ? left : depth_chunk;
     const int vectors = panel_vectors_at(k, w.outs);
     const int64_t width = int64_t{vectors} * vf_width;
