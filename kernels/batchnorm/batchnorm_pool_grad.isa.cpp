@@ -196,31 +196,37 @@ void grad_mixed(const GradJob& o, float* scratch, const Team& team) {
     }
 }
 
+// One image's 16 channels, whole lines at a time: with half lines a plane larger than the second-level cache came twice.
 template <bool past>
-void grad_blocked_lanes(const GradJob& o, int64_t plane, int lane, const GradNumbers& g) {
-    const int64_t image = plane * o.h * o.w * chunk_size + lane;
-    for (int64_t h = 0; h < o.h; ++h)
-        for (int64_t w = 2 * (h < 2 * o.p ? o.q : 0); w < o.w; ++w) {  // the rim
-            const int64_t pixel = image + (h * o.w + w) * chunk_size;
-            vf_store(o.dx + pixel, dx_of(o, g, vf_load(o.x + pixel), vf_zero()));
-        }
+void grad_blocked_plane(const GradJob& o, int64_t plane, const GradNumbers (&g)[chunk_parts]) {
+    const int64_t image = plane * o.h * o.w * chunk_size;
+    const auto put = [&](int64_t h, int64_t w, int k, VF d) {
+        const int64_t pixel = image + (h * o.w + w) * chunk_size + k * vf_width;
+        vf_write<past>(o.dx + pixel, dx_of(o, g[k], vf_load(o.x + pixel), d));
+    };
     for (int64_t p = 0; p < o.p; ++p)
         for (int64_t q = 0; q < o.q; ++q) {
-            const int64_t at = ((plane * o.p + p) * o.q + q) * chunk_size + lane;
-            const VF d = vf_load(o.dy + at) * g.gain;
-            const Places places = load_places(o.index + at, vf_width);
-            for (int corner = 0; corner < 4; ++corner) {
-                const int64_t pixel = image + ((2 * p + corner / 2) * o.w + 2 * q + corner % 2) * chunk_size;
-                vf_write<past>(o.dx + pixel, dx_of(o, g, vf_load(o.x + pixel), only_at(places, corner, d)));
+            VF d[chunk_parts];
+            Places places[chunk_parts];
+            for (int k = 0; k < chunk_parts; ++k) {
+                const int64_t at = ((plane * o.p + p) * o.q + q) * chunk_size + k * vf_width;
+                d[k] = vf_load(o.dy + at) * g[k].gain;
+                places[k] = load_places(o.index + at, vf_width);
             }
+            for (int corner = 0; corner < 4; ++corner)
+                for (int k = 0; k < chunk_parts; ++k)
+                    put(2 * p + corner / 2, 2 * q + corner % 2, k, only_at(places[k], corner, d[k]));
         }
+    for (int64_t h = 0; h < o.h; ++h)
+        for (int64_t w = h < 2 * o.p ? 2 * o.q : 0; w < o.w; ++w)  // the rim
+            for (int k = 0; k < chunk_parts; ++k) put(h, w, k, vf_zero());
 }
 
 void grad_blocked(const GradJob& o, const Team& team) {
     const int64_t groups = div_up(o.c, chunk_size);
     const Share planes = share_of(o.n * groups, team);
     const int64_t floats = o.h * o.w * chunk_size;
-    const bool past = vf_width == chunk_size && goes_past_caches(o.dx, o.n * groups * floats, floats);  // whole lines only
+    const bool past = goes_past_caches(o.dx, o.n * groups * floats, floats);
     for (int64_t plane = planes.begin; plane < planes.end; ++plane) {
         float numbers[3][chunk_size] = {};  // zero past the last channel: so is dx
         const int64_t first = plane % groups * chunk_size;
@@ -228,10 +234,11 @@ void grad_blocked(const GradJob& o, const Team& team) {
             const ChannelGrad g = channel_grad(o, c);
             numbers[0][c - first] = g.scale, numbers[1][c - first] = g.offset, numbers[2][c - first] = g.gain;
         }
-        for (int lane = 0; lane < chunk_size; lane += vf_width) {
-            const GradNumbers g{vf_load(numbers[0] + lane), vf_load(numbers[1] + lane), vf_load(numbers[2] + lane)};
-            past ? grad_blocked_lanes<true>(o, plane, lane, g) : grad_blocked_lanes<false>(o, plane, lane, g);
-        }
+        GradNumbers g[chunk_parts];
+        for (int k = 0; k < chunk_parts; ++k)
+            g[k] = {vf_load(numbers[0] + k * vf_width), vf_load(numbers[1] + k * vf_width),
+                    vf_load(numbers[2] + k * vf_width)};
+        past ? grad_blocked_plane<true>(o, plane, g) : grad_blocked_plane<false>(o, plane, g);
     }
     if (past) end_of_streams();
 }

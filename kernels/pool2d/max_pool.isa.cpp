@@ -130,9 +130,13 @@ void plane_blocked(const PoolGeometry& g, const float* x, float* y, uint8_t* ind
             for (int k = 0; k < chunk_parts; ++k) {
                 const float* corner = x + (top * g.w + left) * chunk_size + k * vf_width;
                 Best best{vf_set1(-__builtin_inff()), vf_zero()};
-                if (all_3x3)
+                if (all_3x3) {
+                    if (k == 0)
+                        for (int64_t i = 3; i < 3 + g.a.stride_h; ++i)
+                            for (int64_t j = 0; j < g.a.stride_w; ++j)
+                                __builtin_prefetch(corner + (i * g.w + j) * chunk_size);
                     best = best_of_3x3(corner, g.w * chunk_size);
-                else
+                } else
                     for (int64_t i = rows.begin; i < rows.end; ++i)
                         for (int64_t j = columns.begin; j < columns.end; ++j)
                             challenge(best, vf_load(corner + (i * g.w + j) * chunk_size), static_cast<float>(i * g.a.s + j));
@@ -269,23 +273,30 @@ XB_INLINE Given given_by(const GradPlane& plane, int64_t at, int place) {
 template <int windows, bool past>
 void grad_row_3x3(const PoolGeometry& g, const GradPlane& plane, int64_t above, int place, float* dx) {
     const int64_t below = above + g.q * chunk_size;  // whose row 0 this is
-    for (int lane = 0; lane < chunk_size; lane += vf_width) {
-        Given one = given_by(plane, above + lane, place), two{};
-        if (windows == 2) two = given_by(plane, below + lane, 0);
-        for (int64_t q = 0; q < g.q; ++q) {
-            float* to = dx + 2 * q * chunk_size + lane;
-            vf_write<past>(to, windows == 2 ? one.middle + two.middle : one.middle);
-            if (2 * q + 1 == g.w) break;
-            const VF right = one.right, right_below = two.right;
-            const int64_t next = (q + 1) * chunk_size + lane;
-            if (q + 1 < g.q) {
-                one = given_by(plane, above + next, place);
-                if (windows == 2) two = given_by(plane, below + next, 0);
-            } else {
-                one = two = Given{vf_zero(), vf_zero(), vf_zero()};
-            }
-            vf_write<past>(to + chunk_size, windows == 2 ? right + one.left + right_below + two.left : right + one.left);
+    Given one[chunk_parts], two[chunk_parts];
+    const auto load = [&](int64_t q) {
+        for (int k = 0; k < chunk_parts; ++k) {
+            const int64_t at = q * chunk_size + k * vf_width;
+            const bool there = q < g.q;
+            one[k] = there ? given_by(plane, above + at, place) : Given{vf_zero(), vf_zero(), vf_zero()};
+            if (windows == 2) two[k] = there ? given_by(plane, below + at, 0) : Given{vf_zero(), vf_zero(), vf_zero()};
         }
+    };
+    load(0);
+    for (int64_t q = 0; q < g.q; ++q) {
+        float* to = dx + 2 * q * chunk_size;
+        for (int k = 0; k < chunk_parts; ++k)
+            vf_write<past>(to + k * vf_width, windows == 2 ? one[k].middle + two[k].middle : one[k].middle);
+        if (2 * q + 1 == g.w) break;
+        VF right[chunk_parts], right_below[chunk_parts];
+        for (int k = 0; k < chunk_parts; ++k) {
+            right[k] = one[k].right;
+            if (windows == 2) right_below[k] = two[k].right;
+        }
+        load(q + 1);
+        for (int k = 0; k < chunk_parts; ++k)
+            vf_write<past>(to + chunk_size + k * vf_width,
+                           windows == 2 ? right[k] + one[k].left + right_below[k] + two[k].left : right[k] + one[k].left);
     }
 }
 
@@ -310,16 +321,19 @@ void grad_blocked_2x2(const PoolGeometry& g, const GradPlane& plane) {
     const VM all = vm_first(vf_width);
     for (int64_t p = 0; p < g.p; ++p) {
         float *top = plane.dx + 2 * p * row, *bottom = top + row;
-        for (int64_t q = 0; q < g.q; ++q)
+        for (int64_t q = 0; q < g.q; ++q) {
+            VF d[chunk_parts];
+            Places places[chunk_parts];
             for (int k = 0; k < chunk_parts; ++k) {
-                const int64_t at = (p * g.q + q) * chunk_size + k * vf_width, to = 2 * q * chunk_size + k * vf_width;
-                const VF d = gradient_at(plane, at, all);
-                const Places places = load_places(plane.index + at, vf_width);
-                vf_write<past>(top + to, only_at(places, 0, d));
-                vf_write<past>(top + to + chunk_size, only_at(places, 1, d));
-                vf_write<past>(bottom + to, only_at(places, 2, d));
-                vf_write<past>(bottom + to + chunk_size, only_at(places, 3, d));
+                const int64_t at = (p * g.q + q) * chunk_size + k * vf_width;
+                d[k] = gradient_at(plane, at, all);
+                places[k] = load_places(plane.index + at, vf_width);
             }
+            for (int corner = 0; corner < 4; ++corner)
+                for (int k = 0; k < chunk_parts; ++k)
+                    vf_write<past>((corner < 2 ? top : bottom) + (2 * q + corner % 2) * chunk_size + k * vf_width,
+                                   only_at(places[k], corner, d[k]));
+        }
         zero_floats(top + 2 * g.q * chunk_size, row - 2 * g.q * chunk_size);
         zero_floats(bottom + 2 * g.q * chunk_size, row - 2 * g.q * chunk_size);
     }
@@ -332,8 +346,7 @@ void run_grad(const KernelArgs& args, const Team& team) noexcept {
     const auto* index = static_cast<const uint8_t*>(args.in[1].data);
     const auto* y = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
     auto* dx = static_cast<float*>(args.out[0].data);
-    // Where a vector is a whole line; halves of a line that are written apart would go to memory apart.
-    const bool past = vf_width == chunk_size && goes_past_caches(dx, g.planes);
+    const bool past = goes_past_caches(dx, g.planes);
     for_each_pool_plane(g, team, [&](int64_t, int64_t image, int64_t pooled) {
         const GradPlane plane{dy + pooled, y ? y + pooled : nullptr, index + pooled, dx + image, kept_scale(g.a.dropout)};
         if (g.planes.blocked && g.is_2x2())
