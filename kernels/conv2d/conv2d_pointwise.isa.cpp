@@ -3,8 +3,8 @@
 //   wgrad            pointwise_wgrad.h: 8 output x 32 input (AVX2: 6 x 16) channels in registers, blocks of 64 x 256
 // Bound by the multiply-add units. Filters are packed first or, for few pixels, panel by panel.
 // Measured on one core (EPYC of family 25, peak 118 GFLOP/s, ResNet-50's layers at batch 4), share of the peak: 56x56 to
-// 14x14 forward 81-93%, dgrad 75-91%, wgrad 69-90%; 7x7 73-78%, 65-81%, 71-87%. AVX2 on a Zen 3 (peak 97): 61-90%, 78-91%,
-// 58-79%; 7x7 61-70%, 58-68%, 69-76%; stride 2 54-71%, 52-70%, 45-63%.
+// 14x14 forward 81-93%, dgrad 75-91%, wgrad 69-90%; 7x7 73-78%, 65-81%, 71-87%. AVX2 on a Zen 3 (peak 104, a machine
+// with noisy neighbours): 66-91%, 58-91%, 61-84%; 7x7 68%, 71-73%, 70-76%; stride 2 61-69%, 62-71%, 62-74%.
 #include "kernels/conv2d/bias_wgrad.h"
 #include "kernels/conv2d/pointwise_forward.h"
 #include "kernels/conv2d/pointwise_wgrad.h"
