@@ -31,12 +31,14 @@ constexpr int group_blocks = group_width > block ? group_width / block : 1;
 // The transformed inputs and products of a unit: floats from a point to the next, and to the next block of channels.
 constexpr int64_t unit_point = unit_tiles * block;
 template <class F>
-constexpr int64_t unit_block = F::n* F::n* unit_point;
+constexpr int64_t unit_block() {
+    return F::n * F::n * unit_point;
+}
 
 // Where channel c of such a space begins.
 template <class F>
 constexpr int64_t unit_channel(int64_t c) {
-    return c / block * unit_block<F> + c % block;
+    return c / block * unit_block<F>() + c % block;
 }
 
 // With few channels the transforms take longer than the products that they save, and so do tiles that are mostly outside.
@@ -100,11 +102,11 @@ struct WinogradJob {
 
 template <class F>
 XB_INLINE int64_t unit_inputs_size(int64_t channels) {
-    return div_up(channels, block) * unit_block<F>;
+    return div_up(channels, block) * unit_block<F>();
 }
 template <class F>
 XB_INLINE int64_t unit_products_size() {
-    return group_blocks * unit_block<F>;
+    return group_blocks * unit_block<F>();
 }
 
 const float no_pixels[F43::n * block] = {};
@@ -155,7 +157,7 @@ XB_INLINE int32_t place_tiles(const TileGrid& grid, int64_t first, int64_t end, 
 template <class F>
 static void transform_input_block(const WinogradJob& job, const Unit& unit, int64_t b, float* inputs) {
     const int32_t channels = channels_of_block(job.in.c, b);
-    float* to = inputs + b * unit_block<F>;
+    float* to = inputs + b * unit_block<F>();
     for (int32_t t = 0; t < unit.tiles; ++t, to += block) {
         const TilePlace& at = unit.at[t];
         const float* plane = job.in.data + at.n * job.in.image + b * job.in.plane;
@@ -183,7 +185,7 @@ static void multiply_point(const float* inputs, int64_t channels, const float* f
             for (int t = 0; t < TT; ++t)
                 acc[t][v] = go_on ? vf_load(products + unit_channel<F>(v * vf_width) + t * block) : vf_zero();
         const float *from = inputs, *w = filters;
-        for (int64_t c = 0; c < channels; c += block, from += unit_block<F>, w += block * KV * vf_width)
+        for (int64_t c = 0; c < channels; c += block, from += unit_block<F>(), w += block * KV * vf_width)
             multiply_inside<TT, KV, block, 0, 0>(acc, from, w,
                                                  channels - c < block ? static_cast<int32_t>(channels - c) : block);
 #pragma GCC unroll 4
