@@ -88,7 +88,7 @@ XB_INLINE void apply_signed_row(const ApplyJob& o, const ChannelNumbers& k, cons
                                 const float* u, float* y, int64_t at) {
     int64_t q = 0;
     for (; q + vf_width <= o.q; q += vf_width) {
-        for (int64_t i = 0; ahead && i < 2 * vf_width; i += 16) {
+        for (int64_t i = 0; ahead && i < 2 * vf_width; i += chunk_size) {
             __builtin_prefetch(ahead + 2 * q + i);
             __builtin_prefetch(ahead + o.w + 2 * q + i);
         }

@@ -196,7 +196,8 @@ void grad_mixed(const GradJob& o, float* scratch, const Team& team) {
     }
 }
 
-// One image's 16 channels, whole lines at a time: with half lines a plane larger than the second-level cache came twice.
+// One image's 16 channels, whole lines at a time: with half lines a plane larger than the second-level cache came twice, and
+// halves that are written past the caches apart go to memory apart.
 template <bool past>
 void grad_blocked_plane(const GradJob& o, int64_t plane, const GradNumbers (&g)[chunk_parts]) {
     const int64_t image = plane * o.h * o.w * chunk_size;

@@ -95,15 +95,7 @@ static void direct_tile(const DirectJob& job, const DirectPlace& at) {
     float* const out = direct_output(job, at);
     const int32_t i = at.i, j = at.j;
     VF acc[PT][KV];
-    if (at.c0 == 0) {
-        const float* bias = job.bias + at.channel;
-#pragma GCC unroll 16
-        for (int p = 0; p < PT; ++p)
-#pragma GCC unroll 4
-            for (int v = 0; v < KV; ++v) acc[p][v] = vf_load(bias + v * vf_width);
-    } else {
-        for_tile(out, plane, next, acc, [](const float* from, VF& sum) { sum = vf_load(from); });
-    }
+    start_tile(at.c0 == 0 ? job.bias + at.channel : nullptr, out, plane, next, acc);
     const float *image = at.image, *w = at.weights;
     for (int64_t c0 = at.c0; c0 < at.c1; c0 += job.in.width, image += job.in.plane) {
         const int32_t channels = job.in.c - c0 < job.in.width ? static_cast<int32_t>(job.in.c - c0) : job.in.width;
@@ -125,8 +117,7 @@ static void direct_tile(const DirectJob& job, const DirectPlace& at) {
             }
         }
     }
-    if (job.relu && at.c1 == job.in.c) for_tile(out, plane, next, acc, [](const float*, VF& sum) { sum = vf_relu(sum); });
-    for_tile(out, plane, next, acc, [](float* to, VF& sum) { vf_store(to, sum); });
+    end_tile(job.relu && at.c1 == job.in.c, out, plane, next, acc);
 }
 
 typedef void (*DirectTile)(const DirectJob&, const DirectPlace&);

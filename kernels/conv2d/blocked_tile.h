@@ -71,6 +71,22 @@ XB_INLINE void for_tile(float* first, int64_t plane, int64_t next, VF (&acc)[PT]
     }
 }
 
+// The sums of a tile before its first products: the bias, or without one what an earlier call left in the output.
+template <int PT, int KV>
+XB_INLINE void start_tile(const float* bias, float* out, int64_t plane, int64_t next, VF (&acc)[PT][KV]) {
+    if (!bias) return for_tile(out, plane, next, acc, [](const float* from, VF& sum) { sum = vf_load(from); });
+#pragma GCC unroll 16
+    for (int p = 0; p < PT; ++p)
+#pragma GCC unroll 4
+        for (int v = 0; v < KV; ++v) acc[p][v] = vf_load(bias + v * vf_width);
+}
+
+template <int PT, int KV>
+XB_INLINE void end_tile(bool relu, float* out, int64_t plane, int64_t next, VF (&acc)[PT][KV]) {
+    if (relu) for_tile(out, plane, next, acc, [](const float*, VF& sum) { sum = vf_relu(sum); });
+    for_tile(out, plane, next, acc, [](float* to, VF& sum) { vf_store(to, sum); });
+}
+
 // The vectors of a group: fewer in the last one when its channels are only half there.
 template <int whole = group_vectors>
 XB_INLINE int group_vectors_at(int64_t channel, int64_t channels) {

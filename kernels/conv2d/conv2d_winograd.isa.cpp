@@ -136,9 +136,9 @@ template <class F>
 bool wgrad_wins(const Problem& p) {
     const int64_t c = p.in[0].dim[1], k = p.in[1].dim[1], h = p.in[1].dim[2], w = p.in[1].dim[3];
     const int64_t tiles = div_up(h, F43::m) * div_up(w, F43::m);
-    const bool small_sums = this_isa < Isa::avx512 && tiles <= 16 && c * k >= 256 * 256;
+    const bool many_on_few = this_isa < Isa::avx512 && tiles <= 16 && c * k >= 256 * 256;
     constexpr bool is_f43 = int{F::m} == int{F43::m};
-    if (small_sums ? is_f43 || c * k >= 512 * 512 : !is_f43) return false;
+    if (is_f43 == many_on_few || (many_on_few && c * k >= 512 * 512)) return false;
     return winograd_pays(c, k, h, w) && c * k >= 5 * (c + k) && tiles >= (c * k <= 128 * 128 ? 4 : 9);
 }
 

@@ -56,19 +56,11 @@ static void pointwise_tile(const PointwiseCall& t) {
     float* const out = t.out;
     const int64_t out_plane = t.out_plane, in_plane = t.in_plane, next = t.out_pixel;
     VF acc[PT][KV];
-    if (t.bias) {
-#pragma GCC unroll 16
-        for (int p = 0; p < PT; ++p)
-#pragma GCC unroll 4
-            for (int v = 0; v < KV; ++v) acc[p][v] = vf_load(t.bias + v * vf_width);
-    } else {
-        for_tile(out, out_plane, next, acc, [](const float* from, VF& sum) { sum = vf_load(from); });
-    }
+    start_tile(t.bias, out, out_plane, next, acc);
     const float *w = t.weights, *plane = t.x;
     for (int32_t b = t.blocks; b > 0; --b, plane += in_plane, w += block * KV * vf_width)
         multiply_inside<PT, KV, block, 0, 0>(acc, plane, w, block);
-    if (t.relu) for_tile(out, out_plane, next, acc, [](const float*, VF& sum) { sum = vf_relu(sum); });
-    for_tile(out, out_plane, next, acc, [](float* to, VF& sum) { vf_store(to, sum); });
+    end_tile(t.relu, out, out_plane, next, acc);
 }
 
 typedef void (*PointwiseTile)(const PointwiseCall&);

@@ -1,7 +1,7 @@
 // Winograd's forward pass and dgrad over nchw16c. Output images are cut into tiles of m x m; a unit of work is a few dozen
 // tiles, counted over images, rows and columns, whose inputs are transformed for all input channels into the thread's
 // workspace (second-level cache). Then for one group of output channels after the other: n*n products of matrices (tiles x
-// channels) (channels x group), product_tiles x 32 channels (AVX2: 16) in registers, and the transform of the results into
+// channels) (channels x group), 14 tiles x 32 channels (AVX2: 5 x 16) in registers, and the transform of the results into
 // the output.
 //   transformed filters  {group}{point}{input channel}{channel of the group}, once a call, shared (see "many channels")
 //   transformed inputs   {input block}{point}{tile}{16}, a thread's own
@@ -225,7 +225,7 @@ XB_INLINE void prefetch_share(const WinogradJob& job, const Unit& unit, int64_t 
 typedef RowCut<MultiplyPoint> UnitCut;
 template <class F>
 XB_INLINE UnitCut cut_unit(const Unit& unit, int vectors) {
-    return cut_row(unit.tiles, vectors == 1 ? product_tiles_of(1) : product_tiles_of(2), [&](int32_t count) {
+    return cut_row(unit.tiles, product_tiles_of(vectors), [&](int32_t count) {
         return vectors == 1 ? find_multiply_point<F, 1>(count) : find_multiply_point<F, 2>(count);
     });
 }

@@ -103,8 +103,8 @@ struct F23 {
     }
 };
 
-// The two-dimensional transforms: columns, then rows. load(j, d) gives column j of the source; the vectors of the
-// result lie at to + (i*columns of the result + j)*step.
+// The two-dimensional transforms: columns, then rows. load(j, d) gives column j of the source; vector (i, j) of
+// the result lies at to + (i*columns of the result + j)*step.
 
 template <class F, class Load>
 XB_INLINE void winograd_input(const Load& load, float* to, int64_t step) {

@@ -119,6 +119,12 @@ XB_INLINE Best best_of_3x3(const float* corner, int64_t row) {
     return best;
 }
 
+// The pixels that the window below this one reads first: the rows of a plane are streams that end with each row of windows.
+XB_INLINE void fetch_below(const PoolGeometry& g, const float* corner) {
+    for (int64_t i = g.a.r; i < g.a.r + g.a.stride_h; ++i)
+        for (int64_t j = 0; j < g.a.stride_w; ++j) __builtin_prefetch(corner + (i * g.w + j) * chunk_size);
+}
+
 // `real` channels of the group; the places of the others are 0, like their values.
 void plane_blocked(const PoolGeometry& g, const float* x, float* y, uint8_t* index, int64_t real) {
     for (int64_t p = 0; p < g.p; ++p)
@@ -127,16 +133,13 @@ void plane_blocked(const PoolGeometry& g, const float* x, float* y, uint8_t* ind
             const Taps rows = taps_inside(top, g.a.r, g.h), columns = taps_inside(left, g.a.s, g.w);
             const bool all_3x3 = g.a.r == 3 && g.a.s == 3 && rows.end - rows.begin == 3 && columns.end - columns.begin == 3;
             const int64_t at = (p * g.q + q) * chunk_size;
+            if (all_3x3) fetch_below(g, x + (top * g.w + left) * chunk_size);
             for (int k = 0; k < chunk_parts; ++k) {
                 const float* corner = x + (top * g.w + left) * chunk_size + k * vf_width;
                 Best best{vf_set1(-__builtin_inff()), vf_zero()};
-                if (all_3x3) {
-                    if (k == 0)
-                        for (int64_t i = 3; i < 3 + g.a.stride_h; ++i)
-                            for (int64_t j = 0; j < g.a.stride_w; ++j)
-                                __builtin_prefetch(corner + (i * g.w + j) * chunk_size);
+                if (all_3x3)
                     best = best_of_3x3(corner, g.w * chunk_size);
-                } else
+                else
                     for (int64_t i = rows.begin; i < rows.end; ++i)
                         for (int64_t j = columns.begin; j < columns.end; ++j)
                             challenge(best, vf_load(corner + (i * g.w + j) * chunk_size), static_cast<float>(i * g.a.s + j));
@@ -273,13 +276,14 @@ XB_INLINE Given given_by(const GradPlane& plane, int64_t at, int place) {
 template <int windows, bool past>
 void grad_row_3x3(const PoolGeometry& g, const GradPlane& plane, int64_t above, int place, float* dx) {
     const int64_t below = above + g.q * chunk_size;  // whose row 0 this is
+    const Given none{vf_zero(), vf_zero(), vf_zero()};
     Given one[chunk_parts], two[chunk_parts];
     const auto load = [&](int64_t q) {
         for (int k = 0; k < chunk_parts; ++k) {
             const int64_t at = q * chunk_size + k * vf_width;
             const bool there = q < g.q;
-            one[k] = there ? given_by(plane, above + at, place) : Given{vf_zero(), vf_zero(), vf_zero()};
-            if (windows == 2) two[k] = there ? given_by(plane, below + at, 0) : Given{vf_zero(), vf_zero(), vf_zero()};
+            one[k] = there ? given_by(plane, above + at, place) : none;
+            if (windows == 2) two[k] = there ? given_by(plane, below + at, 0) : none;
         }
     };
     load(0);
@@ -346,7 +350,7 @@ void run_grad(const KernelArgs& args, const Team& team) noexcept {
     const auto* index = static_cast<const uint8_t*>(args.in[1].data);
     const auto* y = has_operand(args.in, args.n_in, 2) ? static_cast<const float*>(args.in[2].data) : nullptr;
     auto* dx = static_cast<float*>(args.out[0].data);
-    const bool past = goes_past_caches(dx, g.planes);
+    const bool past = goes_past_caches(dx, g.planes);  // the vectors of a line side by side: parts go to memory apart
     for_each_pool_plane(g, team, [&](int64_t, int64_t image, int64_t pooled) {
         const GradPlane plane{dy + pooled, y ? y + pooled : nullptr, index + pooled, dx + image, kept_scale(g.a.dropout)};
         if (g.planes.blocked && g.is_2x2())
