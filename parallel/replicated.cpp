@@ -2,7 +2,10 @@
 // goes on or behind it, and every rank makes the same update; or, in one node, each rank makes a part of it for all
 // (parallel/fused_update.h).
 #include <optional>
+#include <vector>
 
+#include "kernels/rank_sum/rank_sum.h"
+#include "kernels/team.h"
 #include "parallel/compression.h"
 #include "parallel/exposed_time.h"
 #include "parallel/fused_update.h"
@@ -19,6 +22,8 @@ public:
     Replicated(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa, int threads)
         : state_(state),
           sums_(sums),
+          isa_(isa),
+          threads_(threads),
           compression_(config.compression),
           overlap_(overlap_of_replicas(config, sums.communicator)),
           optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}, isa, threads) {
@@ -33,7 +38,7 @@ public:
     }
 
     void attach(const Plan& plan) override {
-        if (sums_.communicator.size() == 1 || fused_) return;
+        if (sums_.communicator.size() == 1 || fused_) return;  // then update() sums
         std::vector<Bucket> buckets = cut_buckets(plan, overlap_);
         if (power_sgd_) buckets = {{{0, state_.flat.parameter_elements}, plan.steps.size() - 1}};  // whole layers
         reducer_.emplace(overlap_, sums_.communicator, std::move(buckets), plan.steps.size(),
@@ -57,7 +62,10 @@ public:
 
     void update(const StepContext& context) override {
         if (fused_) return fused_->run(context, exposed_);
-        if (reducer_) exposed_.time([&] { reducer_->finish(); });
+        if (reducer_)
+            exposed_.time([&] { reducer_->finish(); });
+        else
+            sum_own_blocks();
         optimizer_.run(context);
     }
 
@@ -82,6 +90,19 @@ private:
     size_t bytes_of(int64_t elements) const {
         return static_cast<size_t>(elements) * sizeof(float) * static_cast<size_t>(sums_.blocks());
     }
+    // One rank has no peers, but where the leaves are no power of two it has several blocks of them.
+    void sum_own_blocks() const {
+        if (sums_.blocks() == 1) return;
+        float* const total = state_.gradients.as<float>();
+        std::vector<const float*> blocks;
+        for (int b = 0; b < sums_.blocks(); ++b) blocks.push_back(total + static_cast<size_t>(b) * state_.gradient_stride);
+        const auto count = static_cast<size_t>(state_.flat.parameter_elements);
+        run_team(threads_, [&](const Team& team) {
+            const RankRange part = range_of_rank(count, team.rank, team.size);
+            sum_over_ranks(isa_, Addends<float>{blocks.data(), sums_.blocks(), sums_.tree.merges.data()}, &total, 1,
+                           part.begin, part.end);
+        });
+    }
     void reduce(size_t bucket, Communicator& over) {
         const FlatSpan span = reducer_->buckets()[bucket].span;
         float* const gradients = state_.gradients.as<float>() + span.begin;
@@ -98,6 +119,8 @@ private:
 
     ModelState& state_;
     const RankSums& sums_;
+    const Isa isa_;
+    const int threads_;
     const std::string compression_;
     const Overlap overlap_;
     OptimizerStep optimizer_;

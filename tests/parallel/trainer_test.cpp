@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <numeric>
@@ -17,6 +18,7 @@
 #include "parallel/health.h"
 #include "parallel/inference.h"
 #include "tests/parallel/run_on.h"
+#include "tests/parallel/temporary_folder.h"
 
 namespace xbench::test {
 namespace {
@@ -106,6 +108,62 @@ TEST(Trainer, OtherVirtualRanksAreAnotherOrderOfAddition) {
     const auto eight = run_on(1, config).final_weights_hash;
     config.train.virtual_ranks = 4;
     EXPECT_NE(run_on(1, config).final_weights_hash, eight);
+}
+
+// One step of plain SGD moves the weights by the gradient of the whole batch, however the batch is cut.
+TEST(Trainer, EveryNumberOfVirtualRanksUsesTheWholeGradient) {
+    Config config = small_run();
+    config.train.optimizer = "sgd";
+    config.train.momentum = 0;
+    config.train.epochs = 1;
+    config.train.batch_size = 24;
+    config.data.synthetic.count = 34;  // 24 to train on: one step
+    const auto weights_after = [&](double learning_rate, int ranks) {
+        config.train.learning_rate = learning_rate;
+        const TemporaryFolder folder;
+        const auto dataset = open_dataset(config.data);
+        TrainOptions options;
+        options.checkpoint_dir = folder.path();
+        on_ranks(ranks, [&](Communicator& communicator) {
+            ASSERT_EQ(train(config, *dataset, communicator, options).steps_done, 1u);
+        });
+        std::vector<double> all;
+        const WeightSet weights = load_weights(folder.path() / "last.safetensors");
+        for (const NamedTensor& tensor : weights.tensors)
+            if (tensor.name.find("running") == std::string::npos)
+                all.insert(all.end(), tensor.data.begin(), tensor.data.end());
+        return all;
+    };
+    const std::vector<double> before = weights_after(1e-30, 1);
+    config.train.virtual_ranks = 1;
+    const std::vector<double> right = weights_after(0.01, 1);
+    for (config.train.virtual_ranks = 2; config.train.virtual_ranks <= 24; ++config.train.virtual_ranks)
+        for (const int ranks : {1, 2}) {
+            const std::vector<double> cut = weights_after(0.01, ranks);
+            double moved = 0, off = 0;
+            for (size_t i = 0; i < right.size(); ++i) {
+                moved += (right[i] - before[i]) * (right[i] - before[i]);
+                off += (right[i] - cut[i]) * (right[i] - cut[i]);
+            }
+            ASSERT_GT(moved, 0);
+            EXPECT_LT(std::sqrt(off / moved), 1e-4) << config.train.virtual_ranks << " virtual ranks, " << ranks << " ranks";
+        }
+}
+
+TEST(Trainer, SameWeightsWhereVirtualRanksAreNoPowerOfTwo) {
+    Config config = small_run();
+    for (const char* batchnorm : {"global", "local"})
+        for (const int64_t leaves : {3, 5, 6, 7, 12}) {
+            SCOPED_TRACE(testing::Message() << leaves << " virtual ranks, batchnorm " << batchnorm);
+            config.train.batchnorm = batchnorm;
+            config.train.virtual_ranks = leaves;
+            const TrainResult one = run_on(1, config);
+            EXPECT_EQ(run_on(1, config, 2).final_weights_hash, one.final_weights_hash);
+            for (const int ranks : {2, 3}) {
+                EXPECT_EQ(run_on(ranks, config).final_weights_hash, one.final_weights_hash) << ranks << " ranks";
+                EXPECT_EQ(run_on(ranks, config, 1, 3).final_weights_hash, one.final_weights_hash) << ranks << " sharded";
+            }
+        }
 }
 
 TEST(Trainer, EveryImageIsCountedOnce) {
