@@ -4,8 +4,8 @@
 #include <string>
 
 #include "core/graph.h"
-#include "data/dataset.h"
-#include "parallel/checkpoint.h"
+#include "data/set/dataset.h"
+#include "parallel/checkpoint/checkpoint.h"
 
 namespace xbench {
 

@@ -11,14 +11,14 @@
 #include <memory>
 
 #include "app/commands.h"
-#include "bench/comm_suite.h"
-#include "bench/environment.h"
-#include "bench/launch.h"
+#include "bench/base/environment.h"
+#include "bench/comm/comm_suite.h"
+#include "bench/sweep/launch.h"
 #include "core/error.h"
 #include "core/hardware.h"
-#include "parallel/comm_hierarchical.h"
-#include "parallel/comm_shm.h"
-#include "parallel/setups.h"
+#include "parallel/comm/comm_hierarchical.h"
+#include "parallel/comm/comm_shm.h"
+#include "parallel/comm/setups.h"
 
 namespace xbench {
 namespace {

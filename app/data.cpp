@@ -11,9 +11,9 @@
 #include "app/commands.h"
 #include "core/error.h"
 #include "core/progress.h"
-#include "data/h5.h"
-#include "data/import.h"
-#include "data/synthetic.h"
+#include "data/import/import.h"
+#include "data/set/h5.h"
+#include "data/synthetic/synthetic.h"
 
 namespace xbench {
 namespace {

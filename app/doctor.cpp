@@ -8,12 +8,12 @@
 #include <memory>
 
 #include "app/commands.h"
-#include "bench/energy.h"
-#include "bench/environment.h"
-#include "bench/launch.h"
-#include "bench/measure.h"
+#include "bench/base/energy.h"
+#include "bench/base/environment.h"
+#include "bench/base/measure.h"
+#include "bench/sweep/launch.h"
 #include "core/hardware.h"
-#include "parallel/setups.h"
+#include "parallel/comm/setups.h"
 
 namespace xbench {
 namespace {

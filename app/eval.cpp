@@ -6,11 +6,12 @@
 
 #include "app/checkpoint_input.h"
 #include "app/commands.h"
-#include "bench/record.h"
+#include "bench/base/record.h"
 #include "core/error.h"
-#include "data/parallel_for.h"
+#include "core/parallel_for.h"
+#include "data/datasets.h"
 #include "eval/curves.h"
-#include "parallel/inference.h"
+#include "parallel/train/inference.h"
 
 namespace xbench {
 namespace {

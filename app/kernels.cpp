@@ -6,10 +6,10 @@
 #include <memory>
 
 #include "app/commands.h"
-#include "bench/environment.h"
-#include "bench/kernel_problems.h"
-#include "bench/kernel_suite.h"
-#include "bench/kernel_table.h"
+#include "bench/base/environment.h"
+#include "bench/kernels/kernel_problems.h"
+#include "bench/kernels/kernel_suite.h"
+#include "bench/kernels/kernel_table.h"
 #include "core/error.h"
 
 namespace xbench {

@@ -4,15 +4,15 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
-#include "bench/memory_report.h"
+#include "bench/runs/memory_report.h"
 #include "core/error.h"
 #include "core/hardware.h"
-#include "data/loader.h"
+#include "data/load/loader.h"
 #include "models/registry.h"
-#include "parallel/gradient_buckets.h"
-#include "parallel/inference.h"
-#include "parallel/memory_prediction.h"
-#include "parallel/setups.h"
+#include "parallel/comm/setups.h"
+#include "parallel/strategy/gradient_buckets.h"
+#include "parallel/strategy/memory_prediction.h"
+#include "parallel/train/inference.h"
 #include "plan/plan.h"
 
 namespace xbench {

@@ -10,14 +10,14 @@
 
 #include "app/checkpoint_input.h"
 #include "app/commands.h"
-#include "bench/record.h"
+#include "bench/base/record.h"
 #include "core/error.h"
-#include "data/csv.h"
-#include "data/h5.h"
-#include "data/import.h"
-#include "data/import_list.h"
-#include "data/parallel_for.h"
-#include "parallel/inference.h"
+#include "core/parallel_for.h"
+#include "data/import/csv.h"
+#include "data/import/import.h"
+#include "data/import/import_list.h"
+#include "data/set/h5.h"
+#include "parallel/train/inference.h"
 
 namespace xbench {
 namespace {

@@ -4,9 +4,9 @@
 #include <filesystem>
 
 #include "app/commands.h"
-#include "bench/environment.h"
-#include "bench/sweep.h"
-#include "bench/text_table.h"
+#include "bench/base/environment.h"
+#include "bench/base/text_table.h"
+#include "bench/sweep/sweep.h"
 #include "core/config.h"
 #include "core/error.h"
 #include "core/hardware.h"

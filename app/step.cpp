@@ -4,7 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
-#include "bench/step.h"
+#include "bench/base/step.h"
 #include "core/error.h"
 #include "core/hardware.h"
 #include "models/registry.h"

@@ -7,14 +7,15 @@
 #include <memory>
 
 #include "app/commands.h"
-#include "bench/energy.h"
-#include "bench/environment.h"
-#include "bench/train_report.h"
+#include "bench/base/energy.h"
+#include "bench/base/environment.h"
+#include "bench/runs/train_report.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "data/datasets.h"
 #include "models/registry.h"
-#include "parallel/setups.h"
-#include "parallel/slow_link.h"
+#include "parallel/comm/setups.h"
+#include "parallel/comm/slow_link.h"
 
 namespace xbench {
 namespace {

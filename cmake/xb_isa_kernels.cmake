@@ -1,6 +1,6 @@
 # Compiles every *.isa.cpp of kernels/ once for each instruction set, each into a namespace of its own (XB_ISA_NAMESPACE);
 # files whose name ends in _bf16 only for avx512_bf16, which has nothing else. At -O3 in every build type, without exceptions,
-# RTTI, LTO or sanitizers. See kernels/simd.h, and tests/house/isa_symbols.sh, which checks that nothing leaves the namespace.
+# RTTI, LTO or sanitizers. See kernels/simd/simd.h, and tests/house/isa_symbols.sh, which checks that nothing leaves the namespace.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(XB_ISAS portable avx2 avx512 avx512_bf16)
 else()

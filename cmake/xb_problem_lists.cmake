@@ -1,9 +1,9 @@
 # Puts kernels/<op>/problems.cfg into the program, so that `xbench kernels` finds them wherever it runs: one generated .cpp
-# with their texts (bench/kernel_problems.h). Editing a list configures again.
+# with their texts (bench/kernels/kernel_problems.h). Editing a list configures again.
 function(xb_problem_lists library)
   file(GLOB lists CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/*/problems.cfg)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${lists})
-  set(code "// Written by cmake/xb_problem_lists.cmake.\n#include \"bench/kernel_problems.h\"\n\nnamespace xbench {\n\n")
+  set(code "// Written by cmake/xb_problem_lists.cmake.\n#include \"bench/kernels/kernel_problems.h\"\n\nnamespace xbench {\n\n")
   string(APPEND code "std::vector<ProblemListText> problem_list_texts() {\n    return {\n")
   foreach(list IN LISTS lists)
     file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR} ${list})

@@ -1,8 +1,10 @@
-// From a configuration to the data set that it names.
+// Opens either kind of set.
+#include "data/datasets.h"
+
 #include "core/error.h"
-#include "data/h5.h"
-#include "data/memory_dataset.h"
-#include "data/synthetic.h"
+#include "data/set/h5.h"
+#include "data/set/memory_dataset.h"
+#include "data/synthetic/synthetic.h"
 
 namespace xbench {
 

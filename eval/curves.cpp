@@ -8,7 +8,7 @@
 #include <fmt/core.h>
 
 #include "core/error.h"
-#include "data/csv.h"
+#include "data/import/csv.h"
 
 namespace xbench {
 namespace {

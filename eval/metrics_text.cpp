@@ -3,7 +3,7 @@
 
 #include <fmt/core.h>
 
-#include "data/csv.h"
+#include "data/import/csv.h"
 #include "eval/metrics.h"
 
 namespace xbench {

@@ -14,14 +14,14 @@
 // clang-format off
 #define XB_ISA_FILES(file, bf16) \
     file(patches)              \
-    file(conv2d_nchw)          \
+    file(direct_rows)          \
     file(depthwise)            \
-    file(conv2d_pointwise)     \
-    file(conv2d_winograd)      \
-    file(conv2d_winograd_fused) \
-    bf16(conv2d_bf16)          \
-    file(conv2d_blocked)       \
-    file(conv2d_fused)         \
+    file(pointwise)            \
+    file(winograd)             \
+    file(winograd_fused)       \
+    bf16(direct_pairs_bf16)    \
+    file(direct_blocked)       \
+    file(direct_blocked_fused) \
     file(pooled_stem)          \
     file(pooled_stem_rows)     \
     bf16(linear_bf16)          \

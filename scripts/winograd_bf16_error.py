@@ -17,7 +17,7 @@ def rounded(values):
 
 
 def transforms(points, m):
-    """F(m, 3) with these points and infinity, as kernels/conv2d/winograd_transforms.h builds it: of x, of w, of products."""
+    """F(m, 3) with these points and infinity, as kernels/conv2d/winograd/winograd_transforms.h builds it: of x, of w, of products."""
     n = m + 2
     of_x, of_w, of_products = np.zeros((n, n)), np.zeros((n, 3)), np.zeros((m, n))
     for i, point in enumerate(points):

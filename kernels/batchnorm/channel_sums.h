@@ -4,8 +4,8 @@
 // doubles, so that the threads share leaves as well as channels; then come the lanes and the tree over leaves.
 #pragma once
 
-#include "kernels/chunk.h"
 #include "kernels/leaf_tree.h"
+#include "kernels/simd/chunk.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -3,7 +3,7 @@
 // with many). A band is turned in the thread's workspace, small enough to stay in the first-level cache.
 #pragma once
 
-#include "kernels/plain_blocked.h"
+#include "kernels/simd/plain_blocked.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kernels/conv2d/taps.h"
-#include "kernels/simd_transpose.h"
+#include "kernels/simd/simd_transpose.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -5,7 +5,7 @@
 //             for each remainder a ("phase") a convolution of stride 1 with some of the taps, written to every stride-th row
 #pragma once
 
-#include "kernels/simd.h"
+#include "kernels/simd/simd.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -3,11 +3,11 @@
 //   DropoutBits        one dropout in one step: the image's key, keep or drop
 //   for_channel_pixels numbers of neighbouring pixels of vf_width channels: nchw16c
 //   RowMask            the numbers of one row of an image, of one channel or of 16, in the thread's workspace
-// For *.isa.cpp, like kernels/simd.h.
+// For *.isa.cpp, like kernels/simd/simd.h.
 #pragma once
 
-#include "kernels/chunk.h"
 #include "kernels/dropout/philox_lanes.h"
+#include "kernels/simd/chunk.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/philox.h"
-#include "kernels/simd.h"
+#include "kernels/simd/simd.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

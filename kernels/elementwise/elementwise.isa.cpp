@@ -1,7 +1,7 @@
 // "vector": relu, relu_grad, add and accumulate over the stored floats, whatever the layout (the padding of nchw16c stays
 // zero under all of them). Threads share the floats in multiples of 64 bytes. Bound by memory: relu 50, relu_grad 38, add
 // 43 GB/s at 8x64x112x112, 118 GB/s in the second-level cache (one core of an AMD EPYC 9005, AVX-512; memcpy moves 47 GB/s).
-#include "kernels/chunk.h"
+#include "kernels/simd/chunk.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -2,8 +2,8 @@
 // an image's elements is the plain one, so flatten is the same movement). Square tiles of one vector by one vector are
 // turned in registers: log2(width) perfect shuffles. Bound by memory; threads share (image, channel group).
 // 44 GB/s to plain and 18 GB/s to blocked (16 input streams) at 8x64x112x112 on one core of an AMD EPYC 9005, AVX-512.
-#include "kernels/chunk.h"
-#include "kernels/plain_blocked.h"
+#include "kernels/simd/chunk.h"
+#include "kernels/simd/plain_blocked.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

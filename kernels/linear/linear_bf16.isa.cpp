@@ -5,8 +5,8 @@
 //   wgrad     pairs of images of one leaf, an odd one with zero; dy is rounded once a call, x panel by panel
 // Every weight is still read (wgrad: written) as f32 once: for layers beyond the caches that is what remains.
 #include "kernels/linear/linear_tiles.h"
-#include "kernels/pairs.h"
 #include "kernels/products.h"
+#include "kernels/simd/pairs.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -8,7 +8,7 @@
 // dgrad and wgrad copy a panel of 8 vectors of features of w (or x) side by side: rows of w are often a large power of two
 // apart and would evict each other.
 #include "kernels/linear/linear_tiles.h"
-#include "kernels/rounded.h"
+#include "kernels/simd/rounded.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -3,7 +3,7 @@
 
 #include "kernels/kernel.h"
 #include "kernels/leaf_tree.h"
-#include "kernels/simd.h"
+#include "kernels/simd/simd.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

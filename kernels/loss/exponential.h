@@ -3,7 +3,7 @@
 // exactly 1.
 #pragma once
 
-#include "kernels/simd.h"
+#include "kernels/simd/simd.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -1,7 +1,7 @@
 // "vector": Adam, AdamW and SGD, f32, one pass over the flat buffers. Threads share the elements in multiples of 64 bytes.
 // Bound by memory: Adam reads 16 and writes 12 bytes an element, 66 GB/s for 8 million parameters, 1.1 us for the 6,066 of
 // pneumonia_cnn (one core of an AMD EPYC 9005, AVX-512; memcpy moves 47 GB/s).
-#include "kernels/chunk.h"
+#include "kernels/simd/chunk.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

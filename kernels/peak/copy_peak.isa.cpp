@@ -1,6 +1,6 @@
 // A plain copy in whole vectors, four at a time: what memory and caches deliver to a kernel that only reads and writes.
 #include "kernels/kernel.h"
-#include "kernels/simd.h"
+#include "kernels/simd/simd.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

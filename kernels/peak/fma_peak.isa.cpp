@@ -1,7 +1,7 @@
 // Independent chains of fused multiply-adds in registers, as many as hide the latency on two FMA ports: nothing but the
 // arithmetic peak. On a processor without FMA (portable) it is a multiply and an add.
 #include "kernels/kernel.h"
-#include "kernels/simd.h"
+#include "kernels/simd/simd.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

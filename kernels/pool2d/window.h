@@ -1,9 +1,9 @@
 // Windows over images, shared by the pooling kernels: geometry, and the load of one filter position for a vector of outputs.
 #pragma once
 
-#include "kernels/chunk.h"
 #include "kernels/dropout/dropout_bits.h"
-#include "kernels/simd_pool.h"
+#include "kernels/simd/chunk.h"
+#include "kernels/simd/simd_pool.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -1,4 +1,4 @@
-// The sum over ranks, for buffers that lie in memory which one process can see all of (parallel/comm_shm.h).
+// The sum over ranks, for buffers that lie in memory which one process can see all of (parallel/comm/comm_shm.h).
 // Not an operator of a graph and no row of the registry: a communicator calls it. Chosen by instruction set like the peaks.
 #pragma once
 

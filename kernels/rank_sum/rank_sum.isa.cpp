@@ -2,7 +2,7 @@
 // Bound by memory: `count` reads and `targets` writes an element.
 #include "kernels/kernel.h"
 #include "kernels/leaf_tree.h"
-#include "kernels/simd.h"
+#include "kernels/simd/simd.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -1,5 +1,5 @@
 // The collectives' suite: sizes, the bandwidths of nccl-tests, and that a wrong result is counted.
-#include "bench/comm_suite.h"
+#include "bench/comm/comm_suite.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // The kernel suite: what it selects and how it names it, the roofs, the tables, and a short run of two tiny problems whose
 // JSON is Google Benchmark's. No time is judged.
-#include "bench/kernel_suite.h"
+#include "bench/kernels/kernel_suite.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,10 +8,10 @@
 #include <cmath>
 #include <set>
 
-#include "bench/environment.h"
-#include "bench/kernel_case.h"
-#include "bench/kernel_problems.h"
-#include "bench/kernel_table.h"
+#include "bench/base/environment.h"
+#include "bench/kernels/kernel_case.h"
+#include "bench/kernels/kernel_problems.h"
+#include "bench/kernels/kernel_table.h"
 #include "core/error.h"
 
 namespace xbench {

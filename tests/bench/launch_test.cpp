@@ -1,5 +1,5 @@
 // Command lines of the launchers, child processes with failures and time limits.
-#include "bench/launch.h"
+#include "bench/sweep/launch.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

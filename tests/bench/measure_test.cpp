@@ -1,12 +1,12 @@
 // Medians, order-statistic intervals, steadiness, the timing function and energy counters.
-#include "bench/measure.h"
+#include "bench/base/measure.h"
 
 #include <gtest/gtest.h>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
 
-#include "bench/energy.h"
+#include "bench/base/energy.h"
 #include "core/rng.h"
 
 namespace xbench {

@@ -1,5 +1,5 @@
 // Records: keys, round trip, appending after a kill, broken files; the environment and its digest.
-#include "bench/record.h"
+#include "bench/base/record.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "bench/environment.h"
+#include "bench/base/environment.h"
 #include "core/error.h"
 
 namespace xbench {

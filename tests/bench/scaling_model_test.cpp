@@ -1,5 +1,5 @@
 // Speed-up, efficiency, Karp-Flatt and the fits, on published figures and on curves whose parameters are known.
-#include "bench/scaling_model.h"
+#include "bench/sweep/scaling_model.h"
 
 #include <gtest/gtest.h>
 

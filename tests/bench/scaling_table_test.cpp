@@ -1,5 +1,5 @@
 // The arithmetic of the scaling table and its two files, against a golden file (XB_UPDATE_GOLDEN=1 rewrites it).
-#include "bench/scaling_table.h"
+#include "bench/sweep/scaling_table.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,8 +8,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "bench/text_table.h"
-#include "bench/train_report.h"
+#include "bench/base/text_table.h"
+#include "bench/runs/train_report.h"
 
 namespace xbench {
 namespace {

@@ -1,6 +1,6 @@
 // The sweep: expansion into points, interleaved repeats in child processes, failures, time limits, files. The children are a
 // shell script that stands for `xbench train`.
-#include "bench/sweep.h"
+#include "bench/sweep/sweep.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 #include <sstream>
 
 #include "core/error.h"
-#include "parallel/setups.h"
+#include "parallel/comm/setups.h"
 
 namespace xbench {
 namespace {

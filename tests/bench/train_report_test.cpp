@@ -1,5 +1,5 @@
 // The files that a real, tiny training run leaves, and what they say.
-#include "bench/train_report.h"
+#include "bench/runs/train_report.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -10,6 +10,7 @@
 
 #include "core/communicator.h"
 #include "core/hash.h"
+#include "data/datasets.h"
 
 namespace xbench {
 namespace {

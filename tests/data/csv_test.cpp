@@ -1,5 +1,5 @@
 // CSV as people write it: quotes, line ends, byte order marks, and what is refused.
-#include "data/csv.h"
+#include "data/import/csv.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // PNG and JPEG of every kind are read as Pillow reads them; what is broken, hostile or of another format is refused.
-#include "data/decoders.h"
+#include "data/import/decoders.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

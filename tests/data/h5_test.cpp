@@ -1,11 +1,11 @@
 // The HDF5 set: what is written is read; what is broken, foreign or hostile is refused with file, place and remedy.
-#include "data/h5.h"
+#include "data/set/h5.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "data/memory_dataset.h"
+#include "data/set/memory_dataset.h"
 #include "image_files.h"
 
 namespace xbench {

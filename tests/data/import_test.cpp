@@ -1,5 +1,5 @@
 // Imports of small folders and tables made on the spot: labels, splits, quarantine, leaks, depth, order.
-#include "data/import.h"
+#include "data/import/import.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <set>
 
 #include "core/error.h"
-#include "data/h5.h"
+#include "data/set/h5.h"
 #include "image_files.h"
 
 namespace xbench {

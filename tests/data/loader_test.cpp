@@ -1,6 +1,6 @@
 // The loader's promises: an order that follows from (seed, epoch) alone, each sample exactly once at any number of ranks,
 // leaves where the header says, the same batches with any number of workers, and errors that surface.
-#include "data/loader.h"
+#include "data/load/loader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // The resize against Pillow's own results, and the properties that any resize must have.
-#include "data/resize.h"
+#include "data/import/resize.h"
 
 #include <gtest/gtest.h>
 

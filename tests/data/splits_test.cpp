@@ -1,5 +1,5 @@
 // Splits by group: nothing leaks, shares and classes come out right, the seed decides.
-#include "data/splits.h"
+#include "data/set/splits.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The procedural X-rays: reproducible, at any size, labelled as said; and not solved by a linear model.
-#include "data/synthetic.h"
+#include "data/synthetic/synthetic.h"
 
 #include <gtest/gtest.h>
 
@@ -9,8 +9,9 @@
 
 #include "core/error.h"
 #include "core/rng.h"
-#include "data/memory_dataset.h"
-#include "data/phantom.h"
+#include "data/datasets.h"
+#include "data/set/memory_dataset.h"
+#include "data/synthetic/phantom.h"
 
 namespace xbench {
 namespace {

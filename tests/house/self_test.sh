@@ -23,7 +23,7 @@ fresh() {
     put kernels/kernel.h '// Kernel.\n#include <cstddef>\n'
     put kernels/conv2d/direct.isa.cpp '// Fast code.\n#include "kernels/kernel.h"\n#include "kernels/conv2d/tile.h"\n'
     put kernels/conv2d/tile.h '// A tile.\n#include <immintrin.h>\n'
-    put kernels/simd_emulated.h '// Emulation.\n#include <simde/x86/avx512.h>\n'
+    put kernels/simd/simd_emulated.h '// Emulation.\n#include <simde/x86/avx512.h>\n'
     put models/m.cpp '// A model.\n#include "core/a.h"\n#include "kernels/op.h"\n#include "models/m.h"\n'
     put models/m.h '// A model.\n'
     put eval/e.cpp '// Scores.\n#include "plan/p.h"\n#include "core/a.h"\n'

@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-#include "kernels/compare.h"
+#include "kernels/cases/compare.h"
 #include "kernels/run.h"
 #include "problems.h"
 

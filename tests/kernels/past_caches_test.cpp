@@ -7,7 +7,7 @@
 #include <set>
 
 #include "core/memory.h"
-#include "kernels/problem_data.h"
+#include "kernels/cases/problem_data.h"
 #include "kernels/run.h"
 #include "problems.h"
 
@@ -33,7 +33,7 @@ KernelArgs of_image(KernelArgs args, int64_t image) {
 void expect_same_bits(const LayerProblem& problem, const Kernel& kernel, const ProblemData& data) {
     KernelArgs args = data.args();
     const auto bytes = static_cast<size_t>(stored_bytes_of(args.out[0]));
-    ASSERT_GE(bytes, size_t{32} << 20) << "below the threshold of kernels/chunk.h";
+    ASSERT_GE(bytes, size_t{32} << 20) << "below the threshold of kernels/simd/chunk.h";
     AlignedBuffer whole(bytes), parts(bytes);  // on whole lines, which streams need
     args.out[0].data = whole.data();
     run_kernel(kernel, args, 2);

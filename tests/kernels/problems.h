@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/hardware.h"
-#include "kernels/problem_list.h"
+#include "kernels/cases/problem_list.h"
 #include "kernels/registry.h"
 
 namespace xbench {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <map>
 
-#include "kernels/compare.h"
+#include "kernels/cases/compare.h"
 #include "kernels/leaf_tree.h"
 #include "kernels/run.h"
 #include "problems.h"

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/compare.h"
+#include "kernels/cases/compare.h"
 #include "kernels/run.h"
 #include "problems.h"
 

@@ -9,7 +9,7 @@
 #include "core/hardware.h"
 #include "core/rng.h"
 #include "models/registry.h"
-#include "parallel/strategy.h"
+#include "parallel/strategy/strategy.h"
 
 namespace xbench {
 namespace {

@@ -1,5 +1,5 @@
 // Weights of a small graph: saved under PyTorch's names, found in a folder, matched with a graph, hashed, described.
-#include "parallel/checkpoint.h"
+#include "parallel/checkpoint/checkpoint.h"
 
 #include <cmath>
 #include <fstream>

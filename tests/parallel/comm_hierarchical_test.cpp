@@ -1,13 +1,14 @@
 // Ranks on several nodes, pretended by threads: how trees of sums are cut, every collective, and training, against the same
 // on one node.
-#include "parallel/comm_hierarchical.h"
+#include "parallel/comm/comm_hierarchical.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <string>
 
-#include "parallel/trainer.h"
+#include "data/datasets.h"
+#include "parallel/train/trainer.h"
 #include "tests/parallel/collectives.h"
 #include "tests/parallel/small_run.h"
 #include "tests/parallel/thread_communicator.h"

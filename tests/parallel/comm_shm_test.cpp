@@ -1,6 +1,6 @@
 // The shared-memory communicator: results, and what happens when a rank is late, lost, gone or dead. Ranks are threads
 // here where their memory does not matter, and processes where it does.
-#include "parallel/comm_shm.h"
+#include "parallel/comm/comm_shm.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -7,9 +7,10 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "data/datasets.h"
 #include "models/graph_builder.h"
-#include "parallel/compression.h"
-#include "parallel/power_sgd.h"
+#include "parallel/strategy/compression.h"
+#include "parallel/strategy/power_sgd.h"
 #include "tests/parallel/small_run.h"
 #include "tests/parallel/thread_communicator.h"
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "data/datasets.h"
 #include "tests/parallel/run_on.h"
 #include "tests/parallel/shm_ranks.h"
 #include "tests/parallel/temporary_folder.h"

@@ -3,8 +3,8 @@
 
 #include "core/error.h"
 #include "models/registry.h"
-#include "parallel/learning_rate.h"
-#include "parallel/micro_batches.h"
+#include "parallel/train/learning_rate.h"
+#include "parallel/train/micro_batches.h"
 #include "tests/parallel/run_on.h"
 
 namespace xbench::test {

@@ -6,9 +6,10 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "parallel/comm_hierarchical.h"
-#include "parallel/comm_mpi.h"
-#include "parallel/comm_shm.h"
+#include "data/datasets.h"
+#include "parallel/comm/comm_hierarchical.h"
+#include "parallel/comm/comm_mpi.h"
+#include "parallel/comm/comm_shm.h"
 #include "tests/parallel/collectives.h"
 #include "tests/parallel/small_run.h"
 #include "tests/parallel/temporary_folder.h"

@@ -7,9 +7,10 @@
 #include <thread>
 
 #include "core/error.h"
+#include "data/datasets.h"
 #include "models/registry.h"
-#include "parallel/gradient_buckets.h"
-#include "parallel/slow_link.h"
+#include "parallel/comm/slow_link.h"
+#include "parallel/strategy/gradient_buckets.h"
 #include "tests/parallel/small_run.h"
 #include "tests/parallel/thread_communicator.h"
 

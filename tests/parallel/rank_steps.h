@@ -7,9 +7,9 @@
 
 #include "core/hardware.h"
 #include "core/rng.h"
-#include "data/loader.h"
-#include "parallel/gradient_buckets.h"
-#include "parallel/strategy.h"
+#include "data/load/loader.h"
+#include "parallel/strategy/gradient_buckets.h"
+#include "parallel/strategy/strategy.h"
 
 namespace xbench::test {
 

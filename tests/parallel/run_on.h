@@ -1,6 +1,7 @@
 // A training run over ranks that are threads: what every test of trainers starts from. Rank 0's result.
 #pragma once
 
+#include "data/datasets.h"
 #include "tests/parallel/small_run.h"
 #include "tests/parallel/thread_communicator.h"
 

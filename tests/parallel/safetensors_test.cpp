@@ -1,6 +1,6 @@
 // What is written is read back; PyTorch's files are read; damaged and hostile files end in an Error that names file and
 // place.
-#include "parallel/safetensors.h"
+#include "parallel/checkpoint/safetensors.h"
 
 #include <cmath>
 #include <cstring>

@@ -10,10 +10,11 @@
 #include <thread>
 
 #include "core/error.h"
+#include "data/datasets.h"
 #include "models/registry.h"
-#include "parallel/health.h"
-#include "parallel/memory_prediction.h"
-#include "parallel/slow_link.h"
+#include "parallel/comm/slow_link.h"
+#include "parallel/strategy/memory_prediction.h"
+#include "parallel/train/health.h"
 #include "tests/parallel/rank_steps.h"
 #include "tests/parallel/small_run.h"
 #include "tests/parallel/temporary_folder.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "parallel/comm_shm.h"
+#include "parallel/comm/comm_shm.h"
 
 namespace xbench::test {
 

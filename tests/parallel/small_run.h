@@ -1,7 +1,7 @@
 // A training run small enough for a test: the pneumonia model on synthetic images, with a short last batch.
 #pragma once
 
-#include "parallel/trainer.h"
+#include "parallel/train/trainer.h"
 
 namespace xbench::test {
 

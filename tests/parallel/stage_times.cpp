@@ -11,7 +11,7 @@
 
 #include "core/error.h"
 #include "models/registry.h"
-#include "parallel/setups.h"
+#include "parallel/comm/setups.h"
 #include "tests/parallel/rank_steps.h"
 #include "tests/plan/equal_units.h"
 

@@ -12,11 +12,12 @@
 
 #include "core/error.h"
 #include "core/rng.h"
-#include "data/memory_dataset.h"
+#include "data/datasets.h"
+#include "data/set/memory_dataset.h"
 #include "models/registry.h"
-#include "parallel/checkpoint.h"
-#include "parallel/health.h"
-#include "parallel/inference.h"
+#include "parallel/checkpoint/checkpoint.h"
+#include "parallel/train/health.h"
+#include "parallel/train/inference.h"
 #include "tests/parallel/run_on.h"
 #include "tests/parallel/temporary_folder.h"
 

@@ -1,0 +1,187 @@
+// The step benchmark and the arithmetic peak that it is held against.
+#include "bench/base/step.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "bench/base/measure.h"
+#include "core/hardware.h"
+#include "core/rng.h"
+#include "kernels/peak/peak.h"
+#include "kernels/team.h"
+#include "models/registry.h"
+#include "parallel/strategy/strategy.h"
+#include "parallel/train/inference.h"
+
+namespace xbench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Random images and labels in the form that a loader delivers.
+struct RandomBatch {
+    RandomBatch(const Graph& graph, int64_t size, int64_t leaves) {
+        Random random(1, RandomUse::test_data);
+        const Shape& shape = graph.values[static_cast<size_t>(graph.input)].shape;
+        images = AlignedBuffer(static_cast<size_t>(size * shape.elements()) * sizeof(float));
+        for (int64_t i = 0; i < size * shape.elements(); ++i) images.as<float>()[i] = random.normal();
+        const int64_t classes = graph.values[static_cast<size_t>(graph.logits)].shape[1];
+        const bool multilabel = graph.values[static_cast<size_t>(graph.label)].dtype == DType::f32;
+        for (int64_t i = 0; i < size; ++i) {
+            batch.sample_ids.push_back(i);
+            batch.labels.push_back(static_cast<int32_t>(random.below(static_cast<uint32_t>(classes))));
+            for (int64_t k = 0; multilabel && k < classes; ++k) batch.targets.push_back(static_cast<float>(random.below(2)));
+        }
+        for (int64_t v = 0; v <= leaves; ++v) batch.leaf_begin.push_back(static_cast<int32_t>(leaf_start(v, size, leaves)));
+        batch.size = batch.global_size = size;
+        batch.images = images.as<float>();
+    }
+    AlignedBuffer images;
+    Batch batch;
+};
+
+// Everything a step needs, on one process.
+class StepRunner {
+public:
+    StepRunner(const StepBenchOptions& options, Isa isa)
+        : graph_(build_model(options.model)),
+          batch_size_(options.batch ? options.batch : find_model(options.model.name).batch),
+          leaves_(options.reduction == "fast" ? 1 : std::min(options.virtual_ranks, batch_size_)),
+          state_(graph_),
+          plan_(compile(graph_, Target{isa}, plan_options(options))),
+          executor_(plan_),
+          communicator_(make_self_communicator()),
+          sums_(*communicator_, Reduction::invariant, leaves_),
+          strategy_(make_replicated(TrainConfig{}, state_, sums_, isa, options.threads)),
+          batch_(graph_, batch_size_, leaves_) {
+        state_.initialize(1);
+        state_.bind_to(executor_);
+        strategy_->attach(plan_);
+        context_.learning_rate = 1e-3f;
+        bind_batch(batch_.batch, executor_, context_);
+    }
+    void step(std::vector<int64_t>* step_ns = nullptr) {
+        context_.update = context_.step + 1;
+        executor_.run(context_, strategy_.get(), step_ns);
+        const auto before_update = Clock::now();
+        strategy_->update(context_);
+        ++context_.step;
+        if (step_ns) step_ns->push_back(std::chrono::nanoseconds(Clock::now() - before_update).count());
+    }
+    const Plan& plan() const { return plan_; }
+
+private:
+    PlanOptions plan_options(const StepBenchOptions& options) const {
+        PlanOptions plan;
+        plan.max_batch = batch_size_;
+        plan.leaves = static_cast<int>(leaves_);
+        plan.threads = options.threads;
+        plan.forced = options.forced;
+        plan.products = options.products;
+        plan.activation_checkpointing = options.activation_checkpointing;
+        return plan;
+    }
+    const Graph graph_;
+    const int64_t batch_size_, leaves_;
+    ModelState state_;
+    const Plan plan_;
+    Executor executor_;
+    std::unique_ptr<Communicator> communicator_;
+    const RankSums sums_;
+    std::unique_ptr<Strategy> strategy_;
+    RandomBatch batch_;
+    StepContext context_{};
+};
+
+std::vector<std::pair<std::string, double>> profile(StepRunner& runner, double seconds) {
+    std::vector<std::vector<double>> times;
+    std::vector<int64_t> step_ns;
+    const auto start = Clock::now();
+    do {
+        runner.step(&step_ns);
+        times.resize(step_ns.size());
+        for (size_t i = 0; i < step_ns.size(); ++i) times[i].push_back(static_cast<double>(step_ns[i]) * 1e-3);
+    } while (std::chrono::duration<double>(Clock::now() - start).count() < seconds);
+    std::vector<std::pair<std::string, double>> rows;
+    for (size_t i = 0; i < times.size(); ++i) {
+        const bool optimizer = i == runner.plan().steps.size();
+        const Node* node =
+            optimizer ? nullptr : &runner.plan().graph.nodes[static_cast<size_t>(runner.plan().steps[i].node)];
+        const Kernel* kernel = optimizer ? nullptr : runner.plan().steps[i].kernel;
+        rows.emplace_back(optimizer
+                              ? "optimizer"
+                              : fmt::format("{:<26} {:<8} {}", name_of(node->op), node->name, kernel ? kernel->name : ""),
+                          median(times[i]));
+    }
+    return rows;
+}
+
+}  // namespace
+
+double measure_fma_peak(Isa isa, int threads) {
+    constexpr int64_t rounds = 400000;
+    double best = 0;
+    for (int repeat = 0; repeat < 5; ++repeat) {
+        double flops = 0;
+        const auto start = Clock::now();
+        run_team(threads, [&](const Team& team) {
+            float sink[3] = {0.999f, 1e-3f, 0};
+            const double mine = run_fma_rounds(isa, rounds, sink);
+            team.barrier();
+            if (team.rank == 0) flops = mine * team.size;
+        });
+        best = std::max(best, flops / std::chrono::duration<double>(Clock::now() - start).count());
+    }
+    return best * 1e-9;
+}
+
+StepTiming measure_step(const StepBenchOptions& options) {
+    const Isa isa = usable_isa();
+    StepRunner runner(options, isa);
+    StepTiming timing;
+    timing.batch = runner.plan().options.max_batch;
+    timing.threads = options.threads;
+    timing.isa = isa_name(isa_of(runner.plan()));
+    timing.flops_per_step = flops_per_step(runner.plan());
+    timing.peak_gflops = measure_fma_peak(isa, options.threads);
+
+    MeasureOptions budget;
+    budget.warmup_seconds = options.seconds * 0.1;
+    budget.warmup_calls = 3;
+    budget.seconds = options.seconds;
+    std::vector<double> milliseconds;
+    for (const int64_t ns : measure([&] { runner.step(); }, budget)) milliseconds.push_back(static_cast<double>(ns) * 1e-6);
+    if (options.profile) timing.profile = profile(runner, options.seconds);
+
+    const Interval interval = interval_of(milliseconds);
+    timing.steps = static_cast<int64_t>(milliseconds.size());
+    timing.step_ms_median = interval.median;
+    timing.step_ms_low = interval.low;
+    timing.step_ms_high = interval.high;
+    timing.images_per_second = static_cast<double>(timing.batch) / (timing.step_ms_median * 1e-3);
+    timing.peak_gflops = std::max(timing.peak_gflops, measure_fma_peak(isa, options.threads));
+    timing.share_of_peak = timing.flops_per_step / (timing.step_ms_median * 1e-3) / (timing.peak_gflops * 1e9);
+    return timing;
+}
+
+Json to_json(const StepTiming& t, const std::string& model, const std::string& precision) {
+    Json json{{"model", model},
+              {"batch", t.batch},
+              {"threads", t.threads},
+              {"precision", precision},
+              {"step_ms_median", t.step_ms_median},
+              {"step_ms_low", t.step_ms_low},
+              {"step_ms_high", t.step_ms_high},
+              {"images_per_second", t.images_per_second},
+              {"flops_per_step", t.flops_per_step},
+              {"share_of_peak", t.share_of_peak},
+              {"peak_gflops", t.peak_gflops},
+              {"isa", t.isa},
+              {"steps", t.steps}};
+    for (const auto& [step, microseconds] : t.profile) json["profile"].push_back({{"step", step}, {"us", microseconds}});
+    return json;
+}
+
+}  // namespace xbench

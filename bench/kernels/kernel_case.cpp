@@ -1,0 +1,83 @@
+// Aligned copies of a problem's operands, and the comparison with the reference.
+#include "bench/kernels/kernel_case.h"
+
+#include <cstring>
+#include <regex>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "core/tensor.h"
+#include "kernels/registry.h"
+
+namespace xbench {
+namespace {
+
+constexpr double most_flops_to_compare = 2.5e8;  // about a second of the reference
+
+// The same call of the same line with one image.
+LayerProblem with_one_image(const LayerProblem& problem) {
+    std::string line = std::regex_replace(problem.line, std::regex(R"(\bn\d+\b)"), "n1");
+    line = std::regex_replace(line, std::regex(R"(\bleaves\d+\b)"), "leaves1");
+    const std::vector<LayerProblem> all = parse_problem(problem.line, problem.line), small = parse_problem(line, line);
+    const std::string wanted = to_string(problem.problem());
+    for (size_t i = 0; i < all.size(); ++i)
+        if (to_string(all[i].problem()) == wanted) return small.at(i);
+    throw Error("the line does not give this call: " + wanted, problem.line);
+}
+
+// The reference takes seconds for a large convolution and for tensors that fit no cache.
+bool too_large_to_compare(const LayerProblem& problem) {
+    switch (problem.op) {
+        case OpKind::adam:
+        case OpKind::sgd: return false;  // their n counts elements, and the reference is quick
+        case OpKind::conv2d:
+        case OpKind::conv2d_dgrad:
+        case OpKind::conv2d_wgrad: return op_def(problem.op).work(problem.problem()).flops > most_flops_to_compare;
+        default: return problem.bench_only;
+    }
+}
+
+}  // namespace
+
+KernelCase::KernelCase(const LayerProblem& problem, const Kernel& kernel, int threads)
+    : kernel_(kernel), threads_(threads), data_(problem, DataKind::random, 1), args_(data_.args()) {
+    place();
+}
+
+void KernelCase::place() {
+    std::vector<std::pair<KernelTensor*, size_t>> placed;  // operand, offset
+    size_t end = 0;
+    const auto reserve = [&](int64_t bytes) {
+        const size_t offset = end;
+        end += (static_cast<size_t>(bytes) + 63) / 64 * 64;
+        working_set_ += bytes;
+        return offset;
+    };
+    for (int i = 0; i < args_.n_in; ++i) placed.emplace_back(&args_.in[i], reserve(stored_bytes_of(args_.in[i])));
+    for (int i = 0; i < args_.n_out; ++i) {
+        int same = -1;  // the input that is updated in place
+        for (int j = 0; j < args_.n_in; ++j)
+            if (args_.in[j].data == args_.out[i].data) same = j;
+        placed.emplace_back(&args_.out[i],
+                            same >= 0 ? placed[static_cast<size_t>(same)].second : reserve(stored_bytes_of(args_.out[i])));
+    }
+    const size_t workspace_bytes = kernel_.workspace ? kernel_.workspace(args_, threads_) : 0;
+    const size_t workspace = reserve(static_cast<int64_t>(workspace_bytes));
+    arena_ = AlignedBuffer(end);
+    for (const auto& [tensor, offset] : placed) {
+        if (tensor->rank == 0) continue;
+        const auto bytes = static_cast<size_t>(stored_bytes_of(*tensor));
+        tensor->data = std::memcpy(arena_.as<char>() + offset, tensor->data, bytes);
+    }
+    args_.workspace = workspace_bytes > 0 ? arena_.as<char>() + workspace : nullptr;
+}
+
+KernelError measure_error(const LayerProblem& problem, const Kernel& kernel, int threads) {
+    const LayerProblem compared = too_large_to_compare(problem) ? with_one_image(problem) : problem;
+    const ProblemData data(compared, DataKind::random, 1);
+    const Comparison result = check_kernel(kernel, data, Oracle(data), threads, tolerance_of(compared, kernel));
+    return {result.worst, compared.images(), result.ok ? "" : result.message};
+}
+
+}  // namespace xbench

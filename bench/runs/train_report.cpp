@@ -1,0 +1,245 @@
+// The files and the record of one training run.
+#include "bench/runs/train_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <numeric>
+#include <set>
+#include <sstream>
+
+#include "bench/base/measure.h"
+#include "bench/runs/memory_report.h"
+#include "core/hash.h"
+#include "core/progress.h"
+#include "models/registry.h"
+#include "parallel/train/learning_rate.h"
+
+namespace xbench {
+namespace {
+
+std::string boot_id() {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::string id;
+    std::getline(file, id);
+    return id;
+}
+
+// "0-3,8" -> {0, 1, 2, 3, 8}
+std::vector<int> cpus_of(const std::string& cpuset) {
+    std::vector<int> cpus;
+    std::stringstream parts(cpuset);
+    for (std::string part; std::getline(parts, part, ',');) {
+        const int first = std::atoi(part.c_str());
+        const size_t dash = part.find('-');
+        const int last = dash == std::string::npos ? first : std::atoi(part.c_str() + dash + 1);
+        for (int cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
+    }
+    return cpus;
+}
+
+int64_t sum_from(const std::vector<int64_t>& values, size_t first) {
+    return std::accumulate(values.begin() + static_cast<std::ptrdiff_t>(std::min(first, values.size())), values.end(),
+                           int64_t{0});
+}
+
+std::string history_csv(const TrainResult& result) {
+    std::string text =
+        "epoch,train_loss,val_loss,val_accuracy,val_balanced_accuracy,learning_rate,train_seconds,val_seconds,images,best\n";
+    for (const EpochResult& e : result.history)
+        text += fmt::format("{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.6f},{:.6f},{},{}\n", e.epoch, e.train_loss, e.val_loss,
+                            e.val_accuracy, e.val_balanced_accuracy, e.learning_rate, e.train_seconds, e.val_seconds,
+                            e.images, e.best ? 1 : 0);
+    return text;
+}
+
+std::string time_text(const TrainResult& result) {
+    const int64_t images = sum_from(result.step_images, 0);
+    return fmt::format(
+        "total       {:10.3f} s  ({})\n"
+        "training    {:10.3f} s  {} images in {} epochs, {:.0f} images/s\n"
+        "validation  {:10.3f} s\n"
+        "test        {:10.3f} s\n",
+        result.total_seconds, duration_text(result.total_seconds), result.train_seconds, images, result.history.size(),
+        result.train_seconds > 0 ? static_cast<double>(images) / result.train_seconds : 0, result.val_seconds,
+        result.test_seconds);
+}
+
+// As Keras prints it: layer, output shape, parameters.
+std::string model_text(const Config& config, const Dataset& dataset) {
+    ModelConfig model = config.model;
+    model.channels = dataset.info().channels;
+    model.size = dataset.info().height;
+    model.classes = dataset.info().classes();
+    model.multilabel = dataset.info().multilabel;
+    const Graph graph = build_model(resolve_model(model));
+    const auto value = [&](ValueId id) -> const Value& { return graph.values[static_cast<size_t>(id)]; };
+    std::string text = fmt::format("{}  input {}\n\n{:<12} {:<24} {:<20} {:>12}\n", graph.name,
+                                   to_string(value(graph.input).shape), "layer", "type", "output", "parameters");
+    for (const Node& node : graph.nodes) {
+        int64_t parameters = 0;
+        for (const ValueId id : node.in)
+            if (id != no_value && value(id).role == Role::parameter) parameters += value(id).shape.elements();
+        text += fmt::format("{:<12} {:<24} {:<20} {:>12}\n", node.name, name_of(node.op),
+                            to_string(value(node.out[0]).shape), parameters);
+    }
+    int64_t parameters = 0, statistics = 0;
+    for (const ValueId id : graph.state)
+        (value(id).role == Role::buffer ? statistics : parameters) += value(id).shape.elements();
+    return text + fmt::format("\nparameters {}\nrunning statistics {}\n", parameters, statistics);
+}
+
+// Of rank 0.
+std::string memory_text(const TrainResult& result) {
+    std::string text = "\nmemory of a rank\n\n" + memory_table({{"predicted", result.memory_predicted},
+                                                                {"in a step", result.memory_in_steps},
+                                                                {"highest of each", result.memory_highest}});
+    return text +
+           "\nWhile steps run; the highest also has evaluations and checkpoints. Weights kept for the best epoch are "
+           "besides.\n";
+}
+
+Json memory_json(const TrainRun& run) {
+    return Json{{"ranks", run.ranks},
+                {"stage", run.stage},
+                {"unit", "bytes of rank 0"},
+                {"predicted", to_json(run.result.memory_predicted)},
+                {"in_step", to_json(run.result.memory_in_steps)},
+                {"highest", to_json(run.result.memory_highest)}};
+}
+
+Json metrics_json(const TrainRun& run) {
+    Json json = to_json(run.result.test);
+    json["best_epoch"] = run.result.best_epoch;
+    json["weights_hash"] = run.result.weights_hash;
+    json["final_weights_hash"] = run.result.final_weights_hash;
+    json["val"] = to_json(run.result.val);
+    return json;
+}
+
+}  // namespace
+
+size_t warmup_steps(size_t steps) { return std::min<size_t>(5, steps / 10); }
+
+Json to_json(const RankInfo& rank) {
+    return Json{{"rank", rank.rank},           {"host", rank.host},
+                {"machine", rank.machine},     {"cpuset", rank.binding.cpuset},
+                {"bound", rank.binding.bound}, {"oversubscribed", rank.binding.oversubscribed}};
+}
+
+RankInfo this_rank(int rank, const Binding& binding) { return {rank, query_hardware().host, boot_id(), binding}; }
+
+Json gather_ranks(Communicator& communicator, const Binding& binding) {
+    const std::string mine = to_json(this_rank(communicator.rank(), binding)).dump() + "\n";
+    std::vector<std::byte> bytes(mine.size());
+    std::transform(mine.begin(), mine.end(), bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
+    std::string all;
+    for (const std::byte byte : communicator.all_gather_bytes(bytes)) all += static_cast<char>(byte);
+    Json ranks = Json::array();
+    std::stringstream lines(all);
+    for (std::string line; std::getline(lines, line);) ranks.push_back(Json::parse(line));
+    return ranks;
+}
+
+bool cores_are_shared(const Json& per_rank) {
+    std::set<std::pair<std::string, int>> taken;
+    for (const Json& rank : per_rank) {
+        if (rank.value("oversubscribed", false)) return true;
+        if (!rank.value("bound", false)) continue;
+        for (const int cpu : cpus_of(rank.value("cpuset", "")))
+            if (!taken.emplace(rank.value("machine", ""), cpu).second) return true;
+    }
+    return false;
+}
+
+Record train_record(const TrainRun& run) {
+    const TrainResult& result = run.result;
+    const size_t skip = warmup_steps(result.step_ns.size());
+    const size_t steps = result.step_ns.size() - skip;
+    const double seconds = static_cast<double>(sum_from(result.step_ns, skip)) * 1e-9;
+    const auto ms_a_step = [&](const std::vector<int64_t>& ns) {
+        return steps > 0 ? static_cast<double>(sum_from(ns, skip)) * 1e-6 / static_cast<double>(steps) : 0;
+    };
+    Record record;
+    record.bench = "train";
+    record.rep = 1;
+    record.unit = "images/s";
+    record.value = seconds > 0 ? static_cast<double>(sum_from(result.step_images, skip)) / seconds : 0;
+    record.samples_ns = result.step_ns;
+    record.per_rank = run.per_rank;
+    record.steady = is_steady(std::span(result.step_ns).subspan(skip));
+    record.energy_j = run.energy_j;
+    record.energy_why = run.energy_why;
+    record.env_id = run.env_id;
+    record.config_sha = hash_hex(to_json(run.config).dump());
+    record.data_sha = run.dataset.digest();
+    record.weights_hash = result.weights_hash;
+    const TrainConfig& train = run.config.train;
+    record.params = Json{{"model", run.config.model.name},
+                         {"trainer", run.trainer},
+                         {"device", run.device},
+                         {"ranks", run.ranks},
+                         {"threads", run.threads},
+                         {"stage", run.stage},
+                         {"global_batch", train.batch_size},
+                         {"epochs", train.epochs},
+                         {"seed", train.seed},
+                         {"precision", train.precision},
+                         {"reduction", train.reduction},
+                         {"virtual_ranks", train.virtual_ranks},
+                         {"learning_rate", scaled_learning_rate(train)},
+                         {"lr_scaling", train.lr_scaling},
+                         {"base_batch", train.base_batch},
+                         {"warmup_steps", train.warmup_steps},
+                         {"batchnorm", train.batchnorm},
+                         {"accumulate", train.accumulate},
+                         {"compression", train.compression},
+                         {"isa", result.isa},
+                         {"overlap", result.overlap},
+                         // Of the processors that efficiency counts, as it has no core of its own.
+                         {"communication_threads", result.overlap == "thread" ? run.ranks : 0},
+                         {"slow_link_mb_per_s", run.config.scaling.slow_link_mb_per_s},
+                         {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}};
+    record.counters = Json{{"steps", result.step_ns.size()},
+                           {"warmup_steps", skip},
+                           {"step_ms", steps > 0 ? seconds * 1e3 / static_cast<double>(steps) : 0},
+                           {"exposed_comm_ms", ms_a_step(result.comm_ns)},
+                           {"rank_skew_ms", ms_a_step(result.skew_ns)},
+                           {"gradient_bytes", result.gradient_bytes},
+                           {"activation_bytes", result.activation_bytes},
+                           {"images_trained", sum_from(result.step_images, 0)},
+                           {"train_seconds", result.train_seconds},
+                           {"val_seconds", result.val_seconds},
+                           {"test_seconds", result.test_seconds},
+                           {"total_seconds", result.total_seconds},
+                           {"parameters", result.parameters},
+                           {"memory_bytes", result.memory_in_steps.total()},
+                           {"epochs_run", result.history.size()},
+                           {"best_epoch", result.best_epoch},
+                           {"train_loss", result.history.empty() ? 0 : result.history.back().train_loss},
+                           {"val_accuracy", result.val.accuracy},
+                           {"test_accuracy", result.test.accuracy},
+                           {"test_balanced_accuracy", result.test.balanced_accuracy},
+                           {"test_majority_baseline", result.test.majority_baseline},
+                           {"test_loss", result.test.loss},
+                           {"test_images", result.test.count},
+                           {"final_weights_hash", result.final_weights_hash},
+                           {"cores_shared", cores_are_shared(run.per_rank)}};
+    return record;
+}
+
+void write_train_files(const TrainRun& run, const std::filesystem::path& folder) {
+    const std::vector<std::string>& classes = run.dataset.info().class_names;
+    write_text(folder / "history.csv", history_csv(run.result));
+    write_text(folder / "metrics.json", metrics_json(run).dump(2) + "\n");
+    write_text(folder / "classification_report.txt", classification_report(run.result.test));
+    write_text(folder / "confusion_matrix.csv", confusion_csv(run.result.test, classes));
+    write_text(folder / "model_summary.txt", model_text(run.config, run.dataset) + memory_text(run.result));
+    write_text(folder / "memory.json", memory_json(run).dump(2) + "\n");
+    write_text(folder / "training_time.txt", time_text(run.result));
+    const Record record = train_record(run);
+    append_records(folder / "records.jsonl", std::span(&record, 1));
+}
+
+}  // namespace xbench

@@ -1,0 +1,46 @@
+// What one training run leaves behind: the files of its folder and its raw record.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "bench/base/record.h"
+#include "core/hardware.h"
+#include "parallel/train/trainer.h"
+
+namespace xbench {
+
+// One process of the run.
+struct RankInfo {
+    int rank = 0;
+    std::string host, machine;  // machine: the kernel's boot id, equal on "nodes" that are one machine
+    Binding binding;
+};
+
+Json to_json(const RankInfo& rank);
+RankInfo this_rank(int rank, const Binding& binding);
+// Collective; the description of every rank, in rank order, on every rank.
+Json gather_ranks(Communicator& communicator, const Binding& binding);
+// Whether two ranks of one machine share cores, or some rank found too few for its node.
+bool cores_are_shared(const Json& per_rank);
+
+struct TrainRun {
+    const Config& config;
+    const Dataset& dataset;
+    const TrainResult& result;
+    std::string trainer, device;
+    int ranks = 1, threads = 1, stage = 0;
+    Json per_rank;
+    std::optional<double> energy_j;
+    std::string energy_why, env_id;
+};
+
+Record train_record(const TrainRun& run);
+// history.csv, metrics.json, classification_report.txt, confusion_matrix.csv, model_summary.txt, memory.json,
+// training_time.txt and records.jsonl in an existing folder.
+void write_train_files(const TrainRun& run, const std::filesystem::path& folder);
+
+// Steps that are left out of throughput at the start of a run: caches, page faults, clock rates.
+size_t warmup_steps(size_t steps);
+
+}  // namespace xbench

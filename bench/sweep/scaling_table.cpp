@@ -1,0 +1,267 @@
+// The arithmetic of the scaling table. How it is shown is in scaling_text.cpp.
+#include "bench/sweep/scaling_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace xbench {
+namespace {
+
+std::vector<double> counters_of(const std::vector<const Record*>& records, const char* key) {
+    std::vector<double> values;
+    for (const Record* record : records) values.push_back(record->counters.value(key, 0.0));
+    return values;
+}
+
+double median_of(const std::vector<const Record*>& records, const char* key) { return median(counters_of(records, key)); }
+
+ScalingRow make_row(const Point& point, const std::vector<const Record*>& records) {
+    ScalingRow row;
+    row.point = point;
+    row.repeats = static_cast<int>(records.size());
+    row.has_result = !records.empty() && (point.status == PointStatus::ok || point.status == PointStatus::oversubscribed);
+    if (!row.has_result) return row;
+    std::vector<double> rates;
+    std::set<std::string> hashes;
+    for (const Record* record : records) {
+        rates.push_back(record->value);
+        hashes.insert(record->weights_hash);
+        row.steady = row.steady && record->steady;
+    }
+    row.images_per_second = interval_of(rates);
+    row.step_ms = interval_of(counters_of(records, "step_ms"));
+    row.exposed_comm_ms = median_of(records, "exposed_comm_ms");
+    row.rank_skew_ms = median_of(records, "rank_skew_ms");
+    row.train_seconds = median_of(records, "train_seconds");
+    row.test_accuracy = median_of(records, "test_accuracy");
+    row.test_balanced_accuracy = median_of(records, "test_balanced_accuracy");
+    row.test_loss = median_of(records, "test_loss");
+    row.majority_baseline = median_of(records, "test_majority_baseline");
+    row.images_trained = static_cast<int64_t>(median_of(records, "images_trained"));
+    row.weights_hash = hashes.size() == 1 ? *hashes.begin() : "differs";
+    row.isa = records.front()->params.value("isa", "");
+    return row;
+}
+
+int fastest_serial(const std::vector<ScalingRow>& rows) {
+    int best = -1;
+    for (size_t i = 0; i < rows.size(); ++i) {
+        const ScalingRow& row = rows[i];
+        const bool usable = row.point.trainer == "serial" && row.has_result && row.point.status == PointStatus::ok;
+        if (usable && (best < 0 || row.images_per_second.median > rows[static_cast<size_t>(best)].images_per_second.median))
+            best = static_cast<int>(i);
+    }
+    return best;
+}
+
+// Speed-ups, of rows that did the baseline's work. A speed-up beside the accuracy of other work would mislead.
+void compare_with_baseline(ScalingTable& table) {
+    if (table.baseline < 0) {
+        table.notes.emplace_back(
+            "No serial row ran, so there is no speed-up: add `{\"trainer\": \"serial\"}` to the sweep.");
+        return;
+    }
+    const ScalingRow baseline = table.rows[static_cast<size_t>(table.baseline)];
+    for (ScalingRow& row : table.rows) {
+        if (!row.has_result) continue;
+        if (row.images_trained != baseline.images_trained) {
+            table.notes.push_back(
+                fmt::format("{} trained on {} images and the baseline on {}: other work, so no speed-up is given.",
+                            row.point.id(), row.images_trained, baseline.images_trained));
+            continue;
+        }
+        // Of equal work the ratio of times is that of the rates.
+        row.speedup = speedup(1 / baseline.images_per_second.median, 1 / row.images_per_second.median);
+        row.efficiency = efficiency(*row.speedup, row.point.processors());
+        row.karp_flatt = karp_flatt(*row.speedup, row.point.processors());
+    }
+}
+
+std::string family_of(const Point& point) {
+    return point.trainer + (point.device == "cuda" ? " (cuda)" : "") +
+           (point.stage > 0 ? fmt::format(" stage {}", point.stage) : "");
+}
+
+void fit_families(ScalingTable& table) {
+    if (table.baseline < 0) return;
+    const int baseline_processors = table.rows[static_cast<size_t>(table.baseline)].point.processors();
+    if (baseline_processors > 1) {
+        table.notes.push_back(fmt::format(
+            "The fastest serial row uses {} threads, so speed-ups are not against one core and nothing is fitted.",
+            baseline_processors));
+        return;
+    }
+    std::vector<std::string> order;
+    std::map<std::string, std::vector<ScalingPoint>> families;
+    for (const ScalingRow& row : table.rows) {
+        if (!row.speedup || row.point.status != PointStatus::ok || row.point.processors() < 2) continue;
+        const std::string family = family_of(row.point);
+        if (families.count(family) == 0) order.push_back(family);
+        families[family].push_back({static_cast<double>(row.point.processors()), *row.speedup});
+    }
+    for (const std::string& family : order)
+        table.fits.push_back(
+            {family, fit_amdahl(families[family]), fit_gustafson(families[family]), fit_usl(families[family])});
+    for (ScalingRow& row : table.rows)
+        for (const TrainerFit& fit : table.fits)
+            if (fit.usl && row.has_result && family_of(row.point) == fit.trainer) row.contention = fit.usl->serial_fraction;
+}
+
+void note_weights(ScalingTable& table) {
+    std::set<std::string> hashes, batches;
+    int rows = 0, runs = 0;
+    for (const ScalingRow& row : table.rows) {
+        if (!row.has_result) continue;
+        hashes.insert(row.weights_hash);
+        batches.insert(std::to_string(row.point.global_batch));
+        ++rows, runs += row.repeats;
+    }
+    if (rows == 0) return;
+    const bool same = hashes.size() == 1 && hashes.count("differs") == 0;
+    if (batches.size() > 1) {
+        table.notes.emplace_back(
+            "Weights: the batch grows with the ranks (weak mode), so the rows end in different weights.");
+    } else if (same) {
+        table.notes.push_back(fmt::format("Weights: the same, bit for bit, in all {} runs of {} rows ({} reduction): `{}`.",
+                                          runs, rows, table.reduction, *hashes.begin()));
+    } else if (table.reduction == "invariant") {
+        table.notes.emplace_back(
+            "**Weights: they DIFFER between runs that the invariant reduction promises to be equal. Report this as a "
+            "bug.**");
+    } else {
+        table.notes.emplace_back("Weights: they differ between rows, as the fast reduction adds in an order of its own.");
+    }
+}
+
+void note_baseline(ScalingTable& table) {
+    if (table.baseline < 0) return;
+    const ScalingRow& baseline = table.rows[static_cast<size_t>(table.baseline)];
+    std::string note = fmt::format("Baseline: the fastest serial row, {} thread{}, {:.2f} s of training.",
+                                   baseline.point.threads, baseline.point.threads == 1 ? "" : "s", baseline.train_seconds);
+    for (const ScalingRow& row : table.rows)
+        if (row.has_result && row.point.trainer != "serial" && row.point.ranks == 1)
+            note += fmt::format(" {} with one rank and {} thread{} takes {:.2f} s and is not the baseline.",
+                                row.point.trainer, row.point.threads, row.point.threads == 1 ? "" : "s", row.train_seconds);
+    table.notes.push_back(note);
+}
+
+void note_quality(ScalingTable& table) {
+    bool oversubscribed = false;
+    std::vector<std::string> drifting;
+    for (const ScalingRow& row : table.rows) {
+        if (row.efficiency && *row.efficiency > 1.05)
+            table.notes.push_back(fmt::format(
+                "{} is more than linear (efficiency {:.2f}): larger caches in all, or a baseline that was disturbed.",
+                row.point.id(), *row.efficiency));
+        if (row.has_result && !row.steady) drifting.push_back(row.point.id());
+        oversubscribed = oversubscribed || (row.has_result && row.point.status == PointStatus::oversubscribed);
+    }
+    if (!drifting.empty())
+        table.notes.push_back(
+            fmt::format("The time of a step drifted by more than 10% within a run of {}: other work on the machine?",
+                        fmt::join(drifting, ", ")));
+    if (oversubscribed)
+        table.notes.emplace_back(
+            "Rows marked oversubscribed had fewer cores than ranks x threads; they show that the run is right, not how it "
+            "scales, and no fit uses them.");
+    const auto ran =
+        std::find_if(table.rows.begin(), table.rows.end(), [](const ScalingRow& row) { return row.has_result; });
+    if (ran != table.rows.end())
+        table.notes.push_back(fmt::format("Always giving the most frequent class would score {:.4f} on the test images.",
+                                          ran->majority_baseline));
+}
+
+// What of the communication a reader has to know: whose core it takes, and a link that was made slow on purpose.
+void note_communication(ScalingTable& table, std::span<const Record> records) {
+    std::set<std::string> threaded, links;
+    for (const Record& record : records) {
+        if (record.kind != "rep") continue;
+        if (record.params.value("communication_threads", 0) > 0) threaded.insert(record.params.value("point", ""));
+        const double rate = record.params.value("slow_link_mb_per_s", 0.0),
+                     latency = record.params.value("slow_link_latency_us", 0.0);
+        if (rate > 0 || latency > 0)
+            links.insert(fmt::format("{}{} us", rate > 0 ? fmt::format("{} MB/s and ", rate) : "", latency));
+    }
+    if (!threaded.empty())
+        table.notes.push_back(fmt::format(
+            "{}: one communication thread more on each rank. It has no core of its own but shares those of its rank, so N "
+            "stays ranks x threads.",
+            fmt::join(threaded, ", ")));
+    if (!links.empty())
+        table.notes.push_back(fmt::format("**Injected: a slow link ({}) between the ranks; the times are that link's.**",
+                                          fmt::join(links, "; ")));
+}
+
+}  // namespace
+
+ScalingTable make_scaling_table(const Config& config, std::span<const Point> points, std::span<const Record> records) {
+    ScalingTable table;
+    table.name = config.name;
+    table.model = config.model.name;
+    table.data =
+        config.data.path.empty() ? fmt::format("{} synthetic images", config.data.synthetic.count) : config.data.path;
+    table.mode = config.scaling.mode;
+    table.reduction = config.train.reduction;
+    table.epochs = config.train.epochs;
+    table.virtual_ranks = config.train.virtual_ranks;
+    for (const Point& point : points) {
+        std::vector<const Record*> own;
+        for (const Record& record : records)
+            if (record.kind == "rep" && record.params.value("point", "") == point.id()) own.push_back(&record);
+        table.rows.push_back(make_row(point, own));
+    }
+    table.baseline = fastest_serial(table.rows);
+    compare_with_baseline(table);
+    fit_families(table);
+    note_weights(table);
+    note_baseline(table);
+    note_quality(table);
+    note_communication(table, records);
+    return table;
+}
+
+std::vector<Record> summary_records(const ScalingTable& table) {
+    const auto number = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
+    std::vector<Record> records;
+    for (const ScalingRow& row : table.rows) {
+        Record record;
+        record.kind = "summary";
+        record.bench = "scaling";
+        record.unit = "images/s";
+        record.value = row.images_per_second.median;
+        record.steady = row.steady;
+        record.weights_hash = row.weights_hash;
+        record.energy_why = "see the records of the repeats";
+        record.params = Json{{"point", row.point.id()},      {"model", table.model},
+                             {"trainer", row.point.trainer}, {"device", row.point.device},
+                             {"ranks", row.point.ranks},     {"threads", row.point.threads},
+                             {"stage", row.point.stage},     {"global_batch", row.point.global_batch},
+                             {"mode", table.mode},           {"reduction", table.reduction}};
+        record.counters =
+            Json{{"status", name_of(row.point.status)}, {"reason", row.point.reason}, {"repeats", row.repeats}};
+        if (row.has_result)
+            record.counters.update(Json{{"ips_low", row.images_per_second.low},
+                                        {"ips_high", row.images_per_second.high},
+                                        {"interval", row.images_per_second.kind},
+                                        {"step_ms", row.step_ms.median},
+                                        {"exposed_comm_ms", row.exposed_comm_ms},
+                                        {"rank_skew_ms", row.rank_skew_ms},
+                                        {"train_seconds", row.train_seconds},
+                                        {"images_trained", row.images_trained},
+                                        {"speedup", number(row.speedup)},
+                                        {"efficiency", number(row.efficiency)},
+                                        {"karp_flatt", number(row.karp_flatt)},
+                                        {"contention", number(row.contention)},
+                                        {"test_accuracy", row.test_accuracy},
+                                        {"test_balanced_accuracy", row.test_balanced_accuracy},
+                                        {"test_majority_baseline", row.majority_baseline},
+                                        {"test_loss", row.test_loss}});
+        records.push_back(std::move(record));
+    }
+    return records;
+}
+
+}  // namespace xbench

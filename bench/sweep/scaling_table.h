@@ -1,0 +1,51 @@
+// From raw records to the scaling table: medians over repeats, speed-ups against the fastest serial row, fits, and the two
+// files that show them. A table is made from records alone.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/base/measure.h"
+#include "bench/sweep/scaling_model.h"
+#include "bench/sweep/sweep.h"
+
+namespace xbench {
+
+struct ScalingRow {
+    Point point;
+    int repeats = 0;
+    Interval images_per_second, step_ms;
+    std::optional<double> speedup, efficiency, karp_flatt, contention;
+    double exposed_comm_ms = 0, rank_skew_ms = 0, train_seconds = 0;
+    double test_accuracy = 0, test_balanced_accuracy = 0, test_loss = 0, majority_baseline = 0;
+    int64_t images_trained = 0;
+    std::string weights_hash;  // "differs" when the repeats disagree
+    bool steady = true, has_result = false;
+    std::string isa;
+};
+
+struct TrainerFit {
+    std::string trainer;
+    std::optional<ScalingFit> amdahl, gustafson, usl;
+};
+
+struct ScalingTable {
+    std::string name, model, data, mode, reduction;
+    int64_t epochs = 0, virtual_ranks = 0;
+    std::vector<ScalingRow> rows;
+    int baseline = -1;               // index of the fastest serial row; -1: none
+    std::vector<TrainerFit> fits;    // of the rows with status ok
+    std::vector<std::string> notes;  // what a reader has to know
+    std::string machine;
+};
+
+// `points` in the order of the table, `records` of kind rep with their point's id in params.point.
+ScalingTable make_scaling_table(const Config& config, std::span<const Point> points, std::span<const Record> records);
+
+std::vector<Record> summary_records(const ScalingTable& table);
+std::string scaling_csv(const ScalingTable& table);
+std::string scaling_markdown(const ScalingTable& table);
+
+}  // namespace xbench

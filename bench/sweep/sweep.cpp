@@ -1,0 +1,303 @@
+// Planning and running the points of a sweep.
+#include "bench/sweep/sweep.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "bench/base/environment.h"
+#include "bench/sweep/scaling_table.h"
+#include "core/error.h"
+#include "core/hardware.h"
+#include "core/hash.h"
+#include "core/progress.h"
+#include "parallel/comm/setups.h"
+
+namespace xbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array status_names{"ok", "oversubscribed", "not_run", "failed"};
+
+int number_from_environment(const char* name, int otherwise) {
+    const char* value = std::getenv(name);
+    const int number = value != nullptr ? std::atoi(value) : 0;
+    return number > 0 ? number : otherwise;
+}
+
+bool needs_launcher(const Point& point) { return std::string(find_setup(point.trainer).communicator) != "self"; }
+
+// Why a point cannot run here; fills status and reason.
+void judge(Point& point, const Config& config, const SweepLimits& limits) {
+    const TrainerSetup& setup = find_setup(point.trainer);
+    const auto not_run = [&](std::string reason) {
+        point.status = PointStatus::not_run;
+        point.reason = std::move(reason);
+    };
+    if (!setup.available) return not_run(setup.reason);
+    if (point.device != setup.device)
+        return not_run(fmt::format("{} runs on {} in this version, not on {}", point.trainer, setup.device, point.device));
+    if (needs_launcher(point) && limits.one_process_only && point.ranks > 1)
+        return not_run("launcher local starts one process only");
+    if (needs_launcher(point) && !limits.one_process_only && !limits.launcher_reason.empty())
+        return not_run(limits.launcher_reason);
+    if (point.processors() <= limits.cores) return;
+    const std::string needs = fmt::format("needs {} cores, this machine allows {}", point.processors(), limits.cores);
+    if (!config.scaling.oversubscribe) return not_run(needs);
+    point.status = PointStatus::oversubscribed;
+    point.reason = needs;
+}
+
+// A sweep under way.
+class Sweep {
+public:
+    Sweep(const Config& config, const SweepOptions& options)
+        : config_(config),
+          options_(options),
+          points_(expand_points(config, options.limits ? *options.limits : limits_here(config.scaling))),
+          launcher_(choose_launcher(config.scaling.launcher).launcher) {}
+
+    std::string run();
+
+private:
+    void prepare_folder();
+    void run_repeat(Point& point, int64_t repeat);
+    Launch launch_of(const Point& point, const fs::path& out) const;
+    void take_record(Point& point, int64_t repeat, const fs::path& out);
+    void report(const Point& point, int64_t repeat, double seconds_here, const std::string& finished = {});
+    double seconds_left(const Point& point, int64_t repeat, double seconds_here) const;
+    std::string write_tables(bool finished);
+
+    const Config& config_;
+    const SweepOptions& options_;
+    std::vector<Point> points_;
+    Launcher launcher_;
+    Json environment_;
+    std::vector<Record> records_;
+    std::map<std::string, std::vector<double>> seconds_;  // of each repeat that ran, by point
+    int started_ = 0, planned_ = 0;
+};
+
+void Sweep::prepare_folder() {
+    if (fs::exists(options_.folder / "records.jsonl"))
+        throw UsageError("holds a run already", options_.folder.string(), "name another folder with --out");
+    fs::create_directories(options_.folder / "points");
+    write_text(options_.folder / "config.resolved.json", to_json(config_).dump(2) + "\n");
+    environment_ = describe_environment(options_.command_line, query_hardware());
+    environment_["cpusets"] = Json::object();
+    write_text(options_.folder / "env.json", environment_.dump(2) + "\n");
+}
+
+Launch Sweep::launch_of(const Point& point, const fs::path& out) const {
+    LaunchRequest request;
+    request.needs_launcher = needs_launcher(point);
+    request.ranks = point.ranks;
+    request.threads = point.threads;
+    request.oversubscribe = point.status == PointStatus::oversubscribed;
+    request.program = train_command(config_, point, options_, out);
+    return make_launch(request, launcher_);
+}
+
+// Reads the raw record that the child has left and makes it this run's.
+void Sweep::take_record(Point& point, int64_t repeat, const fs::path& out) {
+    const std::vector<Record> found = read_records(out / "records.jsonl");
+    if (found.size() != 1)
+        throw Error(fmt::format("{} records instead of one", found.size()), (out / "records.jsonl").string());
+    Record record = found.front();
+    record.run_id = options_.folder.filename().string();
+    record.rep = repeat;
+    record.env_id = environment_["env_id"].get<std::string>();
+    record.params["point"] = point.id();
+    record.params["stage"] = point.stage;
+    if (record.counters.value("cores_shared", false) && point.status == PointStatus::ok) {
+        point.status = PointStatus::oversubscribed;
+        point.reason = "its ranks share cores";
+    }
+    environment_["cpusets"][point.id()] = record.per_rank;
+    append_records(options_.folder / "records.jsonl", std::span(&record, 1));
+    records_.push_back(std::move(record));
+}
+
+void Sweep::run_repeat(Point& point, int64_t repeat) {
+    ++started_;
+    const fs::path folder = options_.folder / "points" / point.id(), out = folder / fmt::format("rep{}", repeat);
+    fs::create_directories(out);
+    const Launch launch = launch_of(point, out);
+    if (repeat == 1) write_text(folder / "command.txt", shell_text(launch.command) + "\n");
+    report(point, repeat, 0);
+    const Outcome outcome =
+        run_process(launch, folder / fmt::format("rep{}.log", repeat), static_cast<double>(config_.scaling.timeout_seconds),
+                    [&](double seconds) { report(point, repeat, seconds); });
+    seconds_[point.id()].push_back(outcome.seconds);
+    std::string failure = outcome.reason;
+    if (failure.empty()) {
+        try {
+            take_record(point, repeat, out);
+        } catch (const Error& error) {
+            failure = std::string("no usable record: ") + error.what();
+        }
+    }
+    if (!failure.empty()) {  // its other repeats are left out
+        planned_ -= static_cast<int>(config_.scaling.repeats - repeat);
+        point.status = PointStatus::failed;
+        point.reason = failure;
+    }
+    report(point, repeat, outcome.seconds,
+           failure.empty() ? fmt::format("{:.0f} images/s in {}", records_.back().value, duration_text(outcome.seconds))
+                           : "failed: " + failure);
+}
+
+double Sweep::seconds_left(const Point& now, int64_t repeat, double seconds_here) const {
+    double known = 0;
+    int64_t count = 0;
+    for (const auto& [id, seconds] : seconds_) {
+        known += std::accumulate(seconds.begin(), seconds.end(), 0.0);
+        count += static_cast<int64_t>(seconds.size());
+    }
+    if (count == 0) return -1;
+    double left = 0;
+    bool after = false;  // points behind `now` still miss this repeat
+    for (const Point& point : points_) {
+        const bool here = &point == &now;
+        if (point.status != PointStatus::ok && point.status != PointStatus::oversubscribed) {
+            after = after || here;
+            continue;
+        }
+        const auto seen = seconds_.find(point.id());
+        const double each = seen == seconds_.end() ? known / static_cast<double>(count)
+                                                   : std::accumulate(seen->second.begin(), seen->second.end(), 0.0) /
+                                                         static_cast<double>(seen->second.size());
+        const int64_t missing = config_.scaling.repeats - repeat + (after ? 1 : 0);
+        left += each * static_cast<double>(missing) + (here ? std::max(0.0, each - seconds_here) : 0);
+        after = after || here;
+    }
+    return left;
+}
+
+void Sweep::report(const Point& point, int64_t repeat, double seconds_here, const std::string& finished) {
+    if (!options_.progress) return;
+    SweepProgress progress;
+    progress.done = finished.empty() ? started_ - 1 : started_;
+    progress.total = planned_;
+    progress.text = fmt::format("{} {} x {}, repeat {} of {}", point.trainer, point.ranks, point.threads, repeat,
+                                config_.scaling.repeats);
+    progress.seconds_left = seconds_left(point, repeat, finished.empty() ? seconds_here : 1e30);
+    if (!finished.empty())
+        progress.finished = fmt::format("{:>3}/{}  {:<34} {}", started_, planned_, progress.text, finished);
+    options_.progress(progress);
+}
+
+std::string Sweep::write_tables(bool finished) {
+    ScalingTable table = make_scaling_table(config_, points_, records_);
+    const std::string env_id = environment_["env_id"].get<std::string>();
+    table.machine =
+        fmt::format("{}, {} cores allowed of {}, governor {}, {}; environment {}",
+                    environment_["machine"]["cpu"].get<std::string>(), environment_["machine"]["allowed_cores"].get<int>(),
+                    environment_["machine"]["cores"].get<int>(), environment_["machine"]["governor"].get<std::string>(),
+                    environment_["build"]["compiler"].get<std::string>(), env_id);
+    if (!finished)
+        table.notes.insert(table.notes.begin(),
+                           "**The sweep is still running, or was stopped: this table is not complete.**");
+    const std::string markdown = scaling_markdown(table);
+    write_text(options_.folder / "scaling.csv", scaling_csv(table));
+    write_text(options_.folder / "scaling.md", markdown);
+    write_text(options_.folder / "env.json", environment_.dump(2) + "\n");
+    if (!finished) return markdown;
+    std::vector<Record> summaries = summary_records(table);
+    for (Record& record : summaries) {
+        record.run_id = options_.folder.filename().string();
+        record.env_id = env_id;
+        record.config_sha = hash_hex(to_json(config_).dump());
+    }
+    append_records(options_.folder / "records.jsonl", summaries);
+    return markdown;
+}
+
+std::string Sweep::run() {
+    prepare_folder();
+    const auto runs = [](const Point& point) {
+        return point.status == PointStatus::ok || point.status == PointStatus::oversubscribed;
+    };
+    planned_ = static_cast<int>(std::count_if(points_.begin(), points_.end(), runs) * config_.scaling.repeats);
+    // Repeat 1 of all points, then repeat 2: a slow drift of the machine then meets all points alike.
+    for (int64_t repeat = 1; repeat <= config_.scaling.repeats; ++repeat) {
+        for (Point& point : points_)
+            if (runs(point)) run_repeat(point, repeat);
+        if (repeat < config_.scaling.repeats) write_tables(false);
+    }
+    return write_tables(true);
+}
+
+}  // namespace
+
+const char* name_of(PointStatus status) { return status_names[static_cast<size_t>(status)]; }
+
+PointStatus status_from(const std::string& name) {
+    const auto found = std::find(status_names.begin(), status_names.end(), name);
+    if (found == status_names.end()) throw Error("unknown status \"" + name + "\"", "record");
+    return static_cast<PointStatus>(found - status_names.begin());
+}
+
+std::string Point::id() const {
+    std::string text = fmt::format("{}-r{}-t{}", trainer, ranks, threads);
+    if (device == "cuda") text += "-cuda";
+    if (stage > 0) text += fmt::format("-s{}", stage);
+    return text;
+}
+
+SweepLimits limits_here(const ScalingConfig& scaling) {
+    SweepLimits limits;
+    limits.cores = query_hardware().allowed_cores;
+    if (std::getenv("SLURM_JOB_ID") != nullptr) {  // not every cluster binds a job to what it was given
+        limits.cores = std::min(limits.cores, number_from_environment("SLURM_CPUS_ON_NODE", limits.cores));
+        limits.cores *= number_from_environment("SLURM_JOB_NUM_NODES", 1);
+    }
+    limits.launcher_reason = choose_launcher(scaling.launcher).reason;
+    limits.one_process_only = scaling.launcher == "local";
+    return limits;
+}
+
+std::vector<Point> expand_points(const Config& config, const SweepLimits& limits) {
+    std::vector<Point> points;
+    std::set<std::string> seen;
+    for (const SweepRow& row : config.sweep) {
+        for (const int64_t ranks : row.ranks) {
+            for (const int64_t threads : row.threads) {
+                Point point;
+                point.trainer = row.trainer;
+                point.device = row.device.empty() ? find_setup(row.trainer).device : row.device;
+                point.ranks = static_cast<int>(ranks);
+                point.threads = static_cast<int>(threads);
+                point.stage = static_cast<int>(row.stage);
+                point.global_batch = config.train.batch_size * (config.scaling.mode == "weak" ? ranks : 1);
+                judge(point, config, limits);
+                if (seen.insert(point.id()).second) points.push_back(std::move(point));
+            }
+        }
+    }
+    return points;
+}
+
+std::vector<std::string> train_command(const Config& config, const Point& point, const SweepOptions& options,
+                                       const fs::path& out) {
+    std::vector<std::string> command{
+        options.program, "train",       "--config",  (options.folder / "config.resolved.json").string(),
+        "--trainer",     point.trainer, "--threads", std::to_string(point.threads),
+        "--out",         out.string()};
+    if (point.stage > 0) command.insert(command.end(), {"--stage", std::to_string(point.stage)});
+    if (point.global_batch != config.train.batch_size)  // weak mode
+        command.insert(command.end(), {"--set", fmt::format("train.batch_size={}", point.global_batch)});
+    return command;
+}
+
+std::string run_sweep(const Config& config, const SweepOptions& options) {
+    if (config.sweep.empty()) throw UsageError("no rows to run", "/sweep", "add {\"trainer\": \"serial\"} to \"sweep\"");
+    return Sweep(config, options).run();
+}
+
+}  // namespace xbench

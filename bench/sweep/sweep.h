@@ -1,0 +1,67 @@
+// The sweep: the points of a configuration, each run several times in fresh processes, repeats interleaved.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/base/record.h"
+#include "bench/sweep/launch.h"
+#include "core/config.h"
+
+namespace xbench {
+
+// What a point is going to be, or was. `oversubscribed` points run and are kept out of fits.
+enum class PointStatus { ok, oversubscribed, not_run, failed };
+const char* name_of(PointStatus status);
+PointStatus status_from(const std::string& name);
+
+// One row of the scaling table.
+struct Point {
+    std::string trainer, device;
+    int ranks = 1, threads = 1, stage = 0;
+    int64_t global_batch = 0;
+    PointStatus status = PointStatus::ok;  // as planned
+    std::string reason;                    // of not_run and failed
+
+    int processors() const { return ranks * threads; }
+    std::string id() const;  // "cpu_ddp-r2-t1", "sharded-cuda-r2-t1-s3"
+};
+
+// What the sweep may use here. Nodes of a Slurm allocation are taken to be alike.
+struct SweepLimits {
+    int cores = 1;                     // over all nodes
+    std::string launcher_reason = {};  // why ranks cannot be launched; empty: they can
+    bool one_process_only = false;     // launcher local
+};
+SweepLimits limits_here(const ScalingConfig& scaling);
+
+// Rows x ranks x threads in the file's order, each once, with the reason of those that cannot run.
+std::vector<Point> expand_points(const Config& config, const SweepLimits& limits);
+
+struct SweepProgress {
+    int done, total;       // processes started and ended, over all points and repeats
+    std::string text;      // "cpu_ddp 2 x 1, repeat 2 of 3"
+    double seconds_left;   // negative: not known yet
+    std::string finished;  // a line about what has just ended, else empty
+};
+
+struct SweepOptions {
+    std::filesystem::path folder;           // the run folder
+    std::string program;                    // the xbench executable that trains
+    std::vector<std::string> command_line;  // for env.json
+    std::function<void(const SweepProgress&)> progress;
+    std::optional<SweepLimits> limits;  // none: limits_here()
+};
+
+// The command that trains one repeat of a point into `out`.
+std::vector<std::string> train_command(const Config& config, const Point& point, const SweepOptions& options,
+                                       const std::filesystem::path& out);
+
+// Runs everything and leaves config.resolved.json, env.json, records.jsonl, scaling.csv and scaling.md in the folder.
+// Returns the text of scaling.md. A point that fails does not end the sweep.
+std::string run_sweep(const Config& config, const SweepOptions& options);
+
+}  // namespace xbench

@@ -1,0 +1,14 @@
+// From a configuration to the data set that it names: the one place that knows every kind there is.
+#pragma once
+
+#include <memory>
+
+#include "core/config.h"
+#include "data/set/dataset.h"
+
+namespace xbench {
+
+// An HDF5 file or synthetic images. Throws Error naming file and remedy.
+std::unique_ptr<Dataset> open_dataset(const DataConfig& config);
+
+}  // namespace xbench

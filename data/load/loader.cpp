@@ -1,0 +1,283 @@
+// Batches of a split, read ahead by worker threads.
+//
+// The workers and the consumer share a ring of slots. Batch b of an epoch always lands in slot b % slots; a worker takes
+// the number of the next batch under the mutex once that batch's slot is free, fills the slot without the mutex, and marks
+// it ready. So batches come in order whatever the number of workers, the workers never touch the batch that the consumer
+// holds, and all buffers are allocated when the loader is made.
+#include "data/load/loader.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "core/communicator.h"
+#include "core/error.h"
+#include "core/memory.h"
+#include "core/rng.h"
+
+namespace xbench {
+namespace {
+
+struct Slot {
+    Batch batch;
+    AlignedBuffer images;
+    bool ready = false;
+    std::exception_ptr failure;
+};
+
+// One number for all channels, or one a channel.
+std::vector<float> per_channel(const std::vector<double>& values, int64_t channels, const char* name) {
+    if (values.size() != 1 && std::cmp_not_equal(values.size(), channels)) {
+        throw UsageError(fmt::format("{} numbers for {} channels", values.size(), channels), fmt::format("/data/{}", name),
+                         "give one number, or one a channel");
+    }
+    std::vector<float> result;
+    for (int64_t c = 0; c < channels; ++c) {
+        result.push_back(static_cast<float>(values.size() == 1 ? values[0] : values[static_cast<size_t>(c)]));
+    }
+    return result;
+}
+
+}  // namespace
+
+std::vector<int64_t> epoch_order(std::vector<int64_t> indices, uint64_t seed, int64_t epoch) {
+    Random(seed, RandomUse::shuffle, static_cast<uint32_t>(epoch)).shuffle(indices);
+    return indices;
+}
+
+struct Loader::State {
+    const Dataset& dataset;
+    const LoaderOptions options;
+    const int64_t image_values;           // c * h * w
+    const int64_t leaf_first, leaf_last;  // this rank's leaves: [leaf_first, leaf_last)
+    std::vector<float> mean, std;
+    std::vector<int64_t> indices, order;  // of the split, ascending; of this epoch
+    std::vector<Slot> slots;
+
+    std::mutex mutex;
+    std::condition_variable slot_freed, slot_ready, worker_idle;
+    int64_t first = 0, taken = 0, delivered = 0, last = 0;  // of the epoch; taken by workers; given to the consumer; end
+    int busy = 0;                                           // workers that are filling a slot
+    bool epoch_started = false, stopping = false;
+    std::vector<std::thread> workers;
+
+    State(const Dataset& set, const LoaderOptions& wanted);
+    ~State();
+    int64_t batches() const { return (samples() + options.batch_size - 1) / options.batch_size; }
+    int64_t samples() const { return static_cast<int64_t>(indices.size()); }
+    int64_t local_size(int64_t global_size) const {
+        return leaf_start(leaf_last, global_size, options.virtual_ranks) -
+               leaf_start(leaf_first, global_size, options.virtual_ranks);
+    }
+    int64_t max_local_batch() const;
+    Slot& slot_of(int64_t index) { return slots[static_cast<size_t>(index) % slots.size()]; }
+    // The consumer's own batch, delivered - 1, keeps its slot until the next call of next().
+    bool may_take() const {
+        return taken < last && taken < std::max<int64_t>(delivered - 1, 0) + static_cast<int64_t>(slots.size());
+    }
+    void check() const;
+    void make_slots();
+    void stop_epoch(std::unique_lock<std::mutex>& lock);
+    void start_epoch(int64_t epoch, int64_t first_batch);
+    const Batch* next();
+    void work();
+    void fill(int64_t index);
+    void read(int64_t index, Slot& slot);
+    void normalise(float* images, int64_t count) const;
+};
+
+Loader::State::State(const Dataset& set, const LoaderOptions& wanted)
+    : dataset(set),
+      options(wanted),
+      image_values(set.info().channels * set.info().height * set.info().width),
+      leaf_first(wanted.ranks > 0 ? leaves_of_rank(wanted.virtual_ranks, wanted.rank, wanted.ranks).first : 0),
+      leaf_last(wanted.ranks > 0 ? leaves_of_rank(wanted.virtual_ranks, wanted.rank + 1, wanted.ranks).first : 0),
+      mean(per_channel(wanted.mean, set.info().channels, "mean")),
+      std(per_channel(wanted.std, set.info().channels, "std")),
+      indices(wanted.indices.empty() ? set.indices(wanted.split) : wanted.indices) {
+    check();
+    make_slots();
+    order = indices;
+    for (int i = 0; i < options.workers; ++i) workers.emplace_back([this] { work(); });
+}
+
+Loader::State::~State() {
+    {
+        const std::lock_guard lock(mutex);
+        stopping = true;
+    }
+    slot_freed.notify_all();
+    for (std::thread& worker : workers) worker.join();
+}
+
+void Loader::State::check() const {
+    const std::string& source = dataset.info().source;
+    if (indices.empty()) {
+        throw Error(fmt::format("no images in split {}", name_of(options.split)), source,
+                    "import with --split, or name the folders train, val and test");
+    }
+    if (options.batch_size < 1) throw UsageError("the batch size must be at least 1", "/train/batch_size");
+    if (options.virtual_ranks < 1) throw UsageError("must be at least 1", "/train/virtual_ranks");
+    if (options.ranks < 1 || options.rank < 0 || options.rank >= options.ranks) {
+        throw UsageError(fmt::format("rank {} of {} ranks", options.rank, options.ranks));
+    }
+    if (options.ranks > options.virtual_ranks) {
+        throw UsageError(fmt::format("{} ranks share {} virtual ranks", options.ranks, options.virtual_ranks),
+                         "/train/virtual_ranks", "raise virtual_ranks (at most the batch size), or use fewer ranks");
+    }
+    for (const float value : std) {
+        if (!(value > 0)) throw UsageError("must be greater than 0", "/data/std");
+    }
+    if (options.workers < 0 || options.prefetch < 1)
+        throw UsageError("workers must be >= 0 and prefetch >= 1", "/data/workers");
+}
+
+int64_t Loader::State::max_local_batch() const {
+    // A short last batch can give a middle leaf one image more than a full batch does.
+    const int64_t full = std::min(options.batch_size, samples());
+    const int64_t rest = samples() % options.batch_size;
+    return std::max(local_size(full), local_size(rest));
+}
+
+void Loader::State::make_slots() {
+    const size_t most = static_cast<size_t>(max_local_batch());
+    slots = std::vector<Slot>(static_cast<size_t>(batches_in_memory(options.workers, options.prefetch)));
+    for (Slot& slot : slots) {
+        slot.images =
+            AlignedBuffer(most * static_cast<size_t>(image_values) * sizeof(float), options.ledger, MemoryCategory::batches);
+        slot.batch.images = slot.images.as<float>();
+        slot.batch.leaf_begin.reserve(static_cast<size_t>(leaf_last - leaf_first) + 1);
+        slot.batch.sample_ids.reserve(most);
+        if (dataset.info().multilabel)
+            slot.batch.targets.reserve(most * static_cast<size_t>(dataset.info().classes()));
+        else
+            slot.batch.labels.reserve(most);
+    }
+}
+
+// Lets the workers finish what they have taken; after it nobody reads `order` or touches a slot.
+void Loader::State::stop_epoch(std::unique_lock<std::mutex>& lock) {
+    last = taken;
+    worker_idle.wait(lock, [&] { return busy == 0; });
+}
+
+void Loader::State::start_epoch(int64_t epoch, int64_t first_batch) {
+    {
+        std::unique_lock lock(mutex);
+        stop_epoch(lock);
+        order = indices;
+        if (options.shuffle) order = epoch_order(std::move(order), options.seed, epoch);
+        for (Slot& slot : slots) {
+            slot.ready = false;
+            slot.failure = nullptr;
+        }
+        taken = delivered = first = first_batch;
+        last = batches();
+        epoch_started = true;
+    }
+    slot_freed.notify_all();
+}
+
+const Batch* Loader::State::next() {
+    std::unique_lock lock(mutex);
+    if (!epoch_started) throw Error("next() without an epoch", "data/loader", "call start_epoch() first");
+    if (delivered > first) slot_of(delivered - 1).ready = false;
+    if (delivered == last) return nullptr;
+    const int64_t index = delivered++;
+    Slot& slot = slot_of(index);
+    if (workers.empty()) {
+        taken = delivered;
+        lock.unlock();
+        fill(index);
+        lock.lock();
+    } else {
+        slot_freed.notify_one();
+        slot_ready.wait(lock, [&] { return slot.ready; });
+    }
+    if (slot.failure) {
+        const std::exception_ptr failure = std::exchange(slot.failure, nullptr);
+        stop_epoch(lock);
+        delivered = last;  // the epoch is over
+        std::rethrow_exception(failure);
+    }
+    return &slot.batch;
+}
+
+void Loader::State::work() {
+    std::unique_lock lock(mutex);
+    while (true) {
+        slot_freed.wait(lock, [&] { return stopping || may_take(); });
+        if (stopping) return;
+        const int64_t index = taken++;
+        ++busy;
+        lock.unlock();
+        fill(index);
+        lock.lock();
+        slot_of(index).ready = true;
+        --busy;
+        slot_ready.notify_one();
+        worker_idle.notify_one();
+    }
+}
+
+void Loader::State::fill(int64_t index) {
+    Slot& slot = slot_of(index);
+    try {
+        read(index, slot);
+    } catch (...) {
+        slot.failure = std::current_exception();
+    }
+}
+
+void Loader::State::read(int64_t index, Slot& slot) {
+    Batch& batch = slot.batch;
+    const int64_t begin = index * options.batch_size;
+    batch.index = index;
+    batch.global_size = std::min(options.batch_size, samples() - begin);
+    const int64_t before = leaf_start(leaf_first, batch.global_size, options.virtual_ranks);
+    batch.leaf_begin.clear();
+    for (int64_t v = leaf_first; v <= leaf_last; ++v) {
+        batch.leaf_begin.push_back(static_cast<int32_t>(leaf_start(v, batch.global_size, options.virtual_ranks) - before));
+    }
+    batch.size = batch.leaf_begin.back();
+    const int64_t* ids = order.data() + begin + before;
+    batch.sample_ids.assign(ids, ids + batch.size);
+    batch.labels.clear();
+    batch.targets.clear();
+    const auto classes = static_cast<size_t>(dataset.info().classes());
+    for (const int64_t id : batch.sample_ids) {
+        if (dataset.info().multilabel) {
+            const auto row = dataset.targets().subspan(static_cast<size_t>(id) * classes, classes);
+            batch.targets.insert(batch.targets.end(), row.begin(), row.end());
+        } else {
+            batch.labels.push_back(dataset.labels()[static_cast<size_t>(id)]);
+        }
+    }
+    dataset.read(batch.sample_ids, batch.images);
+    normalise(batch.images, batch.size);
+}
+
+void Loader::State::normalise(float* images, int64_t count) const {
+    const int64_t plane = dataset.info().height * dataset.info().width;
+    for (int64_t i = 0; i < count; ++i) {
+        for (size_t c = 0; c < mean.size(); ++c, images += plane) {
+            const float centre = mean[c], width = std[c];
+            for (int64_t p = 0; p < plane; ++p) images[p] = (images[p] - centre) / width;
+        }
+    }
+}
+
+Loader::Loader(const Dataset& dataset, const LoaderOptions& options) : state_(std::make_unique<State>(dataset, options)) {}
+Loader::~Loader() = default;
+int64_t Loader::samples() const { return state_->samples(); }
+int64_t Loader::batches() const { return state_->batches(); }
+int64_t Loader::max_local_batch() const { return state_->max_local_batch(); }
+void Loader::start_epoch(int64_t epoch, int64_t first_batch) { state_->start_epoch(epoch, first_batch); }
+const Batch* Loader::next() { return state_->next(); }
+
+}  // namespace xbench

@@ -1,0 +1,72 @@
+// Turns a split of a data set into batches: shuffled by (seed, epoch) alone, cut over leaves and ranks, normalised, and
+// read ahead by worker threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/memory_ledger.h"
+#include "data/set/dataset.h"
+
+namespace xbench {
+
+struct LoaderOptions {
+    Split split = Split::train;
+    std::vector<int64_t> indices;  // not empty: these images of the data set instead of a split
+    int64_t batch_size = 64;       // of all ranks together
+    int64_t virtual_ranks = 8;     // leaves of the batch, V
+    int rank = 0, ranks = 1;       // this rank takes leaves floor(rank V / ranks) .. floor((rank+1) V / ranks) - 1
+    uint64_t seed = 1;
+    bool shuffle = true;
+    std::vector<double> mean{0.5}, std{0.5};  // x = (value in [0,1] - mean) / std, one number or one a channel
+    int workers = 1;                          // threads that read ahead; 0: next() reads itself
+    int prefetch = 3;                         // batches held ready
+    MemoryLedger* ledger = nullptr;           // counts the batches' images
+};
+
+// One rank's share of one global batch. Leaf v of the batch holds its samples floor(v B / V) .. floor((v+1) B / V) - 1,
+// where B is this batch's real size (the last one of an epoch may be short; then leaves may be empty).
+struct Batch {
+    int64_t index = 0;                // in the epoch
+    int64_t global_size = 0;          // images of all ranks
+    int64_t size = 0;                 // images here; may be 0 in a short batch
+    std::vector<int32_t> leaf_begin;  // {leaves here + 1}, from 0 to size
+    std::vector<int64_t> sample_ids;  // {size}: index in the data set
+    float* images = nullptr;          // {size,c,h,w} plain, 64-byte aligned, owned by the loader until the next next()
+    std::vector<int32_t> labels;      // {size}, single label
+    std::vector<float> targets;       // {size*K}, multi-label
+};
+
+// The order of an epoch, a function of (seed, epoch) alone: every index of the split exactly once.
+std::vector<int64_t> epoch_order(std::vector<int64_t> indices, uint64_t seed, int64_t epoch);
+// First sample of leaf v of a batch of `size` images cut into `leaves`.
+constexpr int64_t leaf_start(int64_t v, int64_t size, int64_t leaves) { return v * size / leaves; }
+// The most images in `own` neighbouring leaves of a batch of at most `size` images.
+constexpr int64_t most_images(int64_t own, int64_t size, int64_t leaves) { return (own * size + leaves - 1) / leaves; }
+
+// One is the consumer's; each worker needs one to fill.
+constexpr int batches_in_memory(int workers, int prefetch) {
+    return workers == 0 ? 1 : (prefetch > workers ? prefetch : workers) + 1;
+}
+
+class Loader {
+public:
+    Loader(const Dataset& dataset, const LoaderOptions& options);  // throws when ranks > virtual_ranks or the split is empty
+    ~Loader();
+    Loader(const Loader&) = delete;
+    Loader& operator=(const Loader&) = delete;
+
+    int64_t samples() const;          // of the split, all ranks
+    int64_t batches() const;          // in an epoch, the last may be short
+    int64_t max_local_batch() const;  // the most images that this rank gets in a batch
+    // From this batch on; also abandons an epoch under way.
+    void start_epoch(int64_t epoch, int64_t first_batch = 0);
+    const Batch* next();  // null at the end of the epoch; valid until the next call
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace xbench

@@ -1,0 +1,256 @@
+// Writes the HDF5 set: chunked by image with a checksum, strings of fixed length, no times, so that the same set gives
+// the same bytes. A set becomes visible under its name only when it is whole and on disk.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include <fmt/core.h>
+
+#include "core/error.h"
+#include "data/set/h5.h"
+#include "data/set/h5_handles.h"
+
+namespace xbench {
+namespace {
+
+using h5::Handle;
+
+struct Moments {
+    double sum = 0, squares = 0;  // of one channel of one image, scaled to [0,1]
+};
+
+Moments moments_of(const uint8_t* pixels, int bytes_per_pixel, size_t count) {
+    uint64_t sum = 0, squares = 0;
+    for (size_t i = 0; i < count; ++i) {
+        uint32_t value = pixels[i];
+        if (bytes_per_pixel == 2) {
+            uint16_t wide;
+            std::memcpy(&wide, pixels + 2 * i, sizeof wide);
+            value = wide;
+        }
+        sum += value;
+        squares += uint64_t{value} * value;
+    }
+    const double full = bytes_per_pixel == 2 ? 65535 : 255;
+    return {static_cast<double>(sum) / full, static_cast<double>(squares) / (full * full)};
+}
+
+void sync(const std::filesystem::path& path, int flags) {
+    const int file = ::open(path.c_str(), flags | O_CLOEXEC);
+    if (file < 0) return;
+    ::fsync(file);
+    ::close(file);
+}
+
+}  // namespace
+
+struct H5Writer::State {
+    std::filesystem::path path, temporary;
+    DatasetInfo info;
+    Handle file, images;
+    hsize_t written = 0;
+    std::vector<Moments> moments;  // {written, channels}
+
+    hsize_t extent(size_t axis) const {
+        const std::array<int64_t, 4> dims{info.count, info.channels, info.height, info.width};
+        return static_cast<hsize_t>(dims[axis]);
+    }
+    size_t image_bytes() const { return extent(1) * extent(2) * extent(3) * static_cast<size_t>(info.bytes_per_pixel); }
+    hid_t pixel_type() const { return info.bytes_per_pixel == 2 ? H5T_NATIVE_UINT16 : H5T_NATIVE_UINT8; }
+    [[noreturn]] void fail(const std::string& what) const {
+        throw Error(fmt::format("cannot write {}: {}", what, h5::last_error()), path.string(),
+                    "check that the folder exists and that the disk has room");
+    }
+    void create();
+    void write_dataset(const char* name, hid_t stored, hid_t type, std::vector<hsize_t> dims, const void* data);
+    void write_strings(const char* name, const std::vector<std::string>& strings);
+    void write_attribute(const char* name, hid_t type, std::vector<hsize_t> dims, const void* data);
+    void write_text_attribute(const char* name, const std::vector<std::string>& strings, bool scalar);
+    void fill_statistics(SetRecords& records) const;
+};
+
+namespace {
+
+Handle space_of(const std::vector<hsize_t>& dims) {
+    if (dims.empty()) return {H5Screate(H5S_SCALAR), H5Sclose};
+    return {H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), H5Sclose};
+}
+
+size_t longest(const std::vector<std::string>& strings) {
+    size_t most = 1;
+    for (const std::string& string : strings) most = std::max(most, string.size());
+    return most;
+}
+
+std::vector<char> pack(const std::vector<std::string>& strings, size_t width) {
+    std::vector<char> packed(std::max<size_t>(1, strings.size() * width));
+    for (size_t i = 0; i < strings.size(); ++i) std::copy(strings[i].begin(), strings[i].end(), packed.begin() + i * width);
+    return packed;
+}
+
+// Dataset creation without object times.
+Handle creation() {
+    Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    H5Pset_obj_track_times(properties.get(), false);
+    return properties;
+}
+
+}  // namespace
+
+void H5Writer::State::create() {
+    file = Handle(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose);
+    if (!file) fail("the file");
+    const std::array<hsize_t, 4> dims{extent(0), extent(1), extent(2), extent(3)}, chunk{1, dims[1], dims[2], dims[3]};
+    const Handle space(H5Screate_simple(4, dims.data(), dims.data()), H5Sclose);
+    const Handle properties = creation();
+    H5Pset_chunk(properties.get(), 4, chunk.data());
+    H5Pset_fletcher32(properties.get());
+    const hid_t stored = info.bytes_per_pixel == 2 ? H5T_STD_U16LE : H5T_STD_U8LE;
+    images =
+        Handle(H5Dcreate2(file.get(), "images", stored, space.get(), H5P_DEFAULT, properties.get(), H5P_DEFAULT), H5Dclose);
+    if (!images) fail("/images");
+}
+
+void H5Writer::State::write_dataset(const char* name, hid_t stored, hid_t type, std::vector<hsize_t> dims,
+                                    const void* data) {
+    const Handle space = space_of(dims), properties = creation();
+    const Handle set(H5Dcreate2(file.get(), name, stored, space.get(), H5P_DEFAULT, properties.get(), H5P_DEFAULT),
+                     H5Dclose);
+    const bool empty = std::find(dims.begin(), dims.end(), 0) != dims.end();
+    if (!set || (!empty && H5Dwrite(set.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0))
+        fail(fmt::format("/{}", name));
+}
+
+void H5Writer::State::write_strings(const char* name, const std::vector<std::string>& strings) {
+    const size_t width = longest(strings);
+    const Handle type = h5::string_type(width);
+    write_dataset(name, type.get(), type.get(), {strings.size()}, pack(strings, width).data());
+}
+
+void H5Writer::State::write_attribute(const char* name, hid_t type, std::vector<hsize_t> dims, const void* data) {
+    const Handle space = space_of(dims);
+    const Handle attribute(H5Acreate2(file.get(), name, type, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+    if (!attribute || H5Awrite(attribute.get(), type, data) < 0) fail(fmt::format("attribute {}", name));
+}
+
+void H5Writer::State::write_text_attribute(const char* name, const std::vector<std::string>& strings, bool scalar) {
+    const size_t width = longest(strings);
+    const Handle type = h5::string_type(width);
+    const std::vector<hsize_t> dims = scalar ? std::vector<hsize_t>{} : std::vector<hsize_t>{strings.size()};
+    write_attribute(name, type.get(), dims, pack(strings, width).data());
+}
+
+// Mean and standard deviation of each channel over the training images; over all where none is for training.
+void H5Writer::State::fill_statistics(SetRecords& records) const {
+    const auto channels = static_cast<size_t>(info.channels);
+    const auto plane = static_cast<double>(info.height * info.width);
+    const auto is_train = [&](size_t i) { return records.splits[i] == static_cast<uint8_t>(Split::train); };
+    size_t used = 0;
+    for (size_t i = 0; i < written; ++i) used += is_train(i);
+    const bool all = used == 0;
+    if (all) used = written;
+    records.pixel_mean.assign(channels, 0);
+    records.pixel_std.assign(channels, 0);
+    for (size_t c = 0; c < channels && used > 0; ++c) {
+        Moments total;
+        for (size_t i = 0; i < written; ++i) {
+            if (!all && !is_train(i)) continue;
+            total.sum += moments[i * channels + c].sum;
+            total.squares += moments[i * channels + c].squares;
+        }
+        const double count = static_cast<double>(used) * plane, mean = total.sum / count;
+        records.pixel_mean[c] = mean;
+        records.pixel_std[c] = std::sqrt(std::max(0.0, total.squares / count - mean * mean));
+    }
+}
+
+H5Writer::H5Writer(const std::string& path, const DatasetInfo& info) : state_(std::make_unique<State>()) {
+    const auto lock = h5::lock_library();
+    state_->path = path;
+    state_->temporary = fmt::format("{}.{}.part", path, ::getpid());
+    state_->info = info;
+    state_->create();
+}
+
+H5Writer::~H5Writer() {
+    const auto lock = h5::lock_library();
+    const bool unfinished = static_cast<bool>(state_->file);
+    state_->images = {};
+    state_->file = {};
+    std::error_code ignored;
+    if (unfinished) std::filesystem::remove(state_->temporary, ignored);
+}
+
+void H5Writer::append(std::span<const uint8_t> pixels) {
+    State& s = *state_;
+    const hsize_t count = pixels.size() / s.image_bytes();
+    if (pixels.size() % s.image_bytes() != 0 || s.written + count > s.extent(0)) {
+        throw Error("more pixels than were announced", s.path.string());
+    }
+    if (count == 0) return;
+    const size_t channel_bytes = s.image_bytes() / s.extent(1);
+    for (size_t at = 0; at < pixels.size(); at += channel_bytes) {
+        s.moments.push_back(moments_of(pixels.data() + at, s.info.bytes_per_pixel, s.extent(2) * s.extent(3)));
+    }
+    const auto lock = h5::lock_library();
+    const std::array<hsize_t, 4> start{s.written, 0, 0, 0}, block{count, s.extent(1), s.extent(2), s.extent(3)};
+    const Handle memory(H5Screate_simple(4, block.data(), nullptr), H5Sclose), file(H5Dget_space(s.images.get()), H5Sclose);
+    H5Sselect_hyperslab(file.get(), H5S_SELECT_SET, start.data(), nullptr, block.data(), nullptr);
+    if (H5Dwrite(s.images.get(), s.pixel_type(), memory.get(), file.get(), H5P_DEFAULT, pixels.data()) < 0)
+        s.fail("/images");
+    s.written += count;
+}
+
+void H5Writer::finish(SetRecords& records) {
+    State& s = *state_;
+    const auto lock = h5::lock_library();
+    const hsize_t n = s.written;
+    const hsize_t k = records.info.class_names.size();
+    const bool multilabel = records.info.multilabel;
+    if (records.splits.size() != n || records.ids.size() != n ||
+        (multilabel ? records.targets.size() != n * k : records.labels.size() != n)) {
+        throw Error("labels, splits or ids do not fit the number of images", s.path.string());
+    }
+    const std::array<hsize_t, 4> dims{n, s.extent(1), s.extent(2), s.extent(3)};
+    if (n < s.extent(0) && H5Dset_extent(s.images.get(), dims.data()) < 0) s.fail("/images");
+    records.info.count = static_cast<int64_t>(n);
+    s.fill_statistics(records);
+
+    if (multilabel)
+        s.write_dataset("labels", H5T_STD_U8LE, H5T_NATIVE_UINT8, {n, k}, records.targets.data());
+    else
+        s.write_dataset("labels", H5T_STD_I32LE, H5T_NATIVE_INT32, {n}, records.labels.data());
+    s.write_dataset("split", H5T_STD_U8LE, H5T_NATIVE_UINT8, {n}, records.splits.data());
+    s.write_strings("ids", records.ids);
+    if (!records.groups.empty()) s.write_strings("group", records.groups);
+    if (!records.box_offsets.empty()) {
+        s.write_dataset("boxes", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, {records.boxes.size(), 5}, records.boxes.data());
+        s.write_dataset("box_offsets", H5T_STD_I64LE, H5T_NATIVE_INT64, {n + 1}, records.box_offsets.data());
+    }
+    s.write_text_attribute("class_names", records.info.class_names, false);
+    s.write_text_attribute("source", {records.info.source}, true);
+    s.write_text_attribute("created_by", {records.created_by}, true);
+    s.write_attribute("pixel_mean", H5T_NATIVE_DOUBLE, {records.pixel_mean.size()}, records.pixel_mean.data());
+    s.write_attribute("pixel_std", H5T_NATIVE_DOUBLE, {records.pixel_std.size()}, records.pixel_std.data());
+
+    if (!s.images.close() || !s.file.close()) s.fail("the file");
+    sync(s.temporary, O_RDONLY);
+    std::error_code failure;
+    std::filesystem::rename(s.temporary, s.path, failure);
+    if (failure) throw Error("cannot rename the finished file: " + failure.message(), s.path.string());
+    const auto folder = s.path.parent_path();
+    sync(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+}
+
+void write_h5(const std::string& path, ImageSet& set) {
+    H5Writer writer(path, set.records.info);
+    writer.append(set.pixels);
+    writer.finish(set.records);
+}
+
+}  // namespace xbench

@@ -1,0 +1,39 @@
+// A labelled set of images as import and synth make it and as the HDF5 file holds it: SetRecords is everything but the
+// pixels, ImageSet adds them. format.md describes the file.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/set/dataset.h"
+
+namespace xbench {
+
+// A box around a finding: class, left, top, width, height in pixels of the stored image.
+using Box = std::array<float, 5>;
+
+struct SetRecords {
+    DatasetInfo info;
+    std::vector<int32_t> labels;                // {N}, empty when multilabel
+    std::vector<uint8_t> targets;               // {N*K}, empty unless multilabel
+    std::vector<uint8_t> splits;                // {N}, Split
+    std::vector<std::string> ids, groups;       // {N}; groups (patients) may be empty
+    std::vector<Box> boxes;                     // image i has boxes[box_offsets[i]] .. boxes[box_offsets[i+1] - 1]
+    std::vector<int64_t> box_offsets;           // {N+1}, or empty: no boxes are known
+    std::string created_by;                     // program and version
+    std::vector<double> pixel_mean, pixel_std;  // {channels} in [0,1], over the training split
+};
+
+struct ImageSet {
+    SetRecords records;
+    std::vector<uint8_t> pixels;  // {N,c,h,w}; 16-bit pixels in the machine's byte order
+
+    size_t image_bytes() const {
+        const DatasetInfo& info = records.info;
+        return static_cast<size_t>(info.channels * info.height * info.width * info.bytes_per_pixel);
+    }
+};
+
+}  // namespace xbench

@@ -1,0 +1,13 @@
+// Procedural chest X-rays: a set to train on where no files are. Image i is a function of (seed, i) alone, at any size.
+// Classes normal and pneumonia, about 1:3 as in the pediatric set of Kermany et al. 2018; each opacity has its box.
+#pragma once
+
+#include "core/config.h"
+#include "data/set/image_set.h"
+
+namespace xbench {
+
+// Drawn by `threads` threads (0: all cores), split 70/15/15 by the seed, stratified. Throws UsageError.
+ImageSet make_synthetic(const SyntheticConfig& config, int threads = 0);
+
+}  // namespace xbench

@@ -1,0 +1,140 @@
+// Weights <-> safetensors, their hash, and the description of the model in the file's metadata.
+#include "parallel/checkpoint/checkpoint.h"
+
+#include <string_view>
+
+#include <fmt/core.h>
+
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/json.h"
+
+namespace xbench {
+namespace {
+
+constexpr std::string_view counter = "num_batches_tracked", variance = "running_var";
+
+bool ends_with_part(std::string_view name, std::string_view part) {
+    return name == part || (name.size() > part.size() && name.ends_with(part) && name[name.size() - part.size() - 1] == '.');
+}
+
+Json model_json(const ModelConfig& model) {
+    return Json{{"name", model.name},     {"widths", model.widths},           {"dropout", model.dropout},
+                {"bn_eps", model.bn_eps}, {"bn_momentum", model.bn_momentum}, {"channels", model.channels},
+                {"size", model.size},     {"classes", model.classes},         {"multilabel", model.multilabel}};
+}
+
+ModelConfig model_from(const Json& json) {
+    ModelConfig model;
+    model.name = json.at("name").get<std::string>();
+    model.widths = json.at("widths").get<std::vector<int64_t>>();
+    model.dropout = json.at("dropout").get<double>();
+    model.bn_eps = json.at("bn_eps").get<double>();
+    model.bn_momentum = json.at("bn_momentum").get<double>();
+    model.channels = json.at("channels").get<int64_t>();
+    model.size = json.at("size").get<int64_t>();
+    model.classes = json.at("classes").get<int64_t>();
+    model.multilabel = json.at("multilabel").get<bool>();
+    return model;
+}
+
+}  // namespace
+
+void save_weights(const std::filesystem::path& path, const WeightSet& weights) {
+    TensorFile file{.tensors = weights.tensors, .integers = {}, .metadata = weights.metadata};
+    file.metadata["format"] = "pt";  // what Hugging Face's loader looks for
+    for (const NamedTensor& tensor : weights.tensors) {
+        if (!ends_with_part(tensor.name, variance)) continue;
+        const std::string prefix = tensor.name.substr(0, tensor.name.size() - variance.size());
+        file.integers.push_back({prefix + std::string(counter), 0});
+    }
+    write_safetensors(path, file);
+}
+
+std::filesystem::path find_weights(const std::filesystem::path& path) {
+    if (!std::filesystem::is_directory(path)) return path;
+    if (std::filesystem::is_directory(path / "checkpoints")) return find_weights(path / "checkpoints");
+    if (std::filesystem::exists(path / "best.safetensors")) return path / "best.safetensors";
+    std::vector<std::filesystem::path> found;
+    for (const auto& entry : std::filesystem::directory_iterator(path)) {
+        if (entry.path().extension() == ".safetensors") found.push_back(entry.path());
+    }
+    if (found.size() == 1) return found.front();
+    throw Error(fmt::format("holds {} .safetensors files and no best.safetensors", found.size()), path.string(),
+                "name the file itself");
+}
+
+WeightSet load_weights(const std::filesystem::path& path) {
+    TensorFile file = read_safetensors(find_weights(path));
+    for (const NamedInteger& one : file.integers) {
+        if (!ends_with_part(one.name, counter)) {
+            throw Error("an integer where weights were expected", path.string() + ": " + one.name,
+                        "export the weights alone");
+        }
+    }
+    return WeightSet{.tensors = std::move(file.tensors), .metadata = std::move(file.metadata)};
+}
+
+std::string weights_hash(const WeightSet& weights) {
+    Hash hash;
+    for (const NamedTensor& tensor : weights.tensors) hash.add(tensor.data.data(), tensor.data.size() * sizeof(float));
+    return hash.hex();
+}
+
+std::vector<const NamedTensor*> match_weights(const WeightSet& weights, const Graph& graph, const std::string& origin) {
+    std::map<std::string_view, const NamedTensor*> left;
+    for (const NamedTensor& tensor : weights.tensors) left[tensor.name] = &tensor;
+    std::vector<const NamedTensor*> matched;
+    std::string mistakes;
+    for (const ValueId id : graph.state) {
+        const Value& value = graph.values[static_cast<size_t>(id)];
+        const auto found = left.find(value.name);
+        if (found == left.end()) {
+            mistakes += fmt::format("\n  {} {} is missing", value.name, to_string(value.shape));
+            continue;
+        }
+        if (!(found->second->shape == value.shape)) {
+            mistakes += fmt::format("\n  {} is {}, the model has {}", value.name, to_string(found->second->shape),
+                                    to_string(value.shape));
+        }
+        matched.push_back(found->second);
+        left.erase(found);
+    }
+    for (const auto& [name, tensor] : left)
+        mistakes += fmt::format("\n  {} {} is not in the model", name, to_string(tensor->shape));
+    if (!mistakes.empty()) {
+        throw Error(fmt::format("these weights are not those of {}:{}", graph.name, mistakes), origin,
+                    "choose the model (and its widths, channels, size, classes) that they were trained with");
+    }
+    return matched;
+}
+
+void describe(const ModelDescription& description, WeightSet& weights) {
+    weights.metadata["xbench.model"] = model_json(description.model).dump();
+    weights.metadata["xbench.class_names"] = Json(description.class_names).dump();
+    weights.metadata["xbench.mean"] = Json(description.mean).dump();
+    weights.metadata["xbench.std"] = Json(description.std).dump();
+}
+
+ModelDescription description_of(const WeightSet& weights, const std::string& origin) {
+    const auto json = [&](const char* key) {
+        const auto found = weights.metadata.find(key);
+        if (found == weights.metadata.end()) {
+            throw Error(fmt::format("its metadata has no {}", key), origin, "use a checkpoint that xbench wrote");
+        }
+        return Json::parse(found->second);
+    };
+    try {
+        ModelDescription description;
+        description.model = model_from(json("xbench.model"));
+        description.class_names = json("xbench.class_names").get<std::vector<std::string>>();
+        description.mean = json("xbench.mean").get<std::vector<double>>();
+        description.std = json("xbench.std").get<std::vector<double>>();
+        return description;
+    } catch (const Json::exception& error) {
+        throw Error(fmt::format("its metadata cannot be read: {}", error.what()), origin,
+                    "use a checkpoint that xbench wrote");
+    }
+}
+
+}  // namespace xbench

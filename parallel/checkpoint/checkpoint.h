@@ -1,0 +1,47 @@
+// Weights of a model on disk and in memory, under the names that PyTorch gives them.
+// A checkpoint is one .safetensors file; its metadata holds everything that `eval` and `predict` need besides the data:
+// the model's configuration, the class names, and the mean and standard deviation that images are normalised with.
+// BatchNorm's num_batches_tracked, which PyTorch's strict loading demands, is written as 0 and ignored when read.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "core/graph.h"
+#include "parallel/checkpoint/safetensors.h"
+
+namespace xbench {
+
+// Parameters and running statistics, in canonical order (Graph::state: forward order, filters OIHW) when written by xbench.
+struct WeightSet {
+    std::vector<NamedTensor> tensors;
+    std::map<std::string, std::string> metadata;
+};
+
+void save_weights(const std::filesystem::path& path, const WeightSet& weights);
+// `path` is a .safetensors file, a folder that holds best.safetensors (or no other than one .safetensors file), or a run
+// folder with such a folder named checkpoints.
+WeightSet load_weights(const std::filesystem::path& path);
+std::filesystem::path find_weights(const std::filesystem::path& path);
+
+// XXH3-128 over the fp32 numbers of all tensors in the order of the set, as 32 hex digits.
+std::string weights_hash(const WeightSet& weights);
+
+// The tensors that belong to the graph, in canonical order (Graph::state). Throws one Error that lists every tensor that is
+// missing, left over or of another shape. `origin` names the file in it.
+std::vector<const NamedTensor*> match_weights(const WeightSet& weights, const Graph& graph, const std::string& origin);
+
+// What a checkpoint says about its model.
+struct ModelDescription {
+    ModelConfig model;  // resolved: channels, size and classes are set
+    std::vector<std::string> class_names;
+    std::vector<double> mean{0.5}, std{0.5};
+};
+
+void describe(const ModelDescription& description, WeightSet& weights);                // into the metadata
+ModelDescription description_of(const WeightSet& weights, const std::string& origin);  // throws Error where it is missing
+
+}  // namespace xbench

@@ -1,0 +1,195 @@
+// Checkpoint folders.
+#include "parallel/checkpoint/training_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/hash.h"
+#include "parallel/checkpoint/durable_file.h"
+#include "parallel/checkpoint/safetensors.h"
+
+namespace xbench {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* manifest_name = "manifest.json";
+constexpr const char* manifest_schema = "xbench.checkpoint/1";
+
+Json to_json(const EpochResult& e) {
+    return {{"epoch", e.epoch},
+            {"train_loss", e.train_loss},
+            {"val_loss", e.val_loss},
+            {"val_accuracy", e.val_accuracy},
+            {"val_balanced_accuracy", e.val_balanced_accuracy},
+            {"learning_rate", e.learning_rate},
+            {"train_seconds", e.train_seconds},
+            {"val_seconds", e.val_seconds},
+            {"images", e.images},
+            {"best", e.best}};
+}
+
+EpochResult epoch_from(const Json& json) {
+    EpochResult e;
+    e.epoch = json.at("epoch");
+    e.train_loss = json.at("train_loss");
+    e.val_loss = json.at("val_loss");
+    e.val_accuracy = json.at("val_accuracy");
+    e.val_balanced_accuracy = json.at("val_balanced_accuracy");
+    e.learning_rate = json.at("learning_rate");
+    e.train_seconds = json.at("train_seconds");
+    e.val_seconds = json.at("val_seconds");
+    e.images = json.at("images");
+    e.best = json.at("best");
+    return e;
+}
+
+std::string read_text(const fs::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    if (!file) throw Error("cannot be read", path.string());
+    return text.str();
+}
+
+std::string digest_of(const fs::path& path) { return hash_hex(read_text(path)); }
+
+fs::path folder_of(const fs::path& folder, uint32_t steps) { return folder / fmt::format("step-{:08}", steps); }
+
+// The checkpoints of a folder by their steps, whole or not.
+std::map<uint32_t, fs::path> checkpoints_in(const fs::path& folder) {
+    std::map<uint32_t, fs::path> found;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+        const std::string name = entry.path().filename().string();
+        uint32_t steps = 0;
+        if (!name.starts_with("step-") || !entry.is_directory(ignored)) continue;
+        const auto [end, error] = std::from_chars(name.data() + 5, name.data() + name.size(), steps);
+        if (error == std::errc{} && end == name.data() + name.size()) found[steps] = entry.path();
+    }
+    return found;
+}
+
+void write_checkpoint(const TrainingState& state, const fs::path& folder, int64_t keep) {
+    const fs::path place = folder_of(folder, state.steps);
+    fs::create_directories(place);
+    fs::remove(place / manifest_name);  // of an earlier run: until the new one is there, this is no checkpoint
+    Json files = Json::object();
+    const auto add = [&](const char* name, const WeightSet& weights) {
+        save_weights(place / name, weights);
+        files[name] = digest_of(place / name);
+    };
+    add("model.safetensors", state.model);
+    add("optimizer.safetensors", {state.moments, {}});
+    if (state.best_epoch) add("best.safetensors", state.best);
+    Json manifest{{"schema", manifest_schema},
+                  {"steps", state.steps},
+                  {"epoch", state.epoch},
+                  {"next_batch", state.next_batch},
+                  {"losses", state.losses},
+                  {"identity", state.identity},
+                  {"best_epoch", state.best_epoch ? to_json(*state.best_epoch) : Json()},
+                  {"files", files}};
+    manifest["history"] = Json::array();
+    for (const EpochResult& epoch : state.history) manifest["history"].push_back(to_json(epoch));
+    const std::string text = manifest.dump(1) + "\n";
+    DurableFile file(place / manifest_name);
+    file.write(text.data(), text.size());
+    file.commit();
+
+    const auto all = checkpoints_in(folder);
+    auto oldest = all.begin();
+    for (auto left = static_cast<int64_t>(all.size()); left > keep && oldest != all.end(); --left, ++oldest) {
+        if (oldest->first >= state.steps) break;
+        fs::remove(oldest->second / manifest_name);  // first, so that a half-deleted folder is no checkpoint
+        fs::remove_all(oldest->second);
+    }
+}
+
+TrainingState read_checkpoint(const fs::path& place) {
+    const Json manifest = Json::parse(read_text(place / manifest_name));
+    if (manifest.at("schema") != manifest_schema)
+        throw Error("written by another version of xbench", (place / manifest_name).string());
+    for (const auto& [name, digest] : manifest.at("files").items())
+        if (digest_of(place / name) != digest.get<std::string>())
+            throw Error("does not match its digest in the manifest", (place / name).string());
+    TrainingState state;
+    state.steps = manifest.at("steps");
+    state.epoch = manifest.at("epoch");
+    state.next_batch = manifest.at("next_batch");
+    state.losses = manifest.at("losses").get<std::vector<double>>();
+    state.identity = manifest.at("identity");
+    for (const Json& epoch : manifest.at("history")) state.history.push_back(epoch_from(epoch));
+    state.model = load_weights(place / "model.safetensors");
+    state.moments = read_safetensors(place / "optimizer.safetensors").tensors;
+    if (!manifest.at("best_epoch").is_null()) {
+        state.best_epoch = epoch_from(manifest.at("best_epoch"));
+        state.best = load_weights(place / "best.safetensors");
+    }
+    return state;
+}
+
+// The keys below `path` in which two values differ.
+void find_differences(const Json& saved, const Json& now, const std::string& path, std::vector<std::string>& lines) {
+    if (saved == now) return;
+    if (!saved.is_object() || !now.is_object()) {
+        lines.push_back(fmt::format("{}: {} in the checkpoint, {} now", path, saved.dump(), now.dump()));
+        return;
+    }
+    for (const auto& [key, value] : now.items()) find_differences(saved.value(key, Json()), value, path + "/" + key, lines);
+    for (const auto& [key, value] : saved.items())
+        if (!now.contains(key)) find_differences(value, Json(), path + "/" + key, lines);
+}
+
+}  // namespace
+
+Json identity_of(const Config& config, const std::string& data_digest) {
+    const Json all = xbench::to_json(config);
+    Json identity{
+        {"model", all.at("model")}, {"data", all.at("data")}, {"train", all.at("train")}, {"data_sha", data_digest}};
+    for (const char* key : {"epochs", "patience", "check_steps", "checkpoint_steps", "checkpoint_keep", "overlap",
+                            "activation_checkpointing", "hybrid_sharding", "collective_timeout_seconds"})
+        identity["train"].erase(key);
+    for (const char* key : {"workers", "path"}) identity["data"].erase(key);  // a set may move
+    return identity;
+}
+
+CheckpointWriter::~CheckpointWriter() {
+    if (writing_.valid()) writing_.wait();
+}
+
+void CheckpointWriter::wait() {
+    if (writing_.valid()) writing_.get();
+}
+
+void CheckpointWriter::write(TrainingState state) {
+    wait();
+    writing_ = std::async(std::launch::async, [this, state = std::move(state)] { write_checkpoint(state, folder_, keep_); });
+}
+
+std::optional<TrainingState> read_newest_checkpoint(const fs::path& folder) {
+    const auto all = checkpoints_in(folder);
+    for (auto newest = all.rbegin(); newest != all.rend(); ++newest) {
+        try {
+            return read_checkpoint(newest->second);
+        } catch (const std::exception&) {  // interrupted while it was written or deleted
+        }
+    }
+    return std::nullopt;
+}
+
+void check_same_run(const TrainingState& state, const Json& identity) {
+    std::vector<std::string> lines;
+    find_differences(state.identity, identity, "", lines);
+    if (lines.empty()) return;
+    throw UsageError(
+        fmt::format("the checkpoint at step {} belongs to another run:\n  {}", state.steps, fmt::join(lines, "\n  ")),
+        "--resume", "give the configuration and data that it was begun with, or another --out");
+}
+
+}  // namespace xbench

@@ -1,0 +1,52 @@
+// The memory of a model under training: parameters, their gradients, running statistics, each one flat buffer, or what this
+// rank keeps of them where they are sharded.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "core/memory.h"
+#include "parallel/checkpoint/checkpoint.h"
+#include "parallel/comm/rank_sums.h"
+#include "parallel/strategy/sharded_units.h"
+#include "plan/executor.h"
+
+namespace xbench {
+
+struct ModelState {
+    explicit ModelState(const Graph& model);  // the graph must outlive it; everything starts as zero
+    // With room for so many copies of the gradients (of blocks or passes) where they are whole, in the communicator's own
+    // memory. Sharded for this training plan where `sharding` has a stage. Collective; all arguments must outlive it.
+    ModelState(const Graph& model, const RankSums& sums, const Plan& plan, int gradient_slots, const Sharding& sharding = {},
+               MemoryLedger* ledger = nullptr);
+    void initialize(uint64_t seed);                                         // collective
+    void bind_to(Executor& executor) const;                                 // parameters, gradients and state
+    WeightSet weights() const;                                              // a copy, in canonical order, without metadata;
+                                                                            // collective
+    void set_weights(const WeightSet& weights, const std::string& origin);  // throws Error listing what does not fit;
+                                                                            // collective
+
+    // The elements of the flat buffer that this rank has here, and where.
+    struct Part {
+        FlatSpan span;
+        float* data;
+    };
+    std::vector<Part> parameter_parts() const;
+    std::vector<Part> gradient_parts() const;  // of the first block
+
+    const Graph& graph;
+    FlatParameters flat;
+    MemoryLedger* ledger = nullptr;        // counts all of it, and what is made for it
+    size_t gradient_stride = 0;            // elements between the gradients of two blocks
+    AlignedBuffer parameters;              // f32; none in stage 3
+    Communicator* common_among = nullptr;  // the ranks whose parameters are one buffer, which rank 0 fills and counts
+    AlignedBuffer gradients;               // f32; none in stages 2 and 3, but where several passes make them
+    AlignedBuffer state;                   // f32
+    std::optional<ShardedUnits> units;     // where there is a stage
+
+    bool fills_parameters() const { return !common_among || common_among->rank() == 0; }
+    bool whole_parameters() const { return !units || units->whole_parameters(); }
+    bool whole_gradients() const { return !units || units->whole_gradients(); }
+};
+
+}  // namespace xbench

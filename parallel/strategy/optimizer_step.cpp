@@ -1,0 +1,125 @@
+// Setting up and running the optimizer's kernel.
+#include "parallel/strategy/optimizer_step.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "kernels/team.h"
+
+namespace xbench {
+namespace {
+
+Optimizer optimizer_attrs(const TrainConfig& config) {
+    Optimizer attrs{};
+    attrs.beta1 = static_cast<float>(config.beta1);
+    attrs.beta2 = static_cast<float>(config.beta2);
+    attrs.eps = static_cast<float>(config.adam_epsilon);
+    attrs.weight_decay = static_cast<float>(config.weight_decay);
+    attrs.momentum = static_cast<float>(config.momentum);
+    attrs.decoupled = config.optimizer == "adamw";
+    return attrs;
+}
+
+KernelTensor vector_of(void* data, int64_t elements) {
+    KernelTensor tensor{};
+    tensor.data = data;
+    tensor.dtype = static_cast<int32_t>(DType::f32);
+    tensor.layout = static_cast<int32_t>(Layout::plain);
+    tensor.rank = 1;
+    tensor.dim[0] = elements;
+    return tensor;
+}
+
+// call(name, value, range) for each moment of each parameter.
+template <class F>
+void for_each_moment(const ModelState& state, size_t moments, F&& call) {
+    for (size_t m = 0; m < moments; ++m)
+        for (const ValueId id : state.graph.parameters)
+            call(m, "m" + std::to_string(m) + "." + state.graph.values[static_cast<size_t>(id)].name,
+                 state.graph.values[static_cast<size_t>(id)].shape, state.flat.find(id));
+}
+
+}  // namespace
+
+int moment_count(const TrainConfig& config) { return config.optimizer == "sgd" ? 1 : 2; }
+
+OptimizerStep::OptimizerStep(const TrainConfig& config, const std::vector<OptimizerPart>& parts, Isa isa, int threads,
+                             MemoryLedger* ledger)
+    : threads_(threads), moment_count_(moment_count(config)), attrs_(optimizer_attrs(config)) {
+    for (const OptimizerPart& part : parts) stride_ += (part.count + 15) / 16 * 16;
+    moments_ =
+        AlignedBuffer(static_cast<size_t>(moment_count_) * stride_ * sizeof(float), ledger, MemoryCategory::optimizer);
+    size_t at = 0;
+    for (const OptimizerPart& part : parts) {
+        if (part.count == 0) continue;
+        const auto elements = static_cast<int64_t>(part.count);
+        KernelArgs args{};
+        args.op = config.optimizer == "sgd" ? OpKind::sgd : OpKind::adam;
+        args.attrs = &attrs_;
+        args.leaves = 1;
+        args.n_in = 1;
+        args.in[0] = vector_of(part.gradients, elements);
+        args.n_out = 1 + moment_count_;
+        args.out[0] = vector_of(part.parameters, elements);
+        for (int m = 0; m < moment_count_; ++m) args.out[1 + m] = vector_of(moment(m) + at, elements);
+        args_.push_back(args);
+        at += (part.count + 15) / 16 * 16;
+    }
+    if (args_.empty()) return;
+    kernel_ = &select(args_.front(), Target{isa});
+    size_t workspace_bytes = 0;
+    for (const KernelArgs& args : args_)
+        if (kernel_->workspace) workspace_bytes = std::max(workspace_bytes, kernel_->workspace(args, threads));
+    workspace_ = AlignedBuffer(workspace_bytes, ledger, MemoryCategory::workspace);
+    for (KernelArgs& args : args_) args.workspace = workspace_.data();
+}
+
+OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range, Isa isa, int threads)
+    : OptimizerStep(
+          config,
+          {{state.gradients.as<float>() + range.begin, state.parameters.as<float>() + range.begin, range.end - range.begin}},
+          isa, threads, state.ledger) {}
+
+void OptimizerStep::run(const StepContext& context) {
+    for (KernelArgs& args : args_) args.step = &context;
+    run_team(threads_, [&](const Team& team) {
+        for (const KernelArgs& args : args_) kernel_->run(args, team);  // of different memory: no barrier
+    });
+}
+
+void OptimizerStep::run_range(const StepContext& context, RankRange range) const {
+    KernelArgs args = args_.front();
+    args.step = &context;
+    const auto cut = [&](KernelTensor& tensor) {
+        tensor.data = static_cast<float*>(tensor.data) + range.begin;
+        tensor.dim[0] = static_cast<int64_t>(range.end - range.begin);
+    };
+    cut(args.in[0]);
+    for (int32_t i = 0; i < args.n_out; ++i) cut(args.out[i]);
+    kernel_->run(args, Team{0, 1, nullptr});
+}
+
+std::vector<NamedTensor> name_moments(const ModelState& state, const std::vector<const float*>& flat) {
+    std::vector<NamedTensor> named;
+    for_each_moment(state, flat.size(), [&](size_t m, const std::string& name, const Shape& shape, const FlatRange& range) {
+        const float* data = flat[m] + range.begin;
+        named.push_back({name, shape, std::vector<float>(data, data + range.count)});
+    });
+    return named;
+}
+
+void find_moments(const ModelState& state, const std::vector<NamedTensor>& moments, const std::string& origin,
+                  const std::vector<float*>& flat) {
+    std::string wrong;
+    for_each_moment(state, flat.size(), [&](size_t m, const std::string& name, const Shape& shape, const FlatRange& range) {
+        const auto found =
+            std::find_if(moments.begin(), moments.end(), [&](const NamedTensor& tensor) { return tensor.name == name; });
+        if (found == moments.end() || !(found->shape == shape))
+            wrong += "\n  " + name + " " + to_string(shape);
+        else
+            std::copy(found->data.begin(), found->data.end(), flat[m] + range.begin);
+    });
+    if (!wrong.empty()) throw Error("these moments are missing or of another shape:" + wrong, origin);
+}
+
+}  // namespace xbench

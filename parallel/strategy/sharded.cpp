@@ -1,0 +1,159 @@
+// The sharded strategy, ZeRO stages 1 to 3 (parallel/strategy/sharded_units.h says what each keeps).
+//
+//   stage   after a unit's backward steps     update()          before a unit's steps
+//   1       reduce-scatter in place           update, gather    -
+//   2       reduce-scatter into the shard     update, gather    -
+//   3       reduce-scatter into the shard     update            gather
+//
+// Where several passes over a batch add up whole gradients (parallel/train/micro_batches.h), stages 2 and 3 reduce them like
+// stage 1, all of them behind the last pass; stage 3 gathers in each pass.
+//
+// The sums are those of DDP, element by element, so the weights are too, bit for bit.
+#include <algorithm>
+
+#include "parallel/strategy/exposed_time.h"
+#include "parallel/strategy/optimizer_step.h"
+#include "parallel/strategy/strategy.h"
+
+namespace xbench {
+namespace {
+
+// Where the parameters and gradients of this rank's shards lie.
+std::vector<OptimizerPart> own_parts(const ModelState& state) {
+    const ShardedUnits& units = *state.units;
+    std::vector<OptimizerPart> parts;
+    for (size_t u = 0; u < units.shards().units.size(); ++u) {
+        const ShardUnit& unit = units.shards().units[u];
+        float* const gradients = units.whole_gradients() ? state.gradients.as<float>() + unit.own.begin : units.gradients(u);
+        float* const parameters =
+            units.whole_parameters() ? state.parameters.as<float>() + unit.own.begin : units.parameters(u);
+        parts.push_back({gradients, parameters, unit.own_elements()});
+    }
+    return parts;
+}
+
+class Sharded final : public Strategy {
+public:
+    Sharded(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa, int threads)
+        : state_(state),
+          units_(*state.units),
+          sums_(sums),
+          optimizer_(config, own_parts(state), isa, threads, state.ledger) {}
+
+    void attach(const Plan& plan) override {
+        if (units_.several_passes())
+            transfers_.emplace(plan, units_, UnitTransfers::Of::pass);
+        else
+            transfers_.emplace(plan, units_, UnitTransfers::Of::step,
+                               units_.whole_gradients() ? state_.gradients.as<float>() : nullptr, state_.gradient_stride);
+    }
+    PassObserver* pass_observer() override { return units_.whole_parameters() ? nullptr : &passes_; }
+    std::span<const uint8_t> wanted_calls() const override { return transfers_->wanted_calls(); }
+    void before_step(size_t step) override {
+        exposed_.time([&] { transfers_->before_step(step); });
+    }
+    void after_step(size_t step) override {
+        exposed_.time([&] { transfers_->after_step(step); });
+    }
+    void all_reduce(double* data, int64_t count, int64_t stride) override {
+        exposed_.time([&] { sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride)); });
+    }
+
+    void update(const StepContext& context) override {
+        exposed_.time([&] {
+            transfers_->finish();
+            if (units_.several_passes()) reduce_passes();
+        });
+        optimizer_.run(context);
+        if (!units_.whole_parameters()) return;
+        exposed_.time([&] {
+            for (const ShardUnit& unit : units_.shards().units)
+                units_.group().all_gather(state_.parameters.as<float>() + unit.span.begin, unit.elements());
+        });
+    }
+
+    // The ranks' shards put together, so that a checkpoint is the same for any strategy and number of ranks.
+    std::vector<NamedTensor> save() const override {
+        std::vector<AlignedBuffer> whole = whole_moments();
+        std::vector<const float*> flat;
+        for (int m = 0; m < optimizer_.moments(); ++m) {
+            float* const all = whole[static_cast<size_t>(m)].as<float>();
+            for (const ShardUnit& unit : units_.shards().units) {
+                std::copy_n(optimizer_.moment(m) + unit.at, unit.own_elements(), all + unit.own.begin);
+                units_.group().all_gather(all + unit.span.begin, unit.elements());
+            }
+            flat.push_back(all);
+        }
+        return name_moments(state_, flat);
+    }
+    void load(const std::vector<NamedTensor>& moments, const std::string& origin) override {
+        std::vector<AlignedBuffer> whole = whole_moments();
+        std::vector<float*> flat;
+        for (const AlignedBuffer& buffer : whole) flat.push_back(buffer.as<float>());
+        find_moments(state_, moments, origin, flat);
+        for (int m = 0; m < optimizer_.moments(); ++m)
+            for (const ShardUnit& unit : units_.shards().units)
+                std::copy_n(flat[static_cast<size_t>(m)] + unit.own.begin, unit.own_elements(),
+                            optimizer_.moment(m) + unit.at);
+    }
+    size_t state_bytes() const override { return optimizer_.bytes(); }
+    size_t summed_bytes() const override {
+        const size_t bytes = units_.several_passes() ? static_cast<size_t>(state_.flat.parameter_elements) * sizeof(float)
+                                                     : transfers_->reduced_bytes();
+        return bytes * static_cast<size_t>(sums_.blocks());
+    }
+    std::string overlap() const override {
+        return sums_.communicator.size() == 1 ? "none" : units_.overlapped() ? "thread" : "inline";
+    }
+    bool stuck() const override { return transfers_ && transfers_->stuck(); }
+    int64_t take_exposed_ns() override { return exposed_.take(); }
+
+private:
+    // Hears of steps as the strategy does, but sums nothing over ranks.
+    class Passes final : public PassObserver {
+    public:
+        explicit Passes(Sharded& strategy) : strategy_(strategy) {}
+        std::span<const uint8_t> wanted_calls() const override { return strategy_.wanted_calls(); }
+        void before_step(size_t step) override { strategy_.before_step(step); }
+        void after_step(size_t step) override { strategy_.after_step(step); }
+        void end_pass() override {
+            strategy_.exposed_.time([&] { strategy_.transfers_->finish(); });
+        }
+
+    private:
+        Sharded& strategy_;
+    };
+
+    void reduce_passes() {
+        const auto& units = units_.shards().units;
+        for (size_t u = 0; u < units.size(); ++u)
+            units_.reduce_scatter(u, state_.gradients.as<float>() + units[u].span.begin, state_.gradient_stride,
+                                  units_.lines());
+    }
+
+    // Outside of steps, for a moment.
+    std::vector<AlignedBuffer> whole_moments() const {
+        std::vector<AlignedBuffer> whole;
+        for (int m = 0; m < optimizer_.moments(); ++m)
+            whole.emplace_back(static_cast<size_t>(state_.flat.parameter_elements) * sizeof(float), state_.ledger,
+                               MemoryCategory::optimizer);
+        return whole;
+    }
+
+    ModelState& state_;
+    const ShardedUnits& units_;
+    const RankSums& sums_;
+    OptimizerStep optimizer_;
+    std::optional<UnitTransfers> transfers_;  // once a plan is attached
+    ExposedTime exposed_;
+    Passes passes_{*this};
+};
+
+}  // namespace
+
+std::unique_ptr<Strategy> make_sharded(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa,
+                                       int threads) {
+    return std::make_unique<Sharded>(config, state, sums, isa, threads);
+}
+
+}  // namespace xbench

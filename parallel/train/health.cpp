@@ -1,0 +1,63 @@
+// Checks of the model's numbers.
+#include "parallel/train/health.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "core/error.h"
+#include "core/hash.h"
+
+namespace xbench {
+
+std::string find_not_finite(const Graph& graph, std::span<const FlatRange> ranges, std::span<const ModelState::Part> parts) {
+    for (const ValueId id : graph.state)
+        for (const FlatRange& range : ranges) {
+            if (range.value != id) continue;
+            for (const ModelState::Part& part : parts) {
+                const int64_t end = std::min(range.begin + range.count, part.span.end);
+                for (int64_t i = std::max(range.begin, part.span.begin); i < end; ++i)
+                    if (const float number = part.data[i - part.span.begin]; !std::isfinite(number))
+                        return fmt::format("{}[{}] is {}", graph.values[static_cast<size_t>(id)].name, i - range.begin,
+                                           number);
+            }
+        }
+    return {};
+}
+
+void check_finite(const ModelState& state, uint32_t step, int rank) {
+    const auto check = [&](const std::string& found, const char* what) {
+        if (!found.empty())
+            throw Error(fmt::format("{}{} on rank {}", what, found, rank), fmt::format("training step {}", step),
+                        "lower the learning rate, or look at the images of that step");
+    };
+    const ModelState::Part buffers{{0, state.flat.state_elements}, state.state.as<float>()};
+    check(find_not_finite(state.graph, state.flat.parameters, state.gradient_parts()), "the gradient of ");
+    check(find_not_finite(state.graph, state.flat.parameters, state.parameter_parts()), "");
+    check(find_not_finite(state.graph, state.flat.state, std::span(&buffers, 1)), "");
+}
+
+void check_replicas(const ModelState& state, uint32_t step, Communicator& communicator) {
+    if (communicator.size() == 1) return;
+    Hash hash;
+    if (state.whole_parameters())
+        hash.add(state.parameters.data(), static_cast<size_t>(state.flat.parameter_elements) * sizeof(float));
+    hash.add(state.state.data(), static_cast<size_t>(state.flat.state_elements) * sizeof(float));
+    const std::string mine = hash.hex();
+    std::vector<std::byte> bytes(mine.size());
+    std::memcpy(bytes.data(), mine.data(), mine.size());
+    const std::vector<std::byte> all = communicator.all_gather_bytes(bytes);
+    std::string others;
+    for (int rank = 1; rank < communicator.size(); ++rank)
+        if (std::memcmp(all.data(), all.data() + static_cast<size_t>(rank) * mine.size(), mine.size()) != 0)
+            others += fmt::format("{}{}", others.empty() ? "" : ", ", rank);
+    if (!others.empty())
+        throw Error(fmt::format("rank {} no longer has rank 0's weights", others),
+                    fmt::format("after training step {}", step),
+                    "memory or network corrupted something; resume from the last checkpoint");
+}
+
+}  // namespace xbench

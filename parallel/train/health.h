@@ -1,0 +1,25 @@
+// Whether a training run is still sound: numbers that are finite, and replicas that agree.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "core/communicator.h"
+#include "parallel/strategy/model_state.h"
+
+namespace xbench {
+
+// "f.3.weight[17] is nan", of the first such number in forward order, or "" when all are finite. The parts hold elements of
+// a flat buffer in which the ranges lie: parameters, or their gradients.
+std::string find_not_finite(const Graph& graph, std::span<const FlatRange> ranges, std::span<const ModelState::Part> parts);
+
+// Throws Error naming tensor, step and rank when a parameter, its gradient or a running statistic is not finite, of those
+// that this rank keeps.
+void check_finite(const ModelState& state, uint32_t step, int rank);
+
+// Compares a digest of running statistics and parameters (where every rank has them all) over all ranks. Throws Error on
+// every rank, naming those that differ from rank 0. Collective.
+void check_replicas(const ModelState& state, uint32_t step, Communicator& communicator);
+
+}  // namespace xbench

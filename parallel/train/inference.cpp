@@ -1,0 +1,135 @@
+// Evaluation over ranks.
+#include "parallel/train/inference.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "core/hardware.h"
+
+namespace xbench {
+namespace {
+
+PlanOptions inference_options(int threads, int64_t batch, const RankSums& sums, DType products) {
+    PlanOptions options;
+    options.training = false;
+    options.max_batch = most_images(sums.leaves(), batch, sums.leaves_of_all);
+    options.leaves = sums.leaves();
+    options.threads = threads;
+    options.products = products;
+    return options;
+}
+
+void append_batch(const Batch& batch, const Executor& executor, Predictions& mine) {
+    const auto probabilities = executor.view(executor.plan().graph.probabilities);
+    const float* p = probabilities.as<float>();
+    mine.samples.insert(mine.samples.end(), batch.sample_ids.begin(), batch.sample_ids.end());
+    mine.probabilities.insert(mine.probabilities.end(), p, p + batch.size * mine.classes);
+    mine.labels.insert(mine.labels.end(), batch.labels.begin(), batch.labels.end());
+    for (const float target : batch.targets) mine.targets.push_back(target > 0.5f);
+}
+
+double loss_of(const Executor& executor, int block) {
+    return *executor.view_block(executor.plan().graph.loss, block).as<double>();
+}
+
+template <class T>
+std::vector<T> gather(const std::vector<T>& mine, Communicator& communicator) {
+    std::vector<std::byte> bytes(mine.size() * sizeof(T));
+    if (!mine.empty()) std::memcpy(bytes.data(), mine.data(), bytes.size());
+    const auto all = communicator.all_gather_bytes(bytes);
+    std::vector<T> result(all.size() / sizeof(T));
+    if (!all.empty()) std::memcpy(result.data(), all.data(), all.size());
+    return result;
+}
+
+// Rows of `width` elements in the order of `rows`.
+template <class T>
+std::vector<T> reordered(const std::vector<T>& data, const std::vector<size_t>& rows, int64_t width) {
+    std::vector<T> result;
+    if (data.empty()) return result;
+    result.reserve(data.size());
+    for (const size_t row : rows)
+        result.insert(result.end(), data.begin() + static_cast<int64_t>(row) * width,
+                      data.begin() + (static_cast<int64_t>(row) + 1) * width);
+    return result;
+}
+
+Predictions gather(const Predictions& mine, Communicator& communicator) {
+    Predictions all;
+    all.classes = mine.classes;
+    const auto samples = gather(mine.samples, communicator);
+    std::vector<size_t> rows(samples.size());
+    std::iota(rows.begin(), rows.end(), size_t{0});
+    std::sort(rows.begin(), rows.end(), [&](size_t a, size_t b) { return samples[a] < samples[b]; });
+    all.samples = reordered(samples, rows, 1);
+    all.probabilities = reordered(gather(mine.probabilities, communicator), rows, mine.classes);
+    all.labels = reordered(gather(mine.labels, communicator), rows, 1);
+    all.targets = reordered(gather(mine.targets, communicator), rows, mine.classes);
+    return all;
+}
+
+}  // namespace
+
+void bind_batch(const Batch& batch, Executor& executor, StepContext& context) {
+    executor.bind(Arena::input, batch.images);
+    executor.bind(Arena::label, batch.targets.empty() ? static_cast<void*>(const_cast<int32_t*>(batch.labels.data()))
+                                                      : static_cast<void*>(const_cast<float*>(batch.targets.data())));
+    context.leaf_begin = batch.leaf_begin.data();
+    context.leaves = static_cast<int32_t>(batch.leaf_begin.size()) - 1;
+    context.sample_ids = batch.sample_ids.data();
+    context.global_batch = batch.global_size;
+    context.inverse_batch = 1.0 / static_cast<double>(batch.global_size);
+}
+
+Evaluator::Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums, DType products,
+                     MemoryLedger* ledger)
+    : plan_(compile(graph, Target{isa}, inference_options(threads, batch, sums, products))), executor_(plan_, ledger) {
+    executor_.set_blocks(sums.leaves_of_block, 0);
+}
+
+Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, LoaderOptions options, const RankSums& sums) {
+    options.shuffle = false;
+    Loader loader(dataset, options);
+    state.bind_to(executor_);
+    std::optional<UnitTransfers> gatherer;
+    if (!state.whole_parameters()) gatherer.emplace(plan_, *state.units, UnitTransfers::Of::evaluation);
+    StepContext context{};
+    Predictions mine;
+    mine.classes = plan_.graph.values[static_cast<size_t>(plan_.graph.logits)].shape[1];
+    // One sum a batch, added over blocks and ranks first and over the batches last: the same bits at any number of ranks.
+    const auto batches = static_cast<size_t>(loader.batches());
+    std::vector<double> losses(batches * static_cast<size_t>(sums.blocks()), 0.0);
+    loader.start_epoch(0);
+    while (const Batch* batch = loader.next()) {
+        if (batch->size == 0 && !gatherer) continue;  // else the other ranks gather parameters with this one
+        bind_batch(*batch, executor_, context);
+        executor_.run(context, gatherer ? &*gatherer : nullptr);
+        if (gatherer) gatherer->finish();
+        append_batch(*batch, executor_, mine);
+        for (int block = 0; block < sums.blocks(); ++block)
+            losses[static_cast<size_t>(block) * batches + static_cast<size_t>(batch->index)] = loss_of(executor_, block);
+    }
+    Predictions all = gather(mine, sums.communicator);
+    sums.sum(losses.data(), batches, batches);
+    all.loss_sum = std::accumulate(losses.data(), losses.data() + batches, 0.0);
+    return all;
+}
+
+Predictions predict(const Graph& graph, const WeightSet& weights, const Dataset& dataset, std::span<const int64_t> indices,
+                    int threads, const std::vector<double>& mean, const std::vector<double>& std) {
+    ModelState state(graph);
+    state.set_weights(weights, "the checkpoint");
+    LoaderOptions options;
+    options.indices.assign(indices.begin(), indices.end());
+    options.batch_size = std::min<int64_t>(64, static_cast<int64_t>(indices.size()));
+    options.virtual_ranks = 1;
+    options.mean = mean;
+    options.std = std;
+    const auto communicator = make_self_communicator();
+    const RankSums sums(*communicator, Reduction::invariant, options.virtual_ranks);
+    Evaluator evaluator(graph, usable_isa(), threads, options.batch_size, sums);
+    return evaluator.run(state, dataset, options, sums);
+}
+
+}  // namespace xbench

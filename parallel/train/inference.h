@@ -1,0 +1,41 @@
+// Running a model over images without training it: validation, testing, eval and predict.
+#pragma once
+
+#include <span>
+
+#include "core/communicator.h"
+#include "data/load/loader.h"
+#include "eval/metrics.h"
+#include "parallel/strategy/model_state.h"
+
+namespace xbench {
+
+// An inference plan with its executor, for as many evaluations as wanted.
+class Evaluator {
+public:
+    // `batch` images at a time over all ranks; products as in PlanOptions.
+    Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums, DType products = DType::f32,
+              MemoryLedger* ledger = nullptr);
+    const Plan& plan() const { return plan_; }
+
+    // Predictions for the images that the loader's options name, each once, gathered over all ranks in the order of their
+    // index. Collective. `options` gives split or indices, mean and std, ranks, batch_size and virtual_ranks.
+    Predictions run(const ModelState& state, const Dataset& dataset, LoaderOptions options, const RankSums& sums);
+
+private:
+    Plan plan_;
+    Executor executor_;
+};
+
+// All in one process: the predictions of these weights for these images. Throws Error when they do not fit the graph.
+Predictions predict(const Graph& graph, const WeightSet& weights, const Dataset& dataset, std::span<const int64_t> indices,
+                    int threads, const std::vector<double>& mean, const std::vector<double>& std);
+
+// Images of a batch of the evaluations of a training run: without gradients a larger one costs nothing and is faster.
+constexpr int64_t evaluation_batch(int64_t training_batch) { return training_batch > 64 ? training_batch : 64; }
+
+// Fills the fields of a step's context that a batch determines, and points the executor at the batch's memory.
+// The context points into the batch.
+void bind_batch(const Batch& batch, Executor& executor, StepContext& context);
+
+}  // namespace xbench

@@ -1,0 +1,166 @@
+// Passes over a rank's leaves.
+#include "parallel/train/micro_batches.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+#include "kernels/leaf_tree.h"
+#include "kernels/rank_sum/rank_sum.h"
+#include "kernels/team.h"
+
+namespace xbench {
+namespace {
+
+bool has_batchnorm(const Graph& graph) {
+    return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& n) { return n.op == OpKind::batchnorm; });
+}
+
+int32_t power_of_two_below(int64_t number) {
+    int32_t power = 1;
+    while (2 * static_cast<int64_t>(power) <= number) power *= 2;
+    return power;
+}
+
+// Each block in passes of at most so many leaves, a power of two.
+std::vector<Pass> cut_blocks(const std::vector<LeafBlock>& blocks, int32_t most) {
+    std::vector<Pass> passes;
+    int32_t first = 0;
+    for (size_t b = 0; b < blocks.size(); ++b) {
+        const auto leaves = static_cast<int32_t>(blocks[b].count), each = std::min(leaves, most);
+        auto slot = static_cast<int>(b);
+        for (int32_t part = 0; part < leaves / each; ++part, first += each) {
+            const int merges = leaf_tree_merges(part);
+            passes.push_back({first, each, slot, merges});
+            slot += 1 - merges;
+        }
+    }
+    return passes;
+}
+
+std::vector<Pass> passes_of_rank(int64_t leaves, int rank, int ranks, int64_t wanted, bool local) {
+    const int64_t own = leaves_of_rank(leaves, rank, ranks).count;
+    return cut_blocks(blocks_of_rank(leaves, rank, ranks),
+                      local ? 1 : power_of_two_below(std::max<int64_t>(1, own / wanted)));
+}
+
+}  // namespace
+
+PassPlan plan_passes(const TrainConfig& config, const Graph& graph, const RankSums& sums) {
+    PassPlan plan;
+    plan.slots = sums.most_blocks;
+    plan.local = config.batchnorm == "local" && has_batchnorm(graph);
+    if (config.accumulate > 1 && !plan.local && has_batchnorm(graph))
+        throw UsageError(fmt::format("the batch normalisations of {} need the whole batch at once", graph.name),
+                         "/train/accumulate", "set it to 1, or batchnorm to local");
+    if (config.accumulate == 1 && !plan.local) return plan;
+    const Communicator& all = sums.communicator;
+    for (int rank = 0; rank < all.size(); ++rank) {
+        const auto passes = passes_of_rank(sums.leaves_of_all, rank, all.size(), config.accumulate, plan.local);
+        for (const Pass& pass : passes) plan.slots = std::max(plan.slots, pass.slot + 1);
+        plan.most_passes = std::max(plan.most_passes, passes.size());
+        if (rank == all.rank()) plan.passes = passes;
+    }
+    for (const Pass& pass : plan.passes) plan.most_leaves = std::max(plan.most_leaves, pass.leaves);
+    return plan;
+}
+
+MicroBatches::MicroBatches(const PassPlan& plan, ModelState& state, const RankSums& sums, PassObserver* observer, Isa isa,
+                           int threads)
+    : plan_(plan),
+      state_(state),
+      sums_(sums),
+      observer_(observer),
+      isa_(isa),
+      threads_(threads),
+      losses_(static_cast<size_t>(plan.slots)),
+      leaf_begin_(static_cast<size_t>(plan.most_leaves) + 1) {
+    if (!plan.local) return;
+    for (const FlatRange& range : state.flat.state)
+        if (state.graph.values[static_cast<size_t>(range.value)].role == Role::buffer)
+            statistics_count_ = static_cast<size_t>(range.begin + range.count);
+    statistics_stride_ = (static_cast<size_t>(state.flat.state_elements) + 15) / 16 * 16;
+    statistics_ = AlignedBuffer(static_cast<size_t>(plan.slots) * statistics_stride_ * sizeof(float), state.ledger,
+                                MemoryCategory::buffers);
+}
+
+const std::vector<double>& MicroBatches::run(const Batch& batch, Executor& executor, const StepContext& context) {
+    for (const Pass& pass : plan_.passes) {
+        run_pass(pass, batch, executor, context);
+        if (observer_) observer_->end_pass();
+        for (int k = 0; k < pass.merges; ++k) merge(pass.slot - k);
+    }
+    for (size_t idle = plan_.passes.size(); observer_ && idle < plan_.most_passes; ++idle) observer_->end_pass();
+    if (plan_.local) average_statistics(batch);
+    return losses_;
+}
+
+void MicroBatches::run_pass(const Pass& pass, const Batch& batch, Executor& executor, const StepContext& context) {
+    const auto leaf = static_cast<size_t>(pass.first_leaf);
+    const int32_t first = batch.leaf_begin[leaf], images = batch.leaf_begin[leaf + static_cast<size_t>(pass.leaves)] - first;
+    float* const gradients = state_.gradients.as<float>() + static_cast<size_t>(pass.slot) * state_.gradient_stride;
+    double& loss = losses_[static_cast<size_t>(pass.slot)];
+    if (images == 0) {
+        std::fill_n(gradients, state_.flat.parameter_elements, 0.0f);
+        if (plan_.local) std::fill_n(statistics(pass.slot), statistics_count_, 0.0f);
+        loss = 0;
+        return;
+    }
+    StepContext here = context;
+    for (int32_t v = 0; v <= pass.leaves; ++v)
+        leaf_begin_[static_cast<size_t>(v)] = batch.leaf_begin[leaf + static_cast<size_t>(v)] - first;
+    here.leaf_begin = leaf_begin_.data();
+    here.leaves = pass.leaves;
+    here.sample_ids = batch.sample_ids.data() + first;
+    executor.bind(Arena::gradients, gradients);
+    if (plan_.local) {
+        here.global_batch = images;  // of batch normalisation; inverse_batch stays that of the loss
+        here.later_rank = 0;
+        std::memcpy(statistics(pass.slot), state_.state.data(), statistics_stride_ * sizeof(float));
+        executor.bind(Arena::state, statistics(pass.slot));
+    }
+    const Graph& graph = executor.plan().graph;
+    const int64_t pixels = graph.values[static_cast<size_t>(graph.input)].shape.elements();
+    executor.bind(Arena::input, batch.images + first * pixels);
+    if (batch.targets.empty()) {
+        executor.bind(Arena::label, const_cast<int32_t*>(batch.labels.data() + first));
+    } else {
+        const int64_t classes = graph.values[static_cast<size_t>(graph.logits)].shape[1];
+        executor.bind(Arena::label, const_cast<float*>(batch.targets.data() + first * classes));
+    }
+    executor.run(here, observer_);
+    loss = *executor.view(graph.loss).as<double>();
+}
+
+// Slot and the one before it become one.
+void MicroBatches::merge(int slot) {
+    const auto at = [&](float* base, size_t stride, int s) { return base + static_cast<size_t>(s) * stride; };
+    float* const gradients = state_.gradients.as<float>();
+    add(at(gradients, state_.gradient_stride, slot - 1), at(gradients, state_.gradient_stride, slot),
+        static_cast<size_t>(state_.flat.parameter_elements));
+    if (plan_.local) add(statistics(slot - 1), statistics(slot), statistics_count_);
+    losses_[static_cast<size_t>(slot) - 1] += losses_[static_cast<size_t>(slot)];
+}
+
+void MicroBatches::add(float* to, const float* from, size_t count) const {
+    const float* const both[] = {to, from};
+    const uint8_t merges[] = {0, 1};
+    run_team(threads_, [&](const Team& team) {
+        const RankRange range = range_of_rank(count, team.rank, team.size);
+        sum_over_ranks(isa_, Addends<float>{both, 2, merges}, &to, 1, range.begin, range.end);
+    });
+}
+
+void MicroBatches::average_statistics(const Batch& batch) {
+    exposed_.time([&] { sums_.sum(statistics_.as<float>(), statistics_count_, statistics_stride_); });
+    const int64_t leaves = sums_.leaves_of_all;
+    int64_t full = 0;  // leaves that hold images
+    for (int64_t v = 0; v < leaves; ++v)
+        full += leaf_start(v + 1, batch.global_size, leaves) > leaf_start(v, batch.global_size, leaves);
+    for (size_t i = 0; i < statistics_count_; ++i)
+        state_.state.as<float>()[i] = statistics_.as<float>()[i] / static_cast<float>(full);
+}
+
+}  // namespace xbench

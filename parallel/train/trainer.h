@@ -1,0 +1,74 @@
+// The training loop: one for every trainer. Serial, cpu_ddp and the sharded trainers differ in the communicator and the
+// strategy that they hand to it, never in the loop.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/communicator.h"
+#include "core/config.h"
+#include "core/memory_ledger.h"
+#include "data/set/dataset.h"
+#include "eval/metrics.h"
+
+namespace xbench {
+
+struct EpochResult {
+    int64_t epoch = 0;  // counts from 1
+    double train_loss = 0, val_loss = 0, val_accuracy = 0, val_balanced_accuracy = 0;
+    double learning_rate = 0;  // of its last step
+    double train_seconds = 0, val_seconds = 0;
+    int64_t images = 0;  // trained on in this epoch, all ranks
+    bool best = false;   // best so far by the monitor
+};
+
+// What one training run was worth. Equal on every rank, except where said.
+struct TrainResult {
+    std::vector<EpochResult> history;
+    int64_t best_epoch = 0;
+    Metrics val, test;               // of the best epoch's weights
+    std::string weights_hash;        // XXH3-128 of the best epoch's weights, 32 hex digits
+    std::string final_weights_hash;  // of the last epoch's weights
+    std::vector<int64_t>
+        step_ns;  // each training step, of the slowest rank at that step: load wait + compute + communication
+    std::vector<int64_t> step_images;  // images of that step, all ranks
+    std::vector<int64_t> comm_ns;      // exposed communication of each step, of the rank that waited longest
+    std::vector<int64_t> skew_ns;      // of it, beyond that of the rank that waited least: its peers were late, not the link
+    double train_seconds = 0, val_seconds = 0, test_seconds = 0, total_seconds = 0;
+    int64_t parameters = 0;
+    size_t optimizer_bytes = 0;   // of the optimizer's state on this rank
+    size_t gradient_bytes = 0;    // that this rank gave to sums over ranks in the last step
+    size_t activation_bytes = 0;  // of one pass, on this rank
+    MemoryUse memory_predicted;   // of this rank, while steps run
+    MemoryUse memory_in_steps;    // the same, counted
+    MemoryUse memory_highest;     // counted, with evaluations and checkpoints; of each category by itself
+    std::string isa;
+    std::string overlap;       // fused | thread | inline | none: when gradients were reduced
+    uint32_t resumed_at = 0;   // steps that an earlier process had done
+    bool interrupted = false;  // stopped at a checkpoint because stop() asked for it: there is no test result
+    uint32_t steps_done = 0;
+};
+
+struct TrainProgress {                   // handed to the observer after every step and epoch, on rank 0 only
+    int64_t epoch, epochs, step, steps;  // step counts over the whole training, steps is its planned total
+    double loss, images_per_second, seconds_left;
+    const EpochResult* finished_epoch;  // null inside an epoch
+};
+
+struct TrainOptions {
+    int threads = 1;  // compute threads of each rank
+    int stage = 0;    // of ZeRO: 0 replicates everything, 3 splits all (parallel/strategy/sharded_units.h)
+    std::filesystem::path
+        checkpoint_dir;  // empty: none is written. best.safetensors and last.safetensors land here (rank 0)
+    std::function<void(const TrainProgress&)> progress;
+    bool resume = false;         // from the newest checkpoint in checkpoint_dir, where there is one
+    std::function<bool()> stop;  // asked after every step, on every rank; one rank's yes stops all at that step
+};
+
+// Trains as config.train says, on the data set, over all ranks of the communicator. Collective. Throws Error.
+TrainResult train(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options);
+
+}  // namespace xbench
