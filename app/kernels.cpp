@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <memory>
 
 #include "app/commands.h"
@@ -10,6 +9,7 @@
 #include "bench/kernels/kernel_problems.h"
 #include "bench/kernels/kernel_suite.h"
 #include "bench/kernels/kernel_table.h"
+#include "core/durable_file.h"
 #include "core/error.h"
 
 namespace xbench {
@@ -21,20 +21,6 @@ struct KernelsOptions {
     std::string json, passport;
     bool list = false, no_check = false;
 };
-
-// Opened before the suite runs: minutes of measuring shall not be lost to a mistyped path.
-std::ofstream open_output(const std::string& path) {
-    std::ofstream file;
-    if (path.empty()) return file;
-    file.open(path);
-    if (!file) throw UsageError("cannot write this file", path, "give a path in a folder that exists");
-    return file;
-}
-
-void close_output(std::ofstream& file, const std::string& path) {
-    file.close();
-    if (!file) throw Error("could not be written completely", path, "is the disk full?");
-}
 
 void print_list(const KernelSelection& selection) {
     for (const KernelSuiteEntry& entry : selection.entries)
@@ -62,7 +48,10 @@ void run(KernelsOptions& options) {
     const std::vector<LayerProblem> problems = bundled_problems();
     const KernelSelection selection = select_entries(problems, options.suite, Target{usable_isa()});
     if (options.list) return print_list(selection);
-    std::ofstream json = open_output(options.json), passport = open_output(options.passport);
+    // Tried before the suite runs: minutes of measuring shall not be lost to a mistyped path.
+    for (const std::string& path : {options.json, options.passport}) {
+        if (!path.empty()) try_output(path);
+    }
     const Hardware hardware = query_hardware();
     if (bind_this_process(0, 1, options.suite.threads).oversubscribed)
         fmt::print(stderr, "xbench: more threads than cores are allowed here; the times say little\n");
@@ -76,14 +65,9 @@ void run(KernelsOptions& options) {
     });
     if (terminal) fmt::print(stderr, "\r\033[K");
     print_report(report);
-    if (!options.json.empty()) {
-        json << report.google_benchmark.dump(2) << '\n';
-        close_output(json, options.json);
-    }
-    if (!options.passport.empty()) {
-        passport << kernel_passport(report, hardware, build_info(), command_line());
-        close_output(passport, options.passport);
-    }
+    if (!options.json.empty()) write_durably(options.json, report.google_benchmark.dump(2) + "\n");
+    if (!options.passport.empty())
+        write_durably(options.passport, kernel_passport(report, hardware, build_info(), command_line()));
     if (failed > 0)
         throw Error(fmt::format("{} of {} kernels could not be timed or are too far from the reference", failed, done),
                     "kernels", "see the remarks in the table");

@@ -1,5 +1,6 @@
 // xbench predict: the probabilities that a checkpoint gives to each image of a set or a folder. Nothing is asked of labels.
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
@@ -11,6 +12,7 @@
 #include "app/checkpoint_input.h"
 #include "app/commands.h"
 #include "bench/base/record.h"
+#include "core/durable_file.h"
 #include "core/error.h"
 #include "core/parallel_for.h"
 #include "data/import/csv.h"
@@ -118,6 +120,8 @@ std::string predictions_csv(const Predictions& p, const LoadedModel& model, cons
 void run_predict(const PredictCommand& given) {
     PredictCommand command = given;
     if (command.threads == 0) command.threads = usable_cores();
+    const bool to_stdout = command.out == "-";
+    if (!to_stdout) try_output(command.out);
     const LoadedModel model = load_model(command.checkpoint);
     const bool folder = fs::is_directory(command.data);
     if (folder && !command.split.empty()) throw UsageError("a folder has no splits", "--split", "leave it out");
@@ -134,7 +138,13 @@ void run_predict(const PredictCommand& given) {
     if (indices.empty()) throw Error("no images to predict", command.data, "choose another --split or data set");
     const Predictions predictions = predict(model.graph, model.weights, dataset, indices, command.threads,
                                             model.description.mean, model.description.std);
-    write_text(command.out, predictions_csv(predictions, model, dataset.ids()));
+    const std::string csv = predictions_csv(predictions, model, dataset.ids());
+    if (to_stdout) {
+        if (std::fwrite(csv.data(), 1, csv.size(), stdout) != csv.size() || std::fflush(stdout) != 0)
+            throw Error("cannot be written", "standard output", "is the reader gone, or the disk full?");
+        return;
+    }
+    write_text(command.out, csv);
     fmt::print("{}: {} images\n", command.out, predictions.count());
 }
 
@@ -146,7 +156,8 @@ void add_predict_command(CLI::App& app) {
     predict->add_option("--checkpoint", command->checkpoint, "a .safetensors file, or the folder that holds it")->required();
     predict->add_option("--data", command->data, "an HDF5 set, or a folder of PNG and JPEG files")->required();
     predict->add_option("--split", command->split, "of an HDF5 set: train, val or test (default: all images)");
-    predict->add_option("--out", command->out, "CSV: id, label (the predicted class), p_0 .. p_{K-1}")->required();
+    predict->add_option("--out", command->out, "CSV: id, label (the predicted class), p_0 .. p_{K-1}; - is standard output")
+        ->required();
     predict->add_option("--threads", command->threads, "0: all cores that this process may use")->capture_default_str();
     predict->callback([command] { run_predict(*command); });
 }

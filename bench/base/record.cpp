@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "core/durable_file.h"
 #include "core/error.h"
 
 namespace xbench {
@@ -140,14 +141,6 @@ std::vector<Record> read_records(const std::filesystem::path& path) {
     return records;
 }
 
-void write_text(const std::filesystem::path& path, const std::string& text) {
-    const std::filesystem::path temporary = path.string() + ".part";
-    {
-        File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
-        file.write(text);
-        file.flush_to_disk();
-    }
-    std::filesystem::rename(temporary, path);
-}
+void write_text(const std::filesystem::path& path, const std::string& text) { write_durably(path, text); }
 
 }  // namespace xbench

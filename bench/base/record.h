@@ -42,7 +42,7 @@ void append_records(const std::filesystem::path& file, std::span<const Record> r
 // Skips a torn last line; throws Error with the line number for any other broken line.
 std::vector<Record> read_records(const std::filesystem::path& file);
 
-// Writes a text file under a temporary name and renames it.
+// Writes a text file whole or not at all (core/durable_file.h).
 void write_text(const std::filesystem::path& file, const std::string& text);
 
 }  // namespace xbench

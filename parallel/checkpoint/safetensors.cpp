@@ -12,7 +12,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
-#include "parallel/checkpoint/durable_file.h"
+#include "core/durable_file.h"
 
 namespace xbench {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
-#include "parallel/checkpoint/durable_file.h"
+#include "core/durable_file.h"
 #include "parallel/checkpoint/safetensors.h"
 
 namespace xbench {

@@ -5,7 +5,7 @@
 //   optimizer.safetensors  the optimizer's moments, named m0.<parameter>, m1.<parameter>
 //   best.safetensors       the best epoch's weights, once there is one
 //   manifest.json          position, losses, history, configuration, and the XXH3-128 digest of each file; written last
-// Every file appears whole under its name (parallel/checkpoint/durable_file.h). A folder without a manifest, or with a file
+// Every file appears whole under its name (core/durable_file.h). A folder without a manifest, or with a file
 // that does not match its digest, is no checkpoint, and the one before it counts.
 #pragma once
 
