@@ -10,9 +10,9 @@
 
 #include <fmt/core.h>
 
+#include "core/durable_file.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/durable_file.h"
 
 namespace xbench {
 namespace {

@@ -9,9 +9,9 @@
 #include <map>
 #include <sstream>
 
+#include "core/durable_file.h"
 #include "core/error.h"
 #include "core/hash.h"
-#include "core/durable_file.h"
 #include "parallel/checkpoint/safetensors.h"
 
 namespace xbench {
