@@ -35,10 +35,10 @@ Json shape_json(const Shape& shape, int first_axis) {
 }
 
 Json layer_json(const Graph& graph, const Node& node) {
-    const Value& y = graph.values[static_cast<size_t>(node.out[0])];
+    const Value& y = graph.value(node.out[0]);
     Json parameters = Json::object();
     for (const ValueId id : node.in) {
-        const Value& value = graph.values[static_cast<size_t>(id)];
+        const Value& value = graph.value(id);
         if (value.role == Role::parameter || value.role == Role::buffer) parameters[value.name] = shape_json(value.shape, 0);
     }
     return {{"name", node.name}, {"type", name_of(node.op)}, {"output", shape_json(y.shape, 1)}, {"parameters", parameters}};
@@ -48,7 +48,7 @@ Json model_json(const ModelConfig& config) {
     const Graph graph = build_model(config);
     int64_t parameters = 0, trainable = 0, buffers = 0;
     for (const ValueId id : graph.state) {
-        const Value& value = graph.values[static_cast<size_t>(id)];
+        const Value& value = graph.value(id);
         const int64_t count = value.shape.elements();
         if (value.role == Role::buffer)
             buffers += count;
@@ -58,8 +58,8 @@ Json model_json(const ModelConfig& config) {
     }
     Json layers = Json::array();
     for (const Node& node : graph.nodes)
-        if (node.out[0] != graph.loss) layers.push_back(layer_json(graph, node));
-    return {{"name", graph.name},       {"input", shape_json(graph.values[static_cast<size_t>(graph.input)].shape, 1)},
+        if (!graph.is_loss(node.out[0])) layers.push_back(layer_json(graph, node));
+    return {{"name", graph.name},       {"input", shape_json(graph.value(graph.input).shape, 1)},
             {"parameters", parameters}, {"trainable", trainable},
             {"buffers", buffers},       {"layers", layers}};
 }

@@ -1,5 +1,9 @@
-// Names of operators and roles, and access to an operator's attributes as plain data.
+// Names of operators and roles, access to an operator's attributes as plain data, and a graph's outputs.
 #include "core/graph.h"
+
+#include <algorithm>
+
+#include "core/error.h"
 
 namespace xbench {
 
@@ -14,49 +18,40 @@ const void* plain(const Attrs& attrs) {
         attrs);
 }
 
+ValueId Graph::add(Value value) {
+    values.push_back(std::move(value));
+    return static_cast<ValueId>(values.size() - 1);
+}
+
+ValueId Graph::output(std::string_view wanted) const {
+    std::string names;
+    for (const Output& output : outputs) {
+        if (output.name == wanted) return output.value;
+        names += (names.empty() ? "" : ", ") + output.name;
+    }
+    throw Error("no output has the name " + std::string(wanted), "model " + name,
+                "its outputs are: " + (names.empty() ? "none" : names));
+}
+
+bool Graph::is_output(ValueId id) const {
+    return std::any_of(outputs.begin(), outputs.end(), [id](const Output& output) { return output.value == id; });
+}
+
+bool Graph::is_loss(ValueId id) const {
+    return std::any_of(outputs.begin(), outputs.end(),
+                       [id](const Output& output) { return output.value == id && output.is_loss; });
+}
+
+void Graph::pin(ValueId id, std::string as, bool with_gradient) {
+    for (const Output& output : outputs)
+        if (output.name == as) throw Error("two outputs have the name " + as, "model " + name, "give each its own");
+    outputs.push_back({std::move(as), id, false, with_gradient});
+}
+
 const char* name_of(OpKind op) {
-    static constexpr std::array names{"conv2d",
-                                      "batchnorm",
-                                      "relu",
-                                      "max_pool2d",
-                                      "avg_pool2d",
-                                      "global_avg_pool",
-                                      "flatten",
-                                      "linear",
-                                      "dropout",
-                                      "add",
-                                      "softmax_cross_entropy",
-                                      "bce_with_logits",
-                                      "conv2d_dgrad",
-                                      "conv2d_wgrad",
-                                      "batchnorm_statistics",
-                                      "batchnorm_finalize",
-                                      "batchnorm_inference",
-                                      "batchnorm_apply",
-                                      "batchnorm_grad_statistics",
-                                      "batchnorm_grad_parameters",
-                                      "batchnorm_grad_input",
-                                      "batchnorm_pool_apply",
-                                      "batchnorm_pool_grad_statistics",
-                                      "batchnorm_pool_grad_input",
-                                      "conv2d_statistics",
-                                      "conv2d_pool",
-                                      "conv2d_pool_wgrad",
-                                      "conv2d_batchnorm_pool_wgrad",
-                                      "relu_grad",
-                                      "max_pool2d_grad",
-                                      "avg_pool2d_grad",
-                                      "global_avg_pool_grad",
-                                      "linear_dgrad",
-                                      "linear_wgrad",
-                                      "dropout_grad",
-                                      "softmax_cross_entropy_grad",
-                                      "bce_with_logits_grad",
-                                      "accumulate",
-                                      "reorder",
-                                      "all_reduce",
-                                      "adam",
-                                      "sgd"};
+#define XB_NAME(name) #name,
+    static constexpr std::array names{XB_OPERATORS(XB_NAME)};
+#undef XB_NAME
     static_assert(names.size() == static_cast<size_t>(OpKind::count_));
     return names[static_cast<size_t>(op)];
 }

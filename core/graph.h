@@ -48,8 +48,7 @@ struct Value {
     }
 };
 
-using Attrs = std::variant<std::monostate, Conv2d, BatchNorm, BatchNormPool, Conv2dPool, Conv2dBatchNormPool, Elementwise,
-                           Pool2d, Linear, Dropout, Loss, Optimizer>;
+using Attrs = std::variant<std::monostate, XB_ATTRIBUTES>;
 const void* plain(const Attrs& attrs);  // pointer to the struct inside, null for none
 
 struct Node {
@@ -60,14 +59,35 @@ struct Node {
     bool recomputed = false;       // a copy of a forward node in the backward pass (activation checkpointing)
 };
 
+// A value that is read after a step: it keeps its memory to the step's end, and no pass of the planner does away with it.
+struct Output {
+    std::string name;  // "logits", "loss", "probabilities"; of a pinned value the name that pin() got
+    ValueId value = no_value;
+    bool is_loss = false;         // the backward pass starts here; losses are added up
+    bool wants_gradient = false;  // of a pinned value: a training plan has the output "d(name)" as well
+};
+
 struct Graph {
     std::string name;
     std::vector<Node> nodes;  // in an order of execution
     std::vector<Value> values;
-    ValueId input = no_value, label = no_value, logits = no_value, loss = no_value, probabilities = no_value;
+    ValueId input = no_value, label = no_value;
+    std::vector<Output> outputs;
     std::vector<std::string> units;
     std::vector<ValueId> parameters;  // in forward order: parameters, then see buffers
     std::vector<ValueId> state;       // parameters and buffers in forward order: the canonical order of weights
+
+    Value& value(ValueId id) { return values[static_cast<size_t>(id)]; }
+    const Value& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
+    Node& node(NodeId id) { return nodes[static_cast<size_t>(id)]; }
+    const Node& node(NodeId id) const { return nodes[static_cast<size_t>(id)]; }
+    ValueId add(Value value);  // appends it
+
+    ValueId output(std::string_view name) const;  // Throws Error where there is none of this name.
+    bool is_output(ValueId id) const;
+    bool is_loss(ValueId id) const;
+    // Keeps an activation to the end of each step, and its gradient where asked for: what Grad-CAM reads.
+    void pin(ValueId id, std::string name, bool with_gradient = false);
 };
 
 const char* name_of(OpKind op);  // "conv2d"

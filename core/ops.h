@@ -12,53 +12,29 @@
 
 namespace xbench {
 
+// Every operator: the enumeration and the names in plans, tables and on the command line are made of this list.
+//   what a model is written in
+//   what the planner adds: gradients, the parts of a batch normalisation, changes of layout, communication
+//   what an optimizer runs over the flat parameters
+// clang-format off
+#define XB_OPERATORS(op) \
+    op(conv2d) op(batchnorm) op(relu) op(max_pool2d) op(avg_pool2d) op(global_avg_pool) op(flatten) op(linear) \
+    op(dropout) op(add) op(softmax_cross_entropy) op(bce_with_logits)                                          \
+    op(conv2d_dgrad) op(conv2d_wgrad) op(batchnorm_statistics) op(batchnorm_finalize) op(batchnorm_inference)  \
+    op(batchnorm_apply) op(batchnorm_grad_statistics) op(batchnorm_grad_parameters) op(batchnorm_grad_input)   \
+    op(batchnorm_pool_apply) op(batchnorm_pool_grad_statistics) op(batchnorm_pool_grad_input)                  \
+    op(conv2d_statistics) op(conv2d_pool) op(conv2d_pool_wgrad) op(conv2d_batchnorm_pool_wgrad) op(relu_grad)  \
+    op(max_pool2d_grad) op(avg_pool2d_grad) op(global_avg_pool_grad) op(linear_dgrad) op(linear_wgrad)         \
+    op(dropout_grad) op(softmax_cross_entropy_grad) op(bce_with_logits_grad) op(accumulate) op(reorder)        \
+    op(all_reduce)                                                                                             \
+    op(adam) op(sgd)
+// clang-format on
+
 enum class OpKind : int32_t {
-    // What a model is written in.
-    conv2d,
-    batchnorm,
-    relu,
-    max_pool2d,
-    avg_pool2d,
-    global_avg_pool,
-    flatten,
-    linear,
-    dropout,
-    add,
-    softmax_cross_entropy,
-    bce_with_logits,
-    // What the planner adds: gradients, the parts of a batch normalisation, changes of layout, communication.
-    conv2d_dgrad,
-    conv2d_wgrad,
-    batchnorm_statistics,
-    batchnorm_finalize,
-    batchnorm_inference,
-    batchnorm_apply,
-    batchnorm_grad_statistics,
-    batchnorm_grad_parameters,
-    batchnorm_grad_input,
-    batchnorm_pool_apply,
-    batchnorm_pool_grad_statistics,
-    batchnorm_pool_grad_input,
-    conv2d_statistics,
-    conv2d_pool,
-    conv2d_pool_wgrad,
-    conv2d_batchnorm_pool_wgrad,
-    relu_grad,
-    max_pool2d_grad,
-    avg_pool2d_grad,
-    global_avg_pool_grad,
-    linear_dgrad,
-    linear_wgrad,
-    dropout_grad,
-    softmax_cross_entropy_grad,
-    bce_with_logits_grad,
-    accumulate,
-    reorder,
-    all_reduce,
-    // What an optimizer runs over the flat parameters.
-    adam,
-    sgd,
-    count_
+#define XB_ENUMERATOR(name) name,
+    XB_OPERATORS(XB_ENUMERATOR)
+#undef XB_ENUMERATOR
+        count_
 };
 
 enum class Activation : int32_t { none, relu };
@@ -199,5 +175,9 @@ struct Optimizer {
     float beta1, beta2, eps, weight_decay, momentum;
     int32_t decoupled, nesterov;
 };
+
+// Every struct of attributes above.
+#define XB_ATTRIBUTES \
+    Conv2d, BatchNorm, BatchNormPool, Conv2dPool, Conv2dBatchNormPool, Elementwise, Pool2d, Linear, Dropout, Loss, Optimizer
 
 }  // namespace xbench

@@ -41,9 +41,9 @@ inline double elements(const KernelTensor& t) {
 inline double operand_bytes(const Problem& problem) {
     double bytes = 0;
     for (int i = 0; i < problem.n_in; ++i)
-        bytes += elements(problem.in[i]) * static_cast<double>(size_of(static_cast<DType>(problem.in[i].dtype)));
+        bytes += elements(problem.in[i]) * static_cast<double>(size_of(problem.in[i].dtype));
     for (int i = 0; i < problem.n_out; ++i)
-        bytes += elements(problem.out[i]) * static_cast<double>(size_of(static_cast<DType>(problem.out[i].dtype)));
+        bytes += elements(problem.out[i]) * static_cast<double>(size_of(problem.out[i].dtype));
     return bytes;
 }
 
@@ -53,6 +53,34 @@ inline Work elementwise_work(const Problem& problem, double flops_per_element) {
     for (int i = 0; i < problem.n_in; ++i) largest = std::max(largest, elements(problem.in[i]));
     for (int i = 0; i < problem.n_out; ++i) largest = std::max(largest, elements(problem.out[i]));
     return Work{flops_per_element * largest, operand_bytes(problem)};
+}
+
+// OpDef::attributes: activations and products that kernels have heard of.
+inline bool known(Activation activation) { return activation == Activation::none || activation == Activation::relu; }
+inline bool known(DType products) { return products == DType::f32 || products == DType::bf16; }
+inline Support known(const BatchNorm& a) {
+    if (!known(a.activation)) return refused("activation");
+    return known(a.input_activation) ? supported : refused("activation of the input");
+}
+inline Support known(const BatchNormPool& a) { return known(a.norm); }
+inline Support known(const Elementwise& a) { return known(a.activation) ? supported : refused("activation"); }
+template <class Multiplies>  // Conv2d, Linear
+Support known(const Multiplies& a) {
+    if (!known(a.activation)) return refused("activation");
+    return known(a.products) ? supported : refused("products");
+}
+inline Support known(const Conv2dPool& a) { return known(a.conv); }
+inline Support known(const Conv2dBatchNormPool& a) { return both(known(a.conv), known(a.pool)); }
+
+template <class A>
+Support known_in(const void* attrs) {
+    return attrs ? known(*static_cast<const A*>(attrs)) : supported;  // add has none where it sums two gradients
+}
+// Of the gradients of a convolution and a linear layer: the activation is a pass of its own.
+template <class A>
+Support no_activation_in(const void* attrs) {
+    const auto& a = *static_cast<const A*>(attrs);
+    return a.activation == Activation::none ? known(a) : refused("activation");
 }
 
 }  // namespace xbench

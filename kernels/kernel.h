@@ -22,10 +22,10 @@
 namespace xbench {
 
 struct KernelTensor {
-    void* data;      // null in a Problem, and for an absent operand
-    int32_t dtype;   // DType
-    int32_t layout;  // Layout
-    int32_t rank;    // 0: the operand is absent
+    void* data;  // null in a Problem, and for an absent operand
+    DType dtype;
+    Layout layout;
+    int32_t rank;  // 0: the operand is absent
     int64_t dim[5];
 };
 
@@ -70,11 +70,25 @@ struct Team {
     }
 };
 
+// Whether a row computes a problem and, if it does not, which of its attributes or operands is the reason: "groups".
+struct Support {
+    const char* why_not;  // null: it does
+    [[gnu::always_inline]] explicit operator bool() const { return why_not == nullptr; }
+};
+
+constexpr Support supported{nullptr};
+static inline Support refused(const char* why_not) { return Support{why_not}; }
+static inline Support both(Support first, Support second) { return first ? second : first; }
+
+// Whether the attributes hold only what core/ops.h says and the operator knows: no row may take an activation that it has
+// never heard of for none. Every row with such attributes asks it.
+Support known_attributes(const Problem& problem);  // kernels/op.cpp
+
 struct Kernel {
     OpKind op;
     const char* name;  // the algorithm: "reference", "direct", "winograd23"
     Isa isa;
-    bool (*supports)(const Problem&);
+    Support (*supports)(const Problem&);
     size_t (*workspace)(const Problem&, int threads);  // bytes; null: none
     void (*run)(const KernelArgs&, const Team&) noexcept;
     // How much larger its rounding errors may be than those of a plain sum of the products; multiplies the tolerance of its

@@ -19,14 +19,18 @@ const OpDef& op_def(OpKind op) {
     return table[static_cast<size_t>(op)];
 }
 
+Support known_attributes(const Problem& problem) {
+    const auto check = op_def(problem.op).attributes;
+    return check ? check(problem.attrs) : supported;
+}
+
 GradBuilder::GradBuilder(Graph& graph, std::vector<bool> needs_gradient)
     : graph_(graph), needs_gradient_(std::move(needs_gradient)), gradient_(graph.values.size(), no_value) {}
 
 ValueId GradBuilder::new_value(Value value) {
-    graph_.values.push_back(std::move(value));
     needs_gradient_.push_back(false);
     gradient_.push_back(no_value);
-    return static_cast<ValueId>(graph_.values.size() - 1);
+    return graph_.add(std::move(value));
 }
 
 std::vector<ValueId> GradBuilder::append(OpKind op, const Attrs& attrs, std::vector<ValueId> in, const std::string& name) {

@@ -25,6 +25,7 @@ struct OpDef {
     // Appends the nodes that turn the gradients of a node's outputs into those of its inputs; null: not differentiable.
     void (*grad)(GradBuilder& builder, const Node& node);
     Work (*work)(const Problem& problem);
+    Support (*attributes)(const void* attrs) = nullptr;  // known_attributes() of kernel.h; null: any will do
 };
 
 const OpDef& op_def(OpKind op);
@@ -34,7 +35,7 @@ class GradBuilder {
 public:
     GradBuilder(Graph& graph, std::vector<bool> needs_gradient);
 
-    const Value& value(ValueId id) const { return graph_.values[static_cast<size_t>(id)]; }
+    const Value& value(ValueId id) const { return graph_.value(id); }
     // Whether anything that is learned depends on it, or it is learned itself.
     bool needed(ValueId id) const { return id != no_value && needs_gradient_[static_cast<size_t>(id)]; }
     // The gradient of an output so far; no_value where nothing depends on it.

@@ -40,7 +40,7 @@ class RefTensor {
 public:
     RefTensor() = default;
     explicit RefTensor(const KernelTensor& tensor)
-        : data_(static_cast<T*>(tensor.data)), blocked_(tensor.layout == static_cast<int32_t>(Layout::nchw16c)) {
+        : data_(static_cast<T*>(tensor.data)), blocked_(tensor.layout == Layout::nchw16c) {
         for (int axis = 0; axis < 4; ++axis) dim_[axis] = axis < tensor.rank ? tensor.dim[axis] : 1;
     }
     // An operand that may be absent.
@@ -93,16 +93,19 @@ private:
 
 // Calls body(0.0f) or body(0.0), as the element type asks.
 template <class Body>
-void dispatch_float(int32_t dtype, Body&& body) {
-    if (dtype == static_cast<int32_t>(DType::f64)) {
+void dispatch_float(DType dtype, Body&& body) {
+    if (dtype == DType::f64) {
         body(0.0);
     } else {
         body(0.0f);
     }
 }
 
-inline bool is_float(const KernelTensor& tensor) {
-    return tensor.dtype == static_cast<int32_t>(DType::f32) || tensor.dtype == static_cast<int32_t>(DType::f64);
+inline bool is_float(const KernelTensor& tensor) { return tensor.dtype == DType::f32 || tensor.dtype == DType::f64; }
+
+// What every reference computes: everything that its operator means, in f32 and f64.
+inline Support reference_supports(const Problem& problem) {
+    return is_float(problem.in[0]) ? known_attributes(problem) : refused("element type");
 }
 
 // The sum over all leaves of sum_of_images(first, last), which is called for each leaf with its range of images and

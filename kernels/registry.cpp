@@ -7,7 +7,6 @@
 
 #include "core/error.h"
 #include "core/graph.h"
-#include "core/tensor.h"
 #include "kernels/products.h"
 
 // The stems of the *.isa.cpp files, best first within an operator; bf16: of products in bf16, built for avx512_bf16 only.
@@ -103,29 +102,29 @@ std::vector<Kernel> make_table() {
     return table;
 }
 
-bool runs_on(const Kernel& kernel, const Target& target) { return kernel.isa <= target.isa; }
-
-// "direct (avx512), direct (avx2), reference (portable)"
-std::string rows_of(OpKind op) {
+// "winograd43 (avx2) refuses: stride, direct (avx2), reference (portable)"
+std::string rows_of(const Problem& problem) {
     std::string text;
-    for (const Kernel& row : kernel_table())
-        if (row.op == op) text += (text.empty() ? "" : ", ") + std::string(row.name) + " (" + name_of(row.isa) + ")";
+    for (const Kernel& row : kernel_table()) {
+        if (row.op != problem.op) continue;
+        text += (text.empty() ? "" : ", ") + std::string(row.name) + " (" + name_of(row.isa) + ")";
+        if (const Support support = row.supports(problem); !support) text += std::string(" refuses: ") + support.why_not;
+    }
     return text.empty() ? "none" : text;
 }
 
 [[noreturn]] void no_kernel(const Problem& problem, const Target& target, const Choice* forced) {
     const std::string what = forced ? "the forced kernel " + forced->kernel + " cannot run" : "no kernel for";
     throw Error(what + " " + to_string(problem) + " with the instruction set " + name_of(target.isa), "kernel registry",
-                "its rows are: " + rows_of(problem.op), forced ? ExitCode::usage : ExitCode::failed);
+                "its rows are: " + rows_of(problem), forced ? ExitCode::usage : ExitCode::failed);
 }
 
 std::string to_string(const KernelTensor& tensor) {
     if (tensor.rank == 0) return "-";
     std::string text;
     for (int axis = 0; axis < tensor.rank; ++axis) text += (axis ? "x" : "") + std::to_string(tensor.dim[axis]);
-    if (tensor.dtype != static_cast<int32_t>(DType::f32))
-        text += std::string(" ") + name_of(static_cast<DType>(tensor.dtype));
-    if (tensor.rank == 4) text += std::string(" ") + name_of(static_cast<Layout>(tensor.layout));
+    if (tensor.dtype != DType::f32) text += std::string(" ") + name_of(tensor.dtype);
+    if (tensor.rank == 4) text += std::string(" ") + name_of(tensor.layout);
     return text;
 }
 
@@ -135,6 +134,18 @@ std::span<const Kernel> kernel_table() {
     static const std::vector<Kernel> table = make_table();
     return table;
 }
+
+KernelTensor kernel_tensor(const Shape& shape, DType dtype, Layout layout, void* data) {
+    KernelTensor tensor{};
+    tensor.data = data;
+    tensor.dtype = dtype;
+    tensor.layout = layout;
+    tensor.rank = shape.rank;
+    std::copy(shape.dim.begin(), shape.dim.end(), tensor.dim);
+    return tensor;
+}
+
+bool runs_on(const Kernel& row, const Target& target) { return row.isa <= target.isa; }
 
 bool is_candidate(const Kernel& row, const Problem& problem) {
     return row.supports(problem) && (!row.wins || row.wins(problem));
@@ -146,7 +157,7 @@ const Kernel& select(const Problem& problem, const Target& target, std::span<con
         if (candidate.op == name_of(problem.op)) choice = &candidate;
     for (const Kernel& row : kernel_table()) {
         if (row.op != problem.op || !runs_on(row, target) || (choice && choice->kernel != row.name)) continue;
-        if (choice ? row.supports(problem) : is_candidate(row, problem)) return row;
+        if (choice ? bool(row.supports(problem)) : is_candidate(row, problem)) return row;
     }
     no_kernel(problem, target, choice);
 }

@@ -5,9 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "core/tensor.h"
 #include "kernels/kernel.h"
 
 namespace xbench {
+
+// A tensor of this shape as kernels see it; `data` may come later.
+KernelTensor kernel_tensor(const Shape& shape, DType dtype = DType::f32, Layout layout = Layout::plain,
+                           void* data = nullptr);
 
 struct Target {
     Isa isa = Isa::portable;
@@ -21,6 +26,7 @@ struct Choice {
 // All rows, best first within an operator; the references come last.
 std::span<const Kernel> kernel_table();
 
+bool runs_on(const Kernel& row, const Target& target);  // the target has the row's instruction set
 // Whether a row may be chosen for this problem without being forced.
 bool is_candidate(const Kernel& row, const Problem& problem);
 

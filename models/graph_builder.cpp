@@ -23,8 +23,7 @@ ValueId GraphBuilder::input(int64_t channels, int64_t height, int64_t width) {
     value.name = "input";
     value.shape = {1, channels, height, width};
     value.role = Role::input;
-    graph_.values.push_back(std::move(value));
-    return graph_.input = static_cast<ValueId>(graph_.values.size() - 1);
+    return graph_.input = graph_.add(std::move(value));
 }
 
 ValueId GraphBuilder::parameter(const std::string& name, Shape shape, Init init, Role role) {
@@ -34,8 +33,7 @@ ValueId GraphBuilder::parameter(const std::string& name, Shape shape, Init init,
     value.role = role;
     value.init = init;
     value.unit = std::max(0, static_cast<int>(graph_.units.size()) - 1);
-    graph_.values.push_back(std::move(value));
-    const auto id = static_cast<ValueId>(graph_.values.size() - 1);
+    const ValueId id = graph_.add(std::move(value));
     if (role == Role::parameter) graph_.parameters.push_back(id);
     if (role != Role::constant) graph_.state.push_back(id);
     return id;
@@ -43,7 +41,7 @@ ValueId GraphBuilder::parameter(const std::string& name, Shape shape, Init init,
 
 ValueId GraphBuilder::append(OpKind op, Attrs attrs, std::vector<ValueId> in, const std::string& name) {
     std::vector<const Value*> operands;
-    for (const ValueId id : in) operands.push_back(&graph_.values[static_cast<size_t>(id)]);
+    for (const ValueId id : in) operands.push_back(&graph_.value(id));
     std::vector<Value> outputs;
     try {
         outputs = op_def(op).infer(attrs, operands);
@@ -54,8 +52,7 @@ ValueId GraphBuilder::append(OpKind op, Attrs attrs, std::vector<ValueId> in, co
     for (Value& value : outputs) {
         value.name = name;
         value.unit = std::max(0, static_cast<int>(graph_.units.size()) - 1);
-        graph_.values.push_back(std::move(value));
-        node.out.push_back(static_cast<ValueId>(graph_.values.size() - 1));
+        node.out.push_back(graph_.add(std::move(value)));
     }
     graph_.nodes.push_back(std::move(node));
     return graph_.nodes.back().out[0];
@@ -135,14 +132,14 @@ Graph GraphBuilder::finish(ValueId logits, LossKind loss) {
     label.role = Role::label;
     label.shape = multilabel ? Shape{1, classes} : Shape{1};
     label.dtype = multilabel ? DType::f32 : DType::i32;
-    graph_.values.push_back(std::move(label));
-    graph_.label = static_cast<ValueId>(graph_.values.size() - 1);
-    graph_.logits = logits;
+    graph_.label = graph_.add(std::move(label));
     std::vector<ValueId> in{logits, graph_.label};
     if (multilabel) in.push_back(parameter("pos_weight", {classes}, {Init::Rule::constant, 1}, Role::constant));
     append(multilabel ? OpKind::bce_with_logits : OpKind::softmax_cross_entropy, Loss{0}, std::move(in), "loss");
-    graph_.loss = graph_.nodes.back().out[0];
-    graph_.probabilities = graph_.nodes.back().out[1];
+    const std::vector<ValueId>& out = graph_.nodes.back().out;
+    graph_.outputs.push_back({"logits", logits});
+    graph_.outputs.push_back({"loss", out[0], true});
+    graph_.outputs.push_back({"probabilities", out[1]});
     if (graph_.units.empty()) graph_.units.push_back("all");
     return std::move(graph_);
 }

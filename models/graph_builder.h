@@ -43,7 +43,7 @@ public:
     // The last call: softmax cross-entropy over class indices, or binary cross-entropy over each output.
     Graph finish(ValueId logits, LossKind loss);
 
-    const Shape& shape(ValueId v) const { return graph_.values[static_cast<size_t>(v)].shape; }
+    const Shape& shape(ValueId v) const { return graph_.value(v).shape; }
 
 private:
     ValueId parameter(const std::string& name, Shape shape, Init init, Role role = Role::parameter);

@@ -5,6 +5,7 @@
 //   - statistics, so that a repeated batch normalisation has the first one's mean and rstd: it communicates nothing, and
 //     leaves the running ones alone;
 //   - everything of the last unit, whose backward steps follow at once;
+//   - the graph's outputs, which live to the end anyway;
 //   - what is smaller than the kept values that its copy would write along: the byte-wide index beside a pooled image.
 // Runs behind the fusion, so that a copy has the kernel, layout and attributes of the step that it repeats: the same bits.
 // Dropout repeats itself, its random numbers are a function of seed, step and image.
@@ -21,7 +22,7 @@ public:
     void run();
 
 private:
-    int unit_of(const Node& node) const { return graph_.values[static_cast<size_t>(node.out[0])].unit; }
+    int unit_of(const Node& node) const { return graph_.value(node.out[0]).unit; }
     size_t count_forward_nodes() const;
     void find_kept(size_t forward);
     void keep_what_is_small(size_t forward);
@@ -36,11 +37,11 @@ private:
     std::vector<Node> nodes_;     // the new list
 };
 
-// The loss is the last node of the forward pass.
+// The last loss is the last node of the forward pass.
 size_t ActivationCheckpointing::count_forward_nodes() const {
-    const auto loss =
-        std::find_if(graph_.nodes.begin(), graph_.nodes.end(), [&](const Node& node) { return node.out[0] == graph_.loss; });
-    return static_cast<size_t>(loss - graph_.nodes.begin()) + 1;
+    const auto loss = std::find_if(graph_.nodes.rbegin(), graph_.nodes.rend(),
+                                   [&](const Node& node) { return graph_.is_loss(node.out[0]); });
+    return static_cast<size_t>(graph_.nodes.rend() - loss);
 }
 
 void ActivationCheckpointing::find_kept(size_t forward) {
@@ -51,14 +52,14 @@ void ActivationCheckpointing::find_kept(size_t forward) {
         const Node& node = graph_.nodes[i];
         for (const ValueId id : node.out) {
             producer_[static_cast<size_t>(id)] = static_cast<NodeId>(i);
-            kept_[static_cast<size_t>(id)] =
-                graph_.values[static_cast<size_t>(id)].role != Role::activation || unit_of(node) == last_unit;
+            kept_[static_cast<size_t>(id)] = graph_.value(id).role != Role::activation || unit_of(node) == last_unit;
         }
     }
+    for (const Output& output : graph_.outputs) kept_[static_cast<size_t>(output.value)] = true;
     for (size_t i = 0; i < forward; ++i)
         for (const ValueId id : graph_.nodes[i].in) {
             if (id == no_value || producer_[static_cast<size_t>(id)] < 0) continue;
-            const Node& producer = graph_.nodes[static_cast<size_t>(producer_[static_cast<size_t>(id)])];
+            const Node& producer = graph_.node(producer_[static_cast<size_t>(id)]);
             if (unit_of(producer) != unit_of(graph_.nodes[i])) kept_[static_cast<size_t>(id)] = true;
         }
 }
@@ -67,24 +68,22 @@ void ActivationCheckpointing::keep_what_is_small(size_t forward) {
     for (size_t i = 0; i < forward; ++i) {
         const Node& node = graph_.nodes[i];
         size_t kept = 0, forgotten = 0;
-        for (const ValueId id : node.out)
-            (kept_[static_cast<size_t>(id)] ? kept : forgotten) += plan_.values[static_cast<size_t>(id)].bytes;
+        for (const ValueId id : node.out) (kept_[static_cast<size_t>(id)] ? kept : forgotten) += plan_.value(id).bytes;
         for (const ValueId id : node.out)
             if (forgotten < kept) kept_[static_cast<size_t>(id)] = true;
     }
 }
 
 ValueId ActivationCheckpointing::new_value_like(ValueId id) {
-    graph_.values.push_back(Value(graph_.values[static_cast<size_t>(id)]));
-    plan_.values.push_back(PlannedValue(plan_.values[static_cast<size_t>(id)]));
-    return static_cast<ValueId>(graph_.values.size() - 1);
+    plan_.values.push_back(PlannedValue(plan_.value(id)));
+    return graph_.add(graph_.value(id));
 }
 
 // The value itself where it is kept, else a copy of it, made by copies of the nodes that lead to it.
 ValueId ActivationCheckpointing::recomputed(ValueId id) {
     if (id == no_value || kept_[static_cast<size_t>(id)]) return id;
     if (again_[static_cast<size_t>(id)] != no_value) return again_[static_cast<size_t>(id)];
-    Node copy = graph_.nodes[static_cast<size_t>(producer_[static_cast<size_t>(id)])];
+    Node copy = graph_.node(producer_[static_cast<size_t>(id)]);
     copy.recomputed = true;
     for (ValueId& in : copy.in) in = recomputed(in);
     for (ValueId& out : copy.out) {

@@ -15,9 +15,22 @@ std::vector<bool> values_that_need_gradients(const Graph& graph) {
         bool any = false;
         for (const ValueId id : node.in) any = any || (id != no_value && needed[static_cast<size_t>(id)]);
         for (const ValueId id : node.out)
-            if (graph.values[static_cast<size_t>(id)].role == Role::activation) needed[static_cast<size_t>(id)] = any;
+            if (graph.value(id).role == Role::activation) needed[static_cast<size_t>(id)] = any;
     }
     return needed;
+}
+
+// The gradients of pinned values that somebody asked for become outputs, too.
+void keep_gradients(Graph& graph, const GradBuilder& builder) {
+    const std::vector<Output> outputs = graph.outputs;
+    for (const Output& output : outputs) {
+        if (!output.wants_gradient) continue;
+        const ValueId gradient = builder.gradient(output.value);
+        if (gradient == no_value)
+            throw Error("no loss depends on " + output.name + " through something that is learned", "model " + graph.name,
+                        "pin it without its gradient");
+        graph.outputs.push_back({"d(" + output.name + ")", gradient});
+    }
 }
 
 }  // namespace
@@ -26,7 +39,7 @@ std::vector<ValueId> differentiate(Graph& graph) {
     GradBuilder builder(graph, values_that_need_gradients(graph));
     for (size_t i = graph.nodes.size(); i-- > 0;) {
         const Node node = graph.nodes[i];  // a copy: rules append to the list
-        const bool is_loss = node.out[0] == graph.loss;
+        const bool is_loss = graph.is_loss(node.out[0]);
         bool reached = is_loss, needed = false;
         for (const ValueId id : node.out) reached = reached || builder.gradient(id) != no_value;
         for (const ValueId id : node.in) needed = needed || builder.needed(id);
@@ -36,6 +49,7 @@ std::vector<ValueId> differentiate(Graph& graph) {
             throw Error(std::string(name_of(node.op)) + " has no gradient", "model " + graph.name + ", layer " + node.name);
         rule(builder, node);
     }
+    keep_gradients(graph, builder);
     std::vector<ValueId> parameter_gradient(graph.values.size(), no_value);
     for (const ValueId id : graph.parameters) parameter_gradient[static_cast<size_t>(id)] = builder.gradient(id);
     return parameter_gradient;

@@ -57,8 +57,8 @@ void Executor::set_blocks(std::vector<int32_t> leaves_of_block, size_t gradient_
 
 // Steps on images run once a block; what works on sums or parameters alone runs once.
 bool Executor::per_block(const PlannedStep& step) const {
-    const Node& node = plan_.graph.nodes[static_cast<size_t>(step.node)];
-    const auto batched = [&](ValueId id) { return id != no_value && plan_.graph.values[static_cast<size_t>(id)].batched(); };
+    const Node& node = plan_.graph.node(step.node);
+    const auto batched = [&](ValueId id) { return id != no_value && plan_.graph.value(id).batched(); };
     return std::any_of(node.in.begin(), node.in.end(), batched) || std::any_of(node.out.begin(), node.out.end(), batched);
 }
 
@@ -67,9 +67,9 @@ void Executor::find_block_sums() {
     block_stride_bytes_ = 0;
     for (const PlannedStep& step : plan_.steps) {
         if (step.kind != StepKind::kernel || !per_block(step)) continue;
-        for (const ValueId id : plan_.graph.nodes[static_cast<size_t>(step.node)].out) {
-            const PlannedValue& value = plan_.values[static_cast<size_t>(id)];
-            if (plan_.graph.values[static_cast<size_t>(id)].batched() || value.arena != Arena::activations) continue;
+        for (const ValueId id : plan_.graph.node(step.node).out) {
+            const PlannedValue& value = plan_.value(id);
+            if (plan_.graph.value(id).batched() || value.arena != Arena::activations) continue;
             block_sums_[static_cast<size_t>(id)] = static_cast<int64_t>(block_stride_bytes_);
             block_stride_bytes_ += (value.bytes + 63) / 64 * 64;
         }
@@ -96,18 +96,18 @@ void Executor::bind_span(Arena arena, const FlatSpan& span, void* base) {
 
 char* Executor::start_of(ValueId id) const {
     if (void* const moved = moved_[static_cast<size_t>(id)]) return static_cast<char*>(moved);
-    const PlannedValue& value = plan_.values[static_cast<size_t>(id)];
+    const PlannedValue& value = plan_.value(id);
     return static_cast<char*>(base_[static_cast<size_t>(value.arena)]) + value.offset_bytes;
 }
 
 TensorView Executor::view(ValueId id) const {
-    const PlannedValue& value = plan_.values[static_cast<size_t>(id)];
+    const PlannedValue& value = plan_.value(id);
     TensorView view;
     view.data = start_of(id);
     view.dtype = value.dtype;
     view.layout = value.layout;
     view.shape = value.shape;
-    if (batch_ >= 0 && plan_.graph.values[static_cast<size_t>(id)].batched()) view.shape[0] = batch_;
+    if (batch_ >= 0 && plan_.graph.value(id).batched()) view.shape[0] = batch_;
     return view;
 }
 
@@ -119,13 +119,13 @@ TensorView Executor::view_block(ValueId id, int block) const {
 
 // Where a block finds a value: its images inside the batch, its own copy of a sum.
 void* Executor::address(ValueId id, size_t block) const {
-    const PlannedValue& value = plan_.values[static_cast<size_t>(id)];
+    const PlannedValue& value = plan_.value(id);
     if (block_sums_[static_cast<size_t>(id)] >= 0)
         return block_memory_.as<char>() + block_sums_[static_cast<size_t>(id)] +
                static_cast<ptrdiff_t>(block * block_stride_bytes_);
     char* data = start_of(id);
     if (value.arena == Arena::gradients) return data + block * gradient_stride_bytes_;
-    if (!plan_.graph.values[static_cast<size_t>(id)].batched()) return data;
+    if (!plan_.graph.value(id).batched()) return data;
     Shape image = value.shape;
     image[0] = 1;
     return data + static_cast<size_t>(blocks_[block].first_image) * stored_bytes(image, value.dtype, value.layout);
@@ -133,11 +133,11 @@ void* Executor::address(ValueId id, size_t block) const {
 
 void Executor::set_addresses(size_t block) {
     for (size_t i = 0; i < plan_.steps.size(); ++i) {
-        const Node& node = plan_.graph.nodes[static_cast<size_t>(plan_.steps[i].node)];
+        const Node& node = plan_.graph.node(plan_.steps[i].node);
         const auto assign = [&](const std::vector<ValueId>& ids, KernelTensor* tensors) {
             for (size_t k = 0; k < ids.size(); ++k) {
                 if (ids[k] == no_value) continue;
-                const Arena arena = plan_.values[static_cast<size_t>(ids[k])].arena;
+                const Arena arena = plan_.value(ids[k]).arena;
                 if (!base_[static_cast<size_t>(arena)] && !moved_[static_cast<size_t>(ids[k])])
                     throw Error("an arena is not bound", "executor, layer " + node.name);
                 tensors[k].data = address(ids[k], block);
@@ -150,12 +150,11 @@ void Executor::set_addresses(size_t block) {
 
 void Executor::set_batch(Block& block) {
     for (size_t i = 0; i < plan_.steps.size(); ++i) {
-        const Node& node = plan_.graph.nodes[static_cast<size_t>(plan_.steps[i].node)];
+        const Node& node = plan_.graph.node(plan_.steps[i].node);
         for (size_t k = 0; k < node.in.size(); ++k)
-            if (node.in[k] != no_value && plan_.graph.values[static_cast<size_t>(node.in[k])].batched())
-                block.args[i].in[k].dim[0] = block.images;
+            if (node.in[k] != no_value && plan_.graph.value(node.in[k]).batched()) block.args[i].in[k].dim[0] = block.images;
         for (size_t k = 0; k < node.out.size(); ++k)
-            if (plan_.graph.values[static_cast<size_t>(node.out[k])].batched()) block.args[i].out[k].dim[0] = block.images;
+            if (plan_.graph.value(node.out[k]).batched()) block.args[i].out[k].dim[0] = block.images;
     }
 }
 

@@ -27,7 +27,7 @@ std::string operands(const Plan& plan, const std::vector<ValueId>& ids) {
     std::string text;
     for (const ValueId id : ids) {
         if (id == no_value) continue;
-        const PlannedValue& value = plan.values[static_cast<size_t>(id)];
+        const PlannedValue& value = plan.value(id);
         if (!text.empty()) text += ' ';
         text += to_string(value.shape);
         if (value.layout == Layout::nchw16c) text += "/16c";
@@ -60,7 +60,7 @@ std::string explain_products(const Plan& plan) {
     std::string text;
     bool emulated = false;  // some products in f32, of rounded operands
     for (const PlannedStep& step : plan.steps) {
-        const Node& node = plan.graph.nodes[static_cast<size_t>(step.node)];
+        const Node& node = plan.graph.node(step.node);
         if (keeps_f32(plan.graph, node))
             text += fmt::format("bf16: {} computes in f32, as it is bound by writing its output, not by its products\n",
                                 node.name);
@@ -84,7 +84,7 @@ Isa isa_of(const Plan& plan) {
 double flops_per_step(const Plan& plan) {
     double flops = 0;
     for (const PlannedStep& step : plan.steps) {
-        if (plan.graph.nodes[static_cast<size_t>(step.node)].recomputed) continue;
+        if (plan.graph.node(step.node).recomputed) continue;
         switch (step.problem.op) {
             case OpKind::conv2d:
             case OpKind::conv2d_dgrad:
@@ -113,7 +113,7 @@ std::string explain(const Plan& plan) {
                         "operands (shape@arena+offset in bytes)");
     for (size_t i = 0; i < plan.steps.size(); ++i) {
         const PlannedStep& step = plan.steps[i];
-        const Node& node = plan.graph.nodes[static_cast<size_t>(step.node)];
+        const Node& node = plan.graph.node(step.node);
         const auto work = op_def(node.op).work;
         const std::string operation = std::string(name_of(node.op)) + (node.recomputed ? " (again)" : "");
         text += fmt::format("{:>4}  {:<26} {:<8} {:<22} {:>9.3f}  {} -> {}\n", i, operation, node.name, implementation(step),

@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t alignment = 16;  // elements: one cache line of floats
 
 int64_t append(std::vector<FlatRange>& ranges, const Graph& graph, ValueId id, int64_t begin) {
-    const int64_t count = graph.values[static_cast<size_t>(id)].shape.elements();
+    const int64_t count = graph.value(id).shape.elements();
     ranges.push_back({id, begin, count});
     return begin + (count + alignment - 1) / alignment * alignment;
 }
@@ -53,15 +53,14 @@ void initialize_parameters(const Graph& graph, const FlatParameters& flat, uint6
     for (size_t position = 0; position < graph.parameters.size(); ++position) {
         const FlatRange& range = flat.find(graph.parameters[position]);
         if (range.begin < begin || range.begin >= end) continue;
-        fill(graph.values[static_cast<size_t>(range.value)].init, seed, static_cast<uint32_t>(position),
-             part + (range.begin - begin), range.count);
+        fill(graph.value(range.value).init, seed, static_cast<uint32_t>(position), part + (range.begin - begin),
+             range.count);
     }
 }
 
 void initialize_state(const Graph& graph, const FlatParameters& flat, uint64_t seed, float* state) {
     std::fill_n(state, flat.state_elements, 0.0f);
-    for (const FlatRange& range : flat.state)
-        fill(graph.values[static_cast<size_t>(range.value)].init, seed, 0, state + range.begin, range.count);
+    for (const FlatRange& range : flat.state) fill(graph.value(range.value).init, seed, 0, state + range.begin, range.count);
 }
 
 void initialize(const Graph& graph, const FlatParameters& flat, uint64_t seed, float* parameters, float* state) {

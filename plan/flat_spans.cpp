@@ -20,7 +20,7 @@ FlatSpan parameters_read(const Plan& plan, const Node& node) {
     FlatSpan span;
     for (const ValueId id : node.in) {
         if (id == no_value) continue;
-        const PlannedValue& value = plan.values[static_cast<size_t>(id)];
+        const PlannedValue& value = plan.value(id);
         if (value.arena != Arena::parameters) continue;
         const FlatRange& range = plan.parameters.parameters[position_of(plan, value)];
         const int64_t end = range.begin + range.count;
@@ -36,10 +36,10 @@ void find_flat_spans(Plan& plan) {
     const auto& ranges = plan.parameters.parameters;
     std::vector<int> last_writer(ranges.size(), -1);  // of the gradient; -1: the parameter has none
     for (size_t i = 0; i < plan.steps.size(); ++i) {
-        const Node& node = plan.graph.nodes[static_cast<size_t>(plan.steps[i].node)];
+        const Node& node = plan.graph.node(plan.steps[i].node);
         plan.steps[i].parameters = parameters_read(plan, node);
         for (const ValueId id : node.out) {
-            const PlannedValue& value = plan.values[static_cast<size_t>(id)];
+            const PlannedValue& value = plan.value(id);
             if (value.arena == Arena::gradients) last_writer[position_of(plan, value)] = static_cast<int>(i);
         }
     }

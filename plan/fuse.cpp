@@ -16,10 +16,11 @@ std::vector<int> count_uses(const Graph& graph) {
     for (const Node& node : graph.nodes)
         for (const ValueId id : node.in)
             if (id != no_value) ++uses[static_cast<size_t>(id)];
-    for (const ValueId id : {graph.logits, graph.loss, graph.probabilities})
-        if (id != no_value) ++uses[static_cast<size_t>(id)];
+    for (const Output& output : graph.outputs) ++uses[static_cast<size_t>(output.value)];
     return uses;
 }
+
+bool reads(const Node& node, ValueId id) { return std::find(node.in.begin(), node.in.end(), id) != node.in.end(); }
 
 bool touching_windows(const Pool2d& a) {
     return a.r == a.stride_h && a.s == a.stride_w && a.pad_h == 0 && a.pad_w == 0 && a.r * a.s < closed_window;
@@ -62,10 +63,10 @@ void fuse_forward_relu(Graph& graph, std::vector<bool>& dead) {
         Node& relu = graph.nodes[i];
         if (relu.op != OpKind::relu || uses[static_cast<size_t>(relu.in[0])] != 1) continue;
         const NodeId before = producer[static_cast<size_t>(relu.in[0])];
-        Activation* activation = before < 0 ? nullptr : activation_of(graph.nodes[static_cast<size_t>(before)]);
+        Activation* activation = before < 0 ? nullptr : activation_of(graph.node(before));
         if (!activation || *activation != Activation::none) continue;
         *activation = Activation::relu;
-        graph.nodes[static_cast<size_t>(before)].out[0] = relu.out[0];
+        graph.node(before).out[0] = relu.out[0];
         dead[i] = true;
     }
 }
@@ -79,11 +80,11 @@ void fuse_into_producer(Graph& graph, std::vector<bool>& dead) {
         if (relu.op != OpKind::relu_grad || dead[i] || uses[static_cast<size_t>(relu.in[0])] != 1) continue;
         const NodeId before_id = producer[static_cast<size_t>(relu.in[0])];
         if (before_id < 0) continue;
-        Node& before = graph.nodes[static_cast<size_t>(before_id)];
+        Node& before = graph.node(before_id);
         if (before.op == OpKind::batchnorm_grad_input && before.in[0] == relu.in[1]) {
             std::get<BatchNorm>(before.attrs).input_activation = Activation::relu;
         } else if (before.op == OpKind::max_pool2d_grad && before.in.size() == 2) {
-            const Node& pool = graph.nodes[static_cast<size_t>(producer[static_cast<size_t>(before.in[1])])];
+            const Node& pool = graph.node(producer[static_cast<size_t>(before.in[1])]);
             if (pool.in[0] != relu.in[1]) continue;
             before.in.push_back(pool.out[0]);
         } else {
@@ -109,7 +110,7 @@ void fuse_relu_gradient(Graph& graph, std::vector<bool>& dead) {
             readers.push_back(&node);
             all_batchnorm = all_batchnorm && reads_dy(node) && node.in[1] == relu.out[0];
         }
-        if (readers.empty() || !all_batchnorm) continue;
+        if (readers.empty() || !all_batchnorm || graph.is_output(relu.out[0])) continue;
         for (Node* node : readers) {
             node->in[1] = relu.in[0];
             node->in.push_back(relu.in[1]);

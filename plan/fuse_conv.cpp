@@ -8,21 +8,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/error.h"
 #include "plan/passes.h"
 
 namespace xbench {
 namespace {
-
-bool reads(const Node& node, ValueId id) { return std::find(node.in.begin(), node.in.end(), id) != node.in.end(); }
-
-const Kernel* chosen(const Plan& plan, const Node& node) {
-    try {
-        return &select(problem_of(plan, node), plan.target, plan.options.forced);
-    } catch (const Error&) {
-        return nullptr;  // select_kernels will say so, with the layer
-    }
-}
 
 bool same_algorithm(const Plan& plan, const Node& alone, const Node& fused) {
     const Kernel *one = chosen(plan, alone), *both = chosen(plan, fused);
@@ -39,7 +28,7 @@ std::vector<NodeId> readers_of(const Graph& graph, ValueId id) {
 
 bool take_statistics(Plan& plan, Node& conv, std::vector<bool>& dead) {
     for (const NodeId id : readers_of(plan.graph, conv.out[0])) {
-        const Node& statistics = plan.graph.nodes[static_cast<size_t>(id)];
+        const Node& statistics = plan.graph.node(id);
         if (statistics.op != OpKind::batchnorm_statistics) continue;
         Node fused = conv;
         fused.op = OpKind::conv2d_statistics;
@@ -56,8 +45,8 @@ bool take_statistics(Plan& plan, Node& conv, std::vector<bool>& dead) {
 
 bool take_pool(Plan& plan, Node& conv, std::vector<bool>& dead) {
     const auto readers = readers_of(plan.graph, conv.out[0]);
-    if (readers.size() != 1) return false;
-    const Node& pool = plan.graph.nodes[static_cast<size_t>(readers[0])];
+    if (readers.size() != 1 || plan.graph.is_output(conv.out[0])) return false;
+    const Node& pool = plan.graph.node(readers[0]);
     if (pool.op != OpKind::max_pool2d || !touching_windows(std::get<Pool2d>(pool.attrs))) return false;
     const auto& window = std::get<Pool2d>(pool.attrs);
     Node fused = conv;
@@ -69,7 +58,7 @@ bool take_pool(Plan& plan, Node& conv, std::vector<bool>& dead) {
     conv = fused;
     if (conv.out.size() == 1 || std::get<Conv2dPool>(conv.attrs).conv.activation != Activation::relu) return true;
     for (const NodeId id : readers_of(plan.graph, conv.out[1])) {  // a closed window's index says all that y would
-        Node& grad = plan.graph.nodes[static_cast<size_t>(id)];
+        Node& grad = plan.graph.node(id);
         if (grad.op == OpKind::max_pool2d_grad) grad.in.resize(2);
     }
     return true;
@@ -81,7 +70,7 @@ void take_pool_gradient(Plan& plan, Node& wgrad, std::vector<bool>& dead) {
     const auto made_by = std::find_if(plan.graph.nodes.begin(), plan.graph.nodes.end(), [&](const Node& node) {
         return std::find(node.out.begin(), node.out.end(), dy) != node.out.end();
     });
-    if (made_by == plan.graph.nodes.end() || readers_of(plan.graph, dy).size() != 1) return;
+    if (made_by == plan.graph.nodes.end() || readers_of(plan.graph, dy).size() != 1 || plan.graph.is_output(dy)) return;
     const Node& before = *made_by;
     Node fused = wgrad;
     if (before.op == OpKind::max_pool2d_grad && before.in.size() == 2) {

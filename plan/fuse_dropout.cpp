@@ -6,13 +6,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/error.h"
 #include "plan/passes.h"
 
 namespace xbench {
 namespace {
-
-bool reads(const Node& node, ValueId id) { return std::find(node.in.begin(), node.in.end(), id) != node.in.end(); }
 
 // Where the dropout of a pooling or of one of its gradients stands; null for other operators.
 Dropout* dropout_of(Node& node) {
@@ -27,14 +24,6 @@ Dropout* dropout_of(Node& node) {
     }
 }
 
-const Kernel* chosen(const Plan& plan, const Node& node) {
-    try {
-        return &select(problem_of(plan, node), plan.target, plan.options.forced);
-    } catch (const Error&) {
-        return nullptr;  // select_kernels will say so, with the layer
-    }
-}
-
 // Whether an optimised row of the same algorithm does the dropout, too.
 bool same_algorithm(const Plan& plan, const Node& alone, const Node& with_dropout) {
     const Kernel *one = chosen(plan, alone), *both = chosen(plan, with_dropout);
@@ -46,6 +35,7 @@ using Changes = std::vector<std::pair<NodeId, Node>>;
 
 // The pooling in front of the dropout; false when there is none, or another operator than its gradient reads what it gives.
 bool change_pooling(const Plan& plan, const Node& dropout, const Node& gradient, Changes& changes) {
+    if (plan.graph.is_output(dropout.in[0])) return false;
     for (size_t i = 0; i < plan.graph.nodes.size(); ++i) {
         Node node = plan.graph.nodes[i];
         const bool allowed = node.op == OpKind::dropout || reads(node, gradient.out[0]);
@@ -64,6 +54,7 @@ bool change_pooling(const Plan& plan, const Node& dropout, const Node& gradient,
 // The gradients that read the dropout's. One that asks a ReLU's output where it was open may ask the dropped one as well.
 bool change_gradients(const Plan& plan, const Node& dropout, const Node& gradient, const Node& pooling, Changes& changes) {
     const ValueId index = pooling.out[1];
+    if (plan.graph.is_output(gradient.out[0])) return false;
     for (size_t i = 0; i < plan.graph.nodes.size(); ++i) {
         Node node = plan.graph.nodes[i];
         if (!reads(node, gradient.out[0])) continue;

@@ -13,8 +13,6 @@
 namespace xbench {
 namespace {
 
-bool reads(const Node& node, ValueId id) { return std::find(node.in.begin(), node.in.end(), id) != node.in.end(); }
-
 // The nodes around one pooled batch normalisation; the last three only in a training plan.
 struct Pattern {
     NodeId apply = -1, pool = -1, pool_grad = -1, grad_statistics = -1, grad_input = -1;
@@ -22,7 +20,7 @@ struct Pattern {
 
 // Fills the pattern around the apply node; false when it does not fit.
 bool match(const Graph& graph, Pattern& pattern) {
-    const ValueId y_full = graph.nodes[static_cast<size_t>(pattern.apply)].out[0];
+    const ValueId y_full = graph.node(pattern.apply).out[0];
     ValueId dy_full = no_value;
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
@@ -32,7 +30,7 @@ bool match(const Graph& graph, Pattern& pattern) {
         }
     }
     if (pattern.pool < 0) return false;
-    const Node& pool = graph.nodes[static_cast<size_t>(pattern.pool)];
+    const Node& pool = graph.node(pattern.pool);
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
         if (pool.out.size() > 1 && node.op == OpKind::max_pool2d_grad && node.in[1] == pool.out[1]) {
@@ -40,6 +38,7 @@ bool match(const Graph& graph, Pattern& pattern) {
             dy_full = node.out[0];
         }
     }
+    if (graph.is_output(y_full) || (dy_full != no_value && graph.is_output(dy_full))) return false;
     for (size_t i = 0; i < graph.nodes.size(); ++i) {
         const Node& node = graph.nodes[i];
         const auto id = static_cast<NodeId>(i);
@@ -56,8 +55,8 @@ bool match(const Graph& graph, Pattern& pattern) {
 }
 
 void rewrite(Graph& graph, const Pattern& pattern, std::vector<bool>& dead) {
-    Node& pool = graph.nodes[static_cast<size_t>(pattern.pool)];
-    Node& apply = graph.nodes[static_cast<size_t>(pattern.apply)];
+    Node& pool = graph.node(pattern.pool);
+    Node& apply = graph.node(pattern.apply);
     const auto& window = std::get<Pool2d>(pool.attrs);
     const BatchNormPool attrs{std::get<BatchNorm>(apply.attrs), window.r, window.s};
     const bool relu = attrs.norm.activation == Activation::relu;
@@ -69,21 +68,20 @@ void rewrite(Graph& graph, const Pattern& pattern, std::vector<bool>& dead) {
     dead[static_cast<size_t>(pattern.pool)] = true;
     if (!training) return;
 
-    Value like = graph.values[static_cast<size_t>(y)];
-    graph.values.push_back(like);
-    const auto xhat = static_cast<ValueId>(graph.values.size() - 1);
+    const Value like = graph.value(y);
+    const ValueId xhat = graph.add(like);
     apply.out.push_back(xhat);
-    const Node& pool_grad = graph.nodes[static_cast<size_t>(pattern.pool_grad)];
+    const Node& pool_grad = graph.node(pattern.pool_grad);
     const ValueId dy = pool_grad.in[0], index = pool_grad.in[1];
     dead[static_cast<size_t>(pattern.pool_grad)] = true;
 
-    Node& statistics = graph.nodes[static_cast<size_t>(pattern.grad_statistics)];
+    Node& statistics = graph.node(pattern.grad_statistics);
     statistics.op = OpKind::batchnorm_pool_grad_statistics;
     statistics.attrs = attrs;
     statistics.in = {xhat, dy};
     if (relu) statistics.in.push_back(index);
     if (pattern.grad_input < 0) return;
-    Node& input = graph.nodes[static_cast<size_t>(pattern.grad_input)];
+    Node& input = graph.node(pattern.grad_input);
     input.op = OpKind::batchnorm_pool_grad_input;
     const ValueId x = input.in[0], mean_rstd = input.in[2], gamma = input.in[3], sums = input.in[4];
     BatchNormPool input_attrs = attrs;

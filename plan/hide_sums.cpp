@@ -18,8 +18,6 @@ bool is_filter_gradient(OpKind op) {
     return op == OpKind::conv2d_wgrad || op == OpKind::conv2d_pool_wgrad || op == OpKind::linear_wgrad;
 }
 
-bool reads(const Node& node, ValueId id) { return std::find(node.in.begin(), node.in.end(), id) != node.in.end(); }
-
 }  // namespace
 
 void delay_filter_gradients(Plan& plan) {
@@ -41,9 +39,7 @@ void delay_filter_gradients(Plan& plan) {
 
 void find_hidden_sums(Plan& plan) {
     if (!plan.options.hide_sums) return;
-    const auto node_of = [&](size_t step) -> const Node& {
-        return plan.graph.nodes[static_cast<size_t>(plan.steps[step].node)];
-    };
+    const auto node_of = [&](size_t step) -> const Node& { return plan.graph.node(plan.steps[step].node); };
     for (size_t i = 0; i < plan.steps.size(); ++i) {
         if (plan.steps[i].kind != StepKind::all_reduce) continue;
         size_t reader = i + 1;

@@ -35,7 +35,7 @@ std::vector<ValueId> tie_values(const Graph& graph) {
     const auto join = [&](const std::vector<ValueId>& ids) {
         ValueId first = no_value;
         for (const ValueId id : ids) {
-            if (id == no_value || !spatial(graph.values[static_cast<size_t>(id)])) continue;
+            if (id == no_value || !spatial(graph.value(id))) continue;
             if (first == no_value) first = id;
             tie[static_cast<size_t>(root(id))] = root(first);
         }
@@ -56,13 +56,11 @@ std::vector<ValueId> tie_values(const Graph& graph) {
 
 bool reads_plain_input(const Graph& graph, const Node& node) {
     const bool convolution = node.op == OpKind::conv2d || node.op == OpKind::conv2d_wgrad;
-    return convolution && !is_grouped(node) && graph.values[static_cast<size_t>(graph.input)].shape[1] <= most_stem_channels;
+    return convolution && !is_grouped(node) && graph.value(graph.input).shape[1] <= most_stem_channels;
 }
 
 bool touches_blocked(const Plan& plan, const Node& node) {
-    const auto blocked = [&](ValueId id) {
-        return id != no_value && plan.values[static_cast<size_t>(id)].layout == Layout::nchw16c;
-    };
+    const auto blocked = [&](ValueId id) { return id != no_value && plan.value(id).layout == Layout::nchw16c; };
     return std::any_of(node.in.begin(), node.in.end(), blocked) || std::any_of(node.out.begin(), node.out.end(), blocked);
 }
 
@@ -75,13 +73,12 @@ void reorder_input(Plan& plan) {
             !reads_plain_input(graph, node))
             readers.push_back(&node);
     if (readers.empty()) return;
-    Value blocked = graph.values[static_cast<size_t>(graph.input)];
+    Value blocked = graph.value(graph.input);
     blocked.name = "input (blocked)";
     blocked.role = Role::activation;
-    graph.values.push_back(std::move(blocked));
+    const ValueId copy = graph.add(std::move(blocked));
     plan.values.push_back({});
     plan.values.back().layout = Layout::nchw16c;
-    const auto copy = static_cast<ValueId>(graph.values.size() - 1);
     for (Node* node : readers) std::replace(node->in.begin(), node->in.end(), graph.input, copy);
     graph.nodes.insert(graph.nodes.begin(),
                        {OpKind::reorder, Elementwise{Activation::none}, {graph.input}, {copy}, "input"});
@@ -118,9 +115,9 @@ bool has_a_vector_kernel(const Plan& plan, const Node& node) {
     Problem problem = problem_of(plan, node);
     bool blocked = false;
     KernelTensor* const images[] = {&problem.in[0], node.op == OpKind::conv2d_wgrad ? &problem.in[1] : &problem.out[0]};
-    for (const KernelTensor* t : images) blocked = blocked || t->layout == static_cast<int32_t>(Layout::nchw16c);
+    for (const KernelTensor* t : images) blocked = blocked || t->layout == Layout::nchw16c;
     for (KernelTensor* t : images)  // the graph's input would be copied into blocks, too
-        if (blocked) t->layout = static_cast<int32_t>(Layout::nchw16c);
+        if (blocked) t->layout = Layout::nchw16c;
     return &select(problem, plan.target) != &reference(node.op);
 }
 

@@ -10,8 +10,7 @@ namespace {
 ValueId add_value(Graph& graph, Value value, const Value& like) {
     value.name = like.name;
     value.unit = like.unit;
-    graph.values.push_back(std::move(value));
-    return static_cast<ValueId>(graph.values.size() - 1);
+    return graph.add(std::move(value));
 }
 
 Value statistic(int64_t channels, DType dtype) {
@@ -25,7 +24,7 @@ Value statistic(int64_t channels, DType dtype) {
 void lower_batchnorm(Graph& graph, const Node& node, bool training, std::vector<Node>& nodes) {
     const ValueId x = node.in[0], gamma = node.in[1], beta = node.in[2], mean = node.in[3], var = node.in[4],
                   y = node.out[0];
-    const Value like = graph.values[static_cast<size_t>(y)];
+    const Value like = graph.value(y);
     const int64_t channels = like.shape[1];
     const ValueId mean_rstd = add_value(graph, statistic(channels, DType::f32), like);
     if (training) {
@@ -59,6 +58,7 @@ void lower(Graph& graph, bool training) {
         }
     }
     graph.nodes = std::move(nodes);
+    for (Output& output : graph.outputs) output.value = replaced[static_cast<size_t>(output.value)];
 }
 
 }  // namespace xbench

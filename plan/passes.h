@@ -37,6 +37,9 @@ void find_flat_spans(Plan& plan);
 
 // A node as the registry sees it, once shapes and layouts are set.
 Problem problem_of(const Plan& plan, const Node& node);
+// The row that the registry would choose for a node; null where there is none: select_kernels will say so, with the layer.
+const Kernel* chosen(const Plan& plan, const Node& node);
+bool reads(const Node& node, ValueId id);
 void erase_nodes(Graph& graph, const std::vector<bool>& dead);
 // Windows that touch without overlapping, without padding, whose positions and closed_window fit a byte.
 bool touching_windows(const Pool2d& a);

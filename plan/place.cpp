@@ -18,20 +18,20 @@ size_t aligned(size_t bytes) { return (bytes + alignment_bytes - 1) / alignment_
 void place_flat(Plan& plan, const std::vector<ValueId>& parameter_gradient) {
     const size_t element = size_of(plan.options.dtype);
     for (const FlatRange& range : plan.parameters.parameters) {
-        PlannedValue& parameter = plan.values[static_cast<size_t>(range.value)];
+        PlannedValue& parameter = plan.value(range.value);
         parameter.arena = Arena::parameters;
         parameter.offset_bytes = static_cast<size_t>(range.begin) * element;
         const ValueId gradient = parameter_gradient[static_cast<size_t>(range.value)];
         if (gradient == no_value) continue;
-        plan.values[static_cast<size_t>(gradient)].arena = Arena::gradients;
-        plan.values[static_cast<size_t>(gradient)].offset_bytes = parameter.offset_bytes;
+        plan.value(gradient).arena = Arena::gradients;
+        plan.value(gradient).offset_bytes = parameter.offset_bytes;
     }
     for (const FlatRange& range : plan.parameters.state) {
-        plan.values[static_cast<size_t>(range.value)].arena = Arena::state;
-        plan.values[static_cast<size_t>(range.value)].offset_bytes = static_cast<size_t>(range.begin) * element;
+        plan.value(range.value).arena = Arena::state;
+        plan.value(range.value).offset_bytes = static_cast<size_t>(range.begin) * element;
     }
-    plan.values[static_cast<size_t>(plan.graph.input)].arena = Arena::input;
-    plan.values[static_cast<size_t>(plan.graph.label)].arena = Arena::label;
+    plan.value(plan.graph.input).arena = Arena::input;
+    plan.value(plan.graph.label).arena = Arena::label;
 }
 
 // An alias shares its input's memory; `root` maps every value to the one that owns the memory.
@@ -39,7 +39,7 @@ std::vector<ValueId> find_roots(const Plan& plan) {
     std::vector<ValueId> root(plan.values.size());
     std::iota(root.begin(), root.end(), 0);
     for (const PlannedStep& step : plan.steps) {
-        const Node& node = plan.graph.nodes[static_cast<size_t>(step.node)];
+        const Node& node = plan.graph.node(step.node);
         if (step.kind == StepKind::alias) root[static_cast<size_t>(node.out[0])] = root[static_cast<size_t>(node.in[0])];
     }
     return root;
@@ -47,19 +47,18 @@ std::vector<ValueId> find_roots(const Plan& plan) {
 
 void find_lifetimes(Plan& plan, const std::vector<ValueId>& root) {
     const auto touch = [&](ValueId id, int step) {
-        PlannedValue& value = plan.values[static_cast<size_t>(root[static_cast<size_t>(id)])];
+        PlannedValue& value = plan.value(root[static_cast<size_t>(id)]);
         if (value.first_step < 0) value.first_step = step;
         value.last_step = step;
     };
     for (int step = 0; step < static_cast<int>(plan.steps.size()); ++step) {
-        const Node& node = plan.graph.nodes[static_cast<size_t>(plan.steps[static_cast<size_t>(step)].node)];
+        const Node& node = plan.graph.node(plan.steps[static_cast<size_t>(step)].node);
         for (const ValueId id : node.in)
             if (id != no_value) touch(id, step);
         for (const ValueId id : node.out) touch(id, step);
     }
     // What is read after the step stays to its end.
-    for (const ValueId id : {plan.graph.logits, plan.graph.loss, plan.graph.probabilities})
-        touch(id, static_cast<int>(plan.steps.size()));
+    for (const Output& output : plan.graph.outputs) touch(output.value, static_cast<int>(plan.steps.size()));
 }
 
 bool overlap(const PlannedValue& a, const PlannedValue& b) {
@@ -71,15 +70,14 @@ void place_activations(Plan& plan, const std::vector<ValueId>& root) {
     for (size_t id = 0; id < plan.values.size(); ++id)
         if (plan.values[id].arena == Arena::none && plan.values[id].first_step >= 0 && root[id] == static_cast<ValueId>(id))
             order.push_back(static_cast<ValueId>(id));
-    std::stable_sort(order.begin(), order.end(), [&](ValueId a, ValueId b) {
-        return plan.values[static_cast<size_t>(a)].bytes > plan.values[static_cast<size_t>(b)].bytes;
-    });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](ValueId a, ValueId b) { return plan.value(a).bytes > plan.value(b).bytes; });
     std::vector<ValueId> placed;  // by ascending offset
     for (const ValueId id : order) {
-        PlannedValue& value = plan.values[static_cast<size_t>(id)];
+        PlannedValue& value = plan.value(id);
         size_t offset = 0;
         for (const ValueId other_id : placed) {
-            const PlannedValue& other = plan.values[static_cast<size_t>(other_id)];
+            const PlannedValue& other = plan.value(other_id);
             if (!plan.options.naive && !overlap(value, other)) continue;
             if (offset + value.bytes <= other.offset_bytes) break;
             offset = std::max(offset, aligned(other.offset_bytes + other.bytes));
@@ -88,10 +86,9 @@ void place_activations(Plan& plan, const std::vector<ValueId>& root) {
         value.offset_bytes = offset;
         plan.activation_bytes = std::max(plan.activation_bytes, aligned(offset + value.bytes));
         plan.activation_bytes_unshared += aligned(value.bytes);
-        placed.insert(
-            std::upper_bound(placed.begin(), placed.end(), offset,
-                             [&](size_t o, ValueId v) { return o < plan.values[static_cast<size_t>(v)].offset_bytes; }),
-            id);
+        placed.insert(std::upper_bound(placed.begin(), placed.end(), offset,
+                                       [&](size_t o, ValueId v) { return o < plan.value(v).offset_bytes; }),
+                      id);
     }
 }
 
@@ -103,7 +100,7 @@ void place(Plan& plan, const std::vector<ValueId>& parameter_gradient) {
     find_lifetimes(plan, root);
     place_activations(plan, root);
     for (size_t id = 0; id < plan.values.size(); ++id) {
-        const PlannedValue& owner = plan.values[static_cast<size_t>(root[id])];
+        const PlannedValue& owner = plan.value(root[id]);
         if (root[id] == static_cast<ValueId>(id)) continue;
         plan.values[id].arena = owner.arena;
         plan.values[id].offset_bytes = owner.offset_bytes;

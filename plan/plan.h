@@ -86,6 +86,9 @@ struct Plan {
     size_t activation_bytes = 0;           // the arena, with memory shared by lifetime
     size_t activation_bytes_unshared = 0;  // what it would be without sharing
     size_t workspace_bytes = 0;
+
+    PlannedValue& value(ValueId id) { return values[static_cast<size_t>(id)]; }
+    const PlannedValue& value(ValueId id) const { return values[static_cast<size_t>(id)]; }
 };
 
 // Throws Error naming the layer when a shape does not fit or no kernel supports it.

@@ -16,7 +16,7 @@ bool keeps_f32(const Graph& graph, const Node& node) {
         case OpKind::conv2d_batchnorm_pool_wgrad: break;
         default: return false;
     }
-    return node.in[0] == graph.input && graph.values[static_cast<size_t>(graph.input)].shape[1] <= few_channels;
+    return node.in[0] == graph.input && graph.value(graph.input).shape[1] <= few_channels;
 }
 
 void choose_products(Graph& graph, DType products) {

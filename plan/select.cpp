@@ -5,18 +5,11 @@
 namespace xbench {
 namespace {
 
-KernelTensor tensor_of(const PlannedValue& value) {
-    KernelTensor tensor{};
-    tensor.dtype = static_cast<int32_t>(value.dtype);
-    tensor.layout = static_cast<int32_t>(value.layout);
-    tensor.rank = value.shape.rank;
-    for (int axis = 0; axis < value.shape.rank; ++axis) tensor.dim[axis] = value.shape[axis];
-    return tensor;
-}
+KernelTensor tensor_of(const PlannedValue& value) { return kernel_tensor(value.shape, value.dtype, value.layout); }
 
 StepKind kind_of(const Plan& plan, const Node& node) {
     if (node.op == OpKind::all_reduce) return StepKind::all_reduce;
-    const auto is_plain = [&](ValueId id) { return plan.values[static_cast<size_t>(id)].layout == Layout::plain; };
+    const auto is_plain = [&](ValueId id) { return plan.value(id).layout == Layout::plain; };
     if (node.op == OpKind::flatten && is_plain(node.in[0]) && is_plain(node.out[0])) return StepKind::alias;
     return StepKind::kernel;
 }
@@ -33,9 +26,17 @@ Problem problem_of(const Plan& plan, const Node& node) {
     problem.n_in = static_cast<int32_t>(node.in.size());
     problem.n_out = static_cast<int32_t>(node.out.size());
     for (size_t i = 0; i < node.in.size(); ++i)
-        if (node.in[i] != no_value) problem.in[i] = tensor_of(plan.values[static_cast<size_t>(node.in[i])]);
-    for (size_t i = 0; i < node.out.size(); ++i) problem.out[i] = tensor_of(plan.values[static_cast<size_t>(node.out[i])]);
+        if (node.in[i] != no_value) problem.in[i] = tensor_of(plan.value(node.in[i]));
+    for (size_t i = 0; i < node.out.size(); ++i) problem.out[i] = tensor_of(plan.value(node.out[i]));
     return problem;
+}
+
+const Kernel* chosen(const Plan& plan, const Node& node) {
+    try {
+        return &select(problem_of(plan, node), plan.target, plan.options.forced);
+    } catch (const Error&) {
+        return nullptr;  // select_kernels will say so, with the layer
+    }
 }
 
 void select_kernels(Plan& plan) {
@@ -47,8 +48,9 @@ void select_kernels(Plan& plan) {
         step.problem = problem_of(plan, node);
         if (step.kind == StepKind::kernel) {
             try {
-                step.kernel =
-                    plan.options.naive ? &reference(node.op) : &select(step.problem, plan.target, plan.options.forced);
+                const Choice naive{name_of(node.op), "reference"};
+                const auto forced = plan.options.naive ? std::span(&naive, 1) : std::span(plan.options.forced);
+                step.kernel = &select(step.problem, plan.target, forced);
             } catch (const Error& error) {
                 throw Error(error.what(), "model " + plan.graph.name + ", layer " + node.name, "", error.code());
             }

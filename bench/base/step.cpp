@@ -24,11 +24,11 @@ using Clock = std::chrono::steady_clock;
 struct RandomBatch {
     RandomBatch(const Graph& graph, int64_t size, int64_t leaves) {
         Random random(1, RandomUse::test_data);
-        const Shape& shape = graph.values[static_cast<size_t>(graph.input)].shape;
+        const Shape& shape = graph.value(graph.input).shape;
         images = AlignedBuffer(static_cast<size_t>(size * shape.elements()) * sizeof(float));
         for (int64_t i = 0; i < size * shape.elements(); ++i) images.as<float>()[i] = random.normal();
-        const int64_t classes = graph.values[static_cast<size_t>(graph.logits)].shape[1];
-        const bool multilabel = graph.values[static_cast<size_t>(graph.label)].dtype == DType::f32;
+        const int64_t classes = graph.value(graph.output("logits")).shape[1];
+        const bool multilabel = graph.value(graph.label).dtype == DType::f32;
         for (int64_t i = 0; i < size; ++i) {
             batch.sample_ids.push_back(i);
             batch.labels.push_back(static_cast<int32_t>(random.below(static_cast<uint32_t>(classes))));
@@ -107,8 +107,7 @@ std::vector<std::pair<std::string, double>> profile(StepRunner& runner, double s
     std::vector<std::pair<std::string, double>> rows;
     for (size_t i = 0; i < times.size(); ++i) {
         const bool optimizer = i == runner.plan().steps.size();
-        const Node* node =
-            optimizer ? nullptr : &runner.plan().graph.nodes[static_cast<size_t>(runner.plan().steps[i].node)];
+        const Node* node = optimizer ? nullptr : &runner.plan().graph.node(runner.plan().steps[i].node);
         const Kernel* kernel = optimizer ? nullptr : runner.plan().steps[i].kernel;
         rows.emplace_back(optimizer
                               ? "optimizer"

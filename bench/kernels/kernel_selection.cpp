@@ -24,9 +24,7 @@ namespace {
 
 std::string line_operator(const LayerProblem& problem) { return problem.line.substr(0, problem.line.find(' ')); }
 
-std::string layout_of(const KernelTensor& tensor) {
-    return tensor.rank == 4 ? name_of(static_cast<Layout>(tensor.layout)) : "flat";
-}
+std::string layout_of(const KernelTensor& tensor) { return tensor.rank == 4 ? name_of(tensor.layout) : "flat"; }
 
 // "nchw16c", or "plain-nchw16c" where the two sides differ; "" for operators without images. The output of a wgrad is a
 // filter: its sides are x and dy.
@@ -55,7 +53,7 @@ std::string unique(const std::string& name, std::set<std::string>& taken) {
 bool is_plain(const LayerProblem& problem) { return layouts_of(problem) == "plain"; }
 
 bool can_run(const Kernel& row, const LayerProblem& problem, const Target& target) {
-    return row.op == problem.op && row.isa <= target.isa && row.supports(problem.problem());
+    return row.op == problem.op && runs_on(row, target) && row.supports(problem.problem());
 }
 
 const Choice* choice_for(const LayerProblem& problem, const KernelSuiteOptions& options) {

@@ -59,7 +59,7 @@ struct Shapes {
 };
 
 memory::desc own_format(const KernelTensor& t, const memory::dims& dims) {
-    if (t.layout == static_cast<int32_t>(Layout::nchw16c)) return {dims, f32, Tag::nChw16c};
+    if (t.layout == Layout::nchw16c) return {dims, f32, Tag::nChw16c};
     return {dims, f32, dims.size() == 5 ? Tag::goihw : dims.size() == 4 ? Tag::nchw : Tag::x};
 }
 

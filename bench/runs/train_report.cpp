@@ -74,7 +74,7 @@ std::string model_text(const Config& config, const Dataset& dataset) {
     model.classes = dataset.info().classes();
     model.multilabel = dataset.info().multilabel;
     const Graph graph = build_model(resolve_model(model));
-    const auto value = [&](ValueId id) -> const Value& { return graph.values[static_cast<size_t>(id)]; };
+    const auto value = [&](ValueId id) -> const Value& { return graph.value(id); };
     std::string text = fmt::format("{}  input {}\n\n{:<12} {:<24} {:<20} {:>12}\n", graph.name,
                                    to_string(value(graph.input).shape), "layer", "type", "output", "parameters");
     for (const Node& node : graph.nodes) {

@@ -157,14 +157,13 @@ void run_grad_input(const KernelArgs& args, const Team& team) noexcept {
 }
 
 // All images (operands shaped like x) in one layout, everything that is not a sum in f32.
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     for (int32_t i = 0; i < p.n_in; ++i) {
-        if (p.in[i].rank == 4 && p.in[i].layout != p.in[0].layout) return false;
-        if (p.in[i].rank > 0 &&
-            p.in[i].dtype != static_cast<int32_t>(p.op == OpKind::batchnorm_grad_input && i == 4 ? DType::f64 : DType::f32))
-            return false;
+        if (p.in[i].rank == 4 && p.in[i].layout != p.in[0].layout) return refused("layout");
+        const DType wanted = p.op == OpKind::batchnorm_grad_input && i == 4 ? DType::f64 : DType::f32;
+        if (p.in[i].rank > 0 && p.in[i].dtype != wanted) return refused("element type");
     }
-    return p.out[0].rank != 4 || is_dense_f32(p.out[0], static_cast<Layout>(p.in[0].layout));
+    return both(known_attributes(p), p.out[0].rank == 4 ? dense_f32(p.out[0], p.in[0].layout) : supported);
 }
 
 const Kernel rows[] = {

@@ -232,11 +232,14 @@ void run(const KernelArgs& args, const Team& team) noexcept {
     mask.present ? apply<true>(args, o, mask, band, team) : apply<false>(args, o, mask, band, team);
 }
 
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     const auto& a = *static_cast<const BatchNormPool*>(p.attrs);
-    const bool layouts_fit = p.in[0].layout == p.out[0].layout || mixed_layouts(p.in[0], p.out[0]);
-    return a.r == 2 && a.s == 2 && layouts_fit && p.in[0].dtype == static_cast<int32_t>(DType::f32) &&
-           (a.dropout.p == 0 || has_narrow_counters(p.out[0].dim[1], p.out[0].dim[2] * p.out[0].dim[3]));
+    if (a.r != 2 || a.s != 2) return refused("window");
+    if (p.in[0].layout != p.out[0].layout && !mixed_layouts(p.in[0], p.out[0])) return refused("layout");
+    if (p.in[0].dtype != DType::f32) return refused("element type");
+    if (a.dropout.p > 0 && !has_narrow_counters(p.out[0].dim[1], p.out[0].dim[2] * p.out[0].dim[3]))
+        return refused("dropout of images so large");
+    return known_attributes(p);
 }
 
 const Kernel rows[] = {{OpKind::batchnorm_pool_apply, "pool2x2", this_isa, supports, workspace, run}};

@@ -273,10 +273,12 @@ void run_grad_input(const KernelArgs& args, const Team& team) noexcept {
         grad_plain(o, team);
 }
 
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     const BatchNormPool& a = attributes(p);
-    const bool layouts_fit = p.in[0].layout == p.in[1].layout || mixed_layouts(p.in[0], p.in[1]);
-    return a.r == 2 && a.s == 2 && layouts_fit && p.in[0].dtype == static_cast<int32_t>(DType::f32);
+    if (a.r != 2 || a.s != 2) return refused("window");
+    if (p.in[0].layout != p.in[1].layout && !mixed_layouts(p.in[0], p.in[1])) return refused("layout");
+    if (p.in[0].dtype != DType::f32) return refused("element type");
+    return known_attributes(p);
 }
 
 const Kernel rows[] = {

@@ -53,16 +53,17 @@ Work small_work(const Problem& p) { return elementwise_work(p, 1); }
 
 std::vector<OpDef> batchnorm_ops() {
     return {{OpKind::batchnorm, infer_forward, nullptr, nullptr},  // the planner replaces it
-            {OpKind::batchnorm_statistics, infer_sums, nullptr, statistics_work},
-            {OpKind::batchnorm_finalize, infer_finalize, nullptr, small_work},
-            {OpKind::batchnorm_inference, infer_inference, nullptr, small_work},
-            {OpKind::batchnorm_apply, infer_apply, grad_apply, apply_work},
-            {OpKind::batchnorm_grad_statistics, infer_sums, nullptr, statistics_work},
-            {OpKind::batchnorm_grad_parameters, nullptr, nullptr, small_work},
-            {OpKind::batchnorm_grad_input, nullptr, nullptr, grad_input_work},
-            {OpKind::batchnorm_pool_apply, nullptr, nullptr, apply_work},  // the planner's fusions make these
-            {OpKind::batchnorm_pool_grad_statistics, nullptr, nullptr, statistics_work},
-            {OpKind::batchnorm_pool_grad_input, nullptr, nullptr, grad_input_work}};
+            {OpKind::batchnorm_statistics, infer_sums, nullptr, statistics_work, known_in<BatchNorm>},
+            {OpKind::batchnorm_finalize, infer_finalize, nullptr, small_work, known_in<BatchNorm>},
+            {OpKind::batchnorm_inference, infer_inference, nullptr, small_work, known_in<BatchNorm>},
+            {OpKind::batchnorm_apply, infer_apply, grad_apply, apply_work, known_in<BatchNorm>},
+            {OpKind::batchnorm_grad_statistics, infer_sums, nullptr, statistics_work, known_in<BatchNorm>},
+            {OpKind::batchnorm_grad_parameters, nullptr, nullptr, small_work, known_in<BatchNorm>},
+            {OpKind::batchnorm_grad_input, nullptr, nullptr, grad_input_work, known_in<BatchNorm>},
+            {OpKind::batchnorm_pool_apply, nullptr, nullptr, apply_work,
+             known_in<BatchNormPool>},  // the planner's fusions make these
+            {OpKind::batchnorm_pool_grad_statistics, nullptr, nullptr, statistics_work, known_in<BatchNormPool>},
+            {OpKind::batchnorm_pool_grad_input, nullptr, nullptr, grad_input_work, known_in<BatchNormPool>}};
 }
 
 }  // namespace xbench

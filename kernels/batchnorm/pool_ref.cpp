@@ -108,12 +108,10 @@ XB_RUN(grad_statistics)
 XB_RUN(grad_input)
 #undef XB_RUN
 
-bool supports(const Problem& problem) { return is_float(problem.in[0]); }
-
 const Kernel rows[] = {
-    {OpKind::batchnorm_pool_apply, "reference", Isa::portable, supports, nullptr, run_apply},
-    {OpKind::batchnorm_pool_grad_statistics, "reference", Isa::portable, supports, nullptr, run_grad_statistics},
-    {OpKind::batchnorm_pool_grad_input, "reference", Isa::portable, supports, nullptr, run_grad_input},
+    {OpKind::batchnorm_pool_apply, "reference", Isa::portable, reference_supports, nullptr, run_apply},
+    {OpKind::batchnorm_pool_grad_statistics, "reference", Isa::portable, reference_supports, nullptr, run_grad_statistics},
+    {OpKind::batchnorm_pool_grad_input, "reference", Isa::portable, reference_supports, nullptr, run_grad_input},
 };
 
 }  // namespace

@@ -147,16 +147,14 @@ XB_RUN(grad_parameters, out[0])
 XB_RUN(grad_input, in[0])
 #undef XB_RUN
 
-bool supports(const Problem& problem) { return is_float(problem.in[0]); }
-
 const Kernel rows[] = {
-    {OpKind::batchnorm_statistics, "reference", Isa::portable, supports, nullptr, run_statistics},
-    {OpKind::batchnorm_finalize, "reference", Isa::portable, supports, nullptr, run_finalize},
-    {OpKind::batchnorm_inference, "reference", Isa::portable, supports, nullptr, run_inference},
-    {OpKind::batchnorm_apply, "reference", Isa::portable, supports, nullptr, run_apply},
-    {OpKind::batchnorm_grad_statistics, "reference", Isa::portable, supports, nullptr, run_grad_statistics},
-    {OpKind::batchnorm_grad_parameters, "reference", Isa::portable, supports, nullptr, run_grad_parameters},
-    {OpKind::batchnorm_grad_input, "reference", Isa::portable, supports, nullptr, run_grad_input},
+    {OpKind::batchnorm_statistics, "reference", Isa::portable, reference_supports, nullptr, run_statistics},
+    {OpKind::batchnorm_finalize, "reference", Isa::portable, reference_supports, nullptr, run_finalize},
+    {OpKind::batchnorm_inference, "reference", Isa::portable, reference_supports, nullptr, run_inference},
+    {OpKind::batchnorm_apply, "reference", Isa::portable, reference_supports, nullptr, run_apply},
+    {OpKind::batchnorm_grad_statistics, "reference", Isa::portable, reference_supports, nullptr, run_grad_statistics},
+    {OpKind::batchnorm_grad_parameters, "reference", Isa::portable, reference_supports, nullptr, run_grad_parameters},
+    {OpKind::batchnorm_grad_input, "reference", Isa::portable, reference_supports, nullptr, run_grad_input},
 };
 
 }  // namespace

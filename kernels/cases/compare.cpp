@@ -113,7 +113,7 @@ Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Ora
     run_kernel(kernel, actual.args(), threads);
     Comparison all;
     for (int output = 0; output < data.args().n_out; ++output) {
-        const bool exact = data.args().out[output].dtype == static_cast<int32_t>(DType::u8);
+        const bool exact = data.args().out[output].dtype == DType::u8;
         merge(all, compare_output(actual, oracle.expected, oracle.with_magnitudes ? &oracle.scale : nullptr, output,
                                   exact ? 0 : k, kernel.error_growth != 1));
     }

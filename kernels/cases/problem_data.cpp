@@ -18,19 +18,19 @@ constexpr uint64_t guard = 0xFFF7A5A5A5A5A5A5u;  // a NaN as f64, NaNs as two f3
 
 int64_t stored_elements_of(const KernelTensor& t) {
     int64_t count = elements_of(t);
-    if (t.layout == static_cast<int32_t>(Layout::nchw16c)) count = count / t.dim[1] * ((t.dim[1] + 15) / 16 * 16);
+    if (t.layout == Layout::nchw16c) count = count / t.dim[1] * ((t.dim[1] + 15) / 16 * 16);
     return count;
 }
 
 int64_t stored_index(const KernelTensor& t, int64_t index) {
-    if (t.layout != static_cast<int32_t>(Layout::nchw16c)) return index;
+    if (t.layout != Layout::nchw16c) return index;
     const int64_t pixels = t.dim[2] * t.dim[3], pixel = index % pixels, c = index / pixels % t.dim[1];
     const int64_t n = index / pixels / t.dim[1], blocks = (t.dim[1] + 15) / 16;
     return ((n * blocks + c / 16) * pixels + pixel) * 16 + c % 16;
 }
 
 double stored_element(const KernelTensor& t, int64_t i) {
-    switch (static_cast<DType>(t.dtype)) {
+    switch (t.dtype) {
         case DType::f32: return static_cast<double>(static_cast<const float*>(t.data)[i]);
         case DType::f64: return static_cast<const double*>(t.data)[i];
         case DType::i32: return static_cast<const int32_t*>(t.data)[i];
@@ -42,7 +42,7 @@ double stored_element(const KernelTensor& t, int64_t i) {
 }
 
 void set_stored_element(const KernelTensor& t, int64_t i, double value) {
-    switch (static_cast<DType>(t.dtype)) {
+    switch (t.dtype) {
         case DType::f32: static_cast<float*>(t.data)[i] = static_cast<float>(value); break;
         case DType::f64: static_cast<double*>(t.data)[i] = value; break;
         case DType::i32: static_cast<int32_t*>(t.data)[i] = static_cast<int32_t>(value); break;
@@ -78,7 +78,7 @@ void fill_pool_index(KernelTensor x, KernelTensor y, const KernelTensor& index, 
     for (float& value : image) value = random.uniform();
     x.data = image.data();
     y.data = pooled.data();
-    x.dtype = y.dtype = static_cast<int32_t>(DType::f32);
+    x.dtype = y.dtype = DType::f32;
     KernelArgs forward{};
     forward.op = OpKind::max_pool2d;
     forward.attrs = &pool;
@@ -226,7 +226,7 @@ int64_t stored_bytes_of(const KernelTensor& tensor) {
     Shape shape;
     shape.rank = tensor.rank;
     for (int axis = 0; axis < tensor.rank; ++axis) shape[axis] = tensor.dim[axis];
-    return static_cast<int64_t>(stored_bytes(shape, static_cast<DType>(tensor.dtype), static_cast<Layout>(tensor.layout)));
+    return static_cast<int64_t>(stored_bytes(shape, tensor.dtype, tensor.layout));
 }
 
 int64_t elements_of(const KernelTensor& t) {
@@ -242,7 +242,7 @@ void set_element(const KernelTensor& t, int64_t index, double value) {
 }
 
 bool padding_is_zero(const KernelTensor& t) {
-    if (t.layout != static_cast<int32_t>(Layout::nchw16c)) return true;
+    if (t.layout != Layout::nchw16c) return true;
     const int64_t blocks = (t.dim[1] + 15) / 16, pixels = t.dim[2] * t.dim[3];
     for (int64_t n = 0; n < t.dim[0]; ++n)
         for (int64_t pixel = 0; pixel < pixels; ++pixel)
@@ -300,7 +300,7 @@ ProblemData::ProblemData(const ProblemData& other)
 void ProblemData::allocate() {
     const auto make = [](const KernelTensor& t) {
         Operand operand;
-        operand.bytes = static_cast<size_t>(stored_elements_of(t)) * size_of(static_cast<DType>(t.dtype));
+        operand.bytes = static_cast<size_t>(stored_elements_of(t)) * size_of(t.dtype);
         operand.words.assign((operand.bytes + 7) / 8 + guard_words, 0);
         auto* tail = reinterpret_cast<unsigned char*>(operand.words.data());
         for (size_t i = operand.bytes; i < operand.words.size() * 8; ++i)
@@ -372,7 +372,7 @@ ProblemData ProblemData::in_double() const {
     ProblemData twin(*this);
     for (auto* tensors : {&twin.problem_.in, &twin.problem_.out})
         for (KernelTensor& t : *tensors)
-            if (t.dtype == static_cast<int32_t>(DType::f32)) t.dtype = static_cast<int32_t>(DType::f64);
+            if (t.dtype == DType::f32) t.dtype = DType::f64;
     twin.allocate();
     const auto copy = [](const KernelTensor& from, const KernelTensor& to) {
         for (int64_t i = 0; i < stored_elements_of(from); ++i) set_stored_element(to, i, stored_element(from, i));
@@ -407,8 +407,7 @@ ProblemData ProblemData::magnitudes() const {
         case OpKind::add:
         case OpKind::accumulate:
             for (int i = 0; i < args.n_in; ++i)
-                if (args.in[i].dtype == static_cast<int32_t>(DType::f64))
-                    transform(args.in[i], [](double v) { return std::fabs(v); });
+                if (args.in[i].dtype == DType::f64) transform(args.in[i], [](double v) { return std::fabs(v); });
             if (args.op == OpKind::conv2d_statistics) transform(args.in[3], [](double v) { return -v; });
             break;
         default: batchnorm_magnitudes(args); break;

@@ -5,17 +5,13 @@
 #include "core/error.h"
 #include "kernels/cases/problem_fields.h"
 #include "kernels/op.h"
+#include "kernels/registry.h"
 
 namespace xbench {
 namespace {
 
 KernelTensor tensor(Shape shape, Layout layout = Layout::plain, DType dtype = DType::f32) {
-    KernelTensor t{};
-    t.dtype = static_cast<int32_t>(dtype);
-    t.layout = static_cast<int32_t>(layout);
-    t.rank = shape.rank;
-    for (int axis = 0; axis < shape.rank; ++axis) t.dim[axis] = shape[axis];
-    return t;
+    return kernel_tensor(shape, dtype, layout);
 }
 
 // Shape of an operator's first output.

@@ -26,7 +26,7 @@ struct Blocks {
 };
 
 XB_INLINE Blocks blocks_of(const KernelTensor& t) {
-    const bool plain = t.layout == static_cast<int32_t>(Layout::plain);
+    const bool plain = t.layout == Layout::plain;
     const int32_t width = plain ? 1 : block;
     const int64_t plane = t.dim[2] * t.dim[3] * width;
     return Blocks{static_cast<float*>(t.data),

@@ -162,13 +162,11 @@ void run_batchnorm_pool_wgrad(const KernelArgs& args, const Team& team) noexcept
     dispatch_float(args.in[0].dtype, [&](auto zero) { batchnorm_pool_wgrad<decltype(zero)>(args, team); });
 }
 
-bool supports(const Problem& problem) { return is_float(problem.in[0]); }
-
 const Kernel rows[] = {
-    {OpKind::conv2d_statistics, "reference", Isa::portable, supports, nullptr, run_statistics},
-    {OpKind::conv2d_pool, "reference", Isa::portable, supports, nullptr, run_pool},
-    {OpKind::conv2d_pool_wgrad, "reference", Isa::portable, supports, nullptr, run_pool_wgrad},
-    {OpKind::conv2d_batchnorm_pool_wgrad, "reference", Isa::portable, supports, nullptr, run_batchnorm_pool_wgrad},
+    {OpKind::conv2d_statistics, "reference", Isa::portable, reference_supports, nullptr, run_statistics},
+    {OpKind::conv2d_pool, "reference", Isa::portable, reference_supports, nullptr, run_pool},
+    {OpKind::conv2d_pool_wgrad, "reference", Isa::portable, reference_supports, nullptr, run_pool_wgrad},
+    {OpKind::conv2d_batchnorm_pool_wgrad, "reference", Isa::portable, reference_supports, nullptr, run_batchnorm_pool_wgrad},
 };
 
 }  // namespace

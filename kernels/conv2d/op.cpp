@@ -60,13 +60,14 @@ Work wgrad_work(const Problem& p) { return convolution_work(p, p.in[1], p.out[0]
 }  // namespace
 
 std::vector<OpDef> conv2d_ops() {
-    return {{OpKind::conv2d, infer, grad, forward_work},
-            {OpKind::conv2d_dgrad, nullptr, nullptr, dgrad_work},
-            {OpKind::conv2d_wgrad, nullptr, nullptr, wgrad_work},
-            {OpKind::conv2d_statistics, nullptr, nullptr, forward_work},  // the planner's fusions make these
-            {OpKind::conv2d_pool, nullptr, nullptr, pool_work},
-            {OpKind::conv2d_pool_wgrad, nullptr, nullptr, pool_wgrad_work},
-            {OpKind::conv2d_batchnorm_pool_wgrad, nullptr, nullptr, wgrad_work}};
+    return {
+        {OpKind::conv2d, infer, grad, forward_work, known_in<Conv2d>},
+        {OpKind::conv2d_dgrad, nullptr, nullptr, dgrad_work, no_activation_in<Conv2d>},
+        {OpKind::conv2d_wgrad, nullptr, nullptr, wgrad_work, no_activation_in<Conv2d>},
+        {OpKind::conv2d_statistics, nullptr, nullptr, forward_work, known_in<Conv2d>},  // the planner's fusions make these
+        {OpKind::conv2d_pool, nullptr, nullptr, pool_work, known_in<Conv2dPool>},
+        {OpKind::conv2d_pool_wgrad, nullptr, nullptr, pool_wgrad_work, known_in<Conv2dPool>},
+        {OpKind::conv2d_batchnorm_pool_wgrad, nullptr, nullptr, wgrad_work, known_in<Conv2dBatchNormPool>}};
 }
 
 }  // namespace xbench

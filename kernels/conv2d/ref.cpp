@@ -119,12 +119,10 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     dispatch_float(args.in[0].dtype, [&](auto zero) { wgrad<decltype(zero)>(args, team); });
 }
 
-bool supports(const Problem& problem) { return is_float(problem.in[0]); }
-
 const Kernel rows[] = {
-    {OpKind::conv2d, "reference", Isa::portable, supports, nullptr, run_forward},
-    {OpKind::conv2d_dgrad, "reference", Isa::portable, supports, nullptr, run_dgrad},
-    {OpKind::conv2d_wgrad, "reference", Isa::portable, supports, nullptr, run_wgrad},
+    {OpKind::conv2d, "reference", Isa::portable, reference_supports, nullptr, run_forward},
+    {OpKind::conv2d_dgrad, "reference", Isa::portable, reference_supports, nullptr, run_dgrad},
+    {OpKind::conv2d_wgrad, "reference", Isa::portable, reference_supports, nullptr, run_wgrad},
 };
 
 }  // namespace

@@ -89,11 +89,10 @@ void run(const KernelArgs& args, const Team& team) noexcept {
         drop_plain(job, planes, team);
 }
 
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     const Planes planes = planes_of(p.in[0]);
-    const auto layout = static_cast<Layout>(p.in[0].layout);
-    return is_dense_f32(p.in[0], layout) && is_dense_f32(p.out[0], layout) &&
-           has_narrow_counters(planes.channels, planes.pixels);
+    if (!has_narrow_counters(planes.channels, planes.pixels)) return refused("images so large");
+    return both(dense_f32(p.in[0], p.in[0].layout), dense_f32(p.out[0], p.in[0].layout));
 }
 
 const Kernel rows[] = {

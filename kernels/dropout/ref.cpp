@@ -24,11 +24,9 @@ void run(const KernelArgs& args, const Team& team) noexcept {
     dispatch_float(args.in[0].dtype, [&](auto zero) { dropout<decltype(zero)>(args, team); });
 }
 
-bool supports(const Problem& problem) { return is_float(problem.in[0]); }
-
 const Kernel rows[] = {
-    {OpKind::dropout, "reference", Isa::portable, supports, nullptr, run},
-    {OpKind::dropout_grad, "reference", Isa::portable, supports, nullptr, run},
+    {OpKind::dropout, "reference", Isa::portable, reference_supports, nullptr, run},
+    {OpKind::dropout_grad, "reference", Isa::portable, reference_supports, nullptr, run},
 };
 
 }  // namespace

@@ -52,10 +52,10 @@ void run_add(const KernelArgs& args, const Team& team) noexcept {
 }
 
 // All operands in f32 and one layout.
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     for (int32_t i = 0; i < p.n_in; ++i)
-        if (!is_dense_f32(p.in[i], static_cast<Layout>(p.out[0].layout))) return false;
-    return p.out[0].dtype == static_cast<int32_t>(DType::f32);
+        if (const Support operand = dense_f32(p.in[i], p.out[0].layout); !operand) return operand;
+    return both(known_attributes(p), dense_f32(p.out[0], p.out[0].layout));
 }
 
 const Kernel rows[] = {

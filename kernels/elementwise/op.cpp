@@ -42,9 +42,12 @@ Work no_flops(const Problem& p) { return elementwise_work(p, 0); }
 }  // namespace
 
 std::vector<OpDef> elementwise_ops() {
-    return {{OpKind::relu, infer_same, grad_relu, one_flop},          {OpKind::relu_grad, nullptr, nullptr, one_flop},
-            {OpKind::add, infer_binary, grad_add, one_flop},          {OpKind::accumulate, infer_binary, nullptr, one_flop},
-            {OpKind::flatten, infer_flatten, grad_flatten, no_flops}, {OpKind::reorder, infer_same, nullptr, no_flops},
+    return {{OpKind::relu, infer_same, grad_relu, one_flop},
+            {OpKind::relu_grad, nullptr, nullptr, one_flop},
+            {OpKind::add, infer_binary, grad_add, one_flop, known_in<Elementwise>},
+            {OpKind::accumulate, infer_binary, nullptr, one_flop, known_in<Elementwise>},
+            {OpKind::flatten, infer_flatten, grad_flatten, no_flops},
+            {OpKind::reorder, infer_same, nullptr, no_flops},
             {OpKind::all_reduce, infer_same, nullptr, no_flops}};
 }
 

@@ -71,15 +71,13 @@ XB_RUN(reorder)
 XB_RUN(flatten)
 #undef XB_RUN
 
-bool supports(const Problem& problem) { return is_float(problem.in[0]); }
-
 const Kernel rows[] = {
-    {OpKind::relu, "reference", Isa::portable, supports, nullptr, run_relu},
-    {OpKind::relu_grad, "reference", Isa::portable, supports, nullptr, run_relu_grad},
-    {OpKind::add, "reference", Isa::portable, supports, nullptr, run_add},
-    {OpKind::accumulate, "reference", Isa::portable, supports, nullptr, run_add},
-    {OpKind::reorder, "reference", Isa::portable, supports, nullptr, run_reorder},
-    {OpKind::flatten, "reference", Isa::portable, supports, nullptr, run_flatten},
+    {OpKind::relu, "reference", Isa::portable, reference_supports, nullptr, run_relu},
+    {OpKind::relu_grad, "reference", Isa::portable, reference_supports, nullptr, run_relu_grad},
+    {OpKind::add, "reference", Isa::portable, reference_supports, nullptr, run_add},
+    {OpKind::accumulate, "reference", Isa::portable, reference_supports, nullptr, run_add},
+    {OpKind::reorder, "reference", Isa::portable, reference_supports, nullptr, run_reorder},
+    {OpKind::flatten, "reference", Isa::portable, reference_supports, nullptr, run_flatten},
 };
 
 }  // namespace

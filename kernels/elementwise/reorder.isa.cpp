@@ -28,9 +28,9 @@ void run(const KernelArgs& args, const Team& team) noexcept {
     }
 }
 
-bool supports(const Problem& p) {
-    const auto f32 = static_cast<int32_t>(DType::f32);
-    return p.in[0].dtype == f32 && p.out[0].dtype == f32 && is_blocked(p.in[0]) != is_blocked(p.out[0]);
+Support supports(const Problem& p) {
+    if (is_blocked(p.in[0]) == is_blocked(p.out[0])) return refused("layout");
+    return both(dense_f32(p.in[0], p.in[0].layout), dense_f32(p.out[0], p.out[0].layout));
 }
 
 const Kernel rows[] = {

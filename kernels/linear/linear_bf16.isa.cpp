@@ -18,7 +18,10 @@ constexpr int dgrad_images = 12;
 constexpr int wgrad_outputs = 8;
 constexpr int chunk_pairs = feature_chunk / 2;
 
-bool supports_pairs(const Problem& p) { return static_cast<const Linear*>(p.attrs)->products == DType::bf16 && supports(p); }
+Support supports_pairs(const Problem& p) {
+    if (static_cast<const Linear*>(p.attrs)->products != DType::bf16) return refused("products");
+    return both(known_attributes(p), supports(p));
+}
 
 // Dwords of a row of `count` numbers as pairs of neighbours, whole vectors.
 int64_t pairs_in_row(int64_t count) { return div_up(count, 2 * vf_width) * vf_width; }

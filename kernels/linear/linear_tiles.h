@@ -19,10 +19,10 @@ constexpr int tile_width = tile_vectors * vf_width, panel_width = panel_vectors 
 
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static inline bool supports(const Problem& p) {
+static inline Support supports(const Problem& p) {
     for (int32_t i = 0; i < p.n_in; ++i)
-        if (p.in[i].rank > 0 && !is_dense_f32(p.in[i], Layout::plain)) return false;
-    return is_dense_f32(p.out[0], Layout::plain);
+        if (const Support operand = dense_f32(p.in[i], Layout::plain); p.in[i].rank > 0 && !operand) return operand;
+    return dense_f32(p.out[0], Layout::plain);
 }
 
 // What a forward pass adds in the end, to its outputs [k_first, k_end): bias and ReLU.

@@ -34,9 +34,9 @@ Work wgrad_work(const Problem& p) { return matrix_work(p, p.in[0], p.out[0]); }
 }  // namespace
 
 std::vector<OpDef> linear_ops() {
-    return {{OpKind::linear, infer, grad, forward_work},
-            {OpKind::linear_dgrad, nullptr, nullptr, dgrad_work},
-            {OpKind::linear_wgrad, nullptr, nullptr, wgrad_work}};
+    return {{OpKind::linear, infer, grad, forward_work, known_in<Linear>},
+            {OpKind::linear_dgrad, nullptr, nullptr, dgrad_work, no_activation_in<Linear>},
+            {OpKind::linear_wgrad, nullptr, nullptr, wgrad_work, no_activation_in<Linear>}};
 }
 
 }  // namespace xbench

@@ -65,12 +65,10 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     dispatch_float(args.in[0].dtype, [&](auto zero) { wgrad<decltype(zero)>(args, team); });
 }
 
-bool supports(const Problem& problem) { return is_float(problem.in[0]); }
-
 const Kernel rows[] = {
-    {OpKind::linear, "reference", Isa::portable, supports, nullptr, run_forward},
-    {OpKind::linear_dgrad, "reference", Isa::portable, supports, nullptr, run_dgrad},
-    {OpKind::linear_wgrad, "reference", Isa::portable, supports, nullptr, run_wgrad},
+    {OpKind::linear, "reference", Isa::portable, reference_supports, nullptr, run_forward},
+    {OpKind::linear_dgrad, "reference", Isa::portable, reference_supports, nullptr, run_dgrad},
+    {OpKind::linear_wgrad, "reference", Isa::portable, reference_supports, nullptr, run_wgrad},
 };
 
 }  // namespace

@@ -133,12 +133,13 @@ void run_bce_grad(const KernelArgs& args, const Team& team) noexcept {
 }
 
 // Labels are i32, the loss is f64, everything else f32.
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     const bool softmax = p.op == OpKind::softmax_cross_entropy || p.op == OpKind::softmax_cross_entropy_grad;
     const KernelTensor& row = p.out[p.n_out - 1];  // probabilities or dlogits
-    return is_dense_f32(p.in[0], Layout::plain) && is_dense_f32(row, Layout::plain) &&
-           (softmax || is_dense_f32(p.in[1], Layout::plain)) &&
-           (!has_operand(p.in, p.n_in, 2) || is_dense_f32(p.in[2], Layout::plain));
+    const Support rows = both(dense_f32(p.in[0], Layout::plain), dense_f32(row, Layout::plain));
+    const Support targets = softmax ? supported : dense_f32(p.in[1], Layout::plain);
+    const Support weights = has_operand(p.in, p.n_in, 2) ? dense_f32(p.in[2], Layout::plain) : supported;
+    return both(both(rows, targets), weights);
 }
 
 const Kernel rows[] = {

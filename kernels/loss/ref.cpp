@@ -105,13 +105,11 @@ XB_RUN(bce)
 XB_RUN(bce_grad)
 #undef XB_RUN
 
-bool supports(const Problem& problem) { return is_float(problem.in[0]); }
-
 const Kernel rows[] = {
-    {OpKind::softmax_cross_entropy, "reference", Isa::portable, supports, nullptr, run_softmax},
-    {OpKind::softmax_cross_entropy_grad, "reference", Isa::portable, supports, nullptr, run_softmax_grad},
-    {OpKind::bce_with_logits, "reference", Isa::portable, supports, nullptr, run_bce},
-    {OpKind::bce_with_logits_grad, "reference", Isa::portable, supports, nullptr, run_bce_grad},
+    {OpKind::softmax_cross_entropy, "reference", Isa::portable, reference_supports, nullptr, run_softmax},
+    {OpKind::softmax_cross_entropy_grad, "reference", Isa::portable, reference_supports, nullptr, run_softmax_grad},
+    {OpKind::bce_with_logits, "reference", Isa::portable, reference_supports, nullptr, run_bce},
+    {OpKind::bce_with_logits_grad, "reference", Isa::portable, reference_supports, nullptr, run_bce_grad},
 };
 
 }  // namespace

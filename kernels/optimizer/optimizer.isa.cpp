@@ -78,10 +78,10 @@ void run_sgd(const KernelArgs& args, const Team& team) noexcept {
     });
 }
 
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     for (int32_t i = 0; i < p.n_out; ++i)
-        if (!is_dense_f32(p.out[i], Layout::plain)) return false;
-    return is_dense_f32(p.in[0], Layout::plain);
+        if (const Support state = dense_f32(p.out[i], Layout::plain); !state) return state;
+    return dense_f32(p.in[0], Layout::plain);
 }
 
 const Kernel rows[] = {

@@ -56,11 +56,9 @@ XB_RUN(adam)
 XB_RUN(sgd)
 #undef XB_RUN
 
-bool supports(const Problem& problem) { return is_float(problem.in[0]); }
-
 const Kernel rows[] = {
-    {OpKind::adam, "reference", Isa::portable, supports, nullptr, run_adam},
-    {OpKind::sgd, "reference", Isa::portable, supports, nullptr, run_sgd},
+    {OpKind::adam, "reference", Isa::portable, reference_supports, nullptr, run_adam},
+    {OpKind::sgd, "reference", Isa::portable, reference_supports, nullptr, run_sgd},
 };
 
 }  // namespace

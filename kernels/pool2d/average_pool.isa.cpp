@@ -148,9 +148,10 @@ void run_global_grad(const KernelArgs& args, const Team& team) noexcept {
 }
 
 // The image is f32 in either layout, the row {n,c} is plain.
-bool global_supports(const Problem& p) {
+Support global_supports(const Problem& p) {
     const KernelTensor &image = p.in[0].rank == 4 ? p.in[0] : p.out[0], &row = p.in[0].rank == 4 ? p.out[0] : p.in[0];
-    return is_dense_f32(row, Layout::plain) && image.rank == 4 && image.dtype == static_cast<int32_t>(DType::f32);
+    if (image.rank != 4) return refused("dimensions");
+    return both(dense_f32(row, Layout::plain), dense_f32(image, image.layout));
 }
 
 const Kernel rows[] = {

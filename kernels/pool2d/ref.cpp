@@ -156,15 +156,13 @@ XB_RUN(global_avg_pool)
 XB_RUN(global_avg_pool_grad)
 #undef XB_RUN
 
-bool supports(const Problem& problem) { return is_float(problem.in[0]); }
-
 const Kernel rows[] = {
-    {OpKind::max_pool2d, "reference", Isa::portable, supports, nullptr, run_max_pool},
-    {OpKind::max_pool2d_grad, "reference", Isa::portable, supports, nullptr, run_max_pool_grad},
-    {OpKind::avg_pool2d, "reference", Isa::portable, supports, nullptr, run_avg_pool},
-    {OpKind::avg_pool2d_grad, "reference", Isa::portable, supports, nullptr, run_avg_pool_grad},
-    {OpKind::global_avg_pool, "reference", Isa::portable, supports, nullptr, run_global_avg_pool},
-    {OpKind::global_avg_pool_grad, "reference", Isa::portable, supports, nullptr, run_global_avg_pool_grad},
+    {OpKind::max_pool2d, "reference", Isa::portable, reference_supports, nullptr, run_max_pool},
+    {OpKind::max_pool2d_grad, "reference", Isa::portable, reference_supports, nullptr, run_max_pool_grad},
+    {OpKind::avg_pool2d, "reference", Isa::portable, reference_supports, nullptr, run_avg_pool},
+    {OpKind::avg_pool2d_grad, "reference", Isa::portable, reference_supports, nullptr, run_avg_pool_grad},
+    {OpKind::global_avg_pool, "reference", Isa::portable, reference_supports, nullptr, run_global_avg_pool},
+    {OpKind::global_avg_pool_grad, "reference", Isa::portable, reference_supports, nullptr, run_global_avg_pool_grad},
 };
 
 }  // namespace

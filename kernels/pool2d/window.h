@@ -65,18 +65,20 @@ XB_INLINE void for_each_pool_plane(const PoolGeometry& g, const Team& team, Body
 }
 
 // All images in f32 (an index in u8) and one layout; a dropout behind 2x2 windows only.
-XB_INLINE bool pool_supports(const Problem& p) {
+XB_INLINE Support pool_supports(const Problem& p) {
     const PoolGeometry g = pool_geometry(p, p.in[0], p.in[0]);
-    if (g.a.dropout.p > 0 && !(g.is_2x2() && has_narrow_counters(g.planes.channels, g.planes.pixels))) return false;
+    if (g.a.dropout.p > 0 && !g.is_2x2()) return refused("dropout behind such windows");
+    if (g.a.dropout.p > 0 && !has_narrow_counters(g.planes.channels, g.planes.pixels))
+        return refused("dropout of images so large");
     const auto fits = [&](const KernelTensor& t) {
-        return t.dtype == static_cast<int32_t>(DType::u8) ? t.layout == p.in[0].layout
-                                                          : is_dense_f32(t, static_cast<Layout>(p.in[0].layout));
+        if (t.rank == 0 || (t.dtype == DType::u8 && t.layout == p.in[0].layout)) return supported;
+        return dense_f32(t, p.in[0].layout);
     };
     for (int32_t i = 0; i < p.n_in; ++i)
-        if (p.in[i].rank > 0 && !fits(p.in[i])) return false;
+        if (const Support operand = fits(p.in[i]); !operand) return operand;
     for (int32_t i = 0; i < p.n_out; ++i)
-        if (p.out[i].rank > 0 && !fits(p.out[i])) return false;
-    return true;
+        if (const Support operand = fits(p.out[i]); !operand) return operand;
+    return supported;
 }
 
 }  // namespace XB_ISA_NAMESPACE

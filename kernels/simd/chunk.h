@@ -114,7 +114,7 @@ XB_INLINE double sum_of_lanes(const double* sums) {
     return (quad[0] + quad[2]) + (quad[1] + quad[3]);
 }
 
-XB_INLINE bool is_blocked(const KernelTensor& t) { return t.layout == static_cast<int32_t>(Layout::nchw16c); }
+XB_INLINE bool is_blocked(const KernelTensor& t) { return t.layout == Layout::nchw16c; }
 
 // The runs of a tensor {n,c,...}: a channel of an image when it is plain, 16 channels of an image when it is nchw16c.
 struct Planes {

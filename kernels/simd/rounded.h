@@ -13,22 +13,22 @@ namespace xbench {
 namespace XB_ISA_NAMESPACE {
 namespace {
 
-typedef bool (*Supports)(const Problem&);
+typedef Support (*Supports)(const Problem&);
 typedef size_t (*Workspace)(const Problem&, int);
 typedef void (*Run)(const KernelArgs&, const Team&) noexcept;
 
 template <Supports shapes>
-bool in_f32(const Problem& p) {
-    return products_of(p) == DType::f32 && shapes(p);
+Support in_f32(const Problem& p) {
+    return products_of(p) == DType::f32 ? both(known_attributes(p), shapes(p)) : refused("products");
 }
 template <Supports shapes>
-bool in_bf16(const Problem& p) {
-    return products_of(p) == DType::bf16 && shapes(p);
+Support in_bf16(const Problem& p) {
+    return products_of(p) == DType::bf16 ? both(known_attributes(p), shapes(p)) : refused("products");
 }
 
 // Elements in memory, padding channels included.
 XB_INLINE int64_t stored_elements(const KernelTensor& t) {
-    const bool blocked = t.layout == static_cast<int32_t>(Layout::nchw16c);
+    const bool blocked = t.layout == Layout::nchw16c;
     int64_t count = 1;
     for (int32_t axis = 0; axis < t.rank; ++axis) count *= blocked && axis == 1 ? div_up(t.dim[1], 16) * 16 : t.dim[axis];
     return count;

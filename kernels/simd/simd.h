@@ -186,8 +186,11 @@ XB_INLINE int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 XB_INLINE bool has_operand(const KernelTensor* tensors, int32_t count, int32_t index) {
     return index < count && tensors[index].rank > 0;
 }
-XB_INLINE bool is_dense_f32(const KernelTensor& t, Layout layout) {
-    return t.dtype == static_cast<int32_t>(DType::f32) && t.layout == static_cast<int32_t>(layout);
+XB_INLINE bool is_dense_f32(const KernelTensor& t, Layout layout) { return t.dtype == DType::f32 && t.layout == layout; }
+// The same as a row's answer.
+XB_INLINE Support dense_f32(const KernelTensor& t, Layout layout) {
+    if (t.dtype != DType::f32) return refused("element type");
+    return t.layout == layout ? supported : refused("layout");
 }
 
 }  // namespace XB_ISA_NAMESPACE

@@ -87,7 +87,7 @@ std::vector<const NamedTensor*> match_weights(const WeightSet& weights, const Gr
     std::vector<const NamedTensor*> matched;
     std::string mistakes;
     for (const ValueId id : graph.state) {
-        const Value& value = graph.values[static_cast<size_t>(id)];
+        const Value& value = graph.value(id);
         const auto found = left.find(value.name);
         if (found == left.end()) {
             mistakes += fmt::format("\n  {} {} is missing", value.name, to_string(value.shape));

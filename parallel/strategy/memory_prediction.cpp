@@ -13,7 +13,7 @@ namespace xbench {
 namespace {
 
 size_t batch_bytes(const Plan& plan, int64_t images) {
-    const Shape& image = plan.graph.values[static_cast<size_t>(plan.graph.input)].shape;
+    const Shape& image = plan.graph.value(plan.graph.input).shape;
     return static_cast<size_t>(images * image.elements()) * sizeof(float);
 }
 

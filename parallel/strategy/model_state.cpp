@@ -98,7 +98,7 @@ void ModelState::bind_to(Executor& executor) const {
 WeightSet ModelState::weights() const {
     WeightSet set;
     for (const ValueId id : graph.state) {
-        const Value& value = graph.values[static_cast<size_t>(id)];
+        const Value& value = graph.value(id);
         const FlatRange& range = flat.find(id);
         NamedTensor tensor{value.name, value.shape, std::vector<float>(static_cast<size_t>(range.count))};
         if (value.role != Role::parameter) std::copy_n(state.as<float>() + range.begin, range.count, tensor.data.begin());
@@ -106,7 +106,7 @@ WeightSet ModelState::weights() const {
     }
     const auto take = [&](const FlatSpan& span, const float* data) {
         for (size_t i = 0; i < graph.state.size(); ++i) {
-            if (graph.values[static_cast<size_t>(graph.state[i])].role != Role::parameter) continue;
+            if (graph.value(graph.state[i]).role != Role::parameter) continue;
             const Overlap part = overlap(flat.find(graph.state[i]), span);
             if (part.count > 0)
                 std::copy_n(data + part.in_part, part.count, set.tensors[i].data.begin() + part.in_parameter);
@@ -128,7 +128,7 @@ void ModelState::set_weights(const WeightSet& weights, const std::string& origin
     for (size_t i = 0; i < tensors.size(); ++i) {
         const FlatRange& range = flat.find(graph.state[i]);
         const float* const data = tensors[i]->data.data();
-        if (graph.values[static_cast<size_t>(graph.state[i])].role != Role::parameter) {
+        if (graph.value(graph.state[i]).role != Role::parameter) {
             std::copy_n(data, range.count, state.as<float>() + range.begin);
             continue;
         }

@@ -20,23 +20,15 @@ Optimizer optimizer_attrs(const TrainConfig& config) {
     return attrs;
 }
 
-KernelTensor vector_of(void* data, int64_t elements) {
-    KernelTensor tensor{};
-    tensor.data = data;
-    tensor.dtype = static_cast<int32_t>(DType::f32);
-    tensor.layout = static_cast<int32_t>(Layout::plain);
-    tensor.rank = 1;
-    tensor.dim[0] = elements;
-    return tensor;
-}
+KernelTensor vector_of(void* data, int64_t elements) { return kernel_tensor({elements}, DType::f32, Layout::plain, data); }
 
 // call(name, value, range) for each moment of each parameter.
 template <class F>
 void for_each_moment(const ModelState& state, size_t moments, F&& call) {
     for (size_t m = 0; m < moments; ++m)
         for (const ValueId id : state.graph.parameters)
-            call(m, "m" + std::to_string(m) + "." + state.graph.values[static_cast<size_t>(id)].name,
-                 state.graph.values[static_cast<size_t>(id)].shape, state.flat.find(id));
+            call(m, "m" + std::to_string(m) + "." + state.graph.value(id).name, state.graph.value(id).shape,
+                 state.flat.find(id));
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ PowerSgd::PowerSgd(const ModelState& state, int64_t rank, uint64_t seed)
     : error_(static_cast<size_t>(state.flat.parameter_elements)) {
     int64_t p = 0, q = 0, plain = 0;
     for (const FlatRange& range : state.flat.parameters) {
-        const Shape& shape = state.graph.values[static_cast<size_t>(range.value)].shape;
+        const Shape& shape = state.graph.value(range.value).shape;
         const int64_t rows = shape.rank > 1 ? shape[0] : 1, columns = range.count / std::max<int64_t>(rows, 1);
         const int64_t kept = std::min({rank, rows, columns});
         if (shape.rank < 2 || (rows + columns) * kept >= rows * columns) {

@@ -19,7 +19,7 @@ std::vector<UnitVisit> find_visits(const Plan& plan, const Shards& shards) {
         const size_t unit = shards.unit_of(read.begin);
         if (unit != shards.unit_of(read.end - 1))
             throw Error("reads parameters of several units",
-                        "sharding, layer " + plan.graph.nodes[static_cast<size_t>(plan.steps[step].node)].name,
+                        "sharding, layer " + plan.graph.node(plan.steps[step].node).name,
                         "give the layer a unit of its own");
         if (visits.empty() || visits.back().unit != unit) visits.push_back({unit, step, step});
         visits.back().last_step = step;
@@ -53,8 +53,8 @@ struct Written {
 std::vector<Written> written_gradients(const Plan& plan) {
     std::vector<Written> written;
     for (size_t step = 0; step < plan.steps.size(); ++step)
-        for (const ValueId id : plan.graph.nodes[static_cast<size_t>(plan.steps[step].node)].out) {
-            const PlannedValue& value = plan.values[static_cast<size_t>(id)];
+        for (const ValueId id : plan.graph.node(plan.steps[step].node).out) {
+            const PlannedValue& value = plan.value(id);
             if (value.arena != Arena::gradients) continue;
             const auto begin = static_cast<int64_t>(value.offset_bytes / size_of(value.dtype));
             written.push_back({{begin, begin + value.shape.elements()}, step});
@@ -123,7 +123,7 @@ Shards cut_into_shards(const Graph& graph, const FlatParameters& flat, int rank,
     Shards shards;
     int last = -1;
     for (const FlatRange& range : flat.parameters) {
-        const int unit = graph.values[static_cast<size_t>(range.value)].unit;
+        const int unit = graph.value(range.value).unit;
         if (shards.units.empty() || unit != last) {
             if (!shards.units.empty()) shards.units.back().span.end = range.begin;
             shards.units.push_back({{range.begin, flat.parameter_elements}, {}, 0});

@@ -21,8 +21,7 @@ std::string find_not_finite(const Graph& graph, std::span<const FlatRange> range
                 const int64_t end = std::min(range.begin + range.count, part.span.end);
                 for (int64_t i = std::max(range.begin, part.span.begin); i < end; ++i)
                     if (const float number = part.data[i - part.span.begin]; !std::isfinite(number))
-                        return fmt::format("{}[{}] is {}", graph.values[static_cast<size_t>(id)].name, i - range.begin,
-                                           number);
+                        return fmt::format("{}[{}] is {}", graph.value(id).name, i - range.begin, number);
             }
         }
     return {};

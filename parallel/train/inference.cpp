@@ -21,7 +21,7 @@ PlanOptions inference_options(int threads, int64_t batch, const RankSums& sums, 
 }
 
 void append_batch(const Batch& batch, const Executor& executor, Predictions& mine) {
-    const auto probabilities = executor.view(executor.plan().graph.probabilities);
+    const auto probabilities = executor.view(executor.plan().graph.output("probabilities"));
     const float* p = probabilities.as<float>();
     mine.samples.insert(mine.samples.end(), batch.sample_ids.begin(), batch.sample_ids.end());
     mine.probabilities.insert(mine.probabilities.end(), p, p + batch.size * mine.classes);
@@ -30,7 +30,7 @@ void append_batch(const Batch& batch, const Executor& executor, Predictions& min
 }
 
 double loss_of(const Executor& executor, int block) {
-    return *executor.view_block(executor.plan().graph.loss, block).as<double>();
+    return *executor.view_block(executor.plan().graph.output("loss"), block).as<double>();
 }
 
 template <class T>
@@ -96,7 +96,7 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
     if (!state.whole_parameters()) gatherer.emplace(plan_, *state.units, UnitTransfers::Of::evaluation);
     StepContext context{};
     Predictions mine;
-    mine.classes = plan_.graph.values[static_cast<size_t>(plan_.graph.logits)].shape[1];
+    mine.classes = plan_.graph.value(plan_.graph.output("logits")).shape[1];
     // One sum a batch, added over blocks and ranks first and over the batches last: the same bits at any number of ranks.
     const auto batches = static_cast<size_t>(loader.batches());
     std::vector<double> losses(batches * static_cast<size_t>(sums.blocks()), 0.0);

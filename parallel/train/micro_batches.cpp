@@ -79,7 +79,7 @@ MicroBatches::MicroBatches(const PassPlan& plan, ModelState& state, const RankSu
       leaf_begin_(static_cast<size_t>(plan.most_leaves) + 1) {
     if (!plan.local) return;
     for (const FlatRange& range : state.flat.state)
-        if (state.graph.values[static_cast<size_t>(range.value)].role == Role::buffer)
+        if (state.graph.value(range.value).role == Role::buffer)
             statistics_count_ = static_cast<size_t>(range.begin + range.count);
     statistics_stride_ = (static_cast<size_t>(state.flat.state_elements) + 15) / 16 * 16;
     statistics_ = AlignedBuffer(static_cast<size_t>(plan.slots) * statistics_stride_ * sizeof(float), state.ledger,
@@ -122,16 +122,16 @@ void MicroBatches::run_pass(const Pass& pass, const Batch& batch, Executor& exec
         executor.bind(Arena::state, statistics(pass.slot));
     }
     const Graph& graph = executor.plan().graph;
-    const int64_t pixels = graph.values[static_cast<size_t>(graph.input)].shape.elements();
+    const int64_t pixels = graph.value(graph.input).shape.elements();
     executor.bind(Arena::input, batch.images + first * pixels);
     if (batch.targets.empty()) {
         executor.bind(Arena::label, const_cast<int32_t*>(batch.labels.data() + first));
     } else {
-        const int64_t classes = graph.values[static_cast<size_t>(graph.logits)].shape[1];
+        const int64_t classes = graph.value(graph.output("logits")).shape[1];
         executor.bind(Arena::label, const_cast<float*>(batch.targets.data() + first * classes));
     }
     executor.run(here, observer_);
-    loss = *executor.view(graph.loss).as<double>();
+    loss = *executor.view(graph.output("loss")).as<double>();
 }
 
 // Slot and the one before it become one.

@@ -235,7 +235,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
     result_.optimizer_bytes = strategy_->state_bytes();
     result_.activation_bytes = plan_.activation_bytes;
     result_.memory_predicted = predict_memory(memory_question());
-    for (const ValueId id : graph_.parameters) result_.parameters += graph_.values[static_cast<size_t>(id)].shape.elements();
+    for (const ValueId id : graph_.parameters) result_.parameters += graph_.value(id).shape.elements();
     const auto steps = static_cast<size_t>(loader_.batches() * config.train.epochs);
     for (auto* times : {&result_.step_ns, &result_.step_images, &result_.comm_ns}) times->reserve(steps);
 }
@@ -251,7 +251,7 @@ void Training::set_positive_weights() {
         throw UsageError(fmt::format("{} numbers for {} classes", weights.size(), model_.classes), "/train/pos_weight",
                          "give one number, or one a class");
     for (const FlatRange& range : state_.flat.state) {
-        if (graph_.values[static_cast<size_t>(range.value)].role != Role::constant) continue;
+        if (graph_.value(range.value).role != Role::constant) continue;
         float* data = state_.state.as<float>() + range.begin;
         for (int64_t k = 0; k < range.count; ++k)
             data[k] = static_cast<float>(weights.size() == 1 ? weights[0] : weights[static_cast<size_t>(k)]);
@@ -269,8 +269,8 @@ void Training::step(const Batch& batch) {
     else
         executor_.run(context_, strategy_.get());
     for (int block = 0; block < sums_.blocks(); ++block) {
-        const double loss =
-            losses ? (*losses)[static_cast<size_t>(block)] : *executor_.view_block(plan_.graph.loss, block).as<double>();
+        const double loss = losses ? (*losses)[static_cast<size_t>(block)]
+                                   : *executor_.view_block(plan_.graph.output("loss"), block).as<double>();
         if (!std::isfinite(loss)) {
             check_finite(state_, context_.step + 1, communicator_.rank());  // names the layer where one shows it
             throw Error(fmt::format("the loss is {} on rank {}", loss, communicator_.rank()),

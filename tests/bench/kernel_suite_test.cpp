@@ -197,7 +197,7 @@ TEST(KernelSuite, ARunOfTwoTinyProblemsIsGoogleBenchmarksJsonAndATable) {
 TEST(KernelSuite, WhatCannotBePreparedIsARemarkAndTheRestGoesOn) {
     std::vector<LayerProblem> list = parse_problem("conv2d n4 c64 h56 k64 r3 pad1 leaves4 bench name=broken", "test");
     list.resize(1);
-    list[0].in[0].layout = list[0].out[0].layout = static_cast<int32_t>(Layout::nchw16c);
+    list[0].in[0].layout = list[0].out[0].layout = Layout::nchw16c;
     list[0].line = "relu n1";  // does not give this call: it cannot be compared on one image
     const auto relu = parse_problem("relu n1 f19 name=good", "test");
     list.insert(list.end(), relu.begin(), relu.end());

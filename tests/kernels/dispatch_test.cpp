@@ -126,7 +126,7 @@ TEST(Dispatch, WinogradGradientOfFiltersStepsBackForManyChannelsOnFewTiles) {
         std::string rows;
         for (const LayerProblem& layer : parse_problem(text, "test")) {
             const Problem problem = layer.problem();
-            if (layer.op != op || problem.in[0].layout != static_cast<int32_t>(Layout::nchw16c)) continue;
+            if (layer.op != op || problem.in[0].layout != Layout::nchw16c) continue;
             const Kernel& row = select(problem, Target{isa});
             rows += std::string(row.name) + " " + name_of(row.isa);
         }
@@ -148,7 +148,7 @@ TEST(Dispatch, WinogradGradientOfFiltersStepsBackForManyChannelsOnFewTiles) {
 
 TEST(Dispatch, NamesOperatorShapesAndRowsWhenNothingFits) {
     Problem problem = parse_problem("relu n2 c8 h4", "test").front().problem();
-    problem.in[0].dtype = problem.out[0].dtype = static_cast<int32_t>(DType::i64);
+    problem.in[0].dtype = problem.out[0].dtype = DType::i64;
     try {
         select(problem, Target{});
         FAIL() << "there is a kernel for integers";

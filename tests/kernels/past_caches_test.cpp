@@ -57,7 +57,7 @@ TEST(PastCaches, LargeImagesHaveTheBitsOfSmallOnes) {
          {"batchnorm n4 c32 h256 relu", "batchnorm_pool n4 c32 h256 relu", "relu n4 c32 h256", "add n4 c32 h256 relu",
           "max_pool2d n4 c32 h256 r2", "max_pool2d n4 c32 h256 r3 stride2 pad1", "global_avg_pool n4 c32 h256"})
         for (const LayerProblem& problem : parse_problem(line, line)) {
-            if (!writers.count(problem.op) || problem.out[0].layout != static_cast<int32_t>(Layout::nchw16c)) continue;
+            if (!writers.count(problem.op) || problem.out[0].layout != Layout::nchw16c) continue;
             const ProblemData data(problem, DataKind::random, 1);
             for (const Kernel* kernel : rows_for(problem)) {
                 if (is_reference(*kernel)) continue;

@@ -20,7 +20,7 @@ inline const std::vector<LayerProblem>& all_problems() {
     return problems;
 }
 
-inline bool runs_here(const Kernel& kernel) { return kernel.isa <= best_isa(); }
+inline bool runs_here(const Kernel& kernel) { return runs_on(kernel, Target{best_isa()}); }
 
 inline std::string row_name(const Kernel& kernel) {
     return std::string(name_of(kernel.op)) + " " + kernel.name + " (" + name_of(kernel.isa) + ")";

@@ -32,7 +32,7 @@ void copy(const KernelTensor& from, const KernelTensor& to) {
 
 LayerProblem find(OpKind op, const std::vector<LayerProblem>& problems, Layout layout) {
     for (const LayerProblem& p : problems)
-        if (p.op == op && p.in[0].layout == static_cast<int32_t>(layout)) return p;
+        if (p.op == op && p.in[0].layout == layout) return p;
     ADD_FAILURE() << "no " << name_of(op);
     return problems.front();
 }
@@ -158,7 +158,7 @@ TEST(Properties, LeavesCanBeSplitOverRanks) {
                 if (all.dim[0] != a.dim[0]) continue;  // probabilities: one row an image
                 int64_t different = 0;
                 for (int64_t k = 0; k < elements_of(all); ++k) {
-                    const bool f32 = all.dtype == static_cast<int32_t>(DType::f32);
+                    const bool f32 = all.dtype == DType::f32;
                     const double sum =
                         f32 ? static_cast<double>(static_cast<float>(element(a, k)) + static_cast<float>(element(b, k)))
                             : element(a, k) + element(b, k);

@@ -60,14 +60,14 @@ public:
     double step() {
         context_.update = context_.step + 1;
         executor_.run(context_, strategy_.get());
-        return *executor_.view(plan_.graph.loss).as<double>() / static_cast<double>(batch_);
+        return *executor_.view(plan_.graph.output("loss")).as<double>() / static_cast<double>(batch_);
     }
     void update() {
         strategy_->update(context_);
         ++context_.step;
     }
     std::vector<float> logits() const {
-        const TensorView view = executor_.view(plan_.graph.logits);
+        const TensorView view = executor_.view(plan_.graph.output("logits"));
         return {view.as<float>(), view.as<float>() + view.shape.elements()};
     }
     std::vector<float> gradient(ValueId parameter) const {
@@ -120,11 +120,11 @@ private:
                           state_.state.as<float>() + state_.flat.find(static_cast<ValueId>(id)).begin);
     }
     void set_batch() {
-        const Shape& shape = graph_.values[static_cast<size_t>(graph_.input)].shape;
+        const Shape& shape = graph_.value(graph_.input).shape;
         images_ = generate(golden_.about.at("seed").get<uint64_t>(), golden_.about.at("stream_images").get<uint32_t>(),
                            batch_ * shape.elements(), golden_.about.at("images"));
         const auto& labels = golden_.tensor("labels");
-        if (graph_.values[static_cast<size_t>(graph_.label)].dtype == DType::i32)
+        if (graph_.value(graph_.label).dtype == DType::i32)
             labels_.assign(labels.begin(), labels.end());
         else
             targets_ = labels;
@@ -193,7 +193,7 @@ TEST_P(GoldenModel, AgreesWithPyTorchInDoublePrecision) {
         if (step == 0) {
             expect_close(golden, "logits", run.logits());
             for (const ValueId id : run.graph().parameters) {
-                const std::string& name = run.graph().values[static_cast<size_t>(id)].name;
+                const std::string& name = run.graph().value(id).name;
                 if (is_zero(name))
                     expect_zero_gradient(golden, name, run.gradient(id));
                 else

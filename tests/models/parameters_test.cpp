@@ -15,7 +15,7 @@ Counts count(const ModelConfig& config) {
     const Graph graph = build_model(config);
     Counts counts{};
     for (const ValueId id : graph.state) {
-        const Value& value = graph.values[static_cast<size_t>(id)];
+        const Value& value = graph.value(id);
         (value.role == Role::buffer ? counts.buffers : counts.parameters) += value.shape.elements();
     }
     return counts;
@@ -58,8 +58,7 @@ TEST(Models, ShapesOfFracture) {  // published: 46 23 21 10 8 4, flatten 2048
     const Graph graph = build_model(model("fracture_cnn"));
     std::vector<int64_t> heights;
     for (const Node& node : graph.nodes)
-        if (node.op == OpKind::conv2d || node.op == OpKind::max_pool2d)
-            heights.push_back(graph.values[static_cast<size_t>(node.out[0])].shape[2]);
+        if (node.op == OpKind::conv2d || node.op == OpKind::max_pool2d) heights.push_back(graph.value(node.out[0]).shape[2]);
     EXPECT_EQ(heights, (std::vector<int64_t>{46, 23, 21, 10, 8, 4}));
 }
 

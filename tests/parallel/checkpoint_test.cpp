@@ -24,7 +24,7 @@ WeightSet weights_for(const Graph& graph) {
     WeightSet weights;
     float next = 0.5f;
     for (const ValueId id : graph.state) {
-        const Value& value = graph.values[static_cast<size_t>(id)];
+        const Value& value = graph.value(id);
         NamedTensor tensor{value.name, value.shape, {}};
         tensor.data.resize(static_cast<size_t>(value.shape.elements()));
         for (float& x : tensor.data) x = next += 0.25f;
@@ -52,7 +52,7 @@ TEST(Checkpoint, RoundTripKeepsOrderNumbersAndHash) {
     const auto matched = match_weights(back, graph, "w");
     ASSERT_EQ(matched.size(), graph.state.size());
     for (size_t i = 0; i < matched.size(); ++i) {
-        EXPECT_EQ(matched[i]->name, graph.values[static_cast<size_t>(graph.state[i])].name);
+        EXPECT_EQ(matched[i]->name, graph.value(graph.state[i]).name);
         EXPECT_EQ(matched[i]->data, weights.tensors[i].data);
     }
 }

@@ -58,7 +58,7 @@ private:
     // The same images on any number of ranks.
     void make_batch(const Graph& graph, int64_t batch, int64_t leaves) {
         Random random(7, RandomUse::test_data);
-        const int64_t pixels = graph.values[static_cast<size_t>(graph.input)].shape.elements();
+        const int64_t pixels = graph.value(graph.input).shape.elements();
         for (int64_t i = 0; i < batch * pixels; ++i) images_.push_back(random.uniform(-1, 1));
         for (int64_t i = 0; i < batch; ++i) {
             labels_.push_back(static_cast<int32_t>(i % 3));

@@ -226,7 +226,7 @@ TEST(Sharding, ARunOverNodesShardsInsideThem) {
 // Branches, dropout, groups of channels, a parameter that is not trained.
 TEST(Sharding, UnitsMayHaveBranchesAndFrozenParameters) {
     Graph graph = every_operator(LossKind::softmax_cross_entropy, 0.25f);
-    graph.values[static_cast<size_t>(graph.parameters[4])].trainable = false;
+    graph.value(graph.parameters[4]).trainable = false;
     const std::string one = hash_after_steps(graph, 1, 0, 0);
     for (const int stage : {2, 3})
         for (const int ranks : {2, 3}) EXPECT_EQ(hash_after_steps(graph, ranks, stage, 0), one) << stage << ", " << ranks;

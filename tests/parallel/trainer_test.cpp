@@ -399,8 +399,7 @@ TEST(Health, NamesTensorStepAndRank) {
         check_finite(state, 7, 2);
         FAIL();
     } catch (const Error& error) {
-        const std::string expected =
-            "training step 7: the gradient of " + graph.values[static_cast<size_t>(id)].name + "[3] is inf on rank 2";
+        const std::string expected = "training step 7: the gradient of " + graph.value(id).name + "[3] is inf on rank 2";
         EXPECT_EQ(std::string(error.what()).substr(0, expected.size()), expected);
     }
 }

@@ -54,7 +54,7 @@ struct Bench {
         // Scales and shifts of batch normalisations start as 1 and 0; random ones, negative ones too, show more.
         Random random(seed, RandomUse::test_data, 1);
         for (const FlatRange& range : plan.parameters.parameters)
-            if (graph.values[static_cast<size_t>(range.value)].init.rule == Init::Rule::constant)
+            if (graph.value(range.value).init.rule == Init::Rule::constant)
                 for (int64_t i = 0; i < range.count; ++i) p[static_cast<size_t>(range.begin + i)] = random.uniform(-1, 1);
         parameters.assign(p.begin(), p.end());
         state.assign(s.begin(), s.end());
@@ -64,7 +64,7 @@ struct Bench {
         executor.bind(Arena::gradients, gradients.data());
         executor.bind(Arena::state, state.data());
         executor.bind(Arena::input, images.data());
-        if (plan.graph.values[static_cast<size_t>(plan.graph.label)].dtype == DType::i32)
+        if (plan.graph.value(plan.graph.label).dtype == DType::i32)
             executor.bind(Arena::label, labels.data());
         else
             executor.bind(Arena::label, targets.data());
@@ -72,11 +72,11 @@ struct Bench {
 
     double run(StepObserver* observer = nullptr) {
         executor.run(context, observer);
-        return *executor.view(plan.graph.loss).template as<double>() * context.inverse_batch;
+        return *executor.view(plan.graph.output("loss")).template as<double>() * context.inverse_batch;
     }
     std::vector<T> gradient(const std::string& name) const {
         for (const FlatRange& range : plan.parameters.parameters)
-            if (plan.graph.values[static_cast<size_t>(range.value)].name == name)
+            if (plan.graph.value(range.value).name == name)
                 return {gradients.begin() + range.begin, gradients.begin() + range.begin + range.count};
         throw Error("no parameter " + name);
     }
@@ -90,8 +90,8 @@ private:
     }
     void make_batch(const Graph& graph, int64_t batch, int leaves, uint64_t seed) {
         Random random(seed, RandomUse::test_data);
-        const int64_t classes = graph.values[static_cast<size_t>(graph.logits)].shape[1];
-        images.resize(static_cast<size_t>(batch * graph.values[static_cast<size_t>(graph.input)].shape.elements()));
+        const int64_t classes = graph.value(graph.output("logits")).shape[1];
+        images.resize(static_cast<size_t>(batch * graph.value(graph.input).shape.elements()));
         for (T& pixel : images) pixel = random.uniform(-1, 1);
         for (int64_t i = 0; i < batch; ++i) {
             labels.push_back(static_cast<int32_t>(random.below(static_cast<uint32_t>(classes))));

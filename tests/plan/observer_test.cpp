@@ -40,7 +40,7 @@ TEST(FlatSpans, CoverWhatAStepReads) {
     const Plan plan = compile(every_operator(), Target{Isa::portable}, {});
     std::vector<int> reads(plan.parameters.parameters.size());
     for (const PlannedStep& step : plan.steps) {
-        const Node& node = plan.graph.nodes[static_cast<size_t>(step.node)];
+        const Node& node = plan.graph.node(step.node);
         for (size_t p = 0; p < reads.size(); ++p) {
             const FlatRange& range = plan.parameters.parameters[p];
             if (std::count(node.in.begin(), node.in.end(), range.value) == 0) continue;
@@ -57,8 +57,7 @@ TEST(FlatSpans, CoverWhatAStepReads) {
 
 TEST(FlatSpans, AFrozenParameterHoldsNobodyUp) {
     Graph graph = every_operator();
-    for (const ValueId id : {graph.parameters.front(), graph.parameters.back()})
-        graph.values[static_cast<size_t>(id)].trainable = false;
+    for (const ValueId id : {graph.parameters.front(), graph.parameters.back()}) graph.value(id).trainable = false;
     const Plan plan = compile(graph, Target{Isa::portable}, {});
     int64_t end = 0;
     for (const PlannedStep& step : plan.steps)
@@ -127,7 +126,7 @@ void expect_final_gradients(const Graph& graph, std::vector<int32_t> blocks, int
             EXPECT_EQ(std::memcmp(listener.copy.data() + begin, bench.gradients.data() + begin,
                                   static_cast<size_t>(range.count) * sizeof(float)),
                       0)
-                << graph.values[static_cast<size_t>(range.value)].name << ", block " << b;
+                << graph.value(range.value).name << ", block " << b;
         }
 }
 
@@ -145,8 +144,8 @@ TEST(Executor, BlocksMayShareTheSameImagesOtherwise) {
         bench.leaf_begin = {0, middle, 4, 6};
         bench.context.leaf_begin = bench.leaf_begin.data();
         bench.run();
-        return std::pair{*bench.executor.view_block(bench.plan.graph.loss, 0).as<double>(),
-                         *bench.executor.view_block(bench.plan.graph.loss, 1).as<double>()};
+        return std::pair{*bench.executor.view_block(bench.plan.graph.output("loss"), 0).as<double>(),
+                         *bench.executor.view_block(bench.plan.graph.output("loss"), 1).as<double>()};
     };
     const Graph graph = model("rsna_cnn");
     Bench<float> first(graph, {}, Isa::portable, 6, 3), fresh(graph, {}, Isa::portable, 6, 3);

@@ -33,7 +33,7 @@ void check_finite_differences(const Graph& graph) {
         return loss;
     };
     for (const FlatRange& range : bench.plan.parameters.parameters) {
-        const std::string& name = graph.values[static_cast<size_t>(range.value)].name;
+        const std::string& name = graph.value(range.value).name;
         double checked = 0;
         for (int64_t i = 0; i < range.count; i += std::max<int64_t>(1, range.count / 7)) {
             const auto element = static_cast<size_t>(range.begin + i);
@@ -60,7 +60,7 @@ void expect_equal_training(const Graph& graph, const PlanOptions& options, Isa i
     const double expected = oracle.run();
     EXPECT_NEAR(tested.run(), expected, tolerance * std::abs(expected));
     for (const FlatRange& range : oracle.plan.parameters.parameters) {
-        const std::string& name = graph.values[static_cast<size_t>(range.value)].name;
+        const std::string& name = graph.value(range.value).name;
         const auto want = oracle.gradient(name);
         double magnitude = 0;
         for (const double g : want) magnitude = std::max(magnitude, std::abs(g));
@@ -121,7 +121,7 @@ TEST_P(EveryIsa, ProductsInBf16AreRoundedOnes) {
     int in_bf16 = 0;
     for (const PlannedStep& step : rounded.plan.steps) in_bf16 += products_of(step.problem) == DType::bf16;
     EXPECT_GT(in_bf16, 10);
-    const Node& first = rounded.plan.graph.nodes[static_cast<size_t>(rounded.plan.steps.front().node)];
+    const Node& first = rounded.plan.graph.node(rounded.plan.steps.front().node);
     EXPECT_EQ(std::get<Conv2d>(first.attrs).products, DType::f32) << "a first layer of 3 channels";
     EXPECT_NE(explain(rounded.plan).find("computes in f32"), std::string::npos);
 }
@@ -283,8 +283,8 @@ TEST(Layouts, APooledBatchNormalisationTurnsFewChannelsIntoBlocks) {
     const Plan plan = compile(small_model("pneumonia_cnn", 32), Target{Isa::portable}, {});
     const auto layout = [&](OpKind op, const char* layer, bool out) {
         for (const PlannedStep& step : plan.steps)
-            if (step.problem.op == op && plan.graph.nodes[static_cast<size_t>(step.node)].name == layer)
-                return static_cast<Layout>(out ? step.problem.out[0].layout : step.problem.in[0].layout);
+            if (step.problem.op == op && plan.graph.node(step.node).name == layer)
+                return (out ? step.problem.out[0].layout : step.problem.in[0].layout);
         throw Error("no such step");
     };
     EXPECT_EQ(layout(OpKind::batchnorm_pool_apply, "f.1", false), Layout::plain);  // 8 channels
@@ -304,7 +304,7 @@ TEST(Layouts, GroupsAreBlockedWhereTheyHaveKernels) {
                 if (step.problem.op != OpKind::conv2d && step.problem.op != OpKind::conv2d_wgrad) continue;
                 if (static_cast<const Conv2d*>(step.problem.attrs)->groups == 1) continue;
                 ++grouped;
-                EXPECT_EQ(static_cast<Layout>(step.problem.in[0].layout), groups == 32 ? Layout::nchw16c : Layout::plain);
+                EXPECT_EQ(step.problem.in[0].layout, groups == 32 ? Layout::nchw16c : Layout::plain);
                 EXPECT_STRNE(step.kernel->name, "reference");
             }
             EXPECT_EQ(grouped, 4);

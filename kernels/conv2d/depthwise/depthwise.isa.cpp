@@ -20,12 +20,13 @@ namespace {
 
 const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d*>(problem.attrs); }
 
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     const Conv2d& conv = conv_of(p);
     const KernelTensor &a = p.in[0], &b = p.op == OpKind::conv2d_wgrad ? p.in[1] : p.out[0];
-    return conv.groups > 1 && conv.groups == a.dim[1] && conv.groups == b.dim[1] && conv.r <= max_taps &&
-           conv.s <= max_taps && conv.stride_h <= most_phases && conv.stride_w <= most_phases &&
-           is_dense_f32(a, Layout::nchw16c) && is_dense_f32(b, Layout::nchw16c);
+    if (conv.groups == 1 || conv.groups != a.dim[1] || conv.groups != b.dim[1]) return refused("groups");
+    if (conv.r > max_taps || conv.s > max_taps) return refused("filter size");
+    if (conv.stride_h > most_phases || conv.stride_w > most_phases) return refused("stride");
+    return both(dense_f32(a, Layout::nchw16c), dense_f32(b, Layout::nchw16c));
 }
 
 // The workspace of forward and dgrad: the bias {blocks, 16}, then the filters {blocks, r, s, 16}.

@@ -33,26 +33,26 @@ namespace {
 
 const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d*>(problem.attrs); }
 
-bool supports_attributes(const Problem& problem) {
-    const Conv2d& conv = conv_of(problem);
-    const KernelTensor& other = problem.op == OpKind::conv2d_wgrad ? problem.in[1] : problem.out[0];
+// in: x, or dy of dgrad; out: y, dx of dgrad, dy of wgrad.
+Support supports_shapes(const Conv2d& conv, const KernelTensor& in, const KernelTensor& out) {
     const int64_t whole_blocks = int64_t{conv.groups} * block;
-    return (conv.groups == 1 || (problem.in[0].dim[1] % whole_blocks == 0 && other.dim[1] % whole_blocks == 0)) &&
-           conv.r <= max_taps && conv.s <= max_taps;
+    if (conv.groups > 1 && (in.dim[1] % whole_blocks != 0 || out.dim[1] % whole_blocks != 0)) return refused("groups");
+    if (conv.r > max_taps || conv.s > max_taps) return refused("filter size");
+    return dense_f32(out, Layout::nchw16c);
 }
 
-bool supports_input(const KernelTensor& x) {
-    return is_dense_f32(x, Layout::nchw16c) || (is_dense_f32(x, Layout::plain) && x.dim[1] <= 4);
+Support supports_input(const KernelTensor& x) {
+    return is_dense_f32(x, Layout::plain) && x.dim[1] <= 4 ? supported : dense_f32(x, Layout::nchw16c);
 }
 
-bool forward_supports(const Problem& p) {
-    return supports_attributes(p) && supports_input(p.in[0]) && is_dense_f32(p.out[0], Layout::nchw16c);
+Support forward_supports(const Problem& p) {
+    return both(supports_input(p.in[0]), supports_shapes(conv_of(p), p.in[0], p.out[0]));
 }
-bool dgrad_supports(const Problem& p) {
-    return supports_attributes(p) && is_dense_f32(p.in[0], Layout::nchw16c) && is_dense_f32(p.out[0], Layout::nchw16c);
+Support dgrad_supports(const Problem& p) {
+    return both(dense_f32(p.in[0], Layout::nchw16c), supports_shapes(conv_of(p), p.in[0], p.out[0]));
 }
-bool wgrad_supports(const Problem& p) {
-    return supports_attributes(p) && supports_input(p.in[0]) && is_dense_f32(p.in[1], Layout::nchw16c);
+Support wgrad_supports(const Problem& p) {
+    return both(supports_input(p.in[0]), supports_shapes(conv_of(p), p.in[0], p.in[1]));
 }
 
 // The channels of one group; images stay as far apart as they are.

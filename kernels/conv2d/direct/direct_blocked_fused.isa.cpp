@@ -234,17 +234,20 @@ void run_pool(const KernelArgs& args, const Team& team) noexcept {
     }
 }
 
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     const Conv2d& conv = conv_of(p);
     const KernelTensor& x = p.in[0];
+    if (conv.groups != 1) return refused("groups");
+    if (conv.r > max_taps || conv.s > max_taps) return refused("filter size");
     const bool plain_input = is_dense_f32(x, Layout::plain) && x.dim[1] <= 4;
-    return conv.groups == 1 && conv.r <= max_taps && conv.s <= max_taps && is_dense_f32(p.out[0], Layout::nchw16c) &&
-           (plain_input || is_dense_f32(x, Layout::nchw16c));
+    return both(plain_input ? supported : dense_f32(x, Layout::nchw16c), dense_f32(p.out[0], Layout::nchw16c));
 }
-bool pool_supports(const Problem& p) {
+Support pool_supports(const Problem& p) {
     const auto& a = *static_cast<const Conv2dPool*>(p.attrs);
-    return a.r == 2 && a.s == 2 && supports(p) &&
-           (a.dropout.p == 0 || has_narrow_counters(p.out[0].dim[1], p.out[0].dim[2] * p.out[0].dim[3]));
+    if (a.r != 2 || a.s != 2) return refused("window");
+    if (a.dropout.p > 0 && !has_narrow_counters(p.out[0].dim[1], p.out[0].dim[2] * p.out[0].dim[3]))
+        return refused("dropout of images so large");
+    return supports(p);
 }
 
 const Kernel rows[] = {

@@ -19,16 +19,15 @@ namespace {
 
 const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d*>(problem.attrs); }
 
-bool supports_attributes(const Problem& problem) {
-    const Conv2d& conv = conv_of(problem);
-    return products_of(problem) == DType::bf16 && conv.groups == 1 && conv.r <= max_taps && conv.s <= max_taps;
+Support supports_images(const Problem& p, const KernelTensor& a, const KernelTensor& b) {
+    const Conv2d& conv = conv_of(p);
+    if (products_of(p) != DType::bf16) return refused("products");
+    if (conv.groups != 1) return refused("groups");
+    if (conv.r > max_taps || conv.s > max_taps) return refused("filter size");
+    return both(known_attributes(p), both(dense_f32(a, Layout::nchw16c), dense_f32(b, Layout::nchw16c)));
 }
-bool supports(const Problem& p) {
-    return supports_attributes(p) && is_dense_f32(p.in[0], Layout::nchw16c) && is_dense_f32(p.out[0], Layout::nchw16c);
-}
-bool wgrad_supports(const Problem& p) {
-    return supports_attributes(p) && is_dense_f32(p.in[0], Layout::nchw16c) && is_dense_f32(p.in[1], Layout::nchw16c);
-}
+Support supports(const Problem& p) { return supports_images(p, p.in[0], p.out[0]); }
+Support wgrad_supports(const Problem& p) { return supports_images(p, p.in[0], p.in[1]); }
 
 Axis rows_of(const Problem& p, int32_t phase) {
     const Conv2d& conv = conv_of(p);

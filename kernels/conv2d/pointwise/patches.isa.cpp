@@ -36,13 +36,16 @@ Operands<const KernelTensor> operands_of(const Problem& p) { return operands_in<
 
 // Asked on any processor, as the choice for every instruction set is: without a copy of the problem, for which the compiler
 // would use this file's vectors.
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     const Operands at = operands_of(p);
     const Conv2d& conv = conv_of(p);
-    return conv.groups == 1 && conv.r == conv.stride_h && conv.s == conv.stride_w && conv.r * conv.s > 1 &&
-           conv.pad_h == 0 && conv.pad_w == 0 && conv.dilation_h == 1 && conv.dilation_w == 1 &&
-           is_dense_f32(*at.x, Layout::plain) &&
-           (is_dense_f32(*at.y, Layout::plain) || is_dense_f32(*at.y, Layout::nchw16c));
+    if (conv.groups != 1) return refused("groups");
+    if (conv.r * conv.s == 1) return refused("filter size");
+    if (conv.r != conv.stride_h || conv.s != conv.stride_w) return refused("stride");
+    if (conv.pad_h != 0 || conv.pad_w != 0) return refused("padding");
+    if (conv.dilation_h != 1 || conv.dilation_w != 1) return refused("dilation");
+    const bool blocked_output = is_dense_f32(*at.y, Layout::nchw16c);
+    return both(dense_f32(*at.x, Layout::plain), blocked_output ? supported : dense_f32(*at.y, Layout::plain));
 }
 
 // Small patches do not fill the product's tiles.
@@ -69,7 +72,7 @@ void make_product(const Problem& p, float* workspace, Product& product) {
     w.dim[1] *= w.dim[2] * w.dim[3];
     w.dim[2] = w.dim[3] = 1;
     product.patches = product.image = *at.y;
-    product.patches.layout = product.image.layout = static_cast<int32_t>(Layout::nchw16c);
+    product.patches.layout = product.image.layout = Layout::nchw16c;
     product.patches.dim[1] = w.dim[1];
     product.patches_floats = stored_elements(product.patches);
     product.image_floats = is_blocked(*at.y) ? 0 : stored_elements(product.image);

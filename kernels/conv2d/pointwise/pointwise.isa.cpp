@@ -17,15 +17,15 @@ namespace {
 
 const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d*>(problem.attrs); }
 
-bool supports_attributes(const Problem& problem) {
-    const Conv2d& conv = conv_of(problem);
-    return conv.groups == 1 && conv.r == 1 && conv.s == 1 && conv.pad_h == 0 && conv.pad_w == 0 &&
-           conv.stride_h == conv.stride_w && conv.stride_h <= 2;
+Support supports_images(const Conv2d& conv, const KernelTensor& a, const KernelTensor& b) {
+    if (conv.groups != 1) return refused("groups");
+    if (conv.r != 1 || conv.s != 1) return refused("filter size");
+    if (conv.pad_h != 0 || conv.pad_w != 0) return refused("padding");
+    if (conv.stride_h != conv.stride_w || conv.stride_h > 2) return refused("stride");
+    return both(dense_f32(a, Layout::nchw16c), dense_f32(b, Layout::nchw16c));
 }
-
-bool data_supports(const Problem& p) {
-    return supports_attributes(p) && is_dense_f32(p.in[0], Layout::nchw16c) && is_dense_f32(p.out[0], Layout::nchw16c);
-}
+Support data_supports(const Problem& p) { return supports_images(conv_of(p), p.in[0], p.out[0]); }
+Support wgrad_supports(const Problem& p) { return supports_images(conv_of(p), p.in[0], p.in[1]); }
 
 // The pixels that a 1x1 convolution touches: all, or with a stride those of some rows and columns.
 Lines lines_of(const Blocks& t, int32_t stride) { return Lines{t.data, t.image, t.row * stride, t.plane, block * stride}; }
@@ -116,10 +116,6 @@ void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
     job.spread = conv.stride_h;
     set_pixels(job, dy, conv.stride_h);
     run_data(args, team, dgrad_filters(args.in[1]), job, nullptr);
-}
-
-bool wgrad_supports(const Problem& p) {
-    return supports_attributes(p) && is_dense_f32(p.in[0], Layout::nchw16c) && is_dense_f32(p.in[1], Layout::nchw16c);
 }
 
 int64_t stack_size(const Problem& p) {

@@ -27,11 +27,11 @@ namespace {
 
 const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d*>(problem.attrs); }
 
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     const Conv2d& conv = conv_of(p);
     const KernelTensor& y = p.op == OpKind::conv2d_wgrad ? p.in[1] : p.out[0];
-    return conv.r <= max_taps && conv.s <= max_taps && is_dense_f32(p.in[0], Layout::plain) &&
-           is_dense_f32(y, Layout::plain);
+    if (conv.r > max_taps || conv.s > max_taps) return refused("filter size");
+    return both(dense_f32(p.in[0], Layout::plain), dense_f32(y, Layout::plain));
 }
 
 int group_for(int64_t width) { return width <= vf_width ? narrow_group : row_group; }
@@ -188,7 +188,7 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     }
 }
 
-bool statistics_supports(const Problem& p) { return conv_of(p).groups == 1 && supports(p); }
+Support statistics_supports(const Problem& p) { return conv_of(p).groups == 1 ? supports(p) : refused("groups"); }
 
 const Kernel rows[] = {
     {OpKind::conv2d, "direct_rows", this_isa, in_f32<supports>, forward_workspace, run_forward},

@@ -90,16 +90,20 @@ XB_INLINE PooledStem pooled_stem_of(const Problem& p, const StepContext* step = 
 }
 
 // 3x3 at stride 1 and windows of 2x2 that leave no rim.
-XB_INLINE bool is_pooled_stem(const Problem& p) {
+XB_INLINE Support is_pooled_stem(const Problem& p) {
     const Conv2d& a = conv_of(p);
-    if (a.r != side || a.s != side || a.stride_h != 1 || a.stride_w != 1 || a.dilation_h != 1 || a.dilation_w != 1 ||
-        a.groups != 1)
-        return false;
-    if (p.op == OpKind::conv2d_pool_wgrad)
-        return static_cast<const Conv2dPool*>(p.attrs)->r == 2 && static_cast<const Conv2dPool*>(p.attrs)->s == 2;
+    if (a.groups != 1) return refused("groups");
+    if (a.r != side || a.s != side) return refused("filter size");
+    if (a.stride_h != 1 || a.stride_w != 1) return refused("stride");
+    if (a.dilation_h != 1 || a.dilation_w != 1) return refused("dilation");
+    if (p.op == OpKind::conv2d_pool_wgrad) {
+        const auto& pool = *static_cast<const Conv2dPool*>(p.attrs);
+        return pool.r == 2 && pool.s == 2 ? supported : refused("window");
+    }
     const BatchNormPool& pool = static_cast<const Conv2dBatchNormPool*>(p.attrs)->pool;
-    const bool no_rim = p.in[1].dim[2] == 2 * p.in[2].dim[2] && p.in[1].dim[3] == 2 * p.in[2].dim[3];
-    return pool.r == 2 && pool.s == 2 && pool.norm.input_activation == Activation::none && no_rim;
+    if (pool.r != 2 || pool.s != 2) return refused("window");
+    if (p.in[1].dim[2] != 2 * p.in[2].dim[2] || p.in[1].dim[3] != 2 * p.in[2].dim[3]) return refused("rim");
+    return pool.norm.input_activation == Activation::none ? supported : refused("activation of the input");
 }
 
 }  // namespace

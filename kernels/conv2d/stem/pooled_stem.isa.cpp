@@ -155,12 +155,14 @@ void run(const KernelArgs& args, const Team& team) noexcept {
     add_leaves(o, step, partial, static_cast<float*>(args.out[0].data), db, team);
 }
 
-bool supports(const Problem& p) {
+Support supports(const Problem& p) {
     const bool norm = p.op == OpKind::conv2d_batchnorm_pool_wgrad;
     const KernelTensor &x = p.in[0], &dy = p.in[1 + norm];
-    const bool shape = is_pooled_stem(p) && (x.dim[1] == 1 || x.dim[1] == most_channels);
-    const bool layouts = is_dense_f32(x, Layout::plain) && is_dense_f32(dy, Layout::nchw16c) && is_blocked(p.in[2 + norm]);
-    return shape && layouts && (!norm || is_dense_f32(p.in[1], Layout::nchw16c));
+    if (const Support stem = is_pooled_stem(p); !stem) return stem;
+    if (x.dim[1] != 1 && x.dim[1] != most_channels) return refused("channels");
+    if (!is_blocked(p.in[2 + norm])) return refused("layout");
+    return both(both(dense_f32(x, Layout::plain), dense_f32(dy, Layout::nchw16c)),
+                norm ? dense_f32(p.in[1], Layout::nchw16c) : supported);
 }
 
 const Kernel rows[] = {

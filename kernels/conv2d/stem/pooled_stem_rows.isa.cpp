@@ -225,9 +225,12 @@ void run(const KernelArgs& args, const Team& team) noexcept {
     add_leaves(o, step, partial, static_cast<float*>(args.out[0].data), db, team);
 }
 
-bool supports(const Problem& p) {
-    return is_pooled_stem(p) && p.in[0].dim[1] <= 4 && is_dense_f32(p.in[0], Layout::plain) &&
-           is_dense_f32(p.in[1], Layout::plain) && !is_blocked(p.in[3]) && p.in[2].dtype == static_cast<int32_t>(DType::f32);
+Support supports(const Problem& p) {
+    if (const Support stem = is_pooled_stem(p); !stem) return stem;
+    if (p.in[0].dim[1] > 4) return refused("channels");
+    if (is_blocked(p.in[3])) return refused("layout");
+    if (p.in[2].dtype != DType::f32) return refused("element type");
+    return both(dense_f32(p.in[0], Layout::plain), dense_f32(p.in[1], Layout::plain));
 }
 
 const Kernel rows[] = {

@@ -24,15 +24,8 @@ namespace {
 
 const Conv2d& conv_of(const Problem& problem) { return *static_cast<const Conv2d*>(problem.attrs); }
 
-bool is_blocked(const KernelTensor& t) { return is_dense_f32(t, Layout::nchw16c); }
-
-bool supports_attributes(const Problem& p) {
-    const Conv2d& conv = conv_of(p);
-    return conv.groups == 1 && conv.r == 3 && conv.s == 3 && conv.stride_h == 1 && conv.stride_w == 1 &&
-           conv.dilation_h == 1 && conv.dilation_w == 1 && conv.pad_h <= 2 && conv.pad_w <= 2;
-}
-bool supports(const Problem& p) { return supports_attributes(p) && is_blocked(p.in[0]) && is_blocked(p.out[0]); }
-bool wgrad_supports(const Problem& p) { return supports_attributes(p) && is_blocked(p.in[0]) && is_blocked(p.in[1]); }
+Support supports(const Problem& p) { return winograd_supports(conv_of(p), p.in[0], p.out[0]); }
+Support wgrad_supports(const Problem& p) { return winograd_supports(conv_of(p), p.in[0], p.in[1]); }
 
 template <class F>
 size_t workspace(const Problem& p, int threads) {

@@ -47,6 +47,15 @@ XB_INLINE bool winograd_pays(int64_t c, int64_t k, int64_t h, int64_t w) {
     return c >= 8 && k >= 8 && h * w * 2 >= tiles * F43::m * F43::m;
 }
 
+XB_INLINE Support winograd_supports(const Conv2d& conv, const KernelTensor& a, const KernelTensor& b) {
+    if (conv.groups != 1) return refused("groups");
+    if (conv.r != 3 || conv.s != 3) return refused("filter size");
+    if (conv.stride_h != 1 || conv.stride_w != 1) return refused("stride");
+    if (conv.dilation_h != 1 || conv.dilation_w != 1) return refused("dilation");
+    if (conv.pad_h > 2 || conv.pad_w > 2) return refused("padding");
+    return both(dense_f32(a, Layout::nchw16c), dense_f32(b, Layout::nchw16c));
+}
+
 // How an image is cut into tiles of m x m.
 struct TileGrid {
     int32_t high, wide;  // tiles of an image

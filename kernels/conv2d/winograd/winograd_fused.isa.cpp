@@ -176,15 +176,11 @@ void run_pool(const KernelArgs& args, const Team& team) noexcept {
     winograd_tiles<F>(job, share_of(job.in.n * job.grid.high * job.grid.wide, team), finish);
 }
 
-bool supports(const Problem& p) {
-    const Conv2d& conv = conv_of(p);
-    return conv.groups == 1 && conv.r == 3 && conv.s == 3 && conv.stride_h == 1 && conv.stride_w == 1 &&
-           conv.dilation_h == 1 && conv.dilation_w == 1 && conv.pad_h <= 2 && conv.pad_w <= 2 &&
-           is_dense_f32(p.in[0], Layout::nchw16c) && is_dense_f32(p.out[0], Layout::nchw16c);
-}
-bool pool_supports(const Problem& p) {
+Support supports(const Problem& p) { return winograd_supports(conv_of(p), p.in[0], p.out[0]); }
+Support pool_supports(const Problem& p) {
     const auto& a = *static_cast<const Conv2dPool*>(p.attrs);
-    return a.r == 2 && a.s == 2 && supports(p) && (a.dropout.p == 0 || a.dropout.per_channel);
+    if (a.r != 2 || a.s != 2) return refused("window");
+    return a.dropout.p > 0 && !a.dropout.per_channel ? refused("dropout of single elements") : supports(p);
 }
 
 // Where the convolution alone is chosen.
