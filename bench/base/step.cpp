@@ -37,6 +37,7 @@ struct RandomBatch {
         for (int64_t v = 0; v <= leaves; ++v) batch.leaf_begin.push_back(static_cast<int32_t>(leaf_start(v, size, leaves)));
         batch.size = batch.global_size = size;
         batch.images = images.as<float>();
+        batch.multilabel = multilabel;
     }
     AlignedBuffer images;
     Batch batch;

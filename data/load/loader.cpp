@@ -141,7 +141,7 @@ int64_t Loader::State::max_local_batch() const {
     // A short last batch can give a middle leaf one image more than a full batch does.
     const int64_t full = std::min(options.batch_size, samples());
     const int64_t rest = samples() % options.batch_size;
-    return std::max(local_size(full), local_size(rest));
+    return std::max({int64_t{1}, local_size(full), local_size(rest)});
 }
 
 void Loader::State::make_slots() {
@@ -151,6 +151,7 @@ void Loader::State::make_slots() {
         slot.images =
             AlignedBuffer(most * static_cast<size_t>(image_values) * sizeof(float), options.ledger, MemoryCategory::batches);
         slot.batch.images = slot.images.as<float>();
+        slot.batch.multilabel = dataset.info().multilabel;
         slot.batch.leaf_begin.reserve(static_cast<size_t>(leaf_last - leaf_first) + 1);
         slot.batch.sample_ids.reserve(most);
         if (dataset.info().multilabel)

@@ -34,6 +34,7 @@ struct Batch {
     std::vector<int32_t> leaf_begin;  // {leaves here + 1}, from 0 to size
     std::vector<int64_t> sample_ids;  // {size}: index in the data set
     float* images = nullptr;          // {size,c,h,w} plain, 64-byte aligned, owned by the loader until the next next()
+    bool multilabel = false;          // targets are meant, where size is 0 too
     std::vector<int32_t> labels;      // {size}, single label
     std::vector<float> targets;       // {size*K}, multi-label
 };
@@ -57,9 +58,10 @@ public:
     Loader(const Loader&) = delete;
     Loader& operator=(const Loader&) = delete;
 
-    int64_t samples() const;          // of the split, all ranks
-    int64_t batches() const;          // in an epoch, the last may be short
-    int64_t max_local_batch() const;  // the most images that this rank gets in a batch
+    int64_t samples() const;  // of the split, all ranks
+    int64_t batches() const;  // in an epoch, the last may be short
+    // The most images that this rank gets in a batch; 1 where it gets none, so that there is memory to point to.
+    int64_t max_local_batch() const;
     // From this batch on; also abandons an epoch under way.
     void start_epoch(int64_t epoch, int64_t first_batch = 0);
     const Batch* next();  // null at the end of the epoch; valid until the next call

@@ -73,8 +73,8 @@ Predictions gather(const Predictions& mine, Communicator& communicator) {
 
 void bind_batch(const Batch& batch, Executor& executor, StepContext& context) {
     executor.bind(Arena::input, batch.images);
-    executor.bind(Arena::label, batch.targets.empty() ? static_cast<void*>(const_cast<int32_t*>(batch.labels.data()))
-                                                      : static_cast<void*>(const_cast<float*>(batch.targets.data())));
+    executor.bind(Arena::label, batch.multilabel ? static_cast<void*>(const_cast<float*>(batch.targets.data()))
+                                                 : static_cast<void*>(const_cast<int32_t*>(batch.labels.data())));
     context.leaf_begin = batch.leaf_begin.data();
     context.leaves = static_cast<int32_t>(batch.leaf_begin.size()) - 1;
     context.sample_ids = batch.sample_ids.data();

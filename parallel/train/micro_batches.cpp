@@ -124,7 +124,7 @@ void MicroBatches::run_pass(const Pass& pass, const Batch& batch, Executor& exec
     const Graph& graph = executor.plan().graph;
     const int64_t pixels = graph.value(graph.input).shape.elements();
     executor.bind(Arena::input, batch.images + first * pixels);
-    if (batch.targets.empty()) {
+    if (!batch.multilabel) {
         executor.bind(Arena::label, const_cast<int32_t*>(batch.labels.data() + first));
     } else {
         const int64_t classes = graph.value(graph.output("logits")).shape[1];
