@@ -31,6 +31,29 @@ directions() {
             allowed["parallel"] = "core kernels plan data eval models parallel"
             allowed["bench"]    = allowed["parallel"] " bench"
             allowed["app"]      = allowed["bench"] " app"
+            # Rooms of a folder, each with those below it. Files that lie in no room of the list see all of the folder.
+            rooms["parallel/train"]      = "strategy comm checkpoint"
+            rooms["parallel/strategy"]   = "comm checkpoint"
+            rooms["parallel/comm"]       = ""
+            rooms["parallel/checkpoint"] = ""
+            rooms["bench/sweep"]         = "base"
+            rooms["bench/runs"]          = "base"
+            rooms["bench/kernels"]       = "base"
+            rooms["bench/comm"]          = "base"
+            rooms["bench/base"]          = ""
+            rooms["data/import"]         = "load set"
+            rooms["data/synthetic"]      = "load set"
+            rooms["data/load"]           = "set"
+            rooms["data/set"]            = ""
+            rooms["kernels/simd"]        = ""
+            # Arrows up, until their headers move.
+            tolerated["parallel/checkpoint/training_state.h parallel/train/trainer.h"] = 1
+        }
+        # Whether a file of one room may include a file of another room of the same folder.
+        function room_allows(from_folder, from_room, to_room) {
+            if (!((from_folder "/" from_room) in rooms) || from_room == to_room) return 1
+            if (!((from_folder "/" to_room) in rooms)) return to_room ~ /\.h$/ && from_folder == "kernels"
+            return index(" " rooms[from_folder "/" from_room] " ", " " to_room " ") > 0
         }
         substr($3, 1, 1) == "\"" {
             split($1, from, "/")
@@ -44,6 +67,8 @@ directions() {
             if (from[1] == "models" && path == "kernels/op.h") next
             if (index(" " allowed[from[1]] " ", " " to[1] " ") == 0)
                 printf "%s:%d: %s/ must not include %s\n", $1, $2, from[1], path
+            else if (from[1] == to[1] && !room_allows(from[1], from[2], to[2]) && !tolerated[$1 " " path])
+                printf "%s:%d: %s/%s/ must not include %s\n", $1, $2, from[1], from[2], path
         }'
 }
 
