@@ -7,13 +7,12 @@
 #include "bench/runs/memory_report.h"
 #include "core/error.h"
 #include "core/hardware.h"
+#include "core/virtual_ranks.h"
 #include "data/load/loader.h"
 #include "models/registry.h"
 #include "parallel/comm/setups.h"
-#include "parallel/strategy/gradient_buckets.h"
-#include "parallel/strategy/memory_prediction.h"
 #include "parallel/train/inference.h"
-#include "plan/plan.h"
+#include "parallel/train/rank_plan.h"
 
 namespace xbench {
 namespace {
@@ -106,53 +105,52 @@ void print_list(bool json) {
                    list[i]["parameters"].get<int64_t>(), list[i]["buffers"].get<int64_t>(), model_table()[i].summary);
 }
 
-int64_t batch_of(const ModelsOptions& options) {
-    return options.batch ? options.batch : find_model(options.model.name).batch;
+// What a training run with these options is told.
+TrainConfig train_config(const ModelsOptions& options) {
+    TrainConfig config;
+    config.batch_size = options.batch ? options.batch : find_model(options.model.name).batch;
+    config.virtual_ranks = std::min(config.virtual_ranks, config.batch_size);
+    config.precision = options.precision;
+    config.activation_checkpointing = options.activation_checkpointing;
+    return config;
 }
 
-int64_t leaves_of(const ModelsOptions& options) { return std::min(TrainConfig{}.virtual_ranks, batch_of(options)); }
-
-// Of one rank, with the batches and leaves of the training loop.
-Plan plan_of(const ModelsOptions& options, const Graph& graph, bool training, int rank, int stage = 0) {
-    const int64_t leaves = leaves_of(options), own = leaves_of_rank(leaves, rank, options.ranks).count;
-    PlanOptions plan;
-    plan.training = training;
-    plan.max_batch = most_images(own, training ? batch_of(options) : evaluation_batch(batch_of(options)), leaves);
-    plan.leaves = static_cast<int>(own);
-    plan.products = products_in(options.precision);
-    plan.activation_checkpointing = options.activation_checkpointing;
-    TrainConfig train;
-    train.activation_checkpointing = options.activation_checkpointing;
-    plan.hide_sums = stage == 0 && options.ranks > 1 && hides_sums(train);
-    return compile(graph, Target{usable_isa()}, plan);
+// Of a rank among ranks of one node.
+RankPlace place_of(const ModelsOptions& options, int rank, int stage) {
+    RankPlace place;
+    place.rank = rank;
+    place.ranks = options.ranks;
+    place.stage = stage;
+    place.shares_update = stage == 0 && options.ranks > 1;
+    place.isa = usable_isa();
+    return place;
 }
 
 void print_plan(const ModelsOptions& options) {
-    fmt::print("{}", explain(plan_of(options, build_model(options.model), true, 0)));
+    const Graph graph = build_model(options.model);
+    fmt::print("{}", explain(rank_plan(graph, train_config(options), place_of(options, 0, 0)).training));
+}
+
+MemoryUse predicted_use(const Graph& graph, const TrainConfig& train, const RankPlace& place) {
+    const RankPlan plan = rank_plan(graph, train, place);
+    const Plan evaluation = evaluation_plan(graph, train, place, evaluation_batch(train.batch_size));
+    const int batches = batches_in_memory(static_cast<int>(DataConfig{}.workers), LoaderOptions{}.prefetch);
+    return predict_memory(memory_question(plan, evaluation, train, place, batches));
 }
 
 // What a rank of so many would take in each stage of ZeRO; the rank that takes the most.
 void print_memory(const ModelsOptions& options) {
     const Graph graph = build_model(options.model);
+    const TrainConfig train = train_config(options);
+    if (const std::string mistake = too_many_ranks(options.ranks, train); !mistake.empty())
+        throw UsageError(mistake, "--ranks", "give fewer ranks, or a larger --batch");
     std::vector<std::pair<std::string, MemoryUse>> rows;
-    TrainConfig train;
-    train.virtual_ranks = leaves_of(options);
-    if (options.ranks > train.virtual_ranks)
-        throw UsageError(fmt::format("{} ranks but only {} virtual ranks", options.ranks, train.virtual_ranks), "--ranks",
-                         "give fewer ranks, or a larger --batch");
     for (int stage = 0; stage <= highest_stage; ++stage) {
         MemoryUse most;
-        for (int rank = 0; rank < options.ranks; ++rank) {
-            const Plan training = plan_of(options, graph, true, rank, stage),
-                       evaluation = plan_of(options, graph, false, rank);
-            MemoryQuestion question{training, evaluation, train};
-            question.stage = stage;
-            question.rank = rank;
-            question.ranks = options.ranks;
-            question.batches = batches_in_memory(static_cast<int>(DataConfig{}.workers), LoaderOptions{}.prefetch);
-            const MemoryUse use = predict_memory(question);
-            if (use.total() > most.total()) most = use;
-        }
+        for (int rank = 0; rank < options.ranks; ++rank)
+            if (const MemoryUse use = predicted_use(graph, train, place_of(options, rank, stage));
+                use.total() > most.total())
+                most = use;
         rows.emplace_back(stage == 0 ? "replicated" : fmt::format("ZeRO stage {}", stage), most);
     }
     fmt::print("{}, predicted for one of {} ranks, adam\n\n{}", graph.name, options.ranks, memory_table(rows));

@@ -8,21 +8,20 @@
 #include "core/error.h"
 #include "core/hardware.h"
 #include "models/registry.h"
-#include "plan/plan.h"
 
 namespace xbench {
 namespace {
 
 struct StepOptions {
     StepBenchOptions bench;
-    std::string precision = "fp32", device = "cpu";
+    std::string device = "cpu";
     std::vector<std::string> forced;
     bool json = false;
 };
 
 void print(const StepTiming& t, const StepOptions& options) {
     fmt::print("{}, batch {}, {} thread{}, {}, {}, {} reduction\n", options.bench.model.name, t.batch, t.threads,
-               t.threads == 1 ? "" : "s", options.precision, t.isa, options.bench.reduction);
+               t.threads == 1 ? "" : "s", options.bench.precision, t.isa, options.bench.reduction);
     fmt::print("  step      {:.3f} ms (95% interval of the median {:.3f} to {:.3f}, {} steps)\n", t.step_ms_median,
                t.step_ms_low, t.step_ms_high, t.steps);
     fmt::print("  rate      {:.1f} images/s\n", t.images_per_second);
@@ -35,13 +34,12 @@ void print(const StepTiming& t, const StepOptions& options) {
 
 void run(StepOptions& options) {
     find_model(options.bench.model.name);
-    options.bench.products = products_in(options.precision);
     if (options.device != "cpu") throw UsageError("this version has no CUDA kernels", "--device", "use --device cpu");
     for (const std::string& text : options.forced) options.bench.forced.push_back(parse_choice(text));
     bind_this_process(0, 1, options.bench.threads);
     const StepTiming timing = measure_step(options.bench);
     if (options.json)
-        fmt::print("{}\n", to_json(timing, options.bench.model.name, options.precision).dump());
+        fmt::print("{}\n", to_json(timing, options.bench).dump());
     else
         print(timing, options);
 }
@@ -55,7 +53,7 @@ void add_step_command(CLI::App& app) {
     command->add_option("--batch", options->bench.batch, "images of a step (default: the published batch)")
         ->check(CLI::PositiveNumber);
     command->add_option("--threads", options->bench.threads, "compute threads")->check(CLI::PositiveNumber);
-    command->add_option("--precision", options->precision, "fp32 or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
+    command->add_option("--precision", options->bench.precision, "fp32 or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
     command->add_option("--device", options->device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
     command->add_option("--seconds", options->bench.seconds, "how long to measure")->check(CLI::PositiveNumber);
     command->add_option("--reduction", options->bench.reduction, "invariant or fast")

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/json_position.h"
 #include "core/nearest.h"
+#include "core/virtual_ranks.h"
 
 namespace xbench {
 namespace {
@@ -391,9 +392,8 @@ void Reader::check_row(const SweepRow& row, const std::string& pointer) {
     for (const int64_t ranks : row.ranks) {
         if (row.trainer == "serial" && ranks != 1)
             mistake(pointer + "/ranks", fmt::format("serial has one rank, not {}; use cpu_ddp for more", ranks));
-        if (ranks > config_.train.virtual_ranks)
-            mistake(pointer + "/ranks", fmt::format("{} ranks for {} virtual ranks; raise train.virtual_ranks", ranks,
-                                                    config_.train.virtual_ranks));
+        if (const std::string what = too_many_ranks(ranks, config_.train); !what.empty())
+            mistake(pointer + "/ranks", what + "; raise train.virtual_ranks");
     }
     if (row.trainer == "sharded" && config_.train.compression != "none")
         mistake(pointer + "/trainer", "sharded sums its gradients uncompressed; set train.compression to none");

@@ -12,8 +12,7 @@
 #include "kernels/peak/peak.h"
 #include "kernels/team.h"
 #include "models/registry.h"
-#include "parallel/strategy/strategy.h"
-#include "parallel/train/inference.h"
+#include "parallel/train/training_step.h"
 
 namespace xbench {
 namespace {
@@ -43,57 +42,37 @@ struct RandomBatch {
     Batch batch;
 };
 
-// Everything a step needs, on one process.
+// The trainer's step on random data, in one process.
 class StepRunner {
 public:
-    StepRunner(const StepBenchOptions& options, Isa isa)
-        : graph_(build_model(options.model)),
-          batch_size_(options.batch ? options.batch : find_model(options.model.name).batch),
-          leaves_(options.reduction == "fast" ? 1 : std::min(options.virtual_ranks, batch_size_)),
-          state_(graph_),
-          plan_(compile(graph_, Target{isa}, plan_options(options))),
-          executor_(plan_),
+    explicit StepRunner(const StepBenchOptions& options)
+        : config_(train_config(options)),
           communicator_(make_self_communicator()),
-          sums_(*communicator_, Reduction::invariant, leaves_),
-          strategy_(make_replicated(TrainConfig{}, state_, sums_, isa, options.threads)),
-          batch_(graph_, batch_size_, leaves_) {
-        state_.initialize(1);
-        state_.bind_to(executor_);
-        strategy_->attach(plan_);
-        context_.learning_rate = 1e-3f;
-        bind_batch(batch_.batch, executor_, context_);
-    }
-    void step(std::vector<int64_t>* step_ns = nullptr) {
-        context_.update = context_.step + 1;
-        executor_.run(context_, strategy_.get(), step_ns);
-        const auto before_update = Clock::now();
-        strategy_->update(context_);
-        ++context_.step;
-        if (step_ns) step_ns->push_back(std::chrono::nanoseconds(Clock::now() - before_update).count());
-    }
-    const Plan& plan() const { return plan_; }
+          step_(build_model(options.model), config_, *communicator_, step_options(options)),
+          batch_(step_.graph(), config_.batch_size, step_.sums().leaves_of_all) {}
+    void run(std::vector<int64_t>* plan_step_ns = nullptr) { step_.run(batch_.batch, plan_step_ns); }
+    const Plan& plan() const { return step_.plan(); }
 
 private:
-    PlanOptions plan_options(const StepBenchOptions& options) const {
-        PlanOptions plan;
-        plan.max_batch = batch_size_;
-        plan.leaves = static_cast<int>(leaves_);
-        plan.threads = options.threads;
-        plan.forced = options.forced;
-        plan.products = options.products;
-        plan.activation_checkpointing = options.activation_checkpointing;
-        return plan;
+    static TrainConfig train_config(const StepBenchOptions& options) {
+        TrainConfig config;
+        config.batch_size = options.batch ? options.batch : find_model(options.model.name).batch;
+        config.virtual_ranks = std::min(options.virtual_ranks, config.batch_size);
+        config.reduction = options.reduction;
+        config.precision = options.precision;
+        config.activation_checkpointing = options.activation_checkpointing;
+        return config;
     }
-    const Graph graph_;
-    const int64_t batch_size_, leaves_;
-    ModelState state_;
-    const Plan plan_;
-    Executor executor_;
-    std::unique_ptr<Communicator> communicator_;
-    const RankSums sums_;
-    std::unique_ptr<Strategy> strategy_;
+    static TrainingStepOptions step_options(const StepBenchOptions& options) {
+        TrainingStepOptions step;
+        step.threads = options.threads;
+        step.forced = options.forced;
+        return step;
+    }
+    const TrainConfig config_;
+    const std::unique_ptr<Communicator> communicator_;
+    TrainingStep step_;
     RandomBatch batch_;
-    StepContext context_{};
 };
 
 std::vector<std::pair<std::string, double>> profile(StepRunner& runner, double seconds) {
@@ -101,7 +80,7 @@ std::vector<std::pair<std::string, double>> profile(StepRunner& runner, double s
     std::vector<int64_t> step_ns;
     const auto start = Clock::now();
     do {
-        runner.step(&step_ns);
+        runner.run(&step_ns);
         times.resize(step_ns.size());
         for (size_t i = 0; i < step_ns.size(); ++i) times[i].push_back(static_cast<double>(step_ns[i]) * 1e-3);
     } while (std::chrono::duration<double>(Clock::now() - start).count() < seconds);
@@ -139,7 +118,7 @@ double measure_fma_peak(Isa isa, int threads) {
 
 StepTiming measure_step(const StepBenchOptions& options) {
     const Isa isa = usable_isa();
-    StepRunner runner(options, isa);
+    StepRunner runner(options);
     StepTiming timing;
     timing.batch = runner.plan().options.max_batch;
     timing.threads = options.threads;
@@ -152,7 +131,7 @@ StepTiming measure_step(const StepBenchOptions& options) {
     budget.warmup_calls = 3;
     budget.seconds = options.seconds;
     std::vector<double> milliseconds;
-    for (const int64_t ns : measure([&] { runner.step(); }, budget)) milliseconds.push_back(static_cast<double>(ns) * 1e-6);
+    for (const int64_t ns : measure([&] { runner.run(); }, budget)) milliseconds.push_back(static_cast<double>(ns) * 1e-6);
     if (options.profile) timing.profile = profile(runner, options.seconds);
 
     const Interval interval = interval_of(milliseconds);
@@ -166,11 +145,11 @@ StepTiming measure_step(const StepBenchOptions& options) {
     return timing;
 }
 
-Json to_json(const StepTiming& t, const std::string& model, const std::string& precision) {
-    Json json{{"model", model},
+Json to_json(const StepTiming& t, const StepBenchOptions& options) {
+    Json json{{"model", options.model.name},
               {"batch", t.batch},
               {"threads", t.threads},
-              {"precision", precision},
+              {"precision", options.precision},
               {"step_ms_median", t.step_ms_median},
               {"step_ms_low", t.step_ms_low},
               {"step_ms_high", t.step_ms_high},

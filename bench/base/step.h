@@ -1,4 +1,5 @@
-// One model's whole training step on random data, timed: forward, loss, backward, optimizer; no loading, no communication.
+// One model's whole training step, the trainer's own (parallel/train/training_step.h), on random data in one process, timed:
+// forward, loss, backward, optimizer; no loading, no communication.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ struct StepBenchOptions {
     double seconds = 3;         // of timed steps, after the warm-up
     int64_t virtual_ranks = 8;  // leaves of the batch, at most the batch
     std::string reduction = "invariant";
-    std::vector<Choice> forced;   // implementations asked for by name
-    DType products = DType::f32;  // of convolutions and linear layers: f32 or bf16
+    std::string precision = "fp32";  // fp32 | bf16
+    std::vector<Choice> forced;      // implementations asked for by name
     bool activation_checkpointing = false;
     bool profile = false;  // the time of every step of the plan too
 };
@@ -38,8 +39,7 @@ struct StepTiming {
 };
 
 StepTiming measure_step(const StepBenchOptions& options);
-Json to_json(const StepTiming& timing, const std::string& model,
-             const std::string& precision);  // the keys of `xbench step --json`
+Json to_json(const StepTiming& timing, const StepBenchOptions& options);  // the keys of `xbench step --json`
 
 // GFLOP/s of `threads` threads that do nothing but fused multiply-adds in registers: best of a few short runs.
 double measure_fma_peak(Isa isa, int threads);

@@ -14,6 +14,7 @@
 #include "core/hash.h"
 #include "core/progress.h"
 #include "models/registry.h"
+#include "parallel/train/dataset_model.h"
 #include "parallel/train/learning_rate.h"
 
 namespace xbench {
@@ -55,7 +56,7 @@ std::string history_csv(const TrainResult& result) {
 }
 
 std::string time_text(const TrainResult& result) {
-    const int64_t images = sum_from(result.step_images, 0);
+    const int64_t images = sum_from(result.times.step_images, 0);
     return fmt::format(
         "total       {:10.3f} s  ({})\n"
         "training    {:10.3f} s  {} images in {} epochs, {:.0f} images/s\n"
@@ -68,12 +69,7 @@ std::string time_text(const TrainResult& result) {
 
 // As Keras prints it: layer, output shape, parameters.
 std::string model_text(const Config& config, const Dataset& dataset) {
-    ModelConfig model = config.model;
-    model.channels = dataset.info().channels;
-    model.size = dataset.info().height;
-    model.classes = dataset.info().classes();
-    model.multilabel = dataset.info().multilabel;
-    const Graph graph = build_model(resolve_model(model));
+    const Graph graph = build_model(model_for(config.model, dataset.info()));
     const auto value = [&](ValueId id) -> const Value& { return graph.value(id); };
     std::string text = fmt::format("{}  input {}\n\n{:<12} {:<24} {:<20} {:>12}\n", graph.name,
                                    to_string(value(graph.input).shape), "layer", "type", "output", "parameters");
@@ -155,9 +151,9 @@ bool cores_are_shared(const Json& per_rank) {
 
 Record train_record(const TrainRun& run) {
     const TrainResult& result = run.result;
-    const size_t skip = warmup_steps(result.step_ns.size());
-    const size_t steps = result.step_ns.size() - skip;
-    const double seconds = static_cast<double>(sum_from(result.step_ns, skip)) * 1e-9;
+    const size_t skip = warmup_steps(result.times.step_ns.size());
+    const size_t steps = result.times.step_ns.size() - skip;
+    const double seconds = static_cast<double>(sum_from(result.times.step_ns, skip)) * 1e-9;
     const auto ms_a_step = [&](const std::vector<int64_t>& ns) {
         return steps > 0 ? static_cast<double>(sum_from(ns, skip)) * 1e-6 / static_cast<double>(steps) : 0;
     };
@@ -165,10 +161,10 @@ Record train_record(const TrainRun& run) {
     record.bench = "train";
     record.rep = 1;
     record.unit = "images/s";
-    record.value = seconds > 0 ? static_cast<double>(sum_from(result.step_images, skip)) / seconds : 0;
-    record.samples_ns = result.step_ns;
+    record.value = seconds > 0 ? static_cast<double>(sum_from(result.times.step_images, skip)) / seconds : 0;
+    record.samples_ns = result.times.step_ns;
     record.per_rank = run.per_rank;
-    record.steady = is_steady(std::span(result.step_ns).subspan(skip));
+    record.steady = is_steady(std::span(result.times.step_ns).subspan(skip));
     record.energy_j = run.energy_j;
     record.energy_why = run.energy_why;
     record.env_id = run.env_id;
@@ -201,14 +197,15 @@ Record train_record(const TrainRun& run) {
                          {"communication_threads", result.overlap == "thread" ? run.ranks : 0},
                          {"slow_link_mb_per_s", run.config.scaling.slow_link_mb_per_s},
                          {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}};
-    record.counters = Json{{"steps", result.step_ns.size()},
+    record.counters = Json{{"steps", result.times.step_ns.size()},
                            {"warmup_steps", skip},
                            {"step_ms", steps > 0 ? seconds * 1e3 / static_cast<double>(steps) : 0},
-                           {"exposed_comm_ms", ms_a_step(result.comm_ns)},
-                           {"rank_skew_ms", ms_a_step(result.skew_ns)},
+                           {"between_steps_ns", sum_from(result.times.between_steps_ns, 0)},
+                           {"exposed_comm_ms", ms_a_step(result.times.comm_ns)},
+                           {"rank_skew_ms", ms_a_step(result.times.skew_ns)},
                            {"gradient_bytes", result.gradient_bytes},
                            {"activation_bytes", result.activation_bytes},
-                           {"images_trained", sum_from(result.step_images, 0)},
+                           {"images_trained", sum_from(result.times.step_images, 0)},
                            {"train_seconds", result.train_seconds},
                            {"val_seconds", result.val_seconds},
                            {"test_seconds", result.test_seconds},

@@ -19,6 +19,7 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/rng.h"
+#include "core/virtual_ranks.h"
 
 namespace xbench {
 namespace {
@@ -126,10 +127,8 @@ void Loader::State::check() const {
     if (options.ranks < 1 || options.rank < 0 || options.rank >= options.ranks) {
         throw UsageError(fmt::format("rank {} of {} ranks", options.rank, options.ranks));
     }
-    if (options.ranks > options.virtual_ranks) {
-        throw UsageError(fmt::format("{} ranks share {} virtual ranks", options.ranks, options.virtual_ranks),
-                         "/train/virtual_ranks", "raise virtual_ranks (at most the batch size), or use fewer ranks");
-    }
+    if (const std::string mistake = too_many_ranks(options.ranks, options.virtual_ranks); !mistake.empty())
+        throw UsageError(mistake, "/train/virtual_ranks", "raise it (at most to the batch size), or start fewer ranks");
     for (const float value : std) {
         if (!(value > 0)) throw UsageError("must be greater than 0", "/data/std");
     }

@@ -14,8 +14,10 @@
 #include <optional>
 #include <vector>
 
+#include "core/config.h"
+#include "core/json.h"
 #include "parallel/checkpoint/checkpoint.h"
-#include "parallel/train/trainer.h"
+#include "parallel/checkpoint/epoch_result.h"
 
 namespace xbench {
 

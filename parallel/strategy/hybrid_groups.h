@@ -13,6 +13,7 @@ class HybridGroups {
 public:
     // Collective over `all`, which must outlive it. Throws UsageError where the nodes have different numbers of ranks.
     explicit HybridGroups(Communicator& all);
+    int ranks() const { return node_->size(); }  // of a node
     Sharding sharding(int stage, bool overlapped) const { return {stage, node_.get(), replicas_.get(), overlapped}; }
 
 private:

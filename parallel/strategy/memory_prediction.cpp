@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/virtual_ranks.h"
 #include "parallel/comm/rank_sums.h"
 #include "parallel/strategy/optimizer_step.h"
 #include "parallel/strategy/shards.h"
@@ -24,7 +25,7 @@ MemoryUse predict_memory(const MemoryQuestion& q) {
     const int group = q.group_ranks > 0 ? q.group_ranks : q.ranks;
     const Shards shards = cut_into_shards(q.training.graph, flat, q.rank % group, group);
     const UnitSchedule schedule = q.stage >= 2 ? schedule_units(q.training, shards, q.overlapped) : UnitSchedule{};
-    const int64_t leaves = q.train.reduction == "fast" ? q.ranks : q.train.virtual_ranks;
+    const int64_t leaves = leaves_of_batch(q.train, q.ranks);
     const auto blocks = static_cast<size_t>(sum_tree(leaves, q.ranks).most_addends());
     const size_t copies = q.gradient_slots > 0 ? static_cast<size_t>(q.gradient_slots) : blocks;
     const auto whole = static_cast<size_t>(flat.parameter_elements);

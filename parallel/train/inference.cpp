@@ -6,19 +6,10 @@
 #include <numeric>
 
 #include "core/hardware.h"
+#include "parallel/train/rank_plan.h"
 
 namespace xbench {
 namespace {
-
-PlanOptions inference_options(int threads, int64_t batch, const RankSums& sums, DType products) {
-    PlanOptions options;
-    options.training = false;
-    options.max_batch = most_images(sums.leaves(), batch, sums.leaves_of_all);
-    options.leaves = sums.leaves();
-    options.threads = threads;
-    options.products = products;
-    return options;
-}
 
 void append_batch(const Batch& batch, const Executor& executor, Predictions& mine) {
     const auto probabilities = executor.view(executor.plan().graph.output("probabilities"));
@@ -82,9 +73,8 @@ void bind_batch(const Batch& batch, Executor& executor, StepContext& context) {
     context.inverse_batch = 1.0 / static_cast<double>(batch.global_size);
 }
 
-Evaluator::Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums, DType products,
-                     MemoryLedger* ledger)
-    : plan_(compile(graph, Target{isa}, inference_options(threads, batch, sums, products))), executor_(plan_, ledger) {
+Evaluator::Evaluator(Plan plan, const RankSums& sums, MemoryLedger* ledger)
+    : plan_(std::move(plan)), executor_(plan_, ledger) {
     executor_.set_blocks(sums.leaves_of_block, 0);
 }
 
@@ -123,12 +113,16 @@ Predictions predict(const Graph& graph, const WeightSet& weights, const Dataset&
     LoaderOptions options;
     options.indices.assign(indices.begin(), indices.end());
     options.batch_size = std::min<int64_t>(64, static_cast<int64_t>(indices.size()));
-    options.virtual_ranks = 1;
+    TrainConfig train;
+    train.virtual_ranks = options.virtual_ranks = 1;
     options.mean = mean;
     options.std = std;
     const auto communicator = make_self_communicator();
     const RankSums sums(*communicator, Reduction::invariant, options.virtual_ranks);
-    Evaluator evaluator(graph, usable_isa(), threads, options.batch_size, sums);
+    RankPlace place;
+    place.isa = usable_isa();
+    place.threads = threads;
+    Evaluator evaluator(evaluation_plan(graph, train, place, options.batch_size), sums);
     return evaluator.run(state, dataset, options, sums);
 }
 

@@ -13,9 +13,8 @@ namespace xbench {
 // An inference plan with its executor, for as many evaluations as wanted.
 class Evaluator {
 public:
-    // `batch` images at a time over all ranks; products as in PlanOptions.
-    Evaluator(const Graph& graph, Isa isa, int threads, int64_t batch, const RankSums& sums, DType products = DType::f32,
-              MemoryLedger* ledger = nullptr);
+    // Of an evaluation_plan (parallel/train/rank_plan.h) for this rank of `sums`.
+    Evaluator(Plan plan, const RankSums& sums, MemoryLedger* ledger = nullptr);
     const Plan& plan() const { return plan_; }
 
     // Predictions for the images that the loader's options name, each once, gathered over all ranks in the order of their

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/virtual_ranks.h"
 #include "kernels/leaf_tree.h"
 #include "kernels/rank_sum/rank_sum.h"
 #include "kernels/team.h"
@@ -48,20 +49,20 @@ std::vector<Pass> passes_of_rank(int64_t leaves, int rank, int ranks, int64_t wa
 
 }  // namespace
 
-PassPlan plan_passes(const TrainConfig& config, const Graph& graph, const RankSums& sums) {
+PassPlan plan_passes(const TrainConfig& config, const Graph& graph, int rank, int ranks) {
+    const int64_t leaves = leaves_of_batch(config, ranks);
     PassPlan plan;
-    plan.slots = sums.most_blocks;
+    plan.slots = sum_tree(leaves, ranks).most_addends();
     plan.local = config.batchnorm == "local" && has_batchnorm(graph);
     if (config.accumulate > 1 && !plan.local && has_batchnorm(graph))
         throw UsageError(fmt::format("the batch normalisations of {} need the whole batch at once", graph.name),
                          "/train/accumulate", "set it to 1, or batchnorm to local");
     if (config.accumulate == 1 && !plan.local) return plan;
-    const Communicator& all = sums.communicator;
-    for (int rank = 0; rank < all.size(); ++rank) {
-        const auto passes = passes_of_rank(sums.leaves_of_all, rank, all.size(), config.accumulate, plan.local);
+    for (int other = 0; other < ranks; ++other) {
+        const auto passes = passes_of_rank(leaves, other, ranks, config.accumulate, plan.local);
         for (const Pass& pass : passes) plan.slots = std::max(plan.slots, pass.slot + 1);
         plan.most_passes = std::max(plan.most_passes, passes.size());
-        if (rank == all.rank()) plan.passes = passes;
+        if (other == rank) plan.passes = passes;
     }
     for (const Pass& pass : plan.passes) plan.most_leaves = std::max(plan.most_leaves, pass.leaves);
     return plan;

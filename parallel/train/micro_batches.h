@@ -36,8 +36,9 @@ struct PassPlan {
     bool local = false;       // batch normalisation over each leaf
 };
 
-// As config.train asks. Throws UsageError where batch normalisation over the whole batch excludes several passes.
-PassPlan plan_passes(const TrainConfig& config, const Graph& graph, const RankSums& sums);
+// As config.train asks, of this rank of so many. Throws UsageError where batch normalisation over the whole batch excludes
+// several passes.
+PassPlan plan_passes(const TrainConfig& config, const Graph& graph, int rank, int ranks);
 
 class MicroBatches {
 public:

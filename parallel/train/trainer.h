@@ -13,17 +13,11 @@
 #include "core/memory_ledger.h"
 #include "data/set/dataset.h"
 #include "eval/metrics.h"
+#include "parallel/checkpoint/epoch_result.h"
+#include "parallel/train/step_times.h"
+#include "parallel/train/train_progress.h"
 
 namespace xbench {
-
-struct EpochResult {
-    int64_t epoch = 0;  // counts from 1
-    double train_loss = 0, val_loss = 0, val_accuracy = 0, val_balanced_accuracy = 0;
-    double learning_rate = 0;  // of its last step
-    double train_seconds = 0, val_seconds = 0;
-    int64_t images = 0;  // trained on in this epoch, all ranks
-    bool best = false;   // best so far by the monitor
-};
 
 // What one training run was worth. Equal on every rank, except where said.
 struct TrainResult {
@@ -32,11 +26,7 @@ struct TrainResult {
     Metrics val, test;               // of the best epoch's weights
     std::string weights_hash;        // XXH3-128 of the best epoch's weights, 32 hex digits
     std::string final_weights_hash;  // of the last epoch's weights
-    std::vector<int64_t>
-        step_ns;  // each training step, of the slowest rank at that step: load wait + compute + communication
-    std::vector<int64_t> step_images;  // images of that step, all ranks
-    std::vector<int64_t> comm_ns;      // exposed communication of each step, of the rank that waited longest
-    std::vector<int64_t> skew_ns;      // of it, beyond that of the rank that waited least: its peers were late, not the link
+    StepTimes times;                 // of this process' steps
     double train_seconds = 0, val_seconds = 0, test_seconds = 0, total_seconds = 0;
     int64_t parameters = 0;
     size_t optimizer_bytes = 0;   // of the optimizer's state on this rank
@@ -52,19 +42,13 @@ struct TrainResult {
     uint32_t steps_done = 0;
 };
 
-struct TrainProgress {                   // handed to the observer after every step and epoch, on rank 0 only
-    int64_t epoch, epochs, step, steps;  // step counts over the whole training, steps is its planned total
-    double loss, images_per_second, seconds_left;
-    const EpochResult* finished_epoch;  // null inside an epoch
-};
-
 struct TrainOptions {
     int threads = 1;  // compute threads of each rank
     int stage = 0;    // of ZeRO: 0 replicates everything, 3 splits all (parallel/strategy/sharded_units.h)
     std::filesystem::path
         checkpoint_dir;  // empty: none is written. best.safetensors and last.safetensors land here (rank 0)
-    std::function<void(const TrainProgress&)> progress;
-    bool resume = false;         // from the newest checkpoint in checkpoint_dir, where there is one
+    std::function<void(const TrainProgress&)> progress;  // on rank 0 only
+    bool resume = false;                                 // from the newest checkpoint in checkpoint_dir, where there is one
     std::function<bool()> stop;  // asked after every step, on every rank; one rank's yes stops all at that step
 };
 

@@ -52,7 +52,7 @@ expect 0 "f.0 computes in f32" models cifar_cnn --explain --precision bf16
 expect 0 '"precision": "bf16"' --config good.json --set train.precision=bf16 --print-config
 expect 0 "sharding cannot help here: activations are" models pneumonia_cnn --memory --ranks 2
 expect 0 "| ZeRO stage 3 " models rsna_cnn --memory --ranks 4
-expect 2 "9 ranks but only 8 virtual ranks" models rsna_cnn --memory --ranks 9
+expect 2 "9 ranks for 8 virtual ranks" models rsna_cnn --memory --ranks 9
 expect 0 "(again)" models cifar_cnn --explain --activation-checkpointing
 expect 2 "has no ZeRO stage 4" train --config good.json --trainer sharded --stage 4
 expect 2 "fp16" step --model pneumonia_cnn --precision fp16

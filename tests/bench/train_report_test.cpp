@@ -61,7 +61,9 @@ TEST(TrainReport, FilesOfATrainingRun) {
     const std::vector<Record> records = read_records(folder / "records.jsonl");
     ASSERT_EQ(records.size(), 1u);
     const Record& record = records[0];
-    EXPECT_EQ(record.samples_ns, result.step_ns);
+    const auto& between = result.times.between_steps_ns;
+    EXPECT_EQ(record.counters["between_steps_ns"], std::accumulate(between.begin(), between.end(), int64_t{0}));
+    EXPECT_EQ(record.samples_ns, result.times.step_ns);
     EXPECT_EQ(record.weights_hash, result.weights_hash);
     EXPECT_EQ(record.counters["images_trained"].get<int64_t>(),
               2 * static_cast<int64_t>(dataset->indices(Split::train).size()));
@@ -71,10 +73,11 @@ TEST(TrainReport, FilesOfATrainingRun) {
     EXPECT_EQ(record.per_rank[0]["cpuset"], "0");
 
     // Throughput leaves the warm-up steps out and nothing else.
-    const size_t skip = warmup_steps(result.step_ns.size());
-    const double images =
-        std::accumulate(result.step_images.begin() + static_cast<std::ptrdiff_t>(skip), result.step_images.end(), 0.0);
-    const double ns = std::accumulate(result.step_ns.begin() + static_cast<std::ptrdiff_t>(skip), result.step_ns.end(), 0.0);
+    const size_t skip = warmup_steps(result.times.step_ns.size());
+    const double images = std::accumulate(result.times.step_images.begin() + static_cast<std::ptrdiff_t>(skip),
+                                          result.times.step_images.end(), 0.0);
+    const double ns =
+        std::accumulate(result.times.step_ns.begin() + static_cast<std::ptrdiff_t>(skip), result.times.step_ns.end(), 0.0);
     EXPECT_NEAR(record.value, images / (ns * 1e-9), 1e-6 * record.value);
     fs::remove_all(folder);
 }

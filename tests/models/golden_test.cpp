@@ -6,10 +6,10 @@
 #include <cmath>
 #include <map>
 
-#include "core/hardware.h"
 #include "core/rng.h"
 #include "models/registry.h"
-#include "parallel/strategy/strategy.h"
+#include "parallel/checkpoint/safetensors.h"
+#include "parallel/train/training_step.h"
 
 namespace xbench {
 namespace {
@@ -42,44 +42,40 @@ class GoldenRun {
 public:
     GoldenRun(const Golden& golden, Isa isa)
         : golden_(golden),
-          graph_(build_model(config(golden.about.at("model")))),
-          state_(graph_),
-          batch_(golden.about.at("batch").get<int64_t>()),
-          plan_(compile(graph_, Target{isa}, options())),
-          executor_(plan_),
+          config_(train_config(golden)),
           communicator_(make_self_communicator()),
-          sums_(*communicator_, Reduction::invariant, 1),
-          strategy_(make_replicated(adam(), state_, sums_, isa, 1)) {
+          step_(build_model(model_config(golden.about.at("model"))), config_, *communicator_, {.isa = isa}) {
         set_weights();
         set_batch();
-        state_.bind_to(executor_);
-        executor_.bind(Arena::input, images_.data());
-        executor_.bind(Arena::label, labels_.empty() ? static_cast<void*>(targets_.data()) : labels_.data());
     }
 
-    double step() {
-        context_.update = context_.step + 1;
-        executor_.run(context_, strategy_.get());
-        return *executor_.view(plan_.graph.output("loss")).as<double>() / static_cast<double>(batch_);
+    double compute() {
+        step_.compute(batch_);
+        double loss = 0;
+        for (int block = 0; block < step_.sums().blocks(); ++block) loss += step_.loss(block);
+        return loss / static_cast<double>(batch_.size);
     }
-    void update() {
-        strategy_->update(context_);
-        ++context_.step;
-    }
+    void update() { step_.update(); }
     std::vector<float> logits() const {
-        const TensorView view = executor_.view(plan_.graph.output("logits"));
+        const TensorView view = step_.executor().view(step_.plan().graph.output("logits"));
         return {view.as<float>(), view.as<float>() + view.shape.elements()};
     }
     std::vector<float> gradient(ValueId parameter) const {
-        const FlatRange& range = state_.flat.find(parameter);
-        const float* data = state_.gradients.as<float>() + range.begin;
-        return {data, data + range.count};
+        const ModelState& state = step_.state();
+        const FlatRange& range = state.flat.find(parameter);
+        std::vector<float> sum(static_cast<size_t>(range.count), 0.0f);
+        for (int block = 0; block < step_.sums().blocks(); ++block) {
+            const float* data =
+                state.gradients.as<float>() + static_cast<size_t>(block) * state.gradient_stride + range.begin;
+            std::transform(sum.begin(), sum.end(), data, sum.begin(), std::plus<>());
+        }
+        return sum;
     }
-    const Graph& graph() const { return graph_; }
-    WeightSet weights() const { return state_.weights(); }
+    const Graph& graph() const { return step_.graph(); }
+    WeightSet weights() const { return step_.state().weights(); }
 
 private:
-    static ModelConfig config(const Json& model) {
+    static ModelConfig model_config(const Json& model) {
         ModelConfig config;
         config.name = model.at("name").get<std::string>();
         config.channels = model.at("channels").get<int64_t>();
@@ -89,21 +85,19 @@ private:
         config.dropout = 0;
         return config;
     }
-    static TrainConfig adam() {
+    static TrainConfig train_config(const Golden& golden) {
         TrainConfig config;
         config.adam_epsilon = 1e-3;
+        config.batch_size = golden.about.at("batch").get<int64_t>();
+        config.virtual_ranks = std::min<int64_t>(8, config.batch_size);
+        if (golden.tensors.count("pos_weight"))
+            config.pos_weight.assign(golden.tensor("pos_weight").begin(), golden.tensor("pos_weight").end());
         return config;
-    }
-    PlanOptions options() const {
-        PlanOptions options;
-        options.max_batch = batch_;
-        options.leaves = static_cast<int>(std::min<int64_t>(8, batch_));
-        return options;
     }
     void set_weights() {
         WeightSet set;
         const auto seed = golden_.about.at("seed").get<uint64_t>();
-        for (const NamedTensor& tensor : state_.weights().tensors) {
+        for (const NamedTensor& tensor : step_.state().weights().tensors) {
             NamedTensor filled = tensor;
             const auto rule = golden_.about.at("weights").find(tensor.name);
             if (rule != golden_.about.at("weights").end())
@@ -112,46 +106,30 @@ private:
                 filled.data.assign(filled.data.size(), tensor.name.ends_with("running_var") ? 1.0f : 0.0f);
             set.tensors.push_back(std::move(filled));
         }
-        state_.set_weights(set, "golden file");
-        if (!golden_.tensors.count("pos_weight")) return;
-        for (size_t id = 0; id < graph_.values.size(); ++id)
-            if (graph_.values[id].role == Role::constant)
-                std::copy(golden_.tensor("pos_weight").begin(), golden_.tensor("pos_weight").end(),
-                          state_.state.as<float>() + state_.flat.find(static_cast<ValueId>(id)).begin);
+        step_.state().set_weights(set, "golden file");
     }
     void set_batch() {
-        const Shape& shape = graph_.value(graph_.input).shape;
+        const Shape& shape = graph().value(graph().input).shape;
+        const int64_t size = config_.batch_size, leaves = config_.virtual_ranks;
         images_ = generate(golden_.about.at("seed").get<uint64_t>(), golden_.about.at("stream_images").get<uint32_t>(),
-                           batch_ * shape.elements(), golden_.about.at("images"));
+                           size * shape.elements(), golden_.about.at("images"));
         const auto& labels = golden_.tensor("labels");
-        if (graph_.value(graph_.label).dtype == DType::i32)
-            labels_.assign(labels.begin(), labels.end());
+        if (graph().value(graph().label).dtype == DType::i32)
+            batch_.labels.assign(labels.begin(), labels.end());
         else
-            targets_ = labels;
-        const int leaves = options().leaves;
-        for (int v = 0; v <= leaves; ++v) leaf_begin_.push_back(static_cast<int32_t>(v * batch_ / leaves));
-        sample_ids_.resize(static_cast<size_t>(batch_));
-        context_.leaf_begin = leaf_begin_.data();
-        context_.leaves = leaves;
-        context_.sample_ids = sample_ids_.data();
-        context_.global_batch = batch_;
-        context_.inverse_batch = 1.0 / static_cast<double>(batch_);
-        context_.learning_rate = 1e-3f;
+            batch_.targets = labels;
+        for (int64_t v = 0; v <= leaves; ++v) batch_.leaf_begin.push_back(static_cast<int32_t>(leaf_start(v, size, leaves)));
+        batch_.sample_ids.resize(static_cast<size_t>(size));
+        batch_.size = batch_.global_size = size;
+        batch_.images = images_.data();
     }
 
     const Golden& golden_;
-    const Graph graph_;
-    ModelState state_;
-    const int64_t batch_;
-    const Plan plan_;
-    Executor executor_;
-    std::unique_ptr<Communicator> communicator_;
-    const RankSums sums_;
-    std::unique_ptr<Strategy> strategy_;
-    std::vector<float> images_, targets_;
-    std::vector<int32_t> labels_, leaf_begin_;
-    std::vector<int64_t> sample_ids_;
-    StepContext context_{};
+    const TrainConfig config_;
+    const std::unique_ptr<Communicator> communicator_;
+    TrainingStep step_;
+    std::vector<float> images_;
+    Batch batch_;
 };
 
 // `name` is the tensor in the golden file; more than most_stored elements are compared at `sampled` places.
@@ -189,7 +167,7 @@ TEST_P(GoldenModel, AgreesWithPyTorchInDoublePrecision) {
 
     for (int step = 0; step < 3; ++step) {
         const double expected = golden.about.at("losses").at(static_cast<size_t>(step)).get<double>();
-        EXPECT_NEAR(run.step(), expected, tolerance * std::abs(expected)) << "step " << step;
+        EXPECT_NEAR(run.compute(), expected, tolerance * std::abs(expected)) << "step " << step;
         if (step == 0) {
             expect_close(golden, "logits", run.logits());
             for (const ValueId id : run.graph().parameters) {

@@ -145,7 +145,9 @@ TEST(Sharding, StageThreeHoldsItsShareAndTwoUnits) {
             std::mutex mutex;
             on_ranks(ranks, [&](Communicator& communicator) {
                 MemoryLedger ledger;
-                RankSteps run(graph, communicator, {.stage = 3, .overlapped = overlapped}, &ledger);
+                TrainConfig config = eight_images();
+                config.overlap = overlapped ? "thread" : "inline";
+                RankSteps run(graph, communicator, 3, config, &ledger);
                 run.step();
                 const std::lock_guard lock(mutex);
                 const MemoryUse use = ledger.now();
@@ -170,14 +172,15 @@ TEST(Sharding, StageThreeHoldsItsShareAndTwoUnits) {
 // Hash of the weights after three steps; in groups of so many ranks where `group` is not 0.
 std::string hash_after_steps(const Graph& graph, int ranks, int stage, int group, bool checkpointing = false) {
     std::string hash;
-    on_ranks(ranks, [&](Communicator& communicator) {
+    std::vector<int> nodes;
+    for (int rank = 0; rank < ranks; ++rank) nodes.push_back(group > 0 ? rank / group : 0);
+    TrainConfig config = eight_images();
+    config.hybrid_sharding = group > 0;
+    config.activation_checkpointing = checkpointing;
+    ThreadTeam team(nodes);
+    on_ranks(team, [&](Communicator& communicator) {
         const int rank = communicator.rank();
-        std::unique_ptr<Communicator> shard, replicas;
-        if (group > 0) {
-            shard = communicator.split(rank / group);
-            replicas = communicator.split(rank % group);
-        }
-        RankSteps run(graph, communicator, {stage, shard.get(), replicas.get()}, nullptr, checkpointing);
+        RankSteps run(graph, communicator, stage, config);
         for (int step = 0; step < 3; ++step) run.step();
         check_finite(run.state(), 3, rank);
         check_replicas(run.state(), 3, communicator);

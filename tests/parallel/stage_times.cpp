@@ -27,9 +27,11 @@ double median(std::vector<double> values) {
 }
 
 void measure(const Graph& graph, int64_t batch, double seconds, Communicator& communicator) {
+    TrainConfig config = test::eight_images();
+    config.batch_size = batch;
     std::vector<std::unique_ptr<test::RankSteps>> runs;
     for (int stage = 0; stage < stages; ++stage)
-        runs.push_back(std::make_unique<test::RankSteps>(graph, communicator, Sharding{stage}, nullptr, false, batch));
+        runs.push_back(std::make_unique<test::RankSteps>(graph, communicator, stage, config));
     std::array<std::vector<double>, stages> milliseconds, exposed;
     const auto start = std::chrono::steady_clock::now();
     const auto since = [](auto before) {

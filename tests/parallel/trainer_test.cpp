@@ -18,6 +18,7 @@
 #include "parallel/checkpoint/checkpoint.h"
 #include "parallel/train/health.h"
 #include "parallel/train/inference.h"
+#include "tests/parallel/late_dataset.h"
 #include "tests/parallel/run_on.h"
 #include "tests/parallel/temporary_folder.h"
 
@@ -174,29 +175,52 @@ TEST(Trainer, EveryImageIsCountedOnce) {
     EXPECT_EQ(result.history[0].images, static_cast<int64_t>(dataset->indices(Split::train).size()));
     EXPECT_EQ(result.val.count, static_cast<int64_t>(dataset->indices(Split::val).size()));
     EXPECT_EQ(result.test.count, static_cast<int64_t>(dataset->indices(Split::test).size()));
-    EXPECT_EQ(result.step_ns.size(), result.step_images.size());
-    EXPECT_EQ(result.step_ns.size(), 2u * 7u);
+    EXPECT_EQ(result.times.step_ns.size(), result.times.step_images.size());
+    EXPECT_EQ(result.times.step_ns.size(), 2u * 7u);
+}
+
+// The watcher and whoever may stop the run take their time between the steps, and no step holds any of it.
+TEST(Trainer, WhatLiesBetweenStepsIsInNoStep) {
+    const Config config = small_run();
+    const auto dataset = open_dataset(config.data);
+    const auto communicator = make_self_communicator();
+    constexpr std::chrono::milliseconds pause{5};
+    TrainOptions options;
+    options.progress = [&](const TrainProgress& p) {
+        if (!p.finished_epoch) std::this_thread::sleep_for(pause);
+    };
+    options.stop = [&] {
+        std::this_thread::sleep_for(pause);
+        return false;
+    };
+    const TrainResult result = train(config, *dataset, *communicator, options);
+    ASSERT_EQ(result.times.between_steps_ns.size(), 2u * 7u);
+    for (const int64_t ns : result.times.between_steps_ns) EXPECT_GE(ns, 2 * std::chrono::nanoseconds(pause).count());
+    const auto sum = [](const std::vector<int64_t>& ns) { return std::accumulate(ns.begin(), ns.end(), int64_t{0}); };
+    const auto all_pauses = 2 * 2 * 7 * std::chrono::nanoseconds(pause).count();
+    EXPECT_LE(static_cast<double>(sum(result.times.step_ns) + all_pauses), result.train_seconds * 1e9);
+    EXPECT_LE(static_cast<double>(sum(result.times.step_ns) + sum(result.times.between_steps_ns)),
+              result.train_seconds * 1e9);
 }
 
 TEST(Trainer, WaitingForALateRankIsSkew) {
-    const Config config = small_run();
+    Config config = small_run();
+    config.data.workers = 0;  // reading is part of the step
     const auto dataset = open_dataset(config.data);
     constexpr std::chrono::milliseconds late{20};
+    const LateDataset late_one(*dataset, late);
     TrainResult result;
     on_ranks(2, [&](Communicator& communicator) {
-        TrainOptions options;
-        options.stop = [&] {
-            if (communicator.rank() == 1) std::this_thread::sleep_for(late);
-            return false;
-        };
-        TrainResult mine = train(config, *dataset, communicator, options);
-        if (communicator.rank() == 0) result = std::move(mine);
+        const Dataset* mine = dataset.get();
+        if (communicator.rank() == 1) mine = &late_one;
+        TrainResult of_rank = train(config, *mine, communicator, {});
+        if (communicator.rank() == 0) result = std::move(of_rank);
     });
-    ASSERT_EQ(result.skew_ns.size(), result.comm_ns.size());
-    std::vector<int64_t> skew = result.skew_ns;
+    ASSERT_EQ(result.times.skew_ns.size(), result.times.comm_ns.size());
+    std::vector<int64_t> skew = result.times.skew_ns;
     for (size_t i = 0; i < skew.size(); ++i) {
         EXPECT_GE(skew[i], 0);
-        EXPECT_LE(skew[i], result.comm_ns[i]);
+        EXPECT_LE(skew[i], result.times.comm_ns[i]);
     }
     std::nth_element(skew.begin(), skew.begin() + static_cast<int64_t>(skew.size() / 2), skew.end());
     EXPECT_GT(skew[skew.size() / 2], std::chrono::nanoseconds(late).count() / 2);

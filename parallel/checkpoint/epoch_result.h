@@ -1,0 +1,17 @@
+// What one epoch of a training run came to. Checkpoints keep it, history.csv shows it.
+#pragma once
+
+#include <cstdint>
+
+namespace xbench {
+
+struct EpochResult {
+    int64_t epoch = 0;  // counts from 1
+    double train_loss = 0, val_loss = 0, val_accuracy = 0, val_balanced_accuracy = 0;
+    double learning_rate = 0;  // of its last step
+    double train_seconds = 0, val_seconds = 0;
+    int64_t images = 0;  // trained on in this epoch, all ranks
+    bool best = false;   // best so far by the monitor
+};
+
+}  // namespace xbench

@@ -1,0 +1,30 @@
+// The losses of an epoch's batches, one sum a block of leaves, until they are added over blocks and ranks: in the tree first
+// and over the batches last, so that any number of ranks ends with the same bits.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "parallel/comm/rank_sums.h"
+
+namespace xbench {
+
+class EpochLosses {
+public:
+    EpochLosses(const RankSums& sums, int64_t batches);  // the sums outlive it
+
+    void clear();
+    double& of(int64_t batch, int block);
+    double here(int64_t batch) const;    // of this rank's images
+    std::vector<double> of_all() const;  // {batch}: of all ranks' images; collective
+    double total() const;                // of all batches and ranks; collective
+    // From of_all() of an earlier process: rank 0 carries what is known of the first batches, and the others zeros.
+    void resume(const std::vector<double>& of_all);
+
+private:
+    const RankSums& sums_;
+    const size_t batches_;
+    std::vector<double> losses_;  // {block}{batch}
+};
+
+}  // namespace xbench

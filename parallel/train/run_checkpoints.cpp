@@ -1,0 +1,96 @@
+// Snapshots of a run, and going on from one.
+#include "parallel/train/run_checkpoints.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "parallel/train/dataset_model.h"
+#include "parallel/train/health.h"
+
+namespace xbench {
+
+RunCheckpoints::RunCheckpoints(const Config& config, const Dataset& dataset, TrainingStep& step, int64_t batches,
+                               std::filesystem::path folder)
+    : config_(config), dataset_(dataset), step_(step), batches_(batches), folder_(std::move(folder)) {
+    if (!folder_.empty() && step.place().rank == 0) writer_.emplace(folder_, config.train.checkpoint_keep);
+}
+
+WeightSet RunCheckpoints::described_weights() const {
+    WeightSet weights = step_.state().weights();
+    const ModelConfig model = model_for(config_.model, dataset_.info());
+    describe({model, dataset_.info().class_names, config_.data.mean, config_.data.std}, weights);
+    return weights;
+}
+
+void RunCheckpoints::save(const char* name, const WeightSet& weights) const {
+    if (writer_) save_weights(folder_ / name, weights);
+}
+
+const Json& RunCheckpoints::identity() {
+    if (identity_.is_null()) identity_ = identity_of(config_, dataset_.digest());
+    return identity_;
+}
+
+TrainingState RunCheckpoints::take(const RunState& run, int64_t epoch) {
+    TrainingState state;
+    state.steps = step_.done();
+    state.epoch = epoch;
+    state.next_batch = static_cast<int64_t>(state.steps) - (epoch - 1) * batches_;
+    state.losses = run.losses.of_all();
+    state.losses.resize(static_cast<size_t>(state.next_batch));
+    state.history = run.history;
+    if (run.best.exists()) {
+        state.best_epoch = run.best.epoch;
+        state.best = run.best.weights;
+    }
+    state.model = described_weights();
+    state.moments = step_.strategy().save();
+    state.identity = identity();
+    return state;
+}
+
+void RunCheckpoints::snapshot(const RunState& run, int64_t epoch) {
+    check_finite(step_.state(), step_.done(), step_.place().rank);
+    TrainingState state = take(run, epoch);
+    if (writer_) writer_->write(std::move(state));
+}
+
+void RunCheckpoints::wait() {
+    if (writer_) writer_->wait();
+}
+
+std::optional<TrainingState> RunCheckpoints::read_same_on_all_ranks() const {
+    auto state = read_newest_checkpoint(folder_);
+    double steps = state ? static_cast<double>(state->steps) : -1, most = steps;
+    step_.sums().communicator.all_reduce_max(&most, 1);
+    if (steps != most)
+        throw Error(fmt::format("rank {} finds the checkpoint of another step than other ranks", step_.place().rank),
+                    folder_.string(), "give all nodes the same folder");
+    return state;
+}
+
+void RunCheckpoints::check_fits(const TrainingState& state) {
+    check_same_run(state, identity());
+    if (config_.train.compression == "powersgd")
+        throw UsageError("checkpoints do not hold PowerSGD's error feedback", "--resume",
+                         "begin anew with another --out, or train with another compression");
+    if (state.losses.size() > static_cast<size_t>(batches_) ||
+        state.steps != (state.epoch - 1) * batches_ + state.next_batch)
+        throw Error("the checkpoint was taken on a data set of another size", folder_.string(),
+                    "give the data set that it was begun with");
+}
+
+std::optional<RunPosition> RunCheckpoints::resume(RunState& run) {
+    const auto state = read_same_on_all_ranks();
+    if (!state) return std::nullopt;
+    check_fits(*state);
+    step_.state().set_weights(state->model, folder_.string());
+    step_.strategy().load(state->moments, folder_.string());
+    step_.set_done(state->steps);
+    run.losses.resume(state->losses);
+    run.history = state->history;
+    if (state->best_epoch) run.best = {*state->best_epoch, state->best, {}};
+    return RunPosition{state->epoch, state->next_batch};
+}
+
+}  // namespace xbench

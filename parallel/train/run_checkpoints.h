@@ -1,0 +1,63 @@
+// A training run's files in its checkpoints folder: the best and the last weights, and the snapshots to resume from
+// (parallel/checkpoint/training_state.h), taken on all ranks and written by rank 0.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "data/set/dataset.h"
+#include "parallel/checkpoint/training_state.h"
+#include "parallel/train/best_epoch.h"
+#include "parallel/train/epoch_losses.h"
+#include "parallel/train/training_step.h"
+
+namespace xbench {
+
+// What a snapshot holds besides the step's weights and the optimizer's state.
+struct RunState {
+    EpochLosses losses;
+    std::vector<EpochResult> history;
+    BestEpoch best;
+};
+
+// Where a run goes on: in front of this batch of this epoch. Behind an epoch's last batch only its validation is left.
+struct RunPosition {
+    int64_t epoch = 1, batch = 0;
+};
+
+class RunCheckpoints {
+public:
+    // Everything outlives it. An empty folder: nothing is written. `batches` of an epoch.
+    RunCheckpoints(const Config& config, const Dataset& dataset, TrainingStep& step, int64_t batches,
+                   std::filesystem::path folder);
+
+    // The step's weights with all that describes them; collective.
+    WeightSet described_weights() const;
+    void save(const char* name, const WeightSet& weights) const;
+
+    // Takes a snapshot and writes it in the background; collective.
+    void snapshot(const RunState& run, int64_t epoch);
+    void wait();  // until it is on the disk
+    // Sets everything to where the newest snapshot was taken, and says where that is; nothing where there is none. Every
+    // rank reads the same files. Collective.
+    std::optional<RunPosition> resume(RunState& run);
+
+private:
+    TrainingState take(const RunState& run, int64_t epoch);
+    std::optional<TrainingState> read_same_on_all_ranks() const;
+    void check_fits(const TrainingState& state);
+    const Json& identity();
+
+    const Config& config_;
+    const Dataset& dataset_;
+    TrainingStep& step_;
+    const int64_t batches_;
+    const std::filesystem::path folder_;
+    std::optional<CheckpointWriter> writer_;  // on rank 0
+    Json identity_;                           // once it was asked for: the data set's digest takes its time
+};
+
+}  // namespace xbench

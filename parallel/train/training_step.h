@@ -1,0 +1,87 @@
+// One training step of one rank with all that it needs: graph, plan, state, executor, strategy and passes over the leaves.
+// The trainer, `xbench step` and the tests run this one, so that what is timed or compared is what trains.
+//
+// A step is compute(), which runs the plan (once, or once a pass) and leaves this rank's gradients and losses, and update(),
+// which makes the gradients of all ranks into one update of the parameters. Nothing is allocated in either.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/communicator.h"
+#include "core/config.h"
+#include "core/hardware.h"
+#include "data/load/loader.h"
+#include "parallel/comm/rank_sums.h"
+#include "parallel/strategy/hybrid_groups.h"
+#include "parallel/strategy/model_state.h"
+#include "parallel/strategy/strategy.h"
+#include "parallel/train/micro_batches.h"
+#include "parallel/train/rank_plan.h"
+#include "plan/executor.h"
+
+namespace xbench {
+
+struct TrainingStepOptions {
+    Isa isa = usable_isa();  // at most: all ranks take the lowest among them
+    int threads = 1;
+    int stage = 0;                   // of ZeRO
+    int64_t most_images = 0;         // RankPlace::most_images
+    std::vector<Choice> forced{};    // implementations asked for by name
+    MemoryLedger* ledger = nullptr;  // counts everything; outlives the step
+};
+
+class TrainingStep {
+public:
+    // Collective. The configuration and the communicator outlive it. Weights are those of config.seed.
+    TrainingStep(Graph graph, const TrainConfig& config, Communicator& communicator, const TrainingStepOptions& options);
+    TrainingStep(const TrainingStep&) = delete;
+    TrainingStep& operator=(const TrainingStep&) = delete;
+
+    // One step on this rank's share of a batch. Throws Error that names step, rank and, where it can, the tensor when a
+    // number is not finite. Collective. plan_step_ns receives the time of each step of the plan, then of the update.
+    void run(const Batch& batch, std::vector<int64_t>* plan_step_ns = nullptr);
+    // Its halves, without the checks.
+    void compute(const Batch& batch, std::vector<int64_t>* plan_step_ns = nullptr);
+    void update();
+
+    // Sum over the images of one of this rank's blocks of leaves, of the last compute().
+    double loss(int block) const;
+    uint32_t done() const { return context_.step; }  // steps
+    void set_done(uint32_t steps) { context_.step = steps; }
+
+    const Graph& graph() const { return graph_; }
+    const RankPlace& place() const { return place_; }
+    const RankPlan& rank_plan() const { return rank_plan_; }
+    const Plan& plan() const { return rank_plan_.training; }
+    const RankSums& sums() const { return sums_; }
+    const Executor& executor() const { return executor_; }
+    ModelState& state() { return state_; }
+    const ModelState& state() const { return state_; }
+    Strategy& strategy() { return *strategy_; }
+    const Strategy& strategy() const { return *strategy_; }
+    int64_t take_exposed_ns();  // that computing stood still for communication since the last call
+
+private:
+    Sharding sharding() const;
+    void set_positive_weights();
+    void check_losses() const;
+
+    const TrainConfig& config_;
+    Communicator& communicator_;
+    const Graph graph_;
+    const RankSums sums_;
+    std::optional<HybridGroups> groups_;  // with hybrid sharding
+    const RankPlace place_;
+    const RankPlan rank_plan_;
+    ModelState state_;
+    Executor executor_;
+    std::unique_ptr<Strategy> strategy_;
+    std::optional<MicroBatches> micro_batches_;            // where there are several passes
+    const std::vector<double>* losses_of_pass_ = nullptr;  // {block}, of those
+    StepContext context_{};
+};
+
+}  // namespace xbench
