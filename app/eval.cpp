@@ -45,8 +45,7 @@ void run_eval(const EvalCommand& command) {
     if (indices.empty()) throw Error("has no images in split " + command.split, command.data, "choose another --split");
 
     const int threads = command.threads > 0 ? command.threads : usable_cores();
-    const Predictions predictions =
-        predict(model.graph, model.weights, *dataset, indices, threads, model.description.mean, model.description.std);
+    const Predictions predictions = predict(model.graph, model.weights, model.description, *dataset, indices, threads);
     const std::vector<std::string>& names = model.description.class_names;
     const Metrics metrics = compute_metrics(predictions, names);
     const std::vector<Curve> curves = make_curves(predictions, names);

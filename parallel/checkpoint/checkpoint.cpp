@@ -24,6 +24,12 @@ Json model_json(const ModelConfig& model) {
                 {"size", model.size},     {"classes", model.classes},         {"multilabel", model.multilabel}};
 }
 
+void take_evaluation(const Json& json, ModelDescription& description) {
+    description.precision = json.at("precision").get<std::string>();
+    description.evaluation_batch = json.at("batch_size").get<int64_t>();
+    description.virtual_ranks = json.at("virtual_ranks").get<int64_t>();
+}
+
 ModelConfig model_from(const Json& json) {
     ModelConfig model;
     model.name = json.at("name").get<std::string>();
@@ -114,6 +120,12 @@ void describe(const ModelDescription& description, WeightSet& weights) {
     weights.metadata["xbench.class_names"] = Json(description.class_names).dump();
     weights.metadata["xbench.mean"] = Json(description.mean).dump();
     weights.metadata["xbench.std"] = Json(description.std).dump();
+    weights.metadata["xbench.positive_weights"] = Json(description.positive_weights).dump();
+    weights.metadata["xbench.evaluation"] = Json{
+        {"precision", description.precision},
+        {"batch_size", description.evaluation_batch},
+        {"virtual_ranks",
+         description.virtual_ranks}}.dump();
 }
 
 ModelDescription description_of(const WeightSet& weights, const std::string& origin) {
@@ -130,6 +142,9 @@ ModelDescription description_of(const WeightSet& weights, const std::string& ori
         description.class_names = json("xbench.class_names").get<std::vector<std::string>>();
         description.mean = json("xbench.mean").get<std::vector<double>>();
         description.std = json("xbench.std").get<std::vector<double>>();
+        if (weights.metadata.contains("xbench.positive_weights"))
+            description.positive_weights = json("xbench.positive_weights").get<std::vector<double>>();
+        if (weights.metadata.contains("xbench.evaluation")) take_evaluation(json("xbench.evaluation"), description);
         return description;
     } catch (const Json::exception& error) {
         throw Error(fmt::format("its metadata cannot be read: {}", error.what()), origin,

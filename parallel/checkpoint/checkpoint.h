@@ -1,6 +1,7 @@
 // Weights of a model on disk and in memory, under the names that PyTorch gives them.
 // A checkpoint is one .safetensors file; its metadata holds everything that `eval` and `predict` need besides the data:
-// the model's configuration, the class names, and the mean and standard deviation that images are normalised with.
+// the model's configuration, the class names, the mean and standard deviation that images are normalised with, and how the
+// training run evaluated: what the loss and its bits depend on.
 // BatchNorm's num_batches_tracked, which PyTorch's strict loading demands, is written as 0 and ignored when read.
 #pragma once
 
@@ -39,6 +40,10 @@ struct ModelDescription {
     ModelConfig model;  // resolved: channels, size and classes are set
     std::vector<std::string> class_names;
     std::vector<double> mean{0.5}, std{0.5};
+    std::vector<double> positive_weights;  // of binary cross-entropy: none, one, or one a class (train.pos_weight)
+    std::string precision = "fp32";        // of products, as train.precision
+    // Images of a batch of an evaluation and its leaves: the order in which losses are added.
+    int64_t evaluation_batch = 64, virtual_ranks = 1;
 };
 
 void describe(const ModelDescription& description, WeightSet& weights);                // into the metadata

@@ -1,7 +1,11 @@
 // Flat buffers to named tensors and back.
 #include "parallel/strategy/model_state.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "core/error.h"
 
 namespace xbench {
 namespace {
@@ -85,6 +89,22 @@ void ModelState::initialize(uint64_t seed) {
         const FlatSpan& span = units->shards().units[unit].span;
         initialize_parameters(graph, flat, seed, span.begin, span.end, units->slot(0));
         units->keep_own(unit, units->slot(0));
+    }
+}
+
+void ModelState::set_positive_weights(const std::vector<double>& weights) {
+    const bool several_labels = graph.value(graph.label).dtype == DType::f32;
+    if (!several_labels && !weights.empty())
+        throw UsageError("the images have one label each, which no positive weights apply to", "/train/pos_weight",
+                         "leave it out");
+    for (const FlatRange& range : flat.state) {
+        if (graph.value(range.value).role != Role::constant) continue;
+        if (weights.size() > 1 && static_cast<int64_t>(weights.size()) != range.count)
+            throw UsageError(fmt::format("{} numbers for {} classes", weights.size(), range.count), "/train/pos_weight",
+                             "give one number, or one a class");
+        float* const data = state.as<float>() + range.begin;
+        for (int64_t k = 0; k < range.count; ++k)
+            data[k] = weights.empty() ? 1 : static_cast<float>(weights[weights.size() == 1 ? 0 : static_cast<size_t>(k)]);
     }
 }
 

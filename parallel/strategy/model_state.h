@@ -19,7 +19,10 @@ struct ModelState {
     // memory. Sharded for this training plan where `sharding` has a stage. Collective; all arguments must outlive it.
     ModelState(const Graph& model, const RankSums& sums, const Plan& plan, int gradient_slots, const Sharding& sharding = {},
                MemoryLedger* ledger = nullptr);
-    void initialize(uint64_t seed);                                         // collective
+    void initialize(uint64_t seed);  // collective
+    // Of binary cross-entropy: one for all classes, one a class, or none, which is 1. Throws UsageError where they don't
+    // fit.
+    void set_positive_weights(const std::vector<double>& weights);
     void bind_to(Executor& executor) const;                                 // parameters, gradients and state
     WeightSet weights() const;                                              // a copy, in canonical order, without metadata;
                                                                             // collective

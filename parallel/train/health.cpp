@@ -27,16 +27,20 @@ std::string find_not_finite(const Graph& graph, std::span<const FlatRange> range
     return {};
 }
 
+std::string find_not_finite(const ModelState& state) {
+    const std::string found = find_not_finite(state.graph, state.flat.parameters, state.parameter_parts());
+    const ModelState::Part buffers{{0, state.flat.state_elements}, state.state.as<float>()};
+    return found.empty() ? find_not_finite(state.graph, state.flat.state, std::span(&buffers, 1)) : found;
+}
+
 void check_finite(const ModelState& state, uint32_t step, int rank) {
     const auto check = [&](const std::string& found, const char* what) {
         if (!found.empty())
             throw Error(fmt::format("{}{} on rank {}", what, found, rank), fmt::format("training step {}", step),
                         "lower the learning rate, or look at the images of that step");
     };
-    const ModelState::Part buffers{{0, state.flat.state_elements}, state.state.as<float>()};
     check(find_not_finite(state.graph, state.flat.parameters, state.gradient_parts()), "the gradient of ");
-    check(find_not_finite(state.graph, state.flat.parameters, state.parameter_parts()), "");
-    check(find_not_finite(state.graph, state.flat.state, std::span(&buffers, 1)), "");
+    check(find_not_finite(state), "");
 }
 
 void check_replicas(const ModelState& state, uint32_t step, Communicator& communicator) {

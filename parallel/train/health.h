@@ -14,6 +14,9 @@ namespace xbench {
 // a flat buffer in which the ranges lie: parameters, or their gradients.
 std::string find_not_finite(const Graph& graph, std::span<const FlatRange> ranges, std::span<const ModelState::Part> parts);
 
+// The same of parameters and running statistics, of those that this rank keeps.
+std::string find_not_finite(const ModelState& state);
+
 // Throws Error naming tensor, step and rank when a parameter, its gradient or a running statistic is not finite, of those
 // that this rank keeps.
 void check_finite(const ModelState& state, uint32_t step, int rank);

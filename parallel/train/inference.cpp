@@ -1,11 +1,17 @@
 // Evaluation over ranks.
 #include "parallel/train/inference.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 
+#include "core/error.h"
 #include "core/hardware.h"
+#include "parallel/train/health.h"
 #include "parallel/train/rank_plan.h"
 
 namespace xbench {
@@ -18,6 +24,43 @@ void append_batch(const Batch& batch, const Executor& executor, Predictions& min
     mine.probabilities.insert(mine.probabilities.end(), p, p + batch.size * mine.classes);
     mine.labels.insert(mine.labels.end(), batch.labels.begin(), batch.labels.end());
     for (const float target : batch.targets) mine.targets.push_back(target > 0.5f);
+}
+
+constexpr int64_t no_image = std::numeric_limits<int64_t>::max();
+constexpr const char* remedy = "these weights diverged: lower the learning rate, or take an earlier checkpoint";
+
+// The lowest index of an image for which the model does not give numbers.
+int64_t first_not_finite(const Batch& batch, const Executor& executor) {
+    const TensorView logits = executor.view(executor.plan().graph.output("logits"));
+    const int64_t classes = logits.shape[1];
+    int64_t first = no_image;
+    for (int64_t i = 0; i < batch.size; ++i) {
+        const float* const row = logits.as<float>() + i * classes;
+        if (!std::all_of(row, row + classes, [](float x) { return std::isfinite(x); }))
+            first = std::min(first, batch.sample_ids[static_cast<size_t>(i)]);
+    }
+    return first;
+}
+
+// A number that is not finite must not become a result: one in the weights is named before any image is read.
+void check_weights(const ModelState& state, Communicator& communicator) {
+    const std::string found = find_not_finite(state);
+    double somewhere = found.empty() ? 0 : 1;
+    communicator.all_reduce_max(&somewhere, 1);
+    if (!found.empty()) throw Error(found, "evaluation", remedy);
+    if (somewhere > 0) throw Error("another rank has weights that are not finite", "evaluation", remedy);
+}
+
+// Collective, with the same outcome on every rank.
+void refuse_not_finite(double loss, int64_t bad_image, const Dataset& dataset, Communicator& communicator) {
+    double lowest = -static_cast<double>(bad_image);
+    communicator.all_reduce_max(&lowest, 1);
+    if (lowest > -static_cast<double>(no_image)) {
+        const auto image = static_cast<size_t>(-lowest);
+        const std::string id = image < dataset.ids().size() ? dataset.ids()[image] : std::to_string(image);
+        throw Error(fmt::format("what the model gives for image {} is not finite", id), dataset.info().source, remedy);
+    }
+    if (!std::isfinite(loss)) throw Error(fmt::format("the loss is {}", loss), dataset.info().source, remedy);
 }
 
 double loss_of(const Executor& executor, int block) {
@@ -80,6 +123,7 @@ Evaluator::Evaluator(Plan plan, const RankSums& sums, MemoryLedger* ledger)
 
 Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, LoaderOptions options, const RankSums& sums) {
     options.shuffle = false;
+    check_weights(state, sums.communicator);
     Loader loader(dataset, options);
     state.bind_to(executor_);
     std::optional<UnitTransfers> gatherer;
@@ -91,37 +135,42 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
     const auto batches = static_cast<size_t>(loader.batches());
     std::vector<double> losses(batches * static_cast<size_t>(sums.blocks()), 0.0);
     loader.start_epoch(0);
+    int64_t bad_image = no_image;
     while (const Batch* batch = loader.next()) {
         if (batch->size == 0 && !gatherer) continue;  // else the other ranks gather parameters with this one
         bind_batch(*batch, executor_, context);
         executor_.run(context, gatherer ? &*gatherer : nullptr);
         if (gatherer) gatherer->finish();
         append_batch(*batch, executor_, mine);
+        bad_image = std::min(bad_image, first_not_finite(*batch, executor_));
         for (int block = 0; block < sums.blocks(); ++block)
             losses[static_cast<size_t>(block) * batches + static_cast<size_t>(batch->index)] = loss_of(executor_, block);
     }
     Predictions all = gather(mine, sums.communicator);
     sums.sum(losses.data(), batches, batches);
     all.loss_sum = std::accumulate(losses.data(), losses.data() + batches, 0.0);
+    refuse_not_finite(all.loss_sum, bad_image, dataset, sums.communicator);
     return all;
 }
 
-Predictions predict(const Graph& graph, const WeightSet& weights, const Dataset& dataset, std::span<const int64_t> indices,
-                    int threads, const std::vector<double>& mean, const std::vector<double>& std) {
+Predictions predict(const Graph& graph, const WeightSet& weights, const ModelDescription& about, const Dataset& dataset,
+                    std::span<const int64_t> indices, int threads) {
     ModelState state(graph);
+    state.set_positive_weights(about.positive_weights);
     state.set_weights(weights, "the checkpoint");
     LoaderOptions options;
     options.indices.assign(indices.begin(), indices.end());
-    options.batch_size = std::min<int64_t>(64, static_cast<int64_t>(indices.size()));
+    options.batch_size = std::clamp<int64_t>(about.evaluation_batch, 1, most_evaluated_at_once);
+    options.mean = about.mean;
+    options.std = about.std;
     TrainConfig train;
-    train.virtual_ranks = options.virtual_ranks = 1;
-    options.mean = mean;
-    options.std = std;
-    const auto communicator = make_self_communicator();
-    const RankSums sums(*communicator, Reduction::invariant, options.virtual_ranks);
+    train.precision = about.precision;
+    train.virtual_ranks = options.virtual_ranks = std::clamp<int64_t>(about.virtual_ranks, 1, options.batch_size);
     RankPlace place;
     place.isa = usable_isa();
     place.threads = threads;
+    const auto communicator = make_self_communicator();
+    const RankSums sums(*communicator, Reduction::invariant, options.virtual_ranks);
     Evaluator evaluator(evaluation_plan(graph, train, place, options.batch_size), sums);
     return evaluator.run(state, dataset, options, sums);
 }

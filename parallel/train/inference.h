@@ -18,7 +18,8 @@ public:
     const Plan& plan() const { return plan_; }
 
     // Predictions for the images that the loader's options name, each once, gathered over all ranks in the order of their
-    // index. Collective. `options` gives split or indices, mean and std, ranks, batch_size and virtual_ranks.
+    // index. Collective. Throws Error, on every rank, that names the tensor or the image where a number is not finite.
+    // `options` gives split or indices, mean and std, ranks, batch_size and virtual_ranks.
     Predictions run(const ModelState& state, const Dataset& dataset, LoaderOptions options, const RankSums& sums);
 
 private:
@@ -26,9 +27,12 @@ private:
     Executor executor_;
 };
 
-// All in one process: the predictions of these weights for these images. Throws Error when they do not fit the graph.
-Predictions predict(const Graph& graph, const WeightSet& weights, const Dataset& dataset, std::span<const int64_t> indices,
-                    int threads, const std::vector<double>& mean, const std::vector<double>& std);
+// All in one process: the predictions of these weights for these images. With all that the checkpoint says about itself,
+// the loss is that of the training run's own evaluation, to the last bit as long as that took at most so many images at
+// once. Throws Error when the weights do not fit the graph, or give what is not finite.
+Predictions predict(const Graph& graph, const WeightSet& weights, const ModelDescription& about, const Dataset& dataset,
+                    std::span<const int64_t> indices, int threads);
+constexpr int64_t most_evaluated_at_once = 512;
 
 // Images of a batch of the evaluations of a training run: without gradients a larger one costs nothing and is faster.
 constexpr int64_t evaluation_batch(int64_t training_batch) { return training_batch > 64 ? training_batch : 64; }

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "parallel/train/dataset_model.h"
 #include "parallel/train/health.h"
+#include "parallel/train/inference.h"
 
 namespace xbench {
 
@@ -17,8 +18,16 @@ RunCheckpoints::RunCheckpoints(const Config& config, const Dataset& dataset, Tra
 
 WeightSet RunCheckpoints::described_weights() const {
     WeightSet weights = step_.state().weights();
-    const ModelConfig model = model_for(config_.model, dataset_.info());
-    describe({model, dataset_.info().class_names, config_.data.mean, config_.data.std}, weights);
+    ModelDescription about;
+    about.model = model_for(config_.model, dataset_.info());
+    about.class_names = dataset_.info().class_names;
+    about.mean = config_.data.mean;
+    about.std = config_.data.std;
+    about.positive_weights = config_.train.pos_weight;
+    about.precision = config_.train.precision;
+    about.evaluation_batch = evaluation_batch(config_.train.batch_size);
+    about.virtual_ranks = step_.sums().leaves_of_all;
+    describe(about, weights);
     return weights;
 }
 

@@ -60,7 +60,7 @@ TrainingStep::TrainingStep(Graph graph, const TrainConfig& config, Communicator&
       executor_(plan(), options.ledger),
       strategy_((place_.stage == 0 ? make_replicated : make_sharded)(config, state_, sums_, place_.isa, place_.threads)) {
     state_.initialize(config.seed);
-    set_positive_weights();
+    state_.set_positive_weights(config.pos_weight);
     state_.bind_to(executor_);
     if (rank_plan_.passes.several())
         micro_batches_.emplace(rank_plan_.passes, state_, sums_, strategy_->pass_observer(), place_.isa, place_.threads);
@@ -77,26 +77,6 @@ Sharding TrainingStep::sharding() const {
     how.common_parameters = place_.shares_update;
     how.several_passes = rank_plan_.passes.several();
     return how;
-}
-
-// What a missed positive costs in binary cross-entropy: one number for all classes, or one a class.
-void TrainingStep::set_positive_weights() {
-    const std::vector<double>& weights = config_.pos_weight;
-    if (weights.empty()) return;
-    const auto value = [&](ValueId id) -> const Value& { return graph_.value(id); };
-    if (value(graph_.label).dtype != DType::f32)
-        throw UsageError("the images have one label each, which no positive weights apply to", "/train/pos_weight",
-                         "leave it out");
-    const int64_t classes = value(graph_.output("logits")).shape[1];
-    if (weights.size() != 1 && static_cast<int64_t>(weights.size()) != classes)
-        throw UsageError(fmt::format("{} numbers for {} classes", weights.size(), classes), "/train/pos_weight",
-                         "give one number, or one a class");
-    for (const FlatRange& range : state_.flat.state) {
-        if (value(range.value).role != Role::constant) continue;
-        float* data = state_.state.as<float>() + range.begin;
-        for (int64_t k = 0; k < range.count; ++k)
-            data[k] = static_cast<float>(weights.size() == 1 ? weights[0] : weights[static_cast<size_t>(k)]);
-    }
 }
 
 void TrainingStep::compute(const Batch& batch, std::vector<int64_t>* plan_step_ns) {

@@ -66,7 +66,6 @@ public:
 
 private:
     Sharding sharding() const;
-    void set_positive_weights();
     void check_losses() const;
 
     const TrainConfig& config_;

@@ -118,6 +118,7 @@ private:
             batch_.labels.assign(labels.begin(), labels.end());
         else
             batch_.targets = labels;
+        batch_.multilabel = !batch_.targets.empty();
         for (int64_t v = 0; v <= leaves; ++v) batch_.leaf_begin.push_back(static_cast<int32_t>(leaf_start(v, size, leaves)));
         batch_.sample_ids.resize(static_cast<size_t>(size));
         batch_.size = batch_.global_size = size;

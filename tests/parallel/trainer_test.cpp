@@ -248,7 +248,7 @@ TEST(Trainer, TheCheckpointIsTheBestEpoch) {
 
     const ModelDescription about = description_of(best, "checkpoint");
     const auto indices = dataset->indices(Split::test);
-    const Predictions predictions = predict(build_model(about.model), best, *dataset, indices, 1, about.mean, about.std);
+    const Predictions predictions = predict(build_model(about.model), best, about, *dataset, indices, 1);
     const Metrics metrics = compute_metrics(predictions, about.class_names);
     EXPECT_EQ(metrics.confusion, result.test.confusion);
     EXPECT_NEAR(metrics.loss, result.test.loss, 1e-9);
