@@ -2,17 +2,25 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "app/data_tables.h"
+#include "core/durable_file.h"
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "core/progress.h"
+#include "core/utf8.h"
 #include "data/import/import.h"
+#include "data/import/import_list.h"
 #include "data/set/h5.h"
+#include "data/set/set_summary.h"
 #include "data/synthetic/synthetic.h"
 
 namespace xbench {
@@ -20,7 +28,7 @@ namespace {
 
 struct ImportCommand {
     ImportOptions options;
-    std::string columns, split = "70,15,15";
+    std::string columns, split, separator = "comma";
     bool quiet = false;
 };
 
@@ -28,6 +36,7 @@ struct SynthCommand {
     SyntheticConfig config;
     std::string out;
     int threads = 0;
+    bool quiet = false;
 };
 
 // "path=file,label=class"
@@ -46,48 +55,46 @@ std::map<std::string, std::string> parse_columns(const std::string& text) {
     return columns;
 }
 
-// One row a class, one column a split.
-void print_counts(const std::vector<std::string>& names, const std::vector<std::array<int64_t, 3>>& counts,
-                  const std::array<int64_t, 3>& totals) {
-    size_t width = 6;
-    for (const std::string& name : names) width = std::max(width, name.size());
-    const auto row = [&](const std::string& name, const std::array<int64_t, 3>& c) {
-        fmt::print("  {:<{}} {:>8} {:>8} {:>8} {:>8}\n", name, width, c[0], c[1], c[2], c[0] + c[1] + c[2]);
-    };
-    fmt::print("  {:<{}} {:>8} {:>8} {:>8} {:>8}\n", "class", width, "train", "val", "test", "all");
-    for (size_t k = 0; k < names.size(); ++k) row(names[k], counts[k]);
-    row("images", totals);
-}
-
 void print_report(const ImportReport& report, const ImportOptions& options) {
     print_counts(report.class_names, report.counts, report.split_counts);
     for (const std::string& note : report.notes) fmt::print("note: {}\n", note);
-    if (report.unlisted > 0)
-        fmt::print("note: {} files below {} are not in {}\n", report.unlisted, options.source, options.labels);
-    if (report.duplicates > 0) fmt::print("note: {} files have the same bytes as another\n", report.duplicates);
-    if (report.duplicates_across_splits > 0) {
-        fmt::print("WARNING: {} of them lie in another split than their double: test scores will be too good\n",
-                   report.duplicates_across_splits);
-    }
-    if (report.groups_across_splits > 0) {
-        fmt::print("WARNING: {} groups lie in more than one split: test scores may be too good\n",
-                   report.groups_across_splits);
-    }
-    if (!report.quarantined.empty()) {
-        fmt::print("WARNING: {} files were quarantined; reasons in {}.quarantine.csv, the first: {}: {}\n",
-                   report.quarantined.size(), options.out, report.quarantined.front().path,
-                   report.quarantined.front().reason);
-    }
+    for (const std::string& warning : report.warnings) fmt::print("WARNING: {}\n", warning);
+    fmt::print("{} files below {}: {} imported, {} quarantined, {} ignored by rule; the account is {}.import.json\n",
+               report.files_met, escape_bytes(options.source), report.files_imported, report.files_quarantined,
+               report.ignored.size(), options.out);
     fmt::print("{}: {} images of {}x{}x{} uint{} in {:.2f} s, {:.0f} images/s\n", options.out, report.images,
                options.channels, options.size, options.size, 8 * report.bytes_per_pixel, report.seconds,
                report.images_per_second());
 }
 
-void run_import(ImportCommand& command) {
-    command.options.columns = parse_columns(command.columns);
-    command.options.shares = parse_shares(command.split);
+// `comma` or `,` and so on.
+char parse_separator(const std::string& text) {
+    for (const auto& [name, letter] : {std::pair{"comma", ','}, {"semicolon", ';'}, {"tab", '\t'}}) {
+        if (text == name || text == std::string(1, letter)) return letter;
+    }
+    if (text == "\\t") return '\t';
+    throw UsageError("'" + text + "' is not a separator", "--separator", "use comma, semicolon or tab");
+}
+
+// Runs `work`; after a signal it has tidied up, and the process ends by that signal, as the shell expects.
+template <class Work>
+void in_order(const Work& work) {
+    std::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is an error message like a full disk
+    try {
+        const InterruptGuard guard;
+        work(guard);
+    } catch (const Error& error) {
+        if (InterruptGuard::signal() == 0) throw;
+        fmt::print(stderr, "{}\n", error.what());
+        std::signal(InterruptGuard::signal(), SIG_DFL);
+        std::raise(InterruptGuard::signal());
+    }
+}
+
+void import_with_progress(ImportCommand& command, const InterruptGuard& guard) {
     ProgressLine line(stderr, command.quiet);
     const ImportReport report = import_images(command.options, [&](const ImportProgress& progress) {
+        guard.check();
         line.update(static_cast<double>(progress.done), static_cast<double>(progress.total),
                     fmt::format("{} of {} files, {} quarantined", progress.done, progress.total, progress.quarantined),
                     progress.seconds_left);
@@ -96,23 +103,40 @@ void run_import(ImportCommand& command) {
     print_report(report, command.options);
 }
 
-void run_synth(const SynthCommand& command) {
+void run_import(ImportCommand& command) {
+    command.options.columns = parse_columns(command.columns);
+    if (!command.split.empty()) command.options.shares = parse_shares(command.split);
+    command.options.separator = parse_separator(command.separator);
+    in_order([&](const InterruptGuard& guard) { import_with_progress(command, guard); });
+}
+
+ImageSet draw_with_progress(const SynthCommand& command, const InterruptGuard& guard) {
+    ProgressLine line(stderr, command.quiet);
+    const auto total = static_cast<double>(command.config.count);
+    return make_synthetic(command.config, command.threads, [&](int64_t done) {
+        guard.check();
+        if (done % 16 == 0)
+            line.update(static_cast<double>(done), total, fmt::format("{} of {} images", done, command.config.count));
+    });
+}
+
+void synthesise(const SynthCommand& command, const InterruptGuard& guard) {
     const auto start = std::chrono::steady_clock::now();
-    ImageSet set = make_synthetic(command.config, command.threads);
+    check_synthetic(command.config);
+    try_output(command.out);
+    ImageSet set = draw_with_progress(command, guard);
     set.records.created_by = "xbench data synth";
     write_h5(command.out, set);
-    const SetRecords& records = set.records;
-    std::vector<std::array<int64_t, 3>> counts(records.info.class_names.size());
-    std::array<int64_t, 3> totals{};
-    for (size_t i = 0; i < records.labels.size(); ++i) {
-        ++counts[static_cast<size_t>(records.labels[i])][records.splits[i]];
-        ++totals[records.splits[i]];
-    }
-    print_counts(records.info.class_names, counts, totals);
+    const SetSummary summary = summarise(set.records, command.out);
+    print_counts(summary.info.class_names, summary.counts, summary.images);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    fmt::print("{}: {} images of {}x{}x{} with {} boxes in {:.2f} s, {:.0f} images/s\n", command.out, records.info.count,
-               records.info.channels, records.info.height, records.info.width, records.boxes.size(), seconds,
-               static_cast<double>(records.info.count) / seconds);
+    fmt::print("{}: {} images of {}x{}x{} with {} boxes in {:.2f} s, {:.0f} images/s\n", command.out, summary.info.count,
+               summary.info.channels, summary.info.height, summary.info.width, summary.boxes, seconds,
+               static_cast<double>(summary.info.count) / seconds);
+}
+
+void run_synth(const SynthCommand& command) {
+    in_order([&](const InterruptGuard& guard) { synthesise(command, guard); });
 }
 
 void add_import(CLI::App& data) {
@@ -126,12 +150,14 @@ void add_import(CLI::App& data) {
     app->add_option("--channels", options.channels, "1 (gray) or 3 (RGB)")->capture_default_str();
     app->add_option("--labels", options.labels, "CSV with a header: path,label[,split][,group]; label may be A|B");
     app->add_option("--columns", command->columns, "Other headers: path=file,label=class,split=fold,group=patient");
-    app->add_option("--format", options.format, "auto, folder or csv")->capture_default_str();
-    app->add_option("--split", command->split, "Shares of train,val,test where the source has no splits")
-        ->capture_default_str();
+    app->add_option("--separator", command->separator, "Of the CSV: comma, semicolon or tab")->capture_default_str();
+    app->add_option("--format", options.format, "auto, " + format_names())->capture_default_str();
+    app->add_flag("!--no-split-folders", options.split_folders, "The folders on top are classes, whatever they are called");
+    app->add_option(
+        "--split", command->split,
+        "Shares of train,val,test: splits everything anew, by group (default 70,15,15 where the source has no splits)");
     app->add_option("--val-share", options.val_share,
-                    "Share of the training images used as val where only that split is missing")
-        ->capture_default_str();
+                    "Draws val anew from train and val (default 0.15 of train where only val is missing; 0: none)");
     app->add_option("--seed", options.seed, "Of the split")->capture_default_str();
     app->add_option("--threads", options.threads, "0: all cores")->capture_default_str();
     app->add_flag("--quiet", command->quiet, "No progress line");
@@ -147,16 +173,30 @@ void add_synth(CLI::App& data) {
     app->add_option("--channels", command->config.channels, "1 or 3")->capture_default_str();
     app->add_option("--seed", command->config.seed, "Image i is a function of the seed and i alone")->capture_default_str();
     app->add_option("--threads", command->threads, "0: all cores")->capture_default_str();
+    app->add_flag("--quiet", command->quiet, "No progress line");
     app->callback([command] { run_synth(*command); });
 }
 
 }  // namespace
+
+void print_counts(const std::vector<std::string>& names, const std::vector<std::array<int64_t, 3>>& counts,
+                  const std::array<int64_t, 3>& totals) {
+    size_t width = 6;
+    for (const std::string& name : names) width = std::max(width, name.size());
+    const auto row = [&](const std::string& name, const std::array<int64_t, 3>& c) {
+        fmt::print("  {:<{}} {:>8} {:>8} {:>8} {:>8}\n", name, width, c[0], c[1], c[2], c[0] + c[1] + c[2]);
+    };
+    fmt::print("  {:<{}} {:>8} {:>8} {:>8} {:>8}\n", "class", width, "train", "val", "test", "all");
+    for (size_t k = 0; k < names.size(); ++k) row(names[k], counts[k]);
+    row("images", totals);
+}
 
 void add_data_commands(CLI::App& app) {
     CLI::App* data = app.add_subcommand("data", "Make and look at data sets");
     data->require_subcommand(1);
     add_import(*data);
     add_synth(*data);
+    add_data_info(*data);
 }
 
 }  // namespace xbench

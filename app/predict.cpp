@@ -17,7 +17,6 @@
 #include "core/parallel_for.h"
 #include "data/import/csv.h"
 #include "data/import/import.h"
-#include "data/import/import_list.h"
 #include "data/set/h5.h"
 #include "parallel/train/inference.h"
 
@@ -69,25 +68,32 @@ struct ScratchFolder {
     fs::path path;
 };
 
-// The images below a folder, decoded and resized as an import does it, so that training and prediction see the same pixels.
-std::unique_ptr<Dataset> import_folder(const PredictCommand& command, const LoadedModel& model) {
+// Image files, decoded and resized as an import does it, so that training and prediction see the same pixels.
+std::unique_ptr<Dataset> import_files(const PredictCommand& command, const LoadedModel& model) {
     const ScratchFolder scratch;
-    // An import insists on labels of more than one class; these are never looked at.
-    std::string table = "path,label,split\n";
-    for (const std::string& file : files_below(command.data)) table += csv_field(file) + ",a|b,test\n";
-    write_text(scratch.path / "files.csv", table);
     ImportOptions options;
     options.source = command.data;
     options.out = (scratch.path / "images.h5").string();
-    options.labels = (scratch.path / "files.csv").string();
-    options.format = "csv";
+    options.side_files = false;
     options.channels = model.description.model.channels;
     options.size = model.description.model.size;
     options.threads = command.threads;
-    const ImportReport report = import_images(options);
-    for (const auto& [path, reason] : report.quarantined) fmt::print(stderr, "left out {}: {}\n", path, reason);
-    if (!report.quarantined.empty()) fmt::print(stderr, "{} files left out\n", report.quarantined.size());
+    const ImportReport report = import_unlabelled(options);
+    for (const auto& entry : report.quarantined) fmt::print(stderr, "left out {}: {}\n", entry.path, entry.reason);
+    for (const auto& folder : report.unreadable)
+        fmt::print(stderr, "WARNING: folder {} cannot be listed: {}\n", folder.path, folder.rule);
+    if (report.files_imported != report.files_met) {
+        fmt::print(stderr, "{} files: {} read, {} left out for their content, {} by rule (hidden, of a system or a NAS)\n",
+                   report.files_met, report.files_imported, report.files_quarantined, report.ignored.size());
+    }
     return open_h5(options.out, std::numeric_limits<int64_t>::max());  // read into memory: the file goes with the folder
+}
+
+// A set begins as HDF5 does; anything else that is a file is taken for an image.
+bool is_image_source(const std::string& path) {
+    std::error_code failure;
+    if (fs::is_directory(path, failure)) return true;
+    return fs::is_regular_file(path, failure) && !is_hdf5(path);
 }
 
 // The most probable class, or of a multi-label model every class from the threshold on, as A|B.
@@ -123,9 +129,9 @@ void run_predict(const PredictCommand& given) {
     const bool to_stdout = command.out == "-";
     if (!to_stdout) try_output(command.out);
     const LoadedModel model = load_model(command.checkpoint);
-    const bool folder = fs::is_directory(command.data);
-    if (folder && !command.split.empty()) throw UsageError("a folder has no splits", "--split", "leave it out");
-    const std::unique_ptr<Dataset> images = folder ? import_folder(command, model) : open_h5(command.data);
+    const bool files = is_image_source(command.data);
+    if (files && !command.split.empty()) throw UsageError("image files have no splits", "--split", "leave it out");
+    const std::unique_ptr<Dataset> images = files ? import_files(command, model) : open_h5(command.data);
     check_images_fit(model, images->info());
     const WithoutLabels dataset(*images, model);
     std::vector<int64_t> indices;
@@ -154,7 +160,8 @@ void add_predict_command(CLI::App& app) {
     CLI::App* predict = app.add_subcommand("predict", "the probabilities that a checkpoint gives to each image");
     auto command = std::make_shared<PredictCommand>();
     predict->add_option("--checkpoint", command->checkpoint, "a .safetensors file, or the folder that holds it")->required();
-    predict->add_option("--data", command->data, "an HDF5 set, or a folder of PNG and JPEG files")->required();
+    predict->add_option("--data", command->data, "an HDF5 set, a folder of PNG and JPEG files, or one such file")
+        ->required();
     predict->add_option("--split", command->split, "of an HDF5 set: train, val or test (default: all images)");
     predict->add_option("--out", command->out, "CSV: id, label (the predicted class), p_0 .. p_{K-1}; - is standard output")
         ->required();

@@ -39,7 +39,7 @@ function(xb_build_info library)
 \"flags\": \"${flags}\", \"sanitize\": \"${XB_SANITIZE}\", \"isas\": \"${isas}\", \
 \"libraries\": {\"hdf5\": \"${HDF5_VERSION}\", \"openmp\": \"${OpenMP_CXX_VERSION}\", \"mpi_standard\": \"${MPI_C_VERSION}\", \
 \"hwloc\": \"${hwloc_VERSION}\", \"xxhash\": \"${xxhash_VERSION}\", \"libpng\": \"${PNG_VERSION_STRING}\", \
-\"libjpeg_turbo\": \"${turbojpeg_VERSION}\", \"nlohmann_json\": \"${nlohmann_json_VERSION}\", \"fmt\": \"${fmt_VERSION}\", \
+\"libjpeg_turbo\": \"${libjpeg_VERSION}\", \"nlohmann_json\": \"${nlohmann_json_VERSION}\", \"fmt\": \"${fmt_VERSION}\", \
 \"cli11\": \"${CLI11_VERSION}\"}})json\"
 ")
   add_custom_target(xb_build_info BYPRODUCTS ${header} COMMENT ""

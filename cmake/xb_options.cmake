@@ -46,7 +46,7 @@ if(XB_EMULATE_AVX512)
     message(FATAL_ERROR "XB_EMULATE_AVX512=ON but SIMDe was not found; install libsimde-dev")
   endif()
 endif()
-pkg_check_modules(turbojpeg REQUIRED IMPORTED_TARGET libturbojpeg)
+pkg_check_modules(libjpeg REQUIRED IMPORTED_TARGET libjpeg)
 pkg_check_modules(hwloc REQUIRED IMPORTED_TARGET hwloc)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 enable_language(C)  # FindHDF5 and FindMPI look through the C compiler
@@ -54,6 +54,7 @@ set(HDF5_PREFER_PARALLEL OFF)
 find_package(HDF5 REQUIRED COMPONENTS C)
 if(XB_TESTS)
   find_package(GTest REQUIRED)
+  pkg_check_modules(turbojpeg REQUIRED IMPORTED_TARGET libturbojpeg)  # the tests' JPEG files
 endif()
 
 set(XB_HAVE_MPI OFF)

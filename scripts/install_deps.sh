@@ -9,10 +9,10 @@
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config git ca-certificates
-    libhdf5-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpng-dev libturbojpeg0-dev libhwloc-dev libxxhash-dev
+    libhdf5-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpng-dev libjpeg-dev libhwloc-dev libxxhash-dev
     libbenchmark-dev)
 mpi=(openmpi-bin libopenmpi-dev)
-tests=(libgtest-dev libgmock-dev slurm-wlm munge procps clang-format-14 iproute2 busybox-static)
+tests=(libturbojpeg0-dev libgtest-dev libgmock-dev slurm-wlm munge procps clang-format-14 iproute2 busybox-static)
 
 with_mpi=1 with_tests=0 list=0
 for argument in "$@"; do

@@ -1,8 +1,10 @@
 // Reads CSV as RFC 4180 has it, and as spreadsheets write it: quoted fields that hold commas, quotes and line ends; LF or
-// CRLF; a byte order mark in front.
+// CRLF; UTF-8 with a byte order mark or without, UTF-16. Blanks around a field, in quotes or not, are no part of it: " p1"
+// and "p1" are one patient.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace xbench {
@@ -14,9 +16,11 @@ struct CsvTable {
     std::vector<int> lines;                      // where each row starts, from 1
 };
 
-// Throws UsageError with file and line.
-CsvTable read_csv(const std::string& path);
-CsvTable parse_csv(const std::string& text, const std::string& path);
+// Throws UsageError with file and line; for another separator than the header's, with a proposal.
+CsvTable read_csv(const std::string& path, char separator = ',');
+CsvTable parse_csv(const std::string& bytes, const std::string& path, char separator = ',');
+// Without blanks (no-break spaces too) at either end.
+std::string trimmed(std::string_view text);
 // A field as it must be written: quoted where it needs to be.
 std::string csv_field(const std::string& text);
 

@@ -9,30 +9,46 @@
 #include "core/error.h"
 
 namespace xbench {
+namespace {
+
+constexpr size_t most_first_bytes = 132;  // DICOM's mark stands behind 128
+
+bool is_png(std::string_view text) { return text.starts_with("\x89PNG\r\n\x1a\n"); }
+bool is_jpeg(std::string_view text) { return text.starts_with("\xff\xd8\xff"); }
+bool is_gif(std::string_view text) { return text.starts_with("GIF8"); }
+bool is_bmp(std::string_view text) { return text.starts_with("BM"); }
+bool is_tiff(std::string_view text) {
+    return text.starts_with(std::string_view("II*\0", 4)) || text.starts_with(std::string_view("MM\0*", 4));
+}
+bool is_webp(std::string_view text) { return text.starts_with("RIFF") && text.size() >= 12 && text.substr(8, 4) == "WEBP"; }
+bool is_dicom(std::string_view text) { return text.size() == most_first_bytes && text.substr(128) == "DICM"; }
+
+constexpr ImageDecoder decoders[] = {
+    {ImageFormat::png, "PNG", is_png, decode_png},    {ImageFormat::jpeg, "JPEG", is_jpeg, decode_jpeg},
+    {ImageFormat::gif, "GIF", is_gif, nullptr},       {ImageFormat::bmp, "BMP", is_bmp, nullptr},
+    {ImageFormat::tiff, "TIFF", is_tiff, nullptr},    {ImageFormat::webp, "WebP", is_webp, nullptr},
+    {ImageFormat::dicom, "DICOM", is_dicom, nullptr},
+};
+
+const ImageDecoder* find_decoder(std::span<const uint8_t> bytes) {
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), most_first_bytes));
+    const auto found = std::find_if(std::begin(decoders), std::end(decoders),
+                                    [&](const ImageDecoder& row) { return row.recognises(text); });
+    return found == std::end(decoders) ? nullptr : found;
+}
+
+}  // namespace
+
+std::span<const ImageDecoder> image_decoders() { return decoders; }
 
 ImageFormat image_format(std::span<const uint8_t> bytes) {
-    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), std::min<size_t>(bytes.size(), 132));
-    if (text.starts_with("\x89PNG\r\n\x1a\n")) return ImageFormat::png;
-    if (text.starts_with("\xff\xd8\xff")) return ImageFormat::jpeg;
-    if (text.starts_with("GIF8")) return ImageFormat::gif;
-    if (text.starts_with("BM")) return ImageFormat::bmp;
-    if (text.starts_with(std::string_view("II*\0", 4)) || text.starts_with(std::string_view("MM\0*", 4)))
-        return ImageFormat::tiff;
-    if (text.starts_with("RIFF") && text.substr(8, 4) == "WEBP") return ImageFormat::webp;
-    if (text.size() == 132 && text.substr(128) == "DICM") return ImageFormat::dicom;
-    return ImageFormat::unknown;
+    const ImageDecoder* found = find_decoder(bytes);
+    return found == nullptr ? ImageFormat::unknown : found->format;
 }
 
 const char* name_of(ImageFormat format) {
-    switch (format) {
-        case ImageFormat::png: return "PNG";
-        case ImageFormat::jpeg: return "JPEG";
-        case ImageFormat::gif: return "GIF";
-        case ImageFormat::bmp: return "BMP";
-        case ImageFormat::tiff: return "TIFF";
-        case ImageFormat::webp: return "WebP";
-        case ImageFormat::dicom: return "DICOM";
-        case ImageFormat::unknown: break;
+    for (const ImageDecoder& row : decoders) {
+        if (row.format == format) return row.name;
     }
     return "unknown";
 }
@@ -48,14 +64,36 @@ void check_image_size(int64_t width, int64_t height, size_t file_bytes, int64_t 
     }
 }
 
-Image decode_image(std::span<const uint8_t> bytes, int channels) {
+Image decode_image(std::span<const uint8_t> bytes, int channels, int64_t frame) {
     if (channels != 1 && channels != 3) throw UsageError(fmt::format("{} channels", channels), "--channels", "use 1 or 3");
     if (bytes.empty()) throw Error("the file is empty");
-    const ImageFormat format = image_format(bytes);
-    if (format == ImageFormat::png) return decode_png(bytes, channels);
-    if (format == ImageFormat::jpeg) return decode_jpeg(bytes, channels);
-    if (format == ImageFormat::unknown) throw Error("neither PNG nor JPEG, and no other format that is known");
-    throw Error(fmt::format("{} is not supported; PNG and JPEG are", name_of(format)));
+    const ImageDecoder* decoder = find_decoder(bytes);
+    if (decoder == nullptr) throw Error("neither PNG nor JPEG, and no other format that is known");
+    if (decoder->decode == nullptr) throw Error(fmt::format("{} is not supported; PNG and JPEG are", decoder->name));
+    if (frame != 0) throw Error(fmt::format("holds one image; number {} was asked for", frame));
+    return decoder->decode(bytes, channels);
+}
+
+int exif_orientation(std::span<const uint8_t> tiff) {
+    if (tiff.size() < 8 || (tiff[0] != 'I' && tiff[0] != 'M')) return 1;
+    const bool little = tiff[0] == 'I';
+    const auto number = [&](size_t at, size_t bytes) {  // 0 past the end
+        uint32_t value = 0;
+        for (size_t i = 0; i < bytes && at + bytes <= tiff.size(); ++i)
+            value |= uint32_t{tiff[at + (little ? i : bytes - 1 - i)]} << (8 * i);
+        return value;
+    };
+    constexpr uint32_t orientation_tag = 0x0112, entry_bytes = 12;
+    const size_t directory = number(4, 4);
+    const uint32_t entries = number(directory, 2);
+    for (uint32_t i = 0; i < entries; ++i) {
+        const size_t entry = directory + 2 + size_t{i} * entry_bytes;
+        if (entry + entry_bytes > tiff.size()) break;
+        if (number(entry, 2) != orientation_tag) continue;
+        const uint32_t value = number(entry + 8, 2);
+        return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+    }
+    return 1;
 }
 
 }  // namespace xbench

@@ -1,11 +1,13 @@
-// Image files and their labels -> one HDF5 set. Files that cannot be decoded are quarantined with their reason, listed in
-// OUT.quarantine.csv and counted; they never end an import unless nothing is left.
+// Image files and their labels -> one HDF5 set, and an account of everything that lies below the source: each file is
+// imported, quarantined with its reason (OUT.quarantine.csv), or ignored under a named rule; OUT.import.json holds the
+// counts, which add up. Files that cannot be decoded never end an import unless nothing is left.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,13 +20,16 @@ struct ImportOptions {
     std::string out;                             // the HDF5 set
     std::string labels;                          // CSV, or empty: folders name the classes
     std::map<std::string, std::string> columns;  // path, label, split, group -> their name in the CSV's header
-    std::string format = "auto";                 // auto | folder | csv
+    char separator = ',';                        // of the CSV
+    std::string format = "auto";                 // auto, or a name of the table of formats
+    bool split_folders = true;                   // false: folders on top are classes, whatever they are called
     int64_t channels = 1, size = 64;
-    SplitShares shares;       // where the source has no splits
-    double val_share = 0.15;  // of the training images, where the source has train and test but no val; 0: none
+    std::optional<SplitShares> shares;  // given: everything is split anew; else 70,15,15 where the source has no splits
+    std::optional<double> val_share;  // given: val is drawn anew from train and val; else 0.15 of train where val is missing
     uint64_t seed = 1;
     int threads = 0;  // 0: all cores
     std::string created_by = "xbench data import";
+    bool side_files = true;  // the quarantine's list and the account beside the set
 };
 
 struct ImportProgress {
@@ -40,22 +45,42 @@ struct ImportReport {
     std::vector<std::array<int64_t, 3>>
         counts;  // [class][split]; of a multi-label set an image counts in each of its classes
     std::array<int64_t, 3> split_counts{};
+    bool splits_drawn = false;  // by the import; else the source told them
     struct Quarantined {
-        std::string path, reason;
+        std::string path, reason;  // names are UTF-8, other bytes escaped (core/utf8.h)
+        bool on_disk = true;       // false: a row of the table without a file
     };
     std::vector<Quarantined> quarantined;
+    struct Ignored {
+        std::string path, rule;
+    };
+    std::vector<Ignored> ignored;     // files
+    std::vector<Ignored> unreadable;  // folders, with the system's reason
+    // Files below the source: met = imported + quarantined + ignored.
+    int64_t files_met = 0, files_imported = 0, files_quarantined = 0;
+    int64_t folders_met = 0, links_followed = 0, rows_without_file = 0;
+    int64_t decoder_warnings = 0;          // files that a decoder remarked on and read in full
+    int64_t rotated = 0;                   // files with an EXIF orientation, which is ignored
     int64_t duplicates = 0;                // files whose bytes another file already has
     int64_t duplicates_across_splits = 0;  // of those, in another split than the first: a leak
     int64_t groups_across_splits = 0;      // groups (patients) in more than one split: a leak
-    int64_t unlisted = 0;                  // files below the source that the CSV does not name
     std::vector<std::string> notes;        // decisions that the user should know of
+    std::vector<std::string> warnings;     // what may ruin an evaluation
     double seconds = 0;
     double images_per_second() const { return seconds > 0 ? static_cast<double>(images) / seconds : 0; }
 };
 
 using ImportObserver = std::function<void(const ImportProgress&)>;
 
-// Throws UsageError for a wrong option or table, Error when nothing can be imported or written.
+// Outputs are tried before anything is decoded, and what is left behind after a failure is nothing or whole. An exception
+// of the observer ends the import in the same way. Throws UsageError for a wrong option or table, Error when nothing can be
+// imported or written.
 ImportReport import_images(const ImportOptions& options, const ImportObserver& observer = {});
+// For predictions: every image below a folder, or one file, whose labels are not asked for. All are in the test split.
+ImportReport import_unlabelled(const ImportOptions& options, const ImportObserver& observer = {});
+
+// The same from a list that is at hand.
+struct ImportList;
+ImportReport import_list(const ImportOptions& options, ImportList list, const ImportObserver& observer = {});
 
 }  // namespace xbench

@@ -1,5 +1,7 @@
 // Labels from a CSV: columns path and label, and optionally split and group, under these names or others (--columns).
+// Cells that say that a value is missing (nan, NA, empty ...) are no class, no group and no split.
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -9,14 +11,25 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "core/utf8.h"
 #include "data/import/csv.h"
+#include "data/import/csv_paths.h"
 #include "data/import/import_list.h"
 
 namespace xbench {
 namespace {
 
 constexpr size_t no_column = static_cast<size_t>(-1);
+constexpr size_t most_hints = 20;             // each looks through all files
+constexpr size_t longest_label = 4096;        // bytes, that a set's reader takes
 const char* const no_finding = "No Finding";  // in a multi-label table: none of the classes
+// As pandas has them, in lower case.
+constexpr std::array missing_values{"",     "nan",  "na",   "n/a",    "#n/a",    "#n/a n/a", "#na",      "<na>",
+                                    "null", "none", "-nan", "1.#ind", "-1.#ind", "1.#qnan",  "-1.#qnan", "#null!"};
+
+bool is_missing(const std::string& cell) {
+    return std::find(missing_values.begin(), missing_values.end(), lower_case(cell)) != missing_values.end();
+}
 
 // Where the columns stand; split and group may be missing.
 struct Columns {
@@ -46,33 +59,6 @@ Columns find_columns(const CsvTable& table, const ImportOptions& options) {
             find_column(table, options, "split", false), find_column(table, options, "group", false)};
 }
 
-// The files below the source, found by their path or by their bare name.
-class FileIndex {
-public:
-    explicit FileIndex(const std::string& source) : files_(files_below(source)) {
-        for (const std::string& file : files_) by_name_[file.substr(file.rfind('/') + 1)].push_back(&file);
-    }
-    // The path below the source, or "" when there is no such file.
-    std::string find(const std::string& written, const std::string& place) const {
-        const std::string path = std::filesystem::path(written).lexically_normal().generic_string();
-        if (std::binary_search(files_.begin(), files_.end(), path)) return path;
-        if (path.find('/') != std::string::npos) return {};
-        const auto named = by_name_.find(path);
-        if (named == by_name_.end()) return {};
-        if (named->second.size() > 1) {
-            throw UsageError(fmt::format("'{}' is {} files, among them {} and {}", written, named->second.size(),
-                                         *named->second[0], *named->second[1]),
-                             place, "write the path relative to the source folder");
-        }
-        return *named->second[0];
-    }
-    int64_t size() const { return static_cast<int64_t>(files_.size()); }
-
-private:
-    std::vector<std::string> files_;
-    std::unordered_map<std::string, std::vector<const std::string*>> by_name_;
-};
-
 std::optional<Split> split_in_path(const std::string& path) {
     const auto parts = split_text(path, '/');
     for (size_t i = 0; i + 1 < parts.size(); ++i) {
@@ -84,15 +70,16 @@ std::optional<Split> split_in_path(const std::string& path) {
     return std::nullopt;
 }
 
-std::string trimmed(const std::string& text) {
-    const size_t first = text.find_first_not_of(" \t");
-    return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-std::vector<std::string> labels_in(const std::string& field) {
+// The labels of a cell; empty when it has none. A part that is missing takes the others with it: nobody can tell what the
+// image shows.
+std::vector<std::string> labels_in(const std::string& cell, const std::string& place) {
     std::vector<std::string> labels;
-    for (const std::string& part : split_text(field, '|')) {
-        if (const std::string label = trimmed(part); !label.empty()) labels.push_back(label);
+    for (const std::string& part : split_text(cell, '|')) {
+        const std::string label = trimmed(part);
+        if (label.size() > longest_label)
+            throw UsageError(fmt::format("a label of {} bytes; {} can be stored", label.size(), longest_label), place);
+        if (is_missing(label)) return {};
+        labels.push_back(label);
     }
     return labels;
 }
@@ -124,50 +111,90 @@ void split_by_path(ImportList& list) {
     for (ImportItem& item : list.items) item.split.reset();
 }
 
-}  // namespace
+// The rows one by one.
+class TableLister {
+public:
+    TableLister(const ImportOptions& options, CsvTable table, const FolderWalk& walk)
+        : table_(std::move(table)),
+          columns_(find_columns(table_, options)),
+          source_(escape_bytes(options.source)),
+          walk_(walk),
+          files_(walk.files, options.source),
+          list_(start_list(walk)) {}
 
-ImportList list_csv(const ImportOptions& options) {
-    const CsvTable table = read_csv(options.labels);
-    const Columns columns = find_columns(table, options);
-    const FileIndex files(options.source);
-    ImportList list;
-    std::vector<std::vector<std::string>> labels;
-    std::unordered_map<std::string, int> seen;  // path -> line
-    for (size_t i = 0; i < table.rows.size(); ++i) {
-        const auto& row = table.rows[i];
-        const std::string place = fmt::format("{}:{}", table.path, table.lines[i]);
-        ImportItem item{files.find(row[columns.path], place), {}, {}, {}};
+    ImportList list() {
+        for (size_t i = 0; i < table_.rows.size(); ++i)
+            take(table_.rows[i], fmt::format("{}:{}", table_.path, table_.lines[i]), table_.lines[i]);
+        if (seen_.empty()) {
+            throw UsageError(fmt::format("none of its {} paths is a file below {}; the first is '{}'{}", table_.rows.size(),
+                                         source_, table_.rows[0][columns_.path], files_.hint(table_.rows[0][columns_.path])),
+                             fmt::format("{}:{}", table_.path, table_.lines[0]),
+                             "write paths relative to the source folder");
+        }
+        for (const std::string& file : walk_.files) {
+            if (!seen_.contains(file)) list_.ignored.push_back({file, rule_unlisted});
+        }
+        number_classes(list_, labels_);
+        if (columns_.split == no_column) split_by_path(list_);
+        if (list_.class_names.size() < 2 && !list_.multilabel && !list_.items.empty()) {
+            throw UsageError("all images have the same label", table_.path, "check the column of --columns label=NAME");
+        }
+        check_spelling(list_, table_.path);
+        return std::move(list_);
+    }
+
+private:
+    void take(const std::vector<std::string>& row, const std::string& place, int line) {
+        ImportItem item;
+        item.path = files_.find(row[columns_.path], place);
         if (item.path.empty()) {
-            list.quarantined.push_back({row[columns.path], fmt::format("{}: no such file below the source", place)});
-            continue;
+            const std::string hint = ++missing_ <= most_hints ? files_.hint(row[columns_.path]) : "";
+            list_.quarantined.push_back(
+                {row[columns_.path], fmt::format("{}: no such file below the source{}", place, hint), false});
+            return;
         }
-        if (const auto [first, fresh] = seen.emplace(item.path, table.lines[i]); !fresh) {
-            throw UsageError(fmt::format("'{}' was already listed in line {}", item.path, first->second), place,
-                             "keep one row an image");
+        if (const auto [first, fresh] = seen_.emplace(item.path, line); !fresh) {
+            throw UsageError(fmt::format("'{}' was already listed in line {}", escape_bytes(item.path), first->second),
+                             place, "keep one row an image");
         }
-        auto several = labels_in(row[columns.label]);
-        if (several.empty()) {
-            list.quarantined.push_back({item.path, fmt::format("{}: no label", place)});
-            continue;
-        }
-        if (columns.split != no_column) {
+        auto several = labels_in(row[columns_.label], place);
+        if (several.empty()) return quarantine(item, place, "label", row[columns_.label]);
+        if (columns_.split != no_column) {
+            const std::string& cell = row[columns_.split];
+            if (is_missing(cell)) return quarantine(item, place, "split", cell);
             try {
-                item.split = split_from(trimmed(row[columns.split]));
+                item.split = split_from(cell);
             } catch (const UsageError& error) {
                 throw UsageError(error.what(), place);
             }
         }
-        if (columns.group != no_column) item.group = row[columns.group];
-        labels.push_back(std::move(several));
-        list.items.push_back(std::move(item));
+        if (columns_.group != no_column && !is_missing(row[columns_.group])) item.group = row[columns_.group];
+        labels_.push_back(std::move(several));
+        list_.items.push_back(std::move(item));
     }
-    list.unlisted = files.size() - static_cast<int64_t>(seen.size());
-    number_classes(list, labels);
-    if (columns.split == no_column) split_by_path(list);
-    if (list.class_names.size() < 2 && !list.multilabel && !list.items.empty()) {
-        throw UsageError("all images have the same label", table.path, "check the column of --columns label=NAME");
+
+    void quarantine(const ImportItem& item, const std::string& place, const char* what, const std::string& cell) {
+        const std::string said = cell.empty() ? "" : fmt::format(" ('{}' says that it is missing)", cell);
+        list_.quarantined.push_back({item.path, fmt::format("{}: no {}{}", place, what, said)});
     }
-    return list;
+
+    const CsvTable table_;
+    const Columns columns_;
+    const std::string source_;
+    const FolderWalk& walk_;
+    const PathIndex files_;
+    ImportList list_;
+    std::vector<std::vector<std::string>> labels_;
+    std::unordered_map<std::string, int> seen_;  // path -> line
+    size_t missing_ = 0;
+};
+
+}  // namespace
+
+ImportList list_csv(const ImportOptions& options) {
+    CsvTable table = read_csv(options.labels, options.separator);
+    const FolderWalk walk = walk_folder(options.source);
+    return TableLister(options, std::move(table), walk).list();
 }
 
 }  // namespace xbench

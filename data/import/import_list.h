@@ -1,41 +1,62 @@
-// What an import will read: files with their labels, splits and groups, found by walking folders or listed in a CSV.
+// What an import will read: items with their labels, boxes, splits and groups, found by walking folders or listed in a
+// CSV, and an account of everything else that lies below the source.
 #pragma once
 
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "data/import/folder_walk.h"
 #include "data/import/import.h"
 #include "data/set/dataset.h"
 
 namespace xbench {
 
 struct ImportItem {
-    std::string path;              // below the source, with '/'
+    std::string path;              // below the source, with '/', bytes as the file system has them
+    int64_t frame = 0;             // of a file that holds several images
     std::vector<int32_t> classes;  // one; of a multi-label set any number, ascending
     std::optional<Split> split;    // either all items have one or none has
     std::string group;             // may be empty
+    std::vector<Box> boxes;        // in pixels of the file's image
 };
 
 struct ImportList {
-    std::vector<ImportItem> items;         // by path
+    std::vector<ImportItem> items;         // by path and frame
     std::vector<std::string> class_names;  // sorted; numbers by value
     bool multilabel = false;
+    bool has_boxes = false;                              // the source tells boxes; an item without any has none
     std::vector<ImportReport::Quarantined> quarantined;  // listed, but no such file or no label
-    int64_t unlisted = 0;
+    std::vector<LeftOut> ignored, unreadable;            // files with their rule; folders with the reason
+    int64_t files = 0, folders = 0, links_followed = 0;  // met below the source
+    std::vector<std::string> notes, warnings;
 };
+
+// A row of the table of formats.
+struct ImportFormat {
+    const char* name;
+    bool (*recognises)(const ImportOptions& options);  // whether `auto` takes it; the first row that does wins
+    ImportList (*list)(const ImportOptions& options);
+};
+// "folder, csv"
+std::string format_names();
 
 // Throws UsageError naming the folder, or the CSV's line.
 ImportList list_images(const ImportOptions& options);
 ImportList list_folder(const ImportOptions& options);
 ImportList list_csv(const ImportOptions& options);
+// Every file below a folder, or one file, without labels; all in the test split.
+ImportList list_unlabelled(const ImportOptions& options);
 
-// All files below a folder that may be images, as sorted paths relative to it: everything but what systems leave behind
-// (hidden files, Thumbs.db, desktop.ini, __MACOSX).
-std::vector<std::string> files_below(const std::filesystem::path& folder);
+// A list that starts with what the walk met and left out; its files are still to be accounted for.
+ImportList start_list(const FolderWalk& walk);
 // Class names in the order of their index: by value when all are numbers, else by name.
 std::vector<std::string> sorted_names(std::vector<std::string> names);
 std::vector<std::string> split_text(const std::string& text, char separator);
+// Lower case of ASCII letters; other bytes stay.
+std::string lower_case(std::string text);
+// Warns of names that differ in nothing but case, and refuses them when no split holds both: then they are one class,
+// spelled in two ways. Needs items with classes and splits.
+void check_spelling(ImportList& list, const std::string& place);
 
 }  // namespace xbench

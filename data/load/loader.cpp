@@ -76,6 +76,7 @@ struct Loader::State {
                leaf_start(leaf_first, global_size, options.virtual_ranks);
     }
     int64_t max_local_batch() const;
+    int64_t most_boxes() const;
     Slot& slot_of(int64_t index) { return slots[static_cast<size_t>(index) % slots.size()]; }
     // The consumer's own batch, delivered - 1, keeps its slot until the next call of next().
     bool may_take() const {
@@ -89,6 +90,7 @@ struct Loader::State {
     void work();
     void fill(int64_t index);
     void read(int64_t index, Slot& slot);
+    void read_boxes(Batch& batch) const;
     void normalise(float* images, int64_t count) const;
 };
 
@@ -143,6 +145,12 @@ int64_t Loader::State::max_local_batch() const {
     return std::max({int64_t{1}, local_size(full), local_size(rest)});
 }
 
+int64_t Loader::State::most_boxes() const {
+    size_t most = 0;
+    for (const int64_t image : indices) most = std::max(most, dataset.boxes(image).size());
+    return static_cast<int64_t>(most);
+}
+
 void Loader::State::make_slots() {
     const size_t most = static_cast<size_t>(max_local_batch());
     slots = std::vector<Slot>(static_cast<size_t>(batches_in_memory(options.workers, options.prefetch)));
@@ -153,6 +161,10 @@ void Loader::State::make_slots() {
         slot.batch.multilabel = dataset.info().multilabel;
         slot.batch.leaf_begin.reserve(static_cast<size_t>(leaf_last - leaf_first) + 1);
         slot.batch.sample_ids.reserve(most);
+        if (dataset.has_boxes()) {
+            slot.batch.boxes.reserve(most * static_cast<size_t>(most_boxes()));
+            slot.batch.box_offsets.reserve(most + 1);
+        }
         if (dataset.info().multilabel)
             slot.batch.targets.reserve(most * static_cast<size_t>(dataset.info().classes()));
         else
@@ -258,8 +270,20 @@ void Loader::State::read(int64_t index, Slot& slot) {
             batch.labels.push_back(dataset.labels()[static_cast<size_t>(id)]);
         }
     }
+    read_boxes(batch);
     dataset.read(batch.sample_ids, batch.images);
     normalise(batch.images, batch.size);
+}
+
+void Loader::State::read_boxes(Batch& batch) const {
+    if (!dataset.has_boxes()) return;
+    batch.boxes.clear();
+    batch.box_offsets.assign(1, 0);
+    for (const int64_t id : batch.sample_ids) {
+        const auto boxes = dataset.boxes(id);
+        batch.boxes.insert(batch.boxes.end(), boxes.begin(), boxes.end());
+        batch.box_offsets.push_back(static_cast<int64_t>(batch.boxes.size()));
+    }
 }
 
 void Loader::State::normalise(float* images, int64_t count) const {

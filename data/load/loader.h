@@ -37,6 +37,8 @@ struct Batch {
     bool multilabel = false;          // targets are meant, where size is 0 too
     std::vector<int32_t> labels;      // {size}, single label
     std::vector<float> targets;       // {size*K}, multi-label
+    std::vector<Box> boxes;           // of sets that have boxes: image i has boxes[box_offsets[i]] .. [box_offsets[i+1] - 1]
+    std::vector<int64_t> box_offsets;  // {size+1}; empty for a set without boxes
 };
 
 // The order of an epoch, a function of (seed, epoch) alone: every index of the split exactly once.

@@ -27,6 +27,13 @@ Split split_from(const std::string& name) {
     throw UsageError("'" + name + "' is not a split", {}, "use train, val or test");
 }
 
+std::span<const Box> Dataset::boxes(int64_t image) const {
+    if (box_offsets_.empty()) return {};
+    const auto first = static_cast<size_t>(box_offsets_[static_cast<size_t>(image)]);
+    const auto last = static_cast<size_t>(box_offsets_[static_cast<size_t>(image) + 1]);
+    return std::span(boxes_).subspan(first, last - first);
+}
+
 std::vector<int64_t> Dataset::indices(Split split) const {
     std::vector<int64_t> found;
     for (size_t i = 0; i < splits_.size(); ++i) {

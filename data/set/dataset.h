@@ -1,6 +1,7 @@
 // A labelled set of images, wherever it lies (HDF5 file, memory, generator).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -11,6 +12,9 @@ namespace xbench {
 enum class Split : uint8_t { train = 0, val = 1, test = 2 };
 const char* name_of(Split split);
 Split split_from(const std::string& name);  // throws UsageError
+
+// A box around a finding: class, left, top, width, height in pixels of the stored image.
+using Box = std::array<float, 5>;
 
 struct DatasetInfo {
     std::string source;  // path, or "synthetic"
@@ -30,6 +34,8 @@ public:
     std::span<const uint8_t> targets() const { return targets_; }  // {N*K}, empty unless multilabel
     std::span<const uint8_t> splits() const { return splits_; }    // {N}, Split
     const std::vector<std::string>& ids() const { return ids_; }
+    bool has_boxes() const { return !box_offsets_.empty(); }
+    std::span<const Box> boxes(int64_t image) const;  // none where the set has no boxes
     std::vector<int64_t> indices(Split split) const;  // ascending
 
     // Writes images {indices.size(), c, h, w} as float in [0,1] (value / 255 or / 65535).
@@ -42,6 +48,8 @@ protected:
     std::vector<int32_t> labels_;
     std::vector<uint8_t> targets_, splits_;
     std::vector<std::string> ids_;
+    std::vector<Box> boxes_;            // image i has boxes_[box_offsets_[i]] .. boxes_[box_offsets_[i+1] - 1]
+    std::vector<int64_t> box_offsets_;  // {N+1}, or empty: no boxes are known
 };
 
 }  // namespace xbench

@@ -12,8 +12,8 @@
 
 namespace xbench {
 
-// Writes a set image by image under a temporary name; finish() closes, syncs and renames. A writer that is destroyed
-// unfinished leaves no file behind.
+// Writes a set image by image under a temporary name; finish() closes, syncs and renames (core/durable_file.h). A writer
+// that is destroyed unfinished, or could not write, leaves no file behind.
 class H5Writer {
 public:
     // info.count is the most images that may be appended. Throws Error when the file cannot be made.
@@ -33,6 +33,8 @@ private:
 
 void write_h5(const std::string& path, ImageSet& set);
 
+// Whether the file is HDF5 by its first bytes, or says by its name (.h5, .hdf5) that it should be.
+bool is_hdf5(const std::string& path);
 // Throws Error naming file, place and remedy for a file that is missing, broken, or not a set.
 std::unique_ptr<Dataset> open_h5(const std::string& path, int64_t memory_limit_bytes = int64_t{2} << 30);
 // Everything but the pixels: for exploring, and for boxes.

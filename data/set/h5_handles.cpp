@@ -1,25 +1,33 @@
-// The mutex and the error text of HDF5.
+// The mutex and the reasons of failures of HDF5.
 #include "data/set/h5_handles.h"
+
+#include <cstdlib>
+#include <cstring>
 
 namespace xbench::h5 {
 
 std::unique_lock<std::recursive_mutex> lock_library() {
     static std::recursive_mutex mutex;
     std::unique_lock lock(mutex);
+    // At exit the library closes what is open, and crashes on a file that a full disk has cut off. Ours are closed by then.
+    static const bool no_exit_handler = H5dont_atexit() >= 0;
+    static_cast<void>(no_exit_handler);
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     return lock;
 }
 
-std::string last_error() {
-    std::string text;
+std::string system_reason() {
+    int number = 0;
     H5Ewalk2(
         H5E_DEFAULT, H5E_WALK_UPWARD,
         [](unsigned, const H5E_error2_t* entry, void* found) -> herr_t {
-            if (entry->desc != nullptr) *static_cast<std::string*>(found) = entry->desc;
-            return 1;  // the innermost is the first: stop there
+            const char* const mark = "errno = ";
+            const char* at = entry->desc == nullptr ? nullptr : std::strstr(entry->desc, mark);
+            if (at != nullptr) *static_cast<int*>(found) = std::atoi(at + std::strlen(mark));
+            return at != nullptr ? 1 : 0;
         },
-        &text);
-    return text;
+        &number);
+    return number == 0 ? "" : std::strerror(number);
 }
 
 Handle string_type(size_t bytes) {

@@ -1,4 +1,4 @@
-// What the two halves of h5.h share: owning handles, the mutex, and errors that say what HDF5 said.
+// What the two halves of h5.h share: owning handles, the mutex, and the system's reason behind a failure.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,9 @@ namespace xbench::h5 {
 // Held during every call into HDF5. Also stops the library from printing its error stack.
 std::unique_lock<std::recursive_mutex> lock_library();
 
-// The innermost message of HDF5's error stack, or "".
-std::string last_error();
+// The system's reason for the last failure ("No space left on device"), found in HDF5's error stack, or "". HDF5's own words
+// are about its insides and never shown.
+std::string system_reason();
 
 // An HDF5 identifier and the function that closes it. Destroy it under the lock.
 class Handle {
@@ -33,6 +34,8 @@ public:
     }
     hid_t get() const { return id_; }
     explicit operator bool() const { return id_ >= 0; }
+    // Leaves the object to the library: one whose file could not be written cannot be closed either.
+    void abandon() { id_ = -1; }
     // Closes now and tells whether that worked: closing a file is when its last bytes are written.
     bool close() { return id_ < 0 || close_(std::exchange(id_, -1)) >= 0; }
 

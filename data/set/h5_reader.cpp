@@ -1,7 +1,12 @@
 // Reads the HDF5 set of format.md, as xbench or h5py wrote it. A file is not trusted: each size is checked against the
 // limits below, and against what the file really stores, before anything is allocated for it.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -9,6 +14,7 @@
 #include <fmt/core.h>
 
 #include "core/error.h"
+#include "core/utf8.h"
 #include "data/set/h5.h"
 #include "data/set/h5_handles.h"
 #include "data/set/h5_probe.h"
@@ -36,6 +42,7 @@ public:
     void read_images(hsize_t first, hsize_t count, uint8_t* pixels) const;
 
 private:
+    [[noreturn]] void fail_to_open() const;
     [[noreturn]] void fail(const std::string& place, const std::string& what, const std::string& remedy = {}) const;
     // The extent of a data set after checking its class of type, its rank, and that the file can hold it.
     std::vector<hsize_t> checked_extent(hid_t set, const std::string& place, H5T_class_t wanted) const;
@@ -44,7 +51,7 @@ private:
     void open_images();
     void read_labels(SetRecords& records) const;
     void read_boxes(SetRecords& records) const;
-    std::vector<std::string> strings(const char* name) const;
+    std::vector<std::string> strings(const char* name, hsize_t least, hsize_t most) const;
     std::vector<std::string> text_attribute(const char* name) const;
     std::vector<double> number_attribute(const char* name) const;
     template <class T>
@@ -56,19 +63,58 @@ private:
     hsize_t pixel_bytes_ = 1;
 };
 
+// In place of HDF5's words: the system's reason, or that the bytes are not what was written.
+std::string why() {
+    const std::string reason = h5::system_reason();
+    return reason.empty() ? ": it is damaged (its checksum or its form is wrong)" : ": " + reason;
+}
+
 void Reader::fail(const std::string& place, const std::string& what, const std::string& remedy) const {
     throw Error(what, path_ + ":" + place,
                 remedy.empty() ? "make the file again with xbench data import (data/format.md)" : remedy);
 }
 
+const char* kind_of(H5T_class_t type) {
+    if (type == H5T_INTEGER) return "whole numbers";
+    if (type == H5T_FLOAT) return "floating-point numbers";
+    return type == H5T_STRING ? "strings" : "elements of another type";
+}
+const char* kind_of(hid_t type) { return kind_of(H5Tget_class(type)); }
+
+void Reader::fail_to_open() const {
+    const std::string reason = h5::system_reason();
+    const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) throw Error(std::string("cannot be opened: ") + std::strerror(errno), path_, "check who may read it");
+    const bool locked = ::flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    std::array<char, 12> head{};
+    const ssize_t got = ::pread(file, head.data(), head.size(), 0);
+    ::close(file);
+    if (locked)
+        throw Error("is open for writing in another process", path_, "wait until that has closed it, or read a copy");
+    if (reason == std::strerror(ENOLCK))
+        throw Error("cannot be locked: " + reason, path_,
+                    "set HDF5_USE_FILE_LOCKING=FALSE where the file system has no locks");
+    if (got <= 0) fail("/", "is not a readable HDF5 file: it is empty");
+    if (std::memcmp(head.data(), "\x89HDF\r\n\x1a\n", 8) != 0)
+        fail("/", "is not a readable HDF5 file: it does not begin like one");
+    const bool left_open = head[8] >= 3 && (head[11] & 5) != 0;  // the writer's marks in the superblock
+    if (left_open)
+        fail("/", "was not closed by the program that wrote it",
+             "h5clear -s takes the mark away; better make the file again");
+    fail("/", "is not a readable HDF5 file: it is cut off or damaged");
+}
+
 Reader::Reader(const std::string& path) : path_(path) {
+    if (!is_utf8(path)) throw UsageError("the path is not UTF-8", escape_bytes(path), "rename the file or its folders");
     std::error_code failure;
     if (!std::filesystem::exists(path, failure)) {
+        if (failure && failure != std::errc::no_such_file_or_directory)
+            throw Error("cannot be looked at: " + failure.message(), path);
         throw Error("there is no such file", path, "make one with xbench data import or xbench data synth");
     }
     if (!std::filesystem::is_regular_file(path, failure)) throw Error("is not a file", path, "name an HDF5 set");
     file_ = Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
-    if (!file_) fail("/", fmt::format("is not a readable HDF5 file ({})", h5::last_error()));
+    if (!file_) fail_to_open();
     open_images();
 }
 
@@ -86,7 +132,7 @@ Handle Reader::open(const char* name, bool required) const {
         fail(place, "is not a data set");
     }
     Handle set(H5Dopen2(file_.get(), name, H5P_DEFAULT), H5Dclose);
-    if (!set) fail(place, fmt::format("cannot be opened ({})", h5::last_error()));
+    if (!set) fail(place, "cannot be opened" + why());
     return set;
 }
 
@@ -111,7 +157,9 @@ void Reader::check_storage(hid_t set, const std::string& place, hsize_t bytes) c
         compression = most_compression;
     }
     const hsize_t stored = H5Dget_storage_size(set);
-    const hsize_t file_bytes = std::filesystem::file_size(path_);
+    std::error_code unknown;
+    const std::uintmax_t size = std::filesystem::file_size(path_, unknown);
+    const hsize_t file_bytes = unknown ? 0 : size;
     if (stored > file_bytes || bytes / compression > stored) {
         fail(place, fmt::format("claims {} bytes of which the file holds {}", bytes, std::min(stored, file_bytes)));
     }
@@ -120,7 +168,8 @@ void Reader::check_storage(hid_t set, const std::string& place, hsize_t bytes) c
 std::vector<hsize_t> Reader::checked_extent(hid_t set, const std::string& place, H5T_class_t wanted) const {
     const Handle type(H5Dget_type(set), H5Tclose), space(H5Dget_space(set), H5Sclose);
     if (!type || !space) fail(place, "has no readable type or extent");
-    if (H5Tget_class(type.get()) != wanted) fail(place, "has an element type that a set does not have");
+    if (H5Tget_class(type.get()) != wanted)
+        fail(place, std::string("holds ") + kind_of(type.get()) + ", where a set has " + kind_of(wanted));
     const int rank = H5Sget_simple_extent_ndims(space.get());
     if (rank < 1 || rank > 4) fail(place, fmt::format("has {} dimensions", rank));
     std::vector<hsize_t> extent(static_cast<size_t>(rank));
@@ -136,9 +185,19 @@ std::vector<hsize_t> Reader::checked_extent(hid_t set, const std::string& place,
 
 void Reader::open_images() {
     images_ = open("images", true);
+    const Handle stored(H5Dget_type(images_.get()), H5Tclose);
+    if (H5Tget_class(stored.get()) == H5T_FLOAT) {
+        fail("/images", "holds floating-point numbers, where a set has uint8 or uint16",
+             "store numpy.round(images * 255).astype('uint8') for pixels from 0 to 1");
+    }
     const auto extent = checked_extent(images_.get(), "/images", H5T_INTEGER);
     if (extent.size() != 4) fail("/images", fmt::format("has {} dimensions", extent.size()), "store {N,C,H,W}");
     std::copy(extent.begin(), extent.end(), extent_.begin());
+    if (extent[3] <= 4 && extent[1] > 4 && extent[2] > 4 && extent[1] == extent[2]) {
+        fail("/images",
+             fmt::format("is {}x{}x{}x{}, which looks like {{N,H,W,C}}", extent[0], extent[1], extent[2], extent[3]),
+             "store {N,C,H,W}: images.transpose(0, 3, 1, 2)");
+    }
     if (extent[0] > max_images || extent[1] > max_channels || extent[2] > max_side || extent[3] > max_side ||
         std::find(extent.begin(), extent.end(), 0) != extent.end()) {
         fail(
@@ -158,7 +217,9 @@ void Reader::read_images(hsize_t first, hsize_t count, uint8_t* pixels) const {
     H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, block.data(), nullptr);
     const hid_t type = pixel_bytes_ == 2 ? H5T_NATIVE_UINT16 : H5T_NATIVE_UINT8;
     if (H5Dread(images_.get(), type, memory.get(), space.get(), H5P_DEFAULT, pixels) < 0) {
-        fail(fmt::format("/images[{}..{}]", first, first + count - 1), fmt::format("cannot be read ({})", h5::last_error()));
+        const std::string place =
+            count == 1 ? fmt::format("/images[{}]", first) : fmt::format("/images[{}..{}]", first, first + count - 1);
+        fail(place, "cannot be read" + why());
     }
 }
 
@@ -168,12 +229,12 @@ std::vector<T> Reader::numbers(hid_t set, const std::string& place, hid_t type, 
     for (const hsize_t length : extent) count *= length;
     std::vector<T> values(count);
     if (count > 0 && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
-        fail(place, fmt::format("cannot be read ({})", h5::last_error()));
+        fail(place, "cannot be read" + why());
     }
     return values;
 }
 
-// Strings of fixed or (as h5py writes by default) of variable length.
+// Strings of fixed or (as h5py writes by default) of variable length. What is not UTF-8 is escaped.
 std::vector<std::string> unpack(hid_t type, const std::vector<char>& raw, size_t count) {
     const size_t width = H5Tget_size(type);
     std::vector<std::string> strings(count);
@@ -182,26 +243,27 @@ std::vector<std::string> unpack(hid_t type, const std::vector<char>& raw, size_t
         if (H5Tis_variable_str(type) > 0) {
             std::memcpy(&text, raw.data() + i * width, sizeof text);
             if (text != nullptr) strings[i] = text;
-            continue;
+        } else {
+            strings[i].assign(text, strnlen(text, width));
+            if (H5Tget_strpad(type) == H5T_STR_SPACEPAD) strings[i].erase(strings[i].find_last_not_of(' ') + 1);
         }
-        strings[i].assign(text, strnlen(text, width));
-        if (H5Tget_strpad(type) == H5T_STR_SPACEPAD) strings[i].erase(strings[i].find_last_not_of(' ') + 1);
+        if (!is_utf8(strings[i])) strings[i] = escape_bytes(strings[i]);
     }
     return strings;
 }
 
-std::vector<std::string> Reader::strings(const char* name) const {
+std::vector<std::string> Reader::strings(const char* name, hsize_t least, hsize_t most) const {
     const Handle set = open(name, false);
     if (!set) return {};
     const std::string place = std::string("/") + name;
     const auto extent = checked_extent(set.get(), place, H5T_STRING);
-    if (extent.size() != 1 || extent[0] != extent_[0]) fail(place, fmt::format("must have {} entries", extent_[0]));
+    if (extent.size() != 1 || extent[0] < least || extent[0] > most) fail(place, fmt::format("must have {} entries", most));
     const Handle type(H5Dget_type(set.get()), H5Tclose);
     if (H5Tget_size(type.get()) > max_text_bytes) fail(place, fmt::format("has strings above {} bytes", max_text_bytes));
     std::vector<char> raw(extent[0] * H5Tget_size(type.get()));
     // The type in the file is the type in memory: no conversion.
     if (H5Dread(set.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, raw.data()) < 0) {
-        fail(place, fmt::format("cannot be read ({})", h5::last_error()));
+        fail(place, "cannot be read" + why());
     }
     auto result = unpack(type.get(), raw, extent[0]);
     if (H5Tis_variable_str(type.get()) > 0) {
@@ -215,7 +277,7 @@ std::vector<std::string> Reader::text_attribute(const char* name) const {
     if (H5Aexists(file_.get(), name) <= 0) return {};
     const std::string place = std::string("/@") + name;
     const Handle attribute(H5Aopen(file_.get(), name, H5P_DEFAULT), H5Aclose);
-    if (!attribute) fail(place, fmt::format("cannot be opened ({})", h5::last_error()));
+    if (!attribute) fail(place, "cannot be opened" + why());
     const Handle type(H5Aget_type(attribute.get()), H5Tclose), space(H5Aget_space(attribute.get()), H5Sclose);
     const hssize_t count = H5Sget_simple_extent_npoints(space.get());
     if (H5Tget_class(type.get()) != H5T_STRING || count < 0 || count > static_cast<hssize_t>(max_classes) ||
@@ -223,8 +285,7 @@ std::vector<std::string> Reader::text_attribute(const char* name) const {
         fail(place, "is not a list of names");
     }
     std::vector<char> raw(std::max<size_t>(1, static_cast<size_t>(count) * H5Tget_size(type.get())));
-    if (H5Aread(attribute.get(), type.get(), raw.data()) < 0)
-        fail(place, fmt::format("cannot be read ({})", h5::last_error()));
+    if (H5Aread(attribute.get(), type.get(), raw.data()) < 0) fail(place, "cannot be read" + why());
     auto result = unpack(type.get(), raw, static_cast<size_t>(count));
     if (H5Tis_variable_str(type.get()) > 0) H5Dvlen_reclaim(type.get(), space.get(), H5P_DEFAULT, raw.data());
     return result;
@@ -252,6 +313,7 @@ void Reader::read_labels(SetRecords& records) const {
     DatasetInfo& info = records.info;
     info.multilabel = extent.size() == 2;
     info.class_names = text_attribute("class_names");
+    if (info.class_names.empty()) info.class_names = strings("class_names", 1, max_classes);
     hsize_t classes = 0;
     if (info.multilabel) {
         records.targets = numbers<uint8_t>(set.get(), "/labels", H5T_NATIVE_UINT8, extent);
@@ -272,6 +334,7 @@ void Reader::read_labels(SetRecords& records) const {
     if (info.multilabel ? info.class_names.size() != classes : info.class_names.size() < classes) {
         fail("/labels", fmt::format("have {} classes, class_names has {}", classes, info.class_names.size()));
     }
+    check_class_names(info.class_names, path_);
 }
 
 void Reader::read_boxes(SetRecords& records) const {
@@ -309,12 +372,14 @@ SetRecords Reader::records() {
     if (std::any_of(records.splits.begin(), records.splits.end(), [](uint8_t s) { return s > 2; })) {
         fail("/split", "must be 0 (train), 1 (val) or 2 (test)");
     }
-    records.ids = strings("ids");
+    records.ids = strings("ids", extent_[0], extent_[0]);
     for (hsize_t i = records.ids.size(); i < extent_[0]; ++i) records.ids.push_back(fmt::format("{}", i));
-    records.groups = strings("group");
+    records.groups = strings("group", extent_[0], extent_[0]);
     read_boxes(records);
     const auto author = text_attribute("created_by");
     if (!author.empty()) records.created_by = author.front();
+    const auto origin = text_attribute("source");
+    if (!origin.empty()) records.source = origin.front();
     records.pixel_mean = number_attribute("pixel_mean");
     records.pixel_std = number_attribute("pixel_std");
     return records;
@@ -329,6 +394,8 @@ public:
         targets_ = std::move(records.targets);
         splits_ = std::move(records.splits);
         ids_ = std::move(records.ids);
+        boxes_ = std::move(records.boxes);
+        box_offsets_ = std::move(records.box_offsets);
     }
     ~FileDataset() override {
         const auto lock = h5::lock_library();
@@ -381,6 +448,12 @@ void try_out(const std::string& path) {
 }
 
 }  // namespace
+
+bool is_hdf5(const std::string& path) {
+    const auto lock = h5::lock_library();
+    return std::string_view(path).ends_with(".h5") || std::string_view(path).ends_with(".hdf5") ||
+           H5Fis_hdf5(path.c_str()) > 0;
+}
 
 std::unique_ptr<Dataset> open_h5(const std::string& path, int64_t memory_limit_bytes) {
     const auto lock = h5::lock_library();

@@ -1,16 +1,15 @@
 // Writes the HDF5 set: chunked by image with a checksum, strings of fixed length, no times, so that the same set gives
 // the same bytes. A set becomes visible under its name only when it is whole and on disk.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 
 #include <fmt/core.h>
 
+#include "core/durable_file.h"
 #include "core/error.h"
 #include "data/set/h5.h"
 #include "data/set/h5_handles.h"
@@ -40,17 +39,13 @@ Moments moments_of(const uint8_t* pixels, int bytes_per_pixel, size_t count) {
     return {static_cast<double>(sum) / full, static_cast<double>(squares) / (full * full)};
 }
 
-void sync(const std::filesystem::path& path, int flags) {
-    const int file = ::open(path.c_str(), flags | O_CLOEXEC);
-    if (file < 0) return;
-    ::fsync(file);
-    ::close(file);
-}
-
 }  // namespace
 
 struct H5Writer::State {
-    std::filesystem::path path, temporary;
+    explicit State(const std::string& name) : path(name), target(name, DurableFile::Folders::must_exist) {}
+    const std::string path;
+    DurableFile target;
+    bool failed = false;
     DatasetInfo info;
     Handle file, images;
     hsize_t written = 0;
@@ -62,15 +57,19 @@ struct H5Writer::State {
     }
     size_t image_bytes() const { return extent(1) * extent(2) * extent(3) * static_cast<size_t>(info.bytes_per_pixel); }
     hid_t pixel_type() const { return info.bytes_per_pixel == 2 ? H5T_NATIVE_UINT16 : H5T_NATIVE_UINT8; }
-    [[noreturn]] void fail(const std::string& what) const {
-        throw Error(fmt::format("cannot write {}: {}", what, h5::last_error()), path.string(),
-                    "check that the folder exists and that the disk has room");
+    [[noreturn]] void fail(const std::string& what) {
+        failed = true;
+        const std::string reason = h5::system_reason();
+        throw Error(fmt::format("cannot write {}{}{}", what, reason.empty() ? "" : ": ", reason), path,
+                    "check that the folder is writable and that the disk has room");
     }
+    void give_up();
     void create();
     void write_dataset(const char* name, hid_t stored, hid_t type, std::vector<hsize_t> dims, const void* data);
     void write_strings(const char* name, const std::vector<std::string>& strings);
     void write_attribute(const char* name, hid_t type, std::vector<hsize_t> dims, const void* data);
     void write_text_attribute(const char* name, const std::vector<std::string>& strings, bool scalar);
+    void write_class_names(const std::vector<std::string>& names);
     void fill_statistics(SetRecords& records) const;
 };
 
@@ -100,10 +99,29 @@ Handle creation() {
     return properties;
 }
 
+// HDF5 1.10's format: there all that describes the data, names and attributes included, has checksums.
+Handle access() {
+    Handle properties(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+    H5Pset_libver_bounds(properties.get(), H5F_LIBVER_V110, H5F_LIBVER_V110);
+    return properties;
+}
+
+// Chunks of whole rows with a checksum each.
+void check_chunks(const Handle& properties, const std::vector<hsize_t>& dims, hid_t type) {
+    constexpr hsize_t chunk_bytes = hsize_t{1} << 20;
+    std::vector<hsize_t> chunk = dims;
+    hsize_t row_bytes = H5Tget_size(type);
+    for (size_t i = 1; i < dims.size(); ++i) row_bytes *= dims[i];
+    chunk[0] = std::clamp<hsize_t>(chunk_bytes / std::max<hsize_t>(1, row_bytes), 1, dims[0]);
+    H5Pset_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data());
+    H5Pset_fletcher32(properties.get());
+}
+
 }  // namespace
 
 void H5Writer::State::create() {
-    file = Handle(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose);
+    const Handle how = access();
+    file = Handle(H5Fcreate(target.temporary().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, how.get()), H5Fclose);
     if (!file) fail("the file");
     const std::array<hsize_t, 4> dims{extent(0), extent(1), extent(2), extent(3)}, chunk{1, dims[1], dims[2], dims[3]};
     const Handle space(H5Screate_simple(4, dims.data(), dims.data()), H5Sclose);
@@ -119,9 +137,10 @@ void H5Writer::State::create() {
 void H5Writer::State::write_dataset(const char* name, hid_t stored, hid_t type, std::vector<hsize_t> dims,
                                     const void* data) {
     const Handle space = space_of(dims), properties = creation();
+    const bool empty = std::find(dims.begin(), dims.end(), 0) != dims.end();
+    if (!empty) check_chunks(properties, dims, stored);
     const Handle set(H5Dcreate2(file.get(), name, stored, space.get(), H5P_DEFAULT, properties.get(), H5P_DEFAULT),
                      H5Dclose);
-    const bool empty = std::find(dims.begin(), dims.end(), 0) != dims.end();
     if (!set || (!empty && H5Dwrite(set.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0))
         fail(fmt::format("/{}", name));
 }
@@ -136,6 +155,16 @@ void H5Writer::State::write_attribute(const char* name, hid_t type, std::vector<
     const Handle space = space_of(dims);
     const Handle attribute(H5Acreate2(file.get(), name, type, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
     if (!attribute || H5Awrite(attribute.get(), type, data) < 0) fail(fmt::format("attribute {}", name));
+}
+
+// An attribute holds 64 KiB at most, less its head.
+void H5Writer::State::write_class_names(const std::vector<std::string>& names) {
+    constexpr size_t most_attribute_bytes = 60000;
+    check_class_names(names, path);
+    if (names.size() * longest(names) <= most_attribute_bytes)
+        write_text_attribute("class_names", names, false);
+    else
+        write_strings("class_names", names);
 }
 
 void H5Writer::State::write_text_attribute(const char* name, const std::vector<std::string>& strings, bool scalar) {
@@ -169,28 +198,38 @@ void H5Writer::State::fill_statistics(SetRecords& records) const {
     }
 }
 
-H5Writer::H5Writer(const std::string& path, const DatasetInfo& info) : state_(std::make_unique<State>()) {
+// The library cannot close a file that it could not write; it keeps it, without the bytes.
+void H5Writer::State::give_up() {
+    images.abandon();
+    file.abandon();
+    const int ignored = ::truncate(target.temporary().c_str(), 0);
+    static_cast<void>(ignored);
+}
+
+H5Writer::H5Writer(const std::string& path, const DatasetInfo& info) : state_(std::make_unique<State>(path)) {
     const auto lock = h5::lock_library();
-    state_->path = path;
-    state_->temporary = fmt::format("{}.{}.part", path, ::getpid());
     state_->info = info;
-    state_->create();
+    try {
+        state_->create();
+    } catch (const Error&) {
+        state_->give_up();
+        throw;
+    }
 }
 
 H5Writer::~H5Writer() {
     const auto lock = h5::lock_library();
-    const bool unfinished = static_cast<bool>(state_->file);
+    if (state_->failed) state_->give_up();
     state_->images = {};
-    state_->file = {};
-    std::error_code ignored;
-    if (unfinished) std::filesystem::remove(state_->temporary, ignored);
+    // What is left to write may be refused now.
+    if (!state_->file.close()) state_->give_up();
 }
 
 void H5Writer::append(std::span<const uint8_t> pixels) {
     State& s = *state_;
     const hsize_t count = pixels.size() / s.image_bytes();
     if (pixels.size() % s.image_bytes() != 0 || s.written + count > s.extent(0)) {
-        throw Error("more pixels than were announced", s.path.string());
+        throw Error("more pixels than were announced", s.path);
     }
     if (count == 0) return;
     const size_t channel_bytes = s.image_bytes() / s.extent(1);
@@ -214,7 +253,7 @@ void H5Writer::finish(SetRecords& records) {
     const bool multilabel = records.info.multilabel;
     if (records.splits.size() != n || records.ids.size() != n ||
         (multilabel ? records.targets.size() != n * k : records.labels.size() != n)) {
-        throw Error("labels, splits or ids do not fit the number of images", s.path.string());
+        throw Error("labels, splits or ids do not fit the number of images", s.path);
     }
     const std::array<hsize_t, 4> dims{n, s.extent(1), s.extent(2), s.extent(3)};
     if (n < s.extent(0) && H5Dset_extent(s.images.get(), dims.data()) < 0) s.fail("/images");
@@ -232,19 +271,14 @@ void H5Writer::finish(SetRecords& records) {
         s.write_dataset("boxes", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, {records.boxes.size(), 5}, records.boxes.data());
         s.write_dataset("box_offsets", H5T_STD_I64LE, H5T_NATIVE_INT64, {n + 1}, records.box_offsets.data());
     }
-    s.write_text_attribute("class_names", records.info.class_names, false);
+    s.write_class_names(records.info.class_names);
     s.write_text_attribute("source", {records.info.source}, true);
     s.write_text_attribute("created_by", {records.created_by}, true);
     s.write_attribute("pixel_mean", H5T_NATIVE_DOUBLE, {records.pixel_mean.size()}, records.pixel_mean.data());
     s.write_attribute("pixel_std", H5T_NATIVE_DOUBLE, {records.pixel_std.size()}, records.pixel_std.data());
 
     if (!s.images.close() || !s.file.close()) s.fail("the file");
-    sync(s.temporary, O_RDONLY);
-    std::error_code failure;
-    std::filesystem::rename(s.temporary, s.path, failure);
-    if (failure) throw Error("cannot rename the finished file: " + failure.message(), s.path.string());
-    const auto folder = s.path.parent_path();
-    sync(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+    s.target.commit();
 }
 
 void write_h5(const std::string& path, ImageSet& set) {

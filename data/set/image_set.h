@@ -2,7 +2,6 @@
 // pixels, ImageSet adds them. format.md describes the file.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -10,9 +9,6 @@
 #include "data/set/dataset.h"
 
 namespace xbench {
-
-// A box around a finding: class, left, top, width, height in pixels of the stored image.
-using Box = std::array<float, 5>;
 
 struct SetRecords {
     DatasetInfo info;
@@ -22,9 +18,13 @@ struct SetRecords {
     std::vector<std::string> ids, groups;       // {N}; groups (patients) may be empty
     std::vector<Box> boxes;                     // image i has boxes[box_offsets[i]] .. boxes[box_offsets[i+1] - 1]
     std::vector<int64_t> box_offsets;           // {N+1}, or empty: no boxes are known
+    std::string source;                         // what it was made from; info.source is the file once it is read
     std::string created_by;                     // program and version
     std::vector<double> pixel_mean, pixel_std;  // {channels} in [0,1], over the training split
 };
+
+// Throws Error for a class without a name, and for two of the same name. `where` names the set.
+void check_class_names(const std::vector<std::string>& names, const std::string& where);
 
 struct ImageSet {
     SetRecords records;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <sstream>
@@ -53,9 +54,12 @@ SplitShares parse_shares(const std::string& text) {
     const bool numbers = !stream.fail() && comma1 == ',' && comma2 == ',' && (stream >> std::ws).eof();
     const double sum = share[0] + share[1] + share[2];
     const bool positive = std::all_of(share.begin(), share.end(), [](double s) { return s >= 0; });
-    if (!numbers || !positive || !(sum > 0) || !(share[0] > 0)) {
-        throw UsageError("'" + text + "' is not a split", "--split", "give three shares such as 70,15,15");
-    }
+    const char* const example = "give three shares of train,val,test such as 70,15,15";
+    if (!numbers) throw UsageError("'" + text + "' is not three numbers with commas between", "--split", example);
+    if (!positive || !std::isfinite(sum))
+        throw UsageError("'" + text + "' has a share below 0 or without bound", "--split", example);
+    if (!(share[0] > 0))
+        throw UsageError("'" + text + "' leaves nothing to train on: the share of train is 0", "--split", example);
     return {share[0] / sum, share[1] / sum, share[2] / sum};
 }
 

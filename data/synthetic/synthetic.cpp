@@ -2,6 +2,7 @@
 #include "data/synthetic/synthetic.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include <fmt/core.h>
 
@@ -11,19 +12,15 @@
 #include "data/synthetic/phantom.h"
 
 namespace xbench {
-namespace {
-
-void check(const SyntheticConfig& config) {
+void check_synthetic(const SyntheticConfig& config) {
     const auto outside = [](int64_t value, int64_t low, int64_t high) { return value < low || value > high; };
     if (outside(config.count, 1, 100'000'000)) throw UsageError("must be 1 to 100000000", "/data/synthetic/count");
     if (outside(config.size, 8, 4096)) throw UsageError("must be 8 to 4096", "/data/synthetic/size");
     if (config.channels != 1 && config.channels != 3) throw UsageError("must be 1 or 3", "/data/synthetic/channels");
 }
 
-}  // namespace
-
-ImageSet make_synthetic(const SyntheticConfig& config, int threads) {
-    check(config);
+ImageSet make_synthetic(const SyntheticConfig& config, int threads, const SyntheticObserver& observer) {
+    check_synthetic(config);
     ImageSet set;
     SetRecords& records = set.records;
     records.info = {"synthetic", config.count, config.channels, config.size, config.size, 1, {"normal", "pneumonia"}, false};
@@ -32,6 +29,8 @@ ImageSet make_synthetic(const SyntheticConfig& config, int threads) {
     const size_t image_bytes = set.image_bytes();
     set.pixels.resize(count * image_bytes);
     std::vector<Phantom> phantoms(count);
+    std::mutex telling;
+    int64_t done = 0;
     parallel_for(config.count, threads > 0 ? threads : usable_cores(), 16, [&](int64_t i, int) {
         const std::span<uint8_t> image(set.pixels.data() + static_cast<size_t>(i) * image_bytes, image_bytes);
         phantoms[static_cast<size_t>(i)] =
@@ -39,6 +38,10 @@ ImageSet make_synthetic(const SyntheticConfig& config, int threads) {
         // A gray X-ray stored as RGB: three equal planes.
         for (size_t c = 1; c < static_cast<size_t>(config.channels); ++c) {
             std::copy_n(image.begin(), plane, image.begin() + static_cast<std::ptrdiff_t>(c * plane));
+        }
+        if (observer) {
+            const std::lock_guard lock(telling);
+            observer(++done);
         }
     });
     records.box_offsets.push_back(0);

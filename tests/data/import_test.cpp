@@ -72,7 +72,8 @@ TEST_F(Import, SplitsWhatHasNoSplitsAndKeepsCopiesTogether) {
     EXPECT_EQ(report.duplicates_across_splits, 0);
     EXPECT_NEAR(static_cast<double>(report.split_counts[0]), 140, 4);
     EXPECT_THAT(report.counts[1], ElementsAre(70, 15, 15));
-    EXPECT_THAT(report.notes, ElementsAre(HasSubstr("no splits")));
+    EXPECT_THAT(report.notes, testing::Contains(HasSubstr("no splits")));
+    EXPECT_THAT(report.notes, testing::Contains(HasSubstr("75 files have the same bytes")));
 }
 
 TEST_F(Import, MakesAValSplitWhereOnlyThatIsMissing) {
@@ -103,13 +104,14 @@ TEST_F(Import, LetsTheTableWinOverTheFolders) {
     add("train/b/2.png", 2);
     add("train/b/3.png", 3);
     add("train/b/extra.png", 4);
-    table("file;name,class,fold\n");
     table("file,class,fold,patient\ntrain/a/1.png,10,test,p\n2.png,9,val,q\n\"3.png\",10,train,r\n");
     ImportOptions chosen = with_table();
     chosen.columns = {{"path", "file"}, {"label", "class"}, {"split", "fold"}, {"group", "patient"}};
     const ImportReport report = import_images(chosen);
     EXPECT_THAT(report.class_names, ElementsAre("9", "10"));  // by value
-    EXPECT_EQ(report.unlisted, 1);
+    ASSERT_EQ(report.ignored.size(), 1u);
+    EXPECT_EQ(report.ignored[0].path, "train/b/extra.png");
+    EXPECT_THAT(report.ignored[0].rule, HasSubstr("not in the table"));
     const ImageSet back = set();
     EXPECT_THAT(back.records.labels, ElementsAre(1, 0, 1));
     EXPECT_THAT(back.records.splits, ElementsAre(2, 1, 0));
@@ -208,13 +210,13 @@ TEST_F(Import, WritesThreeChannels) {
 
 TEST_F(Import, SaysWhatIsWrong) {
     ImportOptions nowhere = options();
-    EXPECT_THAT(refusal(nowhere), HasSubstr("not a folder"));
+    EXPECT_THAT(refusal(nowhere), HasSubstr("there is no such folder"));
     add("a/1.png", 1);
     EXPECT_THAT(refusal(options()), HasSubstr("1 class folders"));
     add("b/1.png", 2);
     ImportOptions chosen = options();
     chosen.format = "dicom";
-    EXPECT_THAT(refusal(chosen), HasSubstr("folder and csv"));
+    EXPECT_THAT(refusal(chosen), HasSubstr("csv, folder"));
     chosen = options();
     chosen.channels = 2;
     EXPECT_THAT(refusal(chosen), HasSubstr("--channels"));

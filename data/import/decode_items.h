@@ -1,0 +1,31 @@
+// The files of a list to pixels: decoded and resized by all threads, and written window by window; the order of the set is
+// the order of the list, whatever the number of threads.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/import/import_list.h"
+#include "data/set/h5.h"
+
+namespace xbench {
+
+struct DecodedItems {
+    std::vector<const ImportItem*> kept;        // of the list
+    std::vector<std::string> digests;           // of the kept files' bytes
+    std::vector<std::array<int64_t, 2>> sizes;  // of the kept files' images: width, height
+    std::vector<ImportReport::Quarantined> failed;
+    int64_t warned = 0, rotated = 0;   // files, see ImportReport
+    uint32_t largest_deep_sample = 0;  // of all 16-bit files; 0: there are none
+    int bytes_per_pixel = 1;
+    std::unique_ptr<H5Writer> writer;  // holds the pixels, unfinished
+};
+
+// `info` describes the set; its depth is found here. The list must outlive the result.
+DecodedItems decode_items(const ImportOptions& options, const ImportList& list, DatasetInfo info,
+                          const ImportObserver& observer);
+
+}  // namespace xbench

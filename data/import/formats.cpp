@@ -1,0 +1,130 @@
+// The table of formats: how each is recognised, and who lists its items.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include <fmt/core.h>
+
+#include "core/error.h"
+#include "core/nearest.h"
+#include "core/utf8.h"
+#include "data/import/import_list.h"
+
+namespace xbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr ImportFormat formats[] = {
+    {"csv", [](const ImportOptions& options) { return !options.labels.empty(); }, list_csv},
+    {"folder", [](const ImportOptions&) { return true; }, list_folder},
+};
+
+const ImportFormat& find_format(const ImportOptions& options) {
+    std::vector<std::string> names{"auto"};
+    for (const ImportFormat& row : formats) {
+        if (options.format == row.name || (options.format == "auto" && row.recognises(options))) return row;
+        names.emplace_back(row.name);
+    }
+    const std::string guess = nearest(options.format, names);
+    throw UsageError(fmt::format("format '{}' cannot be imported{}", options.format,
+                                 guess.empty() ? "" : "; did you mean " + guess + "?"),
+                     "--format", "this version reads " + format_names());
+}
+
+bool by_path(const ImportItem& a, const ImportItem& b) { return a.path != b.path ? a.path < b.path : a.frame < b.frame; }
+
+}  // namespace
+
+std::string format_names() {
+    std::string names;
+    for (const ImportFormat& row : formats) names += (names.empty() ? "" : ", ") + std::string(row.name);
+    return names;
+}
+
+ImportList list_images(const ImportOptions& options) {
+    std::error_code failure;
+    if (!fs::is_directory(options.source, failure)) {
+        const bool there = fs::exists(fs::symlink_status(options.source, failure));
+        throw UsageError(there ? "is not a folder" : "there is no such folder", escape_bytes(options.source),
+                         "unpack archives first, then name the folder");
+    }
+    const ImportFormat& format = find_format(options);
+    const bool wants_table = format.list == list_csv;
+    if (wants_table && options.labels.empty())
+        throw UsageError("format csv needs a table", "--format", "name it with --labels FILE.csv");
+    if (!wants_table && !options.labels.empty()) {
+        throw UsageError(fmt::format("format {} takes no table", format.name), "--labels", "use --format csv");
+    }
+    ImportList list = format.list(options);
+    std::sort(list.items.begin(), list.items.end(), by_path);
+    return list;
+}
+
+ImportList start_list(const FolderWalk& walk) {
+    ImportList list;
+    list.files = walk.all_files();
+    list.folders = walk.all_folders;
+    list.links_followed = walk.links_followed;
+    list.ignored = walk.ignored;
+    list.unreadable = walk.unreadable;
+    for (const LeftOut& link : walk.broken) list.quarantined.push_back({link.path, link.reason});
+    return list;
+}
+
+ImportList list_unlabelled(const ImportOptions& options) {
+    FolderWalk walk;
+    std::error_code failure;
+    if (fs::is_directory(options.source, failure))
+        walk = walk_folder(options.source);
+    else
+        walk.files.emplace_back();  // the source itself
+    ImportList list = start_list(walk);
+    for (const std::string& file : walk.files) list.items.push_back({file, 0, {0}, Split::test, {}, {}});
+    list.class_names = {"unknown"};
+    return list;
+}
+
+std::vector<std::string> split_text(const std::string& text, char separator) {
+    std::vector<std::string> parts(1);
+    for (const char letter : text) {
+        if (letter == separator)
+            parts.emplace_back();
+        else
+            parts.back() += letter;
+    }
+    return parts;
+}
+
+std::string lower_case(std::string text) {
+    for (char& letter : text) {
+        if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+    }
+    return text;
+}
+
+void check_spelling(ImportList& list, const std::string& place) {
+    std::map<std::string, std::vector<size_t>> spellings;
+    for (size_t k = 0; k < list.class_names.size(); ++k) spellings[lower_case(list.class_names[k])].push_back(k);
+    std::vector<std::set<int>> splits(list.class_names.size());  // of each class; -1: not split yet
+    for (const ImportItem& item : list.items) {
+        for (const int32_t k : item.classes)
+            splits[static_cast<size_t>(k)].insert(item.split ? static_cast<int>(*item.split) : -1);
+    }
+    for (const auto& [folded, same] : spellings) {
+        for (size_t i = 1; i < same.size(); ++i) {
+            const std::string both = fmt::format("classes '{}' and '{}' differ in nothing but case",
+                                                 list.class_names[same[0]], list.class_names[same[i]]);
+            const bool meet = std::any_of(splits[same[0]].begin(), splits[same[0]].end(),
+                                          [&](int split) { return splits[same[i]].contains(split); });
+            if (!meet) {
+                throw UsageError(both + ", and no split has both: they would be two classes", place,
+                                 "spell the name the same in all splits");
+            }
+            list.warnings.push_back(both + ": they are two classes; spell them alike if they are one");
+        }
+    }
+}
+
+}  // namespace xbench
