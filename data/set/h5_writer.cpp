@@ -120,8 +120,9 @@ void check_chunks(const Handle& properties, const std::vector<hsize_t>& dims, hi
 }  // namespace
 
 void H5Writer::State::create() {
-    const Handle how = access();
-    file = Handle(H5Fcreate(target.temporary().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, how.get()), H5Fclose);
+    const Handle how = access(), kind(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
+    H5Pset_obj_track_times(kind.get(), false);  // of the root group
+    file = Handle(H5Fcreate(target.temporary().c_str(), H5F_ACC_TRUNC, kind.get(), how.get()), H5Fclose);
     if (!file) fail("the file");
     const std::array<hsize_t, 4> dims{extent(0), extent(1), extent(2), extent(3)}, chunk{1, dims[1], dims[2], dims[3]};
     const Handle space(H5Screate_simple(4, dims.data(), dims.data()), H5Sclose);

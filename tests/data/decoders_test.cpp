@@ -130,6 +130,44 @@ TEST(DecodeJpeg, RefusesTruncatedAndAbsurd) {
     EXPECT_EQ(decode_image(good, 1).width, 64);
 }
 
+// What concerns no pixel is counted, and the pixels are those of the clean file; what is missing or damaged is refused.
+TEST(DecodeJpeg, ReadsOnInSpiteOfHarmlessWarnings) {
+    Bytes noise(64 * 64);
+    for (size_t i = 0; i < noise.size(); ++i) noise[i] = static_cast<uint8_t>(i * i * 31);
+    const Bytes clean = encode_jpeg(64, 64, 1, noise);
+    const Image expected = decode_image(clean, 1);
+    EXPECT_EQ(expected.warnings, 0);
+    Bytes junk = clean, padded = clean, odd_scan = clean;
+    junk.insert(junk.begin() + 20, {1, 2, 3});
+    padded.insert(padded.end() - 2, {0, 0, 0, 0});
+    const Bytes scan{0xFF, 0xDA};
+    const auto at = std::search(odd_scan.begin(), odd_scan.end(), scan.begin(), scan.end());
+    ASSERT_NE(at, odd_scan.end());
+    *(at + 8) = 0;  // Se
+    for (const Bytes& file : {junk, padded, odd_scan}) {
+        const Image image = decode_image(file, 1);
+        EXPECT_EQ(image.samples, expected.samples);
+        EXPECT_GE(image.warnings, 1);
+    }
+    Bytes hole = clean, no_end(clean.begin(), clean.end() - 2);
+    hole.erase(hole.begin() + static_cast<long>(hole.size()) / 2, hole.end() - 2);
+    EXPECT_THAT(refusal(hole), testing::HasSubstr("premature end of data segment"));
+    EXPECT_THAT(refusal(no_end), testing::HasSubstr("Premature end of JPEG file"));
+}
+
+TEST(Exif, FindsTheOrientation) {
+    const auto tiff = [](const std::string& text) {
+        const Bytes bytes(text.begin(), text.end());
+        return exif_orientation(bytes);
+    };
+    const std::string little("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0", 22);
+    const std::string big("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0", 22);
+    EXPECT_EQ(tiff(little), 6);
+    EXPECT_EQ(tiff(big), 3);
+    for (size_t length = 0; length < little.size() - 2; ++length) EXPECT_EQ(tiff(little.substr(0, length)), 1) << length;
+    EXPECT_EQ(tiff(std::string("II*\0\xff\xff\xff\xff\xff\xff", 10)), 1);
+}
+
 TEST(DecodeImage, GoesByContentAndSaysWhatIsNotSupported) {
     const std::string gif = "GIF89a......";
     EXPECT_THAT(refusal(Bytes(gif.begin(), gif.end())), testing::HasSubstr("GIF is not supported"));

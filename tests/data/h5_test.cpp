@@ -1,10 +1,17 @@
 // The HDF5 set: what is written is read; what is broken, foreign or hostile is refused with file, place and remedy.
 #include "data/set/h5.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
 
 #include "core/error.h"
+#include "data/load/loader.h"
 #include "data/set/memory_dataset.h"
 #include "image_files.h"
 
@@ -98,6 +105,7 @@ TEST(H5, WritesTheSameBytesTwice) {
     const TemporaryFolder folder;
     ImageSet set = small_set();
     write_h5(folder / "a.h5", set);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // times are stored in seconds, if at all
     write_h5(folder / "b.h5", set);
     EXPECT_EQ(read_bytes(folder / "a.h5"), read_bytes(folder / "b.h5"));
 }
@@ -159,6 +167,88 @@ TEST(H5, FindsDamage) {
                      std::vector<uint8_t>(good.begin(), good.begin() + static_cast<long>(good.size() * part / 16)));
         EXPECT_NE(refusal(folder / "cut.h5"), "accepted");
     }
+}
+
+// Whatever bit of a set is turned over: it is refused, or nothing that is read from it changes.
+TEST(H5, NoticesEveryBitThatMatters) {
+    const TemporaryFolder folder;
+    ImageSet set = small_set();
+    write_h5(folder / "set.h5", set);
+    const auto good = read_bytes(folder / "set.h5");
+    const ImageSet before = read_h5(folder / "set.h5");
+    uint32_t state = 1;
+    int refused = 0;
+    for (int round = 0; round < 250; ++round) {
+        auto damaged = good;
+        state = state * 1664525 + 1013904223;
+        const size_t at = (state >> 4) % damaged.size();
+        damaged[at] ^= static_cast<uint8_t>(1 << (round % 8));
+        folder.write("set.h5", damaged);
+        try {
+            const ImageSet after = read_h5(folder / "set.h5");
+            EXPECT_EQ(after.pixels, before.pixels) << at;
+            EXPECT_EQ(after.records.labels, before.records.labels) << at;
+            EXPECT_EQ(after.records.splits, before.records.splits) << at;
+            EXPECT_EQ(after.records.ids, before.records.ids) << at;
+            EXPECT_EQ(after.records.groups, before.records.groups) << at;
+            EXPECT_EQ(after.records.boxes, before.records.boxes) << at;
+            EXPECT_EQ(after.records.info.class_names, before.records.info.class_names) << at;
+            EXPECT_EQ(after.records.pixel_mean, before.records.pixel_mean) << at;
+        } catch (const Error& error) {
+            ++refused;
+            const std::string words = error.what();
+            for (const char* word : {"H5", "errno", "B-tree", "object header"})
+                EXPECT_EQ(words.substr(words.find("set.h5") + 6).find(word), std::string::npos) << words;
+        }
+    }
+    EXPECT_GT(refused, 20);
+}
+
+TEST(H5, TakesAnyNumberOfLongClassNames) {
+    const TemporaryFolder folder;
+    ImageSet set = small_set();
+    std::vector<std::string>& names = set.records.info.class_names;
+    names.clear();
+    for (int k = 0; k < 2000; ++k) names.push_back("class " + std::to_string(k) + std::string(k == 7 ? 4000 : 60, 'x'));
+    write_h5(folder / "set.h5", set);
+    EXPECT_EQ(open_h5(folder / "set.h5")->info().class_names, names);
+}
+
+TEST(H5, RefusesClassesThatCannotBeToldApart) {
+    const TemporaryFolder folder;
+    ImageSet set = small_set();
+    set.records.info.class_names = {"a", "a"};
+    EXPECT_THROW(write_h5(folder / "set.h5", set), Error);
+    set.records.info.class_names = {"a", ""};
+    EXPECT_THROW(write_h5(folder / "set.h5", set), Error);
+    EXPECT_TRUE(std::filesystem::is_empty(folder.string()));
+}
+
+TEST(H5, SaysThatAnotherProcessIsWriting) {
+    const TemporaryFolder folder;
+    ImageSet set = small_set();
+    write_h5(folder / "set.h5", set);
+    const int file = ::open((folder / "set.h5").c_str(), O_RDONLY);
+    ASSERT_EQ(::flock(file, LOCK_EX | LOCK_NB), 0);  // as HDF5 does it
+    EXPECT_THAT(refusal(folder / "set.h5"), testing::HasSubstr("is open for writing in another process"));
+    ::close(file);
+    EXPECT_EQ(refusal(folder / "set.h5"), "accepted");
+}
+
+TEST(H5, GivesBoxesToTheLoader) {
+    ImageSet set = small_set();
+    const MemoryDataset dataset(set);
+    LoaderOptions options;
+    options.batch_size = 3;
+    options.virtual_ranks = 1;
+    options.shuffle = false;
+    Loader loader(dataset, options);
+    loader.start_epoch(0);
+    const Batch* batch = loader.next();
+    ASSERT_NE(batch, nullptr);
+    EXPECT_EQ(batch->sample_ids, (std::vector<int64_t>{0, 1, 4}));
+    EXPECT_EQ(batch->box_offsets, (std::vector<int64_t>{0, 1, 1, 1}));
+    EXPECT_EQ(batch->boxes, (std::vector<Box>{{1, 2, 3, 4, 5}}));
 }
 
 TEST(H5, SurvivesRandomDamage) {
