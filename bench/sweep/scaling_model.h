@@ -11,12 +11,13 @@ namespace xbench {
 // T_serial / T_N, of equal work. Under weak scaling the ratio of images a second instead.
 double speedup(double serial_seconds, double parallel_seconds);
 
-// Speed-up per processor used: T_serial / (N * T_N). 1 is perfect; above 1 is "superlinear" and wants an explanation.
+// Speed-up per processor used: T_serial / (N * T_N), N in multiples of the baseline's. 1 is perfect; above 1 is
+// "superlinear" and wants an explanation.
 double efficiency(double speedup, double processors);
 
 // Experimentally determined serial fraction e = (1/S - 1/N) / (1 - 1/N).
 // Karp and Flatt, "Measuring parallel processor performance", Communications of the ACM 33(5), 1990.
-// Constant over N: a serial part; rising with N: overhead that grows. Undefined (none) at N = 1.
+// Constant over N: a serial part; rising with N: overhead that grows. Undefined (none) at N = 1 and below.
 std::optional<double> karp_flatt(double speedup, double processors);
 
 // Amdahl's speed-up at N for a serial fraction: 1 / (f + (1-f)/N). Amdahl, AFIPS 1967.
@@ -29,6 +30,7 @@ double usl_speedup(double contention, double coherency, double processors);
 
 struct ScalingPoint {
     double processors = 1, speedup = 1;
+    double standard_error = 0;  // of the speed-up, relative to it; 0: not known
 };
 
 struct ScalingFit {
@@ -36,6 +38,7 @@ struct ScalingFit {
     double coherency = 0;             // USL only
     double worst_relative_error = 0;  // largest |predicted - measured| / measured over the points
     int points = 0;                   // with N > 1
+    bool rejected = false;            // the points contradict it (scaling_rules.h)
 };
 
 // Least squares on 1/S, which is linear in f: 1/S - 1/N = f (1 - 1/N). f is kept in [0, 1]. None without a point N > 1.

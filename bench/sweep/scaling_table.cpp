@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
+
+#include "bench/sweep/scaling_rules.h"
 
 namespace xbench {
 namespace {
@@ -17,6 +20,16 @@ std::vector<double> counters_of(const std::vector<const Record*>& records, const
 }
 
 double median_of(const std::vector<const Record*>& records, const char* key) { return median(counters_of(records, key)); }
+
+// Of the median of these values, relative to it; normal noise makes it 1.2533 times that of the mean. 0: one value.
+double standard_error_of(const std::vector<double>& values) {
+    if (values.size() < 2) return 0;
+    double mean = 0, squares = 0;
+    const auto count = static_cast<double>(values.size());
+    for (const double value : values) mean += value / count;
+    for (const double value : values) squares += (value - mean) * (value - mean);
+    return 1.2533 * std::sqrt(squares / (count - 1) / count) / mean;
+}
 
 ScalingRow make_row(const Point& point, const std::vector<const Record*>& records) {
     ScalingRow row;
@@ -32,6 +45,7 @@ ScalingRow make_row(const Point& point, const std::vector<const Record*>& record
         row.steady = row.steady && record->steady;
     }
     row.images_per_second = interval_of(rates);
+    row.rate_error = standard_error_of(rates);
     row.step_ms = interval_of(counters_of(records, "step_ms"));
     row.exposed_comm_ms = median_of(records, "exposed_comm_ms");
     row.rank_skew_ms = median_of(records, "rank_skew_ms");
@@ -75,8 +89,9 @@ void compare_with_baseline(ScalingTable& table) {
         }
         // Of equal work the ratio of times is that of the rates.
         row.speedup = speedup(1 / baseline.images_per_second.median, 1 / row.images_per_second.median);
-        row.efficiency = efficiency(*row.speedup, row.point.processors());
-        row.karp_flatt = karp_flatt(*row.speedup, row.point.processors());
+        row.relative_cores = relative_cores(row.point.processors(), baseline.point.processors());
+        row.efficiency = efficiency(*row.speedup, row.relative_cores);
+        row.karp_flatt = karp_flatt(*row.speedup, row.relative_cores);
     }
 }
 
@@ -85,29 +100,44 @@ std::string family_of(const Point& point) {
            (point.stage > 0 ? fmt::format(" stage {}", point.stage) : "");
 }
 
+// The law of each fit; a fit that the points contradict is kept, as a description, and says so.
+template <class Fit>
+std::optional<ScalingFit> tested(const std::vector<ScalingPoint>& curve, Fit fit, Law law, int parameters) {
+    std::optional<ScalingFit> found = fit(curve);
+    if (found) found->rejected = contradicts(curve, *found, law, parameters);
+    return found;
+}
+
+TrainerFit fit_family(const std::string& family, const std::vector<ScalingPoint>& points) {
+    TrainerFit fit;
+    fit.trainer = family;
+    fit.curve = curve_of(points);
+    fit.trend = karp_flatt_trend(fit.curve);
+    fit.amdahl = tested(
+        fit.curve, fit_amdahl, [](const ScalingFit& f, double n) { return amdahl_speedup(f.serial_fraction, n); }, 1);
+    fit.gustafson = tested(
+        fit.curve, fit_gustafson, [](const ScalingFit& f, double n) { return gustafson_speedup(f.serial_fraction, n); }, 1);
+    fit.usl = tested(
+        fit.curve, fit_usl, [](const ScalingFit& f, double n) { return usl_speedup(f.serial_fraction, f.coherency, n); }, 2);
+    return fit;
+}
+
 void fit_families(ScalingTable& table) {
     if (table.baseline < 0) return;
-    const int baseline_processors = table.rows[static_cast<size_t>(table.baseline)].point.processors();
-    if (baseline_processors > 1) {
-        table.notes.push_back(fmt::format(
-            "The fastest serial row uses {} threads, so speed-ups are not against one core and nothing is fitted.",
-            baseline_processors));
-        return;
-    }
+    const double baseline_error = table.rows[static_cast<size_t>(table.baseline)].rate_error;
     std::vector<std::string> order;
     std::map<std::string, std::vector<ScalingPoint>> families;
     for (const ScalingRow& row : table.rows) {
-        if (!row.speedup || row.point.status != PointStatus::ok || row.point.processors() < 2) continue;
+        if (!row.speedup || row.point.status != PointStatus::ok || row.relative_cores <= 1) continue;
         const std::string family = family_of(row.point);
         if (families.count(family) == 0) order.push_back(family);
-        families[family].push_back({static_cast<double>(row.point.processors()), *row.speedup});
+        families[family].push_back({row.relative_cores, *row.speedup, std::hypot(row.rate_error, baseline_error)});
     }
-    for (const std::string& family : order)
-        table.fits.push_back(
-            {family, fit_amdahl(families[family]), fit_gustafson(families[family]), fit_usl(families[family])});
+    for (const std::string& family : order) table.fits.push_back(fit_family(family, families[family]));
     for (ScalingRow& row : table.rows)
         for (const TrainerFit& fit : table.fits)
-            if (fit.usl && row.has_result && family_of(row.point) == fit.trainer) row.contention = fit.usl->serial_fraction;
+            if (fit.usl && !fit.usl->rejected && row.has_result && family_of(row.point) == fit.trainer)
+                row.contention = fit.usl->serial_fraction;
 }
 
 void note_weights(ScalingTable& table) {
@@ -146,13 +176,16 @@ void note_baseline(ScalingTable& table) {
             note += fmt::format(" {} with one rank and {} thread{} takes {:.2f} s and is not the baseline.",
                                 row.point.trainer, row.point.threads, row.point.threads == 1 ? "" : "s", row.train_seconds);
     table.notes.push_back(note);
+    if (const int cores = baseline.point.processors(); cores > 1)
+        table.notes.push_back(fmt::format(
+            "The baseline has {} cores, so efficiency and Karp-Flatt count cores in multiples of {}.", cores, cores));
 }
 
 void note_quality(ScalingTable& table) {
     bool oversubscribed = false;
     std::vector<std::string> drifting;
     for (const ScalingRow& row : table.rows) {
-        if (row.efficiency && *row.efficiency > 1.05)
+        if (row.relative_cores > 1 && row.efficiency && *row.efficiency > 1.05)
             table.notes.push_back(fmt::format(
                 "{} is more than linear (efficiency {:.2f}): larger caches in all, or a baseline that was disturbed.",
                 row.point.id(), *row.efficiency));

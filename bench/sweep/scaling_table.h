@@ -9,6 +9,7 @@
 
 #include "bench/base/measure.h"
 #include "bench/sweep/scaling_model.h"
+#include "bench/sweep/scaling_rules.h"
 #include "bench/sweep/sweep.h"
 
 namespace xbench {
@@ -17,6 +18,8 @@ struct ScalingRow {
     Point point;
     int repeats = 0;
     Interval images_per_second, step_ms;
+    double rate_error = 0;      // standard error of the median rate, relative to it; 0: not known
+    double relative_cores = 0;  // ranks x threads in multiples of the baseline's cores; 0: no speed-up
     std::optional<double> speedup, efficiency, karp_flatt, contention;
     double exposed_comm_ms = 0, rank_skew_ms = 0, train_seconds = 0;
     double test_accuracy = 0, test_balanced_accuracy = 0, test_loss = 0, majority_baseline = 0;
@@ -28,6 +31,8 @@ struct ScalingRow {
 
 struct TrainerFit {
     std::string trainer;
+    std::vector<ScalingPoint> curve;  // one point for each number of cores above the baseline's
+    Trend trend = Trend::none;        // of Karp-Flatt
     std::optional<ScalingFit> amdahl, gustafson, usl;
 };
 

@@ -16,10 +16,6 @@ std::string number(const std::optional<double>& value, int digits) {
 
 std::string rate(double value) { return fmt::format("{:.{}f}", value, value < 100 ? 1 : 0); }
 
-std::string shortened(const std::string& text, size_t length) {
-    return text.size() <= length ? text : text.substr(0, length - 3) + "...";
-}
-
 std::vector<std::string> csv_fields(const ScalingRow& row) {
     const Point& p = row.point;
     std::vector<std::string> fields{p.trainer,
@@ -59,89 +55,148 @@ std::vector<std::string> csv_fields(const ScalingRow& row) {
     return fields;
 }
 
-std::vector<std::string> markdown_cells(const ScalingRow& row) {
-    const Point& p = row.point;
-    std::vector<std::string> cells{p.stage > 0 ? fmt::format("{} stage {}", p.trainer, p.stage) : p.trainer,
-                                   fmt::format("{} x {}", p.ranks, p.threads)};
+std::vector<std::string> name_cells(const Point& p) {
+    return {p.stage > 0 ? fmt::format("{} stage {}", p.trainer, p.stage) : p.trainer,
+            fmt::format("{} x {}", p.ranks, p.threads)};
+}
+
+std::vector<std::string> speed_cells(const ScalingRow& row) {
+    std::vector<std::string> cells = name_cells(row.point);
     const std::vector<std::string> result{
         rate(row.images_per_second.median),
         fmt::format("{} - {}", rate(row.images_per_second.low), rate(row.images_per_second.high)),
         fmt::format("{:.3f}", row.step_ms.median),
         number(row.speedup, 2),
         number(row.efficiency, 2),
-        number(row.karp_flatt, 3),
-        fmt::format("{:.3f}", row.exposed_comm_ms),
-        fmt::format("{:.3f}", row.rank_skew_ms),
-        fmt::format("{:.4f}", row.test_accuracy),
-        fmt::format("{:.4f}", row.test_balanced_accuracy),
-        fmt::format("{:.4f}", row.test_loss),
-        row.weights_hash.substr(0, 8)};
+        number(row.karp_flatt, 3)};
     for (const std::string& value : result) cells.push_back(row.has_result ? value : "");
-    cells.emplace_back(name_of(p.status));
-    cells.push_back(shortened(p.reason, 60));
     return cells;
 }
 
-std::string table_text(const ScalingTable& table) {
+std::vector<std::string> quality_cells(const ScalingRow& row) {
+    std::vector<std::string> cells = name_cells(row.point);
+    const std::vector<std::string> result{fmt::format("{:.3f}", row.exposed_comm_ms),
+                                          fmt::format("{:.3f}", row.rank_skew_ms), fmt::format("{:.4f}", row.test_accuracy),
+                                          fmt::format("{:.4f}", row.test_loss), row.weights_hash.substr(0, 8)};
+    for (const std::string& value : result) cells.push_back(row.has_result ? value : "");
+    cells.emplace_back(name_of(row.point.status));
+    return cells;
+}
+
+// Two tables, so that each is readable at 120 columns; scaling.csv has all of it in one.
+std::string tables_text(const ScalingTable& table) {
     const auto ran =
         std::find_if(table.rows.begin(), table.rows.end(), [](const ScalingRow& row) { return row.has_result; });
     const std::string interval = ran == table.rows.end()                               ? "interval"
                                  : std::string(ran->images_per_second.kind) == "range" ? "min - max"
                                                                                        : "95% interval";
-    const std::vector<TextColumn> columns{{"trainer", false},  {"ranks x threads"}, {"images/s"},      {interval},
-                                          {"step ms"},         {"speed-up"},        {"efficiency"},    {"Karp-Flatt"},
-                                          {"exposed comm ms"}, {"of it skew"},      {"test accuracy"}, {"balanced"},
-                                          {"test loss"},       {"weights", false},  {"status", false}, {"reason", false}};
-    std::vector<std::vector<std::string>> rows;
-    for (const ScalingRow& row : table.rows) rows.push_back(markdown_cells(row));
-    return markdown_table(columns, rows);
+    std::vector<std::vector<std::string>> speed, quality;
+    for (const ScalingRow& row : table.rows) {
+        speed.push_back(speed_cells(row));
+        quality.push_back(quality_cells(row));
+    }
+    return markdown_table({{"trainer", false},
+                           {"ranks x threads"},
+                           {"images/s"},
+                           {interval},
+                           {"step ms"},
+                           {"speed-up"},
+                           {"efficiency"},
+                           {"Karp-Flatt"}},
+                          speed) +
+           "\n" +
+           markdown_table({{"trainer", false},
+                           {"ranks x threads"},
+                           {"exposed ms"},
+                           {"skew ms"},
+                           {"accuracy"},
+                           {"test loss"},
+                           {"weights", false},
+                           {"status", false}},
+                          quality);
 }
 
-std::string amdahl_sentence(const TrainerFit& fit) {
-    const ScalingFit& amdahl = *fit.amdahl;
-    const double f = amdahl.serial_fraction;
-    std::string text = fmt::format("- {}: Amdahl's serial fraction is {:.4f}, by least squares over {} point{}", fit.trainer,
-                                   f, amdahl.points, amdahl.points == 1 ? "" : "s");
-    if (amdahl.points > 1) text += fmt::format(" (worst error {:.1f}%)", 100 * amdahl.worst_relative_error);
-    text +=
-        f > 0 ? fmt::format(". If it held, 8 cores would give {:.2f}x, 16 {:.2f}x, and no number of them more than {:.1f}x.",
-                            amdahl_speedup(f, 8), amdahl_speedup(f, 16), 1 / f)
-              : ": no serial part can be seen at these sizes.";
-    if (amdahl.points == 1)
-        text += " One point is always met exactly, so this is a description and not a test of the model.";
-    return text + "\n";
+int baseline_cores(const ScalingTable& table) {
+    return table.baseline < 0 ? 1 : table.rows[static_cast<size_t>(table.baseline)].point.processors();
+}
+
+std::string quality_of_fit(const ScalingFit& fit) {
+    if (fit.points == 1) return " from one number of cores, which is always met exactly: a description and no test";
+    return fmt::format(" over {} numbers of cores (worst error {:.1f}%{})", fit.points, 100 * fit.worst_relative_error,
+                       fit.rejected ? ", so the law is rejected" : "");
+}
+
+// One prediction, where the rules allow one.
+std::string prediction(const TrainerFit& fit, const ScalingFit& law, double (*speedup)(double, double), int unit) {
+    const auto cores = furthest_prediction(fit.curve, law.rejected);
+    if (!cores) return "";
+    return fmt::format(" If it held, {:.0f} cores would give {:.2f}x.", *cores * unit, speedup(law.serial_fraction, *cores));
 }
 
 std::string fits_text(const ScalingTable& table) {
     std::string text;
+    const int unit = baseline_cores(table);
     for (const TrainerFit& fit : table.fits) {
         if (table.mode == "weak" && fit.gustafson)
-            text += fmt::format("- {}: Gustafson's serial fraction is {:.4f} over {} points.\n", fit.trainer,
-                                fit.gustafson->serial_fraction, fit.gustafson->points);
+            text += fmt::format("- {}: Gustafson's serial fraction is {:.4f}{}.{}\n", fit.trainer,
+                                fit.gustafson->serial_fraction, quality_of_fit(*fit.gustafson),
+                                prediction(fit, *fit.gustafson, gustafson_speedup, unit));
         else if (fit.amdahl)
-            text += amdahl_sentence(fit);
+            text += fmt::format("- {}: Amdahl's serial fraction is {:.4f}{}.{}\n", fit.trainer, fit.amdahl->serial_fraction,
+                                quality_of_fit(*fit.amdahl), prediction(fit, *fit.amdahl, amdahl_speedup, unit));
         if (fit.usl)
-            text += fmt::format("- {}: USL contention {:.4f}, coherency {:.5f} (worst error {:.1f}%).\n", fit.trainer,
-                                fit.usl->serial_fraction, fit.usl->coherency, 100 * fit.usl->worst_relative_error);
+            text += fmt::format("- {}: USL contention {:.4f}, coherency {:.5f} (worst error {:.1f}%{}).\n", fit.trainer,
+                                fit.usl->serial_fraction, fit.usl->coherency, 100 * fit.usl->worst_relative_error,
+                                fit.usl->rejected ? ", rejected" : "");
     }
     return text.empty()
-               ? "Nothing is fitted: that takes a serial row and a row with more than one core, both with status ok.\n"
+               ? "Nothing is fitted: that takes a serial row and a row with more cores than it, both with status ok.\n"
                : text;
 }
 
-// Karp-Flatt over N says whether the loss is a serial part or overhead that grows.
+const char* meaning_of(Trend trend) {
+    switch (trend) {
+        case Trend::constant: return "constant: a fixed serial part explains the loss";
+        case Trend::rising: return "rising: overhead that grows with the cores, not a fixed serial part";
+        case Trend::falling: return "falling: a loss that is paid once, or a baseline that is too slow";
+        case Trend::none: break;
+    }
+    return "no verdict: below zero or without an order, so noise or caches speak louder than a serial part";
+}
+
+// Karp-Flatt over the numbers of cores says whether the loss is a serial part or overhead that grows.
 std::string karp_flatt_text(const ScalingTable& table) {
-    std::vector<const ScalingRow*> rows;
-    for (const ScalingRow& row : table.rows)
-        if (row.karp_flatt && row.point.status == PointStatus::ok && row.point.trainer == "cpu_ddp") rows.push_back(&row);
-    if (rows.size() < 2) return "";
-    std::stable_sort(rows.begin(), rows.end(),
-                     [](const ScalingRow* a, const ScalingRow* b) { return a->point.processors() < b->point.processors(); });
-    const double first = *rows.front()->karp_flatt, last = *rows.back()->karp_flatt;
-    const char* meaning = last > 1.2 * first + 0.01 ? "it rises: overhead that grows with the ranks, not a fixed serial part"
-                                                    : "it does not rise: a fixed serial part explains the loss";
-    return fmt::format("- cpu_ddp: Karp-Flatt goes from {:.3f} at {} to {:.3f} at {} cores; {}.\n", first,
-                       rows.front()->point.processors(), last, rows.back()->point.processors(), meaning);
+    std::string text;
+    const int unit = baseline_cores(table);
+    for (const TrainerFit& fit : table.fits) {
+        if (fit.curve.size() < 2) continue;
+        text += fmt::format("- {}: Karp-Flatt is", fit.trainer);
+        for (const ScalingPoint& p : fit.curve)
+            text += fmt::format("{} {:.3f} at {:.0f}", &p == &fit.curve.front() ? "" : ",",
+                                karp_flatt(p.speedup, p.processors).value_or(0), p.processors * unit);
+        text += fmt::format(" cores; {}.\n", meaning_of(fit.trend));
+    }
+    return text;
+}
+
+// Breaks lines between words so that they are readable at 120 columns; an item's further lines are indented.
+std::string wrapped(const std::string& text) {
+    constexpr size_t width = 118;
+    std::string result;
+    for (size_t begin = 0; begin < text.size();) {
+        const size_t end = std::min(text.find('\n', begin), text.size());
+        std::string line = text.substr(begin, end - begin);
+        while (line.size() > width) {
+            size_t space = line.rfind(' ', width);
+            if (space == std::string::npos || space < 2) space = line.find(' ', width);
+            if (space == std::string::npos) break;
+            result += line.substr(0, space) + "\n";
+            line = "  " + line.substr(space + 1);
+        }
+        result += line + "\n";
+        begin = end + 1;
+    }
+    return result;
 }
 
 std::string work_text(const ScalingTable& table) {
@@ -158,6 +213,13 @@ std::string work_text(const ScalingTable& table) {
     if (!isas.empty()) text += fmt::format("- Kernels: {}.\n", fmt::join(isas, ", "));
     return text + fmt::format("- Machine: {}.\n", table.machine);
 }
+
+constexpr const char* explanations =
+    "\nSpeed-up is images/s over the baseline's. Efficiency is speed-up / N, N being ranks x threads over the baseline's\n"
+    "threads. Karp-Flatt is the serial fraction that would explain the speed-up alone. Of the rows of one number of cores\n"
+    "fits and verdicts take the fastest. Exposed is how long computing stands still for communication in a step, on the\n"
+    "rank that waits longest; skew is what it waits longer than the rank that waits least, because its peers come late.\n"
+    "scaling.csv holds more columns.\n";
 
 }  // namespace
 
@@ -180,19 +242,13 @@ std::string scaling_markdown(const ScalingTable& table) {
             fmt::format("- {}\n\n", repeats == 1
                                         ? "One run of each point."
                                         : fmt::format("Medians of {} runs of each point, repeats interleaved.", repeats));
-    text += table_text(table) + "\n";
-    for (const std::string& note : table.notes) text += "- " + note + "\n";
+    std::string notes;
+    for (const std::string& note : table.notes) notes += "- " + note + "\n";
     for (const ScalingRow& row : table.rows)
-        if (row.point.reason.size() > 60)
-            text += fmt::format("- {} {}: {}\n", row.point.id(), name_of(row.point.status), row.point.reason);
-    text += "\n## What the curve says\n\n" + fits_text(table) + karp_flatt_text(table);
-    text +=
-        "\nSpeed-up is images/s over the baseline's; efficiency is speed-up / (ranks x threads); Karp-Flatt is the serial "
-        "fraction that would\n"
-        "explain the speed-up alone; exposed communication is how long computing stands still for it, on the rank that "
-        "waits\n"
-        "longest; of it, skew is what it waits longer than the rank that waits least, because its peers come late.\n";
-    return text;
+        if (!row.point.reason.empty())
+            notes += fmt::format("- {} {}: {}\n", row.point.id(), name_of(row.point.status), row.point.reason);
+    return wrapped(text) + tables_text(table) + "\n" +
+           wrapped(notes + "\n## What the curve says\n\n" + fits_text(table) + karp_flatt_text(table) + explanations);
 }
 
 }  // namespace xbench

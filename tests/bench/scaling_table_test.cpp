@@ -93,7 +93,50 @@ TEST(ScalingTable, SpeedUpsAreAgainstTheFastestSerialRow) {
     EXPECT_NEAR(*table.rows[2].speedup, 1.2, 1e-12);
     EXPECT_NEAR(*table.rows[0].speedup, 1 / 1.5, 1e-12);
     EXPECT_TRUE(table.fits.empty());
-    EXPECT_THAT(scaling_markdown(table), testing::HasSubstr("The fastest serial row uses 2 threads"));
+}
+
+// Two serial threads as the baseline: its efficiency is 1, and N counts in multiples of two cores.
+TEST(ScalingTable, CoresCountInMultiplesOfTheBaselines) {
+    const std::vector<Point> points{point("serial", 1, 2), point("cpu_ddp", 1, 2), point("cpu_ddp", 2, 1),
+                                    point("cpu_ddp", 1, 1), point("cpu_ddp", 4, 1)};
+    std::vector<Record> records;
+    for (const auto& [index, rate] : {std::pair{0, 2000.0}, {1, 1900.0}, {2, 1800.0}, {3, 1000.0}, {4, 3200.0}})
+        append(records, reps(points[static_cast<size_t>(index)], rate));
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    const std::vector<double> efficiencies{1, 0.95, 0.9, 1, 0.8};
+    for (size_t i = 0; i < points.size(); ++i) EXPECT_NEAR(*table.rows[i].efficiency, efficiencies[i], 1e-12) << i;
+    for (size_t i = 0; i < 4; ++i) EXPECT_FALSE(table.rows[i].karp_flatt) << i;
+    EXPECT_NEAR(*table.rows[4].karp_flatt, (1 / 1.6 - 0.5) / 0.5, 1e-12);
+    const std::string text = scaling_markdown(table);
+    EXPECT_THAT(text, testing::HasSubstr("count cores in multiples of 2"));
+    EXPECT_THAT(text, testing::Not(testing::HasSubstr("Karp-Flatt is 0")));  // one number of cores is no curve
+    EXPECT_THAT(text, testing::Not(testing::HasSubstr("If it held")));
+    EXPECT_THAT(text, testing::Not(testing::HasSubstr("more than linear")));
+}
+
+TEST(ScalingTable, RowsOfOneNumberOfCoresAreAlternatives) {
+    const std::vector<Point> points{point("serial", 1, 1), point("cpu_ddp", 1, 2), point("cpu_ddp", 2, 1)};
+    std::vector<Record> records = reps(points[0], 1000);
+    append(records, reps(points[1], 390));  // Karp-Flatt 4.1, beside 0.11 at the same two cores
+    append(records, reps(points[2], 1800));
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    ASSERT_EQ(table.fits.size(), 1u);
+    ASSERT_EQ(table.fits[0].curve.size(), 1u);
+    EXPECT_NEAR(table.fits[0].curve[0].speedup, 1.8, 1e-12);
+    EXPECT_EQ(table.fits[0].trend, Trend::none);
+    EXPECT_THAT(scaling_markdown(table), testing::Not(testing::HasSubstr("rising")));
+}
+
+TEST(ScalingTable, NoLineIsWiderThan120Columns) {
+    std::vector<Point> points{point("serial", 1, 1)};
+    std::vector<Record> records = reps(points[0], 123456);
+    for (const int ranks : {2, 4, 16, 128}) {
+        points.push_back(point("sharded", ranks, 16, PointStatus::oversubscribed, std::string(70, 'r') + " and why not"));
+        points.back().stage = 3;
+        append(records, reps(points.back(), 123456.0 * ranks, 9));
+    }
+    std::stringstream text(scaling_markdown(make_scaling_table(config_of(), points, records)));
+    for (std::string line; std::getline(text, line);) EXPECT_LE(line.size(), 120u) << line;
 }
 
 TEST(ScalingTable, OtherWorkGetsNoSpeedUp) {
