@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include <fmt/core.h>
@@ -14,14 +15,18 @@
 #include "app/data_tables.h"
 #include "core/durable_file.h"
 #include "core/error.h"
+#include "core/hardware.h"
 #include "core/interrupt.h"
+#include "core/parallel_for.h"
 #include "core/progress.h"
 #include "core/utf8.h"
 #include "data/import/import.h"
 #include "data/import/import_list.h"
+#include "data/import/shared_import.h"
 #include "data/set/h5.h"
 #include "data/set/set_summary.h"
 #include "data/synthetic/synthetic.h"
+#include "parallel/comm/setups.h"
 
 namespace xbench {
 namespace {
@@ -91,14 +96,34 @@ void in_order(const Work& work) {
     }
 }
 
-void import_with_progress(ImportCommand& command, const InterruptGuard& guard) {
+// The ranks that a launcher started; null for one process.
+std::unique_ptr<Communicator> connect_ranks() {
+    const int started = ranks_from_environment();
+    if (started == 1) return nullptr;
+    std::unique_ptr<Communicator> ranks = mpi_connector() == nullptr ? nullptr : mpi_connector()();
+    if (ranks == nullptr || ranks->size() != started) {
+        throw UsageError(fmt::format("{} processes were started that do not know of each other", started), "launcher",
+                         "start one process, or use the mpirun of the MPI that xbench was built with");
+    }
+    return ranks;
+}
+
+// Under a launcher without binding every rank sees all cores of its node.
+int threads_of_rank(int wanted) {
+    return wanted > 0 ? wanted : std::max(1, usable_cores() / ranks_on_node_from_environment());
+}
+
+void import_with_progress(ImportCommand& command, const InterruptGuard& guard, SharedImport* shared) {
     ProgressLine line(stderr, command.quiet);
-    const ImportReport report = import_images(command.options, [&](const ImportProgress& progress) {
-        guard.check();
-        line.update(static_cast<double>(progress.done), static_cast<double>(progress.total),
-                    fmt::format("{} of {} files, {} quarantined", progress.done, progress.total, progress.quarantined),
-                    progress.seconds_left);
-    });
+    const ImportReport report = import_images(
+        command.options,
+        [&](const ImportProgress& progress) {
+            guard.check();
+            line.update(static_cast<double>(progress.done), static_cast<double>(progress.total),
+                        fmt::format("{} of {} files, {} quarantined", progress.done, progress.total, progress.quarantined),
+                        progress.seconds_left);
+        },
+        shared);
     line.finish();
     print_report(report, command.options);
 }
@@ -107,7 +132,14 @@ void run_import(ImportCommand& command) {
     command.options.columns = parse_columns(command.columns);
     if (!command.split.empty()) command.options.shares = parse_shares(command.split);
     command.options.separator = parse_separator(command.separator);
-    in_order([&](const InterruptGuard& guard) { import_with_progress(command, guard); });
+    const std::unique_ptr<Communicator> ranks = connect_ranks();
+    if (ranks != nullptr) command.options.threads = threads_of_rank(command.options.threads);
+    if (ranks != nullptr && ranks->rank() != 0) return serve_import(command.options, *ranks, command.options.threads);
+    in_order([&](const InterruptGuard& guard) {
+        std::optional<SharedImport> shared;
+        if (ranks != nullptr) shared.emplace(*ranks);
+        import_with_progress(command, guard, shared ? &*shared : nullptr);
+    });
 }
 
 ImageSet draw_with_progress(const SynthCommand& command, const InterruptGuard& guard) {
@@ -136,6 +168,8 @@ void synthesise(const SynthCommand& command, const InterruptGuard& guard) {
 }
 
 void run_synth(const SynthCommand& command) {
+    const std::unique_ptr<Communicator> ranks = connect_ranks();
+    if (ranks != nullptr && ranks->rank() != 0) return;  // one file, drawn faster than ranks could share it
     in_order([&](const InterruptGuard& guard) { synthesise(command, guard); });
 }
 

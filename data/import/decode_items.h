@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/import/import_list.h"
+#include "data/import/shared_import.h"
 #include "data/set/h5.h"
 
 namespace xbench {
@@ -24,8 +25,9 @@ struct DecodedItems {
     std::unique_ptr<H5Writer> writer;  // holds the pixels, unfinished
 };
 
-// `info` describes the set; its depth is found here. The list must outlive the result.
+// `info` describes the set; its depth is found here. `shared` is null where this process works alone. The list must outlive
+// the result.
 DecodedItems decode_items(const ImportOptions& options, const ImportList& list, DatasetInfo info,
-                          const ImportObserver& observer);
+                          const ImportObserver& observer, SharedImport* shared);
 
 }  // namespace xbench

@@ -176,7 +176,7 @@ ImportReport start_report(const ImportList& list, const DecodedItems& items, con
 }
 
 ImportReport import_from(const ImportOptions& options, SideFiles& beside, const ImportList& list,
-                         const ImportObserver& observer) {
+                         const ImportObserver& observer, SharedImport* shared = nullptr) {
     const auto start = std::chrono::steady_clock::now();
     DatasetInfo info{escape_bytes(options.source),
                      static_cast<int64_t>(list.items.size()),
@@ -186,7 +186,7 @@ ImportReport import_from(const ImportOptions& options, SideFiles& beside, const 
                      1,
                      list.class_names,
                      list.multilabel};
-    DecodedItems items = decode_items(options, list, info, observer);
+    DecodedItems items = decode_items(options, list, info, observer, shared);
     info.bytes_per_pixel = items.bytes_per_pixel;
     ImportReport report = start_report(list, items, info);
     if (items.kept.empty()) end_without_images(report, options, beside);
@@ -212,10 +212,10 @@ ImportReport import_list(const ImportOptions& options, ImportList list, const Im
     return import_from(options, beside, list, observer);
 }
 
-ImportReport import_images(const ImportOptions& options, const ImportObserver& observer) {
+ImportReport import_images(const ImportOptions& options, const ImportObserver& observer, SharedImport* shared) {
     check(options);
     SideFiles beside(options);  // before the listing, which may take long
-    return import_from(options, beside, list_images(options), observer);
+    return import_from(options, beside, list_images(options), observer, shared);
 }
 
 ImportReport import_unlabelled(const ImportOptions& options, const ImportObserver& observer) {

@@ -75,7 +75,10 @@ using ImportObserver = std::function<void(const ImportProgress&)>;
 // Outputs are tried before anything is decoded, and what is left behind after a failure is nothing or whole. An exception
 // of the observer ends the import in the same way. Throws UsageError for a wrong option or table, Error when nothing can be
 // imported or written.
-ImportReport import_images(const ImportOptions& options, const ImportObserver& observer = {});
+// `shared` hands work to other ranks (data/import/shared_import.h).
+class SharedImport;
+ImportReport import_images(const ImportOptions& options, const ImportObserver& observer = {},
+                           SharedImport* shared = nullptr);
 // For predictions: every image below a folder, or one file, whose labels are not asked for. All are in the test split.
 ImportReport import_unlabelled(const ImportOptions& options, const ImportObserver& observer = {});
 
