@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 #include <cstdio>
 #include <exception>
+#include <string_view>
 
 #include "app/commands.h"
 #include "core/config.h"
 #include "core/error.h"
+#include "core/utf8.h"
 
 namespace {
 
@@ -32,7 +34,19 @@ void add_root_options(CLI::App& app, xbench::RunOptions& options, bool& print_sc
     app.require_subcommand(0, 1);
 }
 
+// Configurations, records and reports are JSON, which holds UTF-8 alone: said before the work, not after an epoch. Imports
+// and predictions read whatever a disk holds, and escape it.
+void check_arguments(int argc, char** argv) {
+    const std::string_view command = argc > 1 ? argv[1] : "";
+    if (command == "data" || command == "predict") return;
+    for (int i = 1; i < argc; ++i) {
+        if (!xbench::is_utf8(argv[i]))
+            throw xbench::UsageError("is not UTF-8", xbench::escape_bytes(argv[i]), "rename the file or folder (convmv)");
+    }
+}
+
 int run(int argc, char** argv) {
+    check_arguments(argc, argv);
     CLI::App app("xbench trains image classifiers, serial and in parallel, and measures how that scales.", "xbench");
     xbench::RunOptions options;
     bool print_schema = false, print_docs = false, help_config = false;

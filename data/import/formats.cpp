@@ -73,13 +73,16 @@ ImportList start_list(const FolderWalk& walk) {
     return list;
 }
 
-ImportList list_unlabelled(const ImportOptions& options) {
+ImportList list_unlabelled(ImportOptions& options) {
     FolderWalk walk;
     std::error_code failure;
-    if (fs::is_directory(options.source, failure))
+    if (fs::is_directory(options.source, failure)) {
         walk = walk_folder(options.source);
-    else
-        walk.files.emplace_back();  // the source itself
+    } else {
+        const fs::path file = options.source;
+        walk.files.push_back(file.filename().string());
+        options.source = file.has_parent_path() ? file.parent_path().string() : ".";
+    }
     ImportList list = start_list(walk);
     for (const std::string& file : walk.files) list.items.push_back({file, 0, {0}, Split::test, {}, {}});
     list.class_names = {"unknown"};

@@ -221,7 +221,9 @@ ImportReport import_images(const ImportOptions& options, const ImportObserver& o
 ImportReport import_unlabelled(const ImportOptions& options, const ImportObserver& observer) {
     check(options);
     SideFiles beside(options);
-    return import_from(options, beside, list_unlabelled(options), observer);
+    ImportOptions resolved = options;
+    const ImportList list = list_unlabelled(resolved);
+    return import_from(resolved, beside, list, observer);
 }
 
 }  // namespace xbench

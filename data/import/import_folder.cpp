@@ -149,7 +149,6 @@ private:
                     std::any_of(folders.begin(), folders.end(), [&](const auto& f) { return unreadable(f); });
                 if (!hidden)
                     throw UsageError("the class folder holds no image", place_ + "/" + name, "remove it, or fill it");
-                list.warnings.push_back(fmt::format("class '{}' has no image that can be read", name));
             } else if (!split_anew_ && !splits_.empty() && all[0] > 0 && count[0] == 0) {
                 throw UsageError(
                     fmt::format("class '{}' has images in val or test and none in train: it cannot be learned", name),

@@ -45,8 +45,8 @@ std::string format_names();
 ImportList list_images(const ImportOptions& options);
 ImportList list_folder(const ImportOptions& options);
 ImportList list_csv(const ImportOptions& options);
-// Every file below a folder, or one file, without labels; all in the test split.
-ImportList list_unlabelled(const ImportOptions& options);
+// Every file below a folder, or one file, without labels; all in the test split. Of one file the source becomes its folder.
+ImportList list_unlabelled(ImportOptions& options);
 
 // A list that starts with what the walk met and left out; its files are still to be accounted for.
 ImportList start_list(const FolderWalk& walk);

@@ -62,9 +62,7 @@ size_t ItemDecoder::image_bytes(int bytes_per_pixel) const {
 
 void ItemDecoder::decode_one(const ImportItem& item, int bytes_per_pixel, Worker& worker, DecodedFile& outcome,
                              uint8_t* pixels) const {
-    // An item without a path is the source itself.
-    const std::filesystem::path source = options_.source;
-    read_file(item.path.empty() ? source.string() : (source / item.path).string(), worker.file);
+    read_file((std::filesystem::path(options_.source) / item.path).string(), worker.file);
     outcome.digest = hash_hex({reinterpret_cast<const char*>(worker.file.data()), worker.file.size()});
     const Image image = decode_image(worker.file, static_cast<int>(options_.channels), item.frame);
     outcome.size = {image.width, image.height};

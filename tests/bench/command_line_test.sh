@@ -34,6 +34,7 @@ expect 0 "train.learning_rate" --help-config
 expect 2 "give --config FILE or a subcommand"
 expect 2 "bogus" bogus
 expect 2 "--nonsense" --nonsense
+expect 2 's\xE9t.h5: is not UTF-8' train --model pneumonia_cnn --data "$(printf 's\xe9t.h5')"
 expect 2 "no.json: cannot be read" --config no.json
 expect 2 'bad.json:2:12 /model/name: unknown model "pneumonia_cnm"; did you mean pneumonia_cnn?' --config bad.json
 expect 2 "bad.json:5:9 /train/learnig_rate: unknown key; did you mean learning_rate?" --config bad.json

@@ -233,6 +233,16 @@ TEST_F(Account, CarriesBoxesIntoTheSet) {
     EXPECT_THAT(import_list(options(), list).quarantined.at(0).reason, HasSubstr("holds one image"));
 }
 
+TEST_F(Account, TakesOneFileWithoutLabelsByItsName) {
+    add("one image.png", 7);
+    ImportOptions chosen = options();
+    chosen.source = folder / "src/one image.png";
+    chosen.side_files = false;
+    EXPECT_EQ(import_unlabelled(chosen).images, 1);
+    EXPECT_THAT(read_h5_records(folder / "set.h5").ids, ElementsAre("one image.png"));
+    EXPECT_EQ(left_behind(), 1u);
+}
+
 // A tree of everything that can lie on a disk. The walk and the import must account for each entry, or refuse the tree by
 // naming a folder of it.
 class RandomTree {
