@@ -1,5 +1,5 @@
 // What an operator means, without any device code: the shapes of its outputs, its gradient, its work.
-// One OpDef for each OpKind, in kernels/<op>/op.cpp; the table is in registry.cpp.
+// One OpDef for each OpKind, in kernels/<op>/op.cpp; kernels/op.cpp gathers them. Implementations are rows of registry.cpp.
 #pragma once
 
 #include <span>
