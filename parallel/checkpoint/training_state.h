@@ -26,6 +26,8 @@ struct TrainingState {
     int64_t epoch = 1;           // under way
     int64_t next_batch = 0;      // of that epoch
     std::vector<double> losses;  // {next_batch}: sums over all ranks of this epoch's batches
+    double epoch_seconds = 0;    // of training in this epoch so far
+    double total_seconds = 0;    // of all processes so far
     std::vector<EpochResult> history;
     std::optional<EpochResult> best_epoch;
     WeightSet best;  // of best_epoch
@@ -59,7 +61,7 @@ private:
 // The newest whole checkpoint of a checkpoints folder, or nothing. What is broken on the way is left alone.
 std::optional<TrainingState> read_newest_checkpoint(const std::filesystem::path& folder);
 
-// Throws UsageError that names each part of the identity that differs from the checkpoint's.
-void check_same_run(const TrainingState& state, const Json& identity);
+// Throws UsageError that names each part of the identity that differs from that of `saved_in`, "the checkpoint at step 7".
+void check_same_run(const Json& saved, const Json& now, const std::string& saved_in);
 
 }  // namespace xbench
