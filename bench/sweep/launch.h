@@ -34,6 +34,9 @@ LauncherChoice choose_launcher(const std::string& wanted);
 // Launchers bind nothing: Open MPI would put a single rank with all its threads on one core. xbench binds itself.
 Launch make_launch(const LaunchRequest& request, Launcher launcher);
 
+// The type for srun --mpi= out of what `srun --mpi=list` prints: PMIx in any version; "" where there is none.
+std::string slurm_mpi_type(const std::string& list);
+
 std::string find_program(const std::string& name);  // on PATH; "" when it is not there
 // The path by which this executable is started again; in a bundle (scripts/bundle.sh) that of its starter.
 std::string this_program();
