@@ -6,6 +6,7 @@
 
 #include "app/checkpoint_input.h"
 #include "app/commands.h"
+#include "app/single_process.h"
 #include "bench/base/record.h"
 #include "core/error.h"
 #include "core/parallel_for.h"
@@ -35,6 +36,7 @@ Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Da
 }
 
 void run_eval(const EvalCommand& command) {
+    refuse_several("xbench eval", "start it alone");
     const LoadedModel model = load_model(command.checkpoint);
     DataConfig config;
     config.path = command.data;

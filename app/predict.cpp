@@ -11,6 +11,7 @@
 
 #include "app/checkpoint_input.h"
 #include "app/commands.h"
+#include "app/single_process.h"
 #include "bench/base/record.h"
 #include "core/durable_file.h"
 #include "core/error.h"
@@ -124,6 +125,7 @@ std::string predictions_csv(const Predictions& p, const LoadedModel& model, cons
 }
 
 void run_predict(const PredictCommand& given) {
+    refuse_several("xbench predict", "start it alone");
     PredictCommand command = given;
     if (command.threads == 0) command.threads = usable_cores();
     const bool to_stdout = command.out == "-";
