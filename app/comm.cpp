@@ -16,7 +16,6 @@
 #include "bench/sweep/launch.h"
 #include "core/error.h"
 #include "core/hardware.h"
-#include "core/launched.h"
 #include "parallel/comm/comm_hierarchical.h"
 #include "parallel/comm/comm_shm.h"
 #include "parallel/comm/setups.h"
@@ -85,12 +84,11 @@ void fit_into_shared_memory(CommCommand& command, ControlPlane& ranks) {
 void run_as_mpi_rank(CommCommand& command) {
     const Binding binding = bind_this_process(local_rank_from_environment(), ranks_on_node_from_environment(), 1);
     if (mpi_connector() == nullptr) throw Error("this build has no MPI", "xbench comm", "start it without a launcher");
-    const auto limit = std::make_shared<WaitLimit>();
-    limit->expired = [rank = launched().rank](const Error& error) {
-        fmt::print(stderr, "xbench comm, rank {}: {}\n", rank, error.what());
+    const std::shared_ptr<Communicator> mpi = mpi_connector()();
+    mpi->wait_limit()->expired = [&](const Error& error) {
+        fmt::print(stderr, "xbench comm, rank {}: {}\n", mpi->rank(), error.what());
         std::_Exit(static_cast<int>(error.code()));
     };
-    const std::shared_ptr<Communicator> mpi = mpi_connector()(limit);
     try {
         std::vector<Transport> transports;
         std::string note;

@@ -12,7 +12,6 @@
 
 #include "app/commands.h"
 #include "app/data_tables.h"
-#include "app/single_process.h"
 #include "core/durable_file.h"
 #include "core/error.h"
 #include "core/interrupt.h"
@@ -105,7 +104,6 @@ void import_with_progress(ImportCommand& command, const InterruptGuard& guard) {
 }
 
 void run_import(ImportCommand& command) {
-    if (!is_the_worker("xbench data import")) return;
     command.options.columns = parse_columns(command.columns);
     if (!command.split.empty()) command.options.shares = parse_shares(command.split);
     command.options.separator = parse_separator(command.separator);
@@ -138,7 +136,6 @@ void synthesise(const SynthCommand& command, const InterruptGuard& guard) {
 }
 
 void run_synth(const SynthCommand& command) {
-    if (!is_the_worker("xbench data synth")) return;
     in_order([&](const InterruptGuard& guard) { synthesise(command, guard); });
 }
 

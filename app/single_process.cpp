@@ -1,4 +1,5 @@
-// One process for one command. What the launcher says is in core/launched.h; the trainers compare it with MPI's own count.
+// One process for one command: the first process speaks, all end with the exit code of a usage error.
+// The trainers compare the launcher's count with MPI's own.
 #include "app/single_process.h"
 
 #include <fmt/format.h>
@@ -10,15 +11,6 @@
 #include "core/launched.h"
 
 namespace xbench {
-
-bool is_the_worker(const std::string& command) {
-    const Launched here = launched();
-    if (here.ranks == 1) return true;
-    if (here.rank == 0)
-        fmt::print(stderr, "{}: started {} times by {}; the first process does the work, with its own threads\n", command,
-                   here.ranks, here.launcher);
-    return here.rank == 0;
-}
 
 void refuse_several(const std::string& command, const std::string& remedy) {
     const Launched here = launched();

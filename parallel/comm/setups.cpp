@@ -42,7 +42,7 @@ std::span<const TrainerSetup> trainer_setups() {
 
 MpiConnector mpi_connector() {
 #if XB_HAVE_MPI
-    return make_mpi_communicator;
+    return [] { return make_mpi_communicator(); };
 #else
     return nullptr;
 #endif

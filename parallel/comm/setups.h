@@ -30,7 +30,7 @@ struct TrainerSetup {
 
 std::span<const TrainerSetup> trainer_setups();
 // MPI alone, without the shared memory that the trainers prefer inside a node; null where this build has no MPI.
-using MpiConnector = std::unique_ptr<Communicator> (*)(std::shared_ptr<WaitLimit> limit);
+using MpiConnector = std::unique_ptr<Communicator> (*)();
 MpiConnector mpi_connector();
 
 const TrainerSetup& find_setup(const std::string& name);  // throws UsageError with the nearest name
