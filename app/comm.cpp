@@ -116,6 +116,7 @@ void run_as_mpi_rank(CommCommand& command) {
     request.program[0] = this_program();
     const LauncherChoice launcher = choose_launcher("auto");
     if (!launcher.reason.empty()) throw Error(launcher.reason, "xbench comm");
+    if (launcher.launcher == Launcher::srun) request.srun_mpi = srun_mpi_here();
     const Launch launch = make_launch(request, launcher.launcher);
     for (const auto& [name, value] : launch.environment) setenv(name.c_str(), value.c_str(), 1);
     std::vector<std::string> words = launch.command;

@@ -51,11 +51,9 @@ std::vector<std::string> mpirun_command(const LaunchRequest& request) {
 
 std::vector<std::string> srun_command(const LaunchRequest& request) {
     // srun does not take over the batch job's --cpus-per-task.
-    std::vector<std::string> command{"srun", "-n", std::to_string(request.ranks), "--cpu-bind=none"};
-    // Without PMIx (or what the user has chosen) the cluster's default may know this MPI; a check at the start tells.
-    if (const std::string type = slurm_mpi_type(output_of("srun --mpi=list 2>&1"));
-        !is_set("SLURM_MPI_TYPE") && !type.empty())
-        command.push_back("--mpi=" + type);
+    std::vector<std::string> command{"srun", "-n", std::to_string(request.ranks)};
+    if (!request.srun_mpi.empty()) command.push_back("--mpi=" + request.srun_mpi);
+    command.emplace_back("--cpu-bind=none");
     if (request.threads > 1) command.push_back(fmt::format("--cpus-per-task={}", request.threads));
     if (request.oversubscribe) command.emplace_back("--overcommit");
     command.emplace_back("--kill-on-bad-exit=1");
@@ -148,6 +146,8 @@ std::string slurm_mpi_type(const std::string& list) {
             if (word.starts_with(mpi_types_by_preference[i])) best = word, best_place = i;
     return best;
 }
+
+std::string srun_mpi_here() { return is_set("SLURM_MPI_TYPE") ? "" : slurm_mpi_type(output_of("srun --mpi=list 2>&1")); }
 
 std::string this_program() {
     if (is_set("XBENCH_PROGRAM")) return std::getenv("XBENCH_PROGRAM");

@@ -85,6 +85,7 @@ private:
     const SweepOptions& options_;
     std::vector<Point> points_;
     Launcher launcher_;
+    const std::string srun_mpi_ = launcher_ == Launcher::srun ? srun_mpi_here() : "";
     Json environment_;
     std::vector<Record> records_;
     std::map<std::string, std::vector<double>> seconds_;  // of each repeat that ran, by point
@@ -107,6 +108,7 @@ Launch Sweep::launch_of(const Point& point, const fs::path& out) const {
     request.ranks = point.ranks;
     request.threads = point.threads;
     request.oversubscribe = point.status == PointStatus::oversubscribed;
+    request.srun_mpi = srun_mpi_;
     request.program = train_command(config_, point, options_, out);
     return make_launch(request, launcher_);
 }
