@@ -19,6 +19,7 @@
 #include "parallel/comm/comm_hierarchical.h"
 #include "parallel/comm/comm_shm.h"
 #include "parallel/comm/setups.h"
+#include "parallel/comm/shm_probe.h"
 
 namespace xbench {
 namespace {
@@ -57,19 +58,45 @@ void measure_on(const CommCommand& command, const std::vector<Transport>& transp
     if (wrong > 0 && first) throw Error(fmt::format("{} elements came out wrong", wrong), "xbench comm");
 }
 
-void run_as_mpi_rank(const CommCommand& command) {
+// Two buffers of the largest size a rank lie in /dev/shm at once: the sizes end where it does.
+void fit_into_shared_memory(CommCommand& command, ControlPlane& ranks) {
+    std::vector<int> on_node(static_cast<size_t>(ranks.size()));
+    for (const int node : ranks.nodes()) ++on_node[static_cast<size_t>(node)];
+    const auto most = static_cast<size_t>(*std::max_element(on_node.begin(), on_node.end()));
+    constexpr size_t reserve = size_t{4} << 20;  // staging, channels
+    const size_t free = free_shared_memory();
+    double least = -static_cast<double>(free > reserve ? free - reserve : 0);
+    ranks.all_reduce_max(&least, 1);
+    const auto fits = static_cast<uint64_t>(-least) / (2 * most);
+    const auto mib = [](uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+    if (fits < command.suite.begin_bytes)
+        throw Error(
+            fmt::format("needs {:.1f} MiB for buffers of {} bytes on {} ranks, {:.1f} MiB are free",
+                        mib(2 * most * command.suite.begin_bytes + reserve), command.suite.begin_bytes, most, mib(free)),
+            "/dev/shm", "give it more (docker: --shm-size=1g), or fewer --ranks or a smaller --begin");
+    if (fits >= command.suite.end_bytes) return;
+    if (ranks.rank() == 0)
+        fmt::print(stderr, "note: /dev/shm has {:.0f} MiB free: sizes end at {:.1f} MiB; {:.0f} MiB would do for all\n",
+                   mib(free), mib(fits), mib(2 * most * command.suite.end_bytes + reserve));
+    command.suite.end_bytes = fits;
+}
+
+void run_as_mpi_rank(CommCommand& command) {
     const Binding binding = bind_this_process(local_rank_from_environment(), ranks_on_node_from_environment(), 1);
     if (mpi_connector() == nullptr) throw Error("this build has no MPI", "xbench comm", "start it without a launcher");
     const std::shared_ptr<Communicator> mpi = mpi_connector()();
+    mpi->wait_limit()->expired = [&](const Error& error) {
+        fmt::print(stderr, "xbench comm, rank {}: {}\n", mpi->rank(), error.what());
+        std::_Exit(static_cast<int>(error.code()));
+    };
     try {
-        mpi->wait_limit()->expired = [&](const Error& error) {
-            fmt::print(stderr, "xbench comm, rank {}: {}\n", mpi->rank(), error.what());
-            std::_Exit(static_cast<int>(error.code()));
-        };
         std::vector<Transport> transports;
-        const auto best = connect_nodes(mpi->split(0), binding.bound && !binding.oversubscribed);
+        std::string note;
+        const auto best = connect_nodes(mpi->split(0), binding.bound && !binding.oversubscribed, &note);
+        if (!note.empty() && mpi->rank() == 0) fmt::print(stderr, "note: {}\n", note);
         if (std::string(best->name()) != mpi->name())  // else every rank is on a node of its own
             transports.push_back({best->name(), best.get(), Reduction::invariant});
+        if (!transports.empty()) fit_into_shared_memory(command, *best);
         transports.push_back({"mpi, fixed tree", mpi.get(), Reduction::invariant});
         transports.push_back({"mpi", mpi.get(), Reduction::fast});
         measure_on(command, transports);
@@ -89,6 +116,7 @@ void run_as_mpi_rank(const CommCommand& command) {
     request.program[0] = this_program();
     const LauncherChoice launcher = choose_launcher("auto");
     if (!launcher.reason.empty()) throw Error(launcher.reason, "xbench comm");
+    if (launcher.launcher == Launcher::srun) request.srun_mpi = srun_mpi_here();
     const Launch launch = make_launch(request, launcher.launcher);
     for (const auto& [name, value] : launch.environment) setenv(name.c_str(), value.c_str(), 1);
     std::vector<std::string> words = launch.command;
@@ -99,10 +127,11 @@ void run_as_mpi_rank(const CommCommand& command) {
     throw Error("cannot be started", words[0]);
 }
 
-int run_as_shm_rank(const CommCommand& command, const MeetingOptions& meeting) {
+int run_as_shm_rank(CommCommand command, const MeetingOptions& meeting) {
     try {
         bind_this_process(meeting.rank, meeting.ranks, 1);
         const auto shm = make_shm_communicator(meeting);
+        fit_into_shared_memory(command, *shm);
         measure_on(command, {{"shm", shm.get(), Reduction::invariant}});
         return 0;
     } catch (const Error& error) {

@@ -4,7 +4,6 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 
 #include "app/commands.h"
@@ -14,6 +13,7 @@
 #include "bench/sweep/launch.h"
 #include "core/hardware.h"
 #include "parallel/comm/setups.h"
+#include "parallel/comm/shm_probe.h"
 
 namespace xbench {
 namespace {
@@ -28,10 +28,17 @@ void examine_processor(const Hardware& hardware, Findings& found) {
                      fmt::format("{}, {} sockets, {} cores, {} threads", hardware.cpu_model, hardware.sockets,
                                  hardware.cores, hardware.hardware_threads),
                      ""});
-    const bool all = hardware.allowed_threads == hardware.hardware_threads;
+    const bool quota = hardware.quota_cores > 0 && hardware.quota_cores < hardware.cores;
+    const bool all = hardware.allowed_threads == hardware.hardware_threads && !quota;
     found.push_back({"cores allowed", all ? "ok" : "warn",
-                     fmt::format("{} of {} (cpus {})", hardware.allowed_cores, hardware.cores, hardware.allowed_cpuset),
-                     all ? "" : "this process is bound or in a cpuset; sweeps count only what it may use"});
+                     fmt::format("{} of {} (cpus {}{})", hardware.allowed_cores, hardware.cores, hardware.allowed_cpuset,
+                                 quota ? fmt::format("; CPU quota of {:.3g}", hardware.quota_cores) : ""),
+                     all     ? ""
+                     : quota ? "a control group (docker --cpus, Kubernetes limits) gives no more; sweeps count only that"
+                             : "this process is bound or in a cpuset; sweeps count only what it may use"});
+    for (const char* limit : {"OMP_THREAD_LIMIT", "OMP_MAX_ACTIVE_LEVELS", "OMP_DYNAMIC", "GOMP_CPU_AFFINITY", "OMP_PLACES"})
+        if (const char* value = std::getenv(limit))
+            found.push_back({limit, "warn", value, "it changes how many threads run, or where; unset it to measure"});
     found.push_back({"SMT", hardware.smt ? "note" : "ok", hardware.smt ? "on" : "off",
                      hardware.smt ? "xbench uses one hardware thread of each core" : ""});
     if (emulates_avx512())
@@ -65,10 +72,15 @@ void examine_memory(const Hardware& hardware, Findings& found) {
         {"memory", available < 1 ? "warn" : "ok",
          fmt::format("{:.1f} GiB, {:.1f} GiB available", static_cast<double>(hardware.memory_bytes) / gib, available),
          available < 1 ? "free memory before a run" : ""});
-    const auto shm = std::filesystem::exists("/dev/shm") ? std::filesystem::space("/dev/shm").available : 0;
-    const bool enough = shm >= (uintmax_t{64} << 20);
+    const size_t shm = free_shared_memory();
+    // What `xbench comm` takes by default: two buffers of 64 MiB a rank.
+    const size_t wanted = ((size_t{128} << 20) * static_cast<size_t>(std::max(2, hardware.allowed_cores))) + (4 << 20);
+    const bool enough = shm >= wanted;
     found.push_back({"/dev/shm", enough ? "ok" : "warn", fmt::format("{} MiB free", shm >> 20),
-                     enough ? "" : "MPI ranks share memory there; in a container give --shm-size=1g"});
+                     enough ? ""
+                            : fmt::format("MPI ranks share memory there, xbench comm up to {} MiB; in a container give "
+                                          "--shm-size=1g",
+                                          wanted >> 20)});
     const EnergyMeter energy;
     found.push_back({"energy", "note", energy.why().empty() ? "RAPL counters are readable" : energy.why(), ""});
 }

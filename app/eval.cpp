@@ -7,6 +7,7 @@
 #include "app/checkpoint_input.h"
 #include "app/commands.h"
 #include "app/predictions_csv.h"
+#include "app/single_process.h"
 #include "app/verbosity.h"
 #include "bench/base/record.h"
 #include "core/error.h"
@@ -39,6 +40,7 @@ Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Da
 }
 
 void run_eval(const EvalCommand& command) {
+    refuse_several("xbench eval", "start it alone");
     DataConfig config;
     config.path = command.data;
     const std::unique_ptr<Dataset> dataset = open_dataset(config);

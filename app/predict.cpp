@@ -13,6 +13,7 @@
 #include "app/checkpoint_input.h"
 #include "app/commands.h"
 #include "app/predictions_csv.h"
+#include "app/single_process.h"
 #include "app/verbosity.h"
 #include "bench/base/record.h"
 #include "core/durable_file.h"
@@ -102,6 +103,7 @@ bool is_image_source(const std::string& path) {
 }
 
 void run_predict(const PredictCommand& given) {
+    refuse_several("xbench predict", "start it alone");
     PredictCommand command = given;
     if (command.threads == 0) command.threads = usable_cores();
     const bool to_stdout = command.out == "-";

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/single_process.h"
 #include "app/stop_signal.h"
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
@@ -13,6 +14,7 @@
 #include "bench/runs/run_folder.h"
 #include "bench/runs/train_report.h"
 #include "core/error.h"
+#include "core/launched.h"
 #include "core/progress.h"
 #include "data/datasets.h"
 #include "models/registry.h"
@@ -67,13 +69,36 @@ Config read_config(const TrainCommand& command) {
 }
 
 // Throws where a call can; inside MPI a watching thread says it and ends this process, and the launcher ends the others.
-void limit_waits(const Communicator& communicator, double seconds) {
-    WaitLimit& limit = *communicator.wait_limit();
-    limit.expired = [rank = communicator.rank()](const Error& error) {
+std::shared_ptr<WaitLimit> limited_waits(int rank, double seconds) {
+    auto limit = std::make_shared<WaitLimit>();
+    limit->expired = [rank](const Error& error) {
         fmt::print(stderr, "xbench train, rank {}: {}\n", rank, error.what());
         std::_Exit(static_cast<int>(error.code()));
     };
-    limit.seconds = seconds;
+    limit->seconds = seconds;
+    return limit;
+}
+
+// The ranks find each other. A rank that fails says so in one line, and its end is the others'.
+std::unique_ptr<Communicator> connect(const TrainerSetup& setup, const Config& config, const Binding& binding) {
+    const Launched here = launched();
+    std::string note;
+    std::unique_ptr<Communicator> communicator;
+    try {
+        communicator = setup.connect({binding, limited_waits(here.rank, config.train.collective_timeout_seconds), &note});
+    } catch (const UsageError&) {  // the same on all ranks
+        if (here.rank > 0) throw ExitWith{ExitCode::usage};
+        throw;
+    }
+    if (!note.empty() && communicator->rank() == 0) fmt::print(stderr, "note: {}\n", note);
+    return communicator;
+}
+
+// What is asked for against the cores there are.
+void say_if_crowded(const Binding& binding, const TrainCommand& command, int on_node) {
+    if (binding.oversubscribed && launched().local == 0)
+        fmt::print(stderr, "note: {} x {} threads on {} cores: they take turns, and the times say so\n",
+                   on_node == 1 ? "1 rank" : fmt::format("{} ranks", on_node), command.threads, binding.allowed_cores);
 }
 
 const TrainerSetup& usable_setup(const std::string& name) {
@@ -217,14 +242,15 @@ void run_train(const TrainCommand& given) {
         throw UsageError(
             fmt::format("the {} trainer was started {} times by a launcher", setup.name, ranks_from_environment()),
             "xbench train", "give --trainer cpu_ddp, or start it alone");
+    if (!alone) refuse_without_launcher(setup.name);
     const Hardware hardware = query_hardware();
     // Before the first OpenMP region and before MPI starts its own threads.
-    const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(),
-                                              alone ? 1 : ranks_on_node_from_environment(), command.threads);
-    std::unique_ptr<Communicator> communicator = setup.connect(binding);
+    const int on_node = alone ? 1 : ranks_on_node_from_environment();
+    const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(), on_node, command.threads);
+    say_if_crowded(binding, command, on_node);
+    std::unique_ptr<Communicator> communicator = connect(setup, config, binding);
     const LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};
     if (link.bytes_per_second > 0 || link.latency_seconds > 0) communicator = make_slow_link(std::move(communicator), link);
-    limit_waits(*communicator, config.train.collective_timeout_seconds);
     if (communicator->size() == 1) return train_on(command, config, setup, *communicator, hardware, binding);
     int code = 0;
     try {

@@ -14,7 +14,9 @@
 #include <fstream>
 #include <memory>
 
+#include "core/cpu_quota.h"
 #include "core/error.h"
+#include "core/launched.h"
 #include "core/nearest.h"
 
 namespace xbench {
@@ -99,11 +101,10 @@ void add_caches(hwloc_topology_t topology, Hardware& hardware) {
                                             hwloc_get_nbobjs_by_type(topology, types[i])});
 }
 
-int from_environment(std::initializer_list<const char*> names, int otherwise) {
-    for (const char* name : names)
-        if (const char* value = std::getenv(name); value != nullptr && *value >= '0' && *value <= '9')
-            return std::atoi(value);
-    return otherwise;
+// Whole cores within the quota: what is more would be throttled. At least one.
+int cores_within(double quota, size_t cores) {
+    if (quota <= 0) return static_cast<int>(cores);
+    return std::clamp(static_cast<int>(quota + 1e-6), 1, static_cast<int>(cores));
 }
 
 const std::vector<std::string> isa_names{"portable", "avx2", "avx512", "avx512_bf16"};
@@ -124,7 +125,9 @@ Hardware query_hardware() {
     hardware.cores = hwloc_get_nbobjs_by_type(topology.get(), HWLOC_OBJ_CORE);
     hardware.hardware_threads = hwloc_get_nbobjs_by_type(topology.get(), HWLOC_OBJ_PU);
     hardware.numa_nodes = hwloc_get_nbobjs_by_type(topology.get(), HWLOC_OBJ_NUMANODE);
-    hardware.allowed_cores = static_cast<int>(one_thread_of_each_core(topology.get(), allowed.get()).size());
+    hardware.quota_cores = cpu_quota();
+    hardware.allowed_cores =
+        cores_within(hardware.quota_cores, one_thread_of_each_core(topology.get(), allowed.get()).size());
     hardware.allowed_threads = hwloc_bitmap_weight(allowed.get());
     hardware.allowed_cpuset = to_text(allowed.get());
     hardware.smt = hardware.hardware_threads > hardware.cores;
@@ -175,16 +178,17 @@ Isa usable_isa() {
 }
 
 int local_rank_from_environment() {
-    // SLURM_LOCALID is also set in a batch script's own shell, where it is 0, the right answer.
-    return from_environment({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0);
+    if (const Launched here = launched(); !here.by.empty()) return here.local;
+    const char* slurm = std::getenv("SLURM_LOCALID");
+    return slurm != nullptr ? std::max(0, std::atoi(slurm)) : 0;
 }
 
-int ranks_from_environment() { return std::max(1, from_environment({"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"}, 1)); }
+int ranks_from_environment() { return launched().ranks; }
 
 int ranks_on_node_from_environment() {
-    if (const int size = from_environment({"OMPI_COMM_WORLD_LOCAL_SIZE"}, 0); size > 0) return size;
-    // "4(x2),3": tasks of each node of the step; all nodes of a step that xbench starts have equally many or fewer.
-    return std::max(1, from_environment({"SLURM_STEP_TASKS_PER_NODE"}, 1));
+    if (const Launched here = launched(); !here.by.empty()) return here.on_node;
+    const char* slurm = std::getenv("SLURM_STEP_TASKS_PER_NODE");
+    return slurm != nullptr ? std::max(1, std::atoi(slurm)) : 1;
 }
 
 Binding bind_this_process(int local_rank, int ranks_on_node, int threads) {
@@ -192,7 +196,7 @@ Binding bind_this_process(int local_rank, int ranks_on_node, int threads) {
     const Bitmap allowed = allowed_set(topology.get());
     const std::vector<unsigned> cores = one_thread_of_each_core(topology.get(), allowed.get());
     Binding binding;
-    binding.allowed_cores = static_cast<int>(cores.size());
+    binding.allowed_cores = cores_within(cpu_quota(), cores.size());
     binding.oversubscribed = static_cast<int64_t>(std::max(ranks_on_node, local_rank + 1)) * threads > binding.allowed_cores;
     if (!binding.oversubscribed) {
         const Bitmap mine = make_bitmap();

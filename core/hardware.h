@@ -18,7 +18,8 @@ struct CacheLevel {
 struct Hardware {
     std::string host, kernel, cpu_model;
     int sockets = 0, cores = 0, hardware_threads = 0, numa_nodes = 0;
-    int allowed_cores = 0, allowed_threads = 0;  // of this process: its affinity and cgroup
+    int allowed_cores = 0, allowed_threads = 0;  // of this process: its affinity and cpuset, cores also within the quota
+    double quota_cores = 0;                      // processor time that its control groups allow; 0: no limit
     std::string allowed_cpuset;                  // "0-1"
     bool smt = false;                            // some core shows more than one hardware thread
     std::vector<CacheLevel> data_caches;         // L1 to L3
@@ -46,7 +47,7 @@ int ranks_on_node_from_environment();  // 1 when no launcher says otherwise
 struct Binding {
     bool bound = false;
     bool oversubscribed = false;  // more ranks x threads than allowed cores: nothing is bound
-    int allowed_cores = 0;        // before binding
+    int allowed_cores = 0;        // before binding, within the quota
     std::string cpuset;           // that this process has now, "0-3,8"
 };
 

@@ -1,8 +1,10 @@
 // How a team meets.
 #include "kernels/team.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
+#include "core/error.h"
 #include "core/pause_processor.h"
 
 namespace xbench {
@@ -26,6 +28,20 @@ void TeamMeeting::meet(int size) {
     for (int i = 0; i < spins && !over(); ++i) pause_processor();
     for (int i = 0; i < yields && !over(); ++i) sched_yield();
     while (!over()) round_.wait(round, std::memory_order_acquire);
+}
+
+void check_team(int threads) {
+    if (threads <= 1) return;
+    omp_set_dynamic(0);  // OMP_DYNAMIC would give fewer while others use the cores
+    int given = 0;
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp single
+        given = omp_get_num_threads();
+    }
+    if (given < threads)
+        throw Error(fmt::format("OpenMP gives {} of {} threads", given, threads), "threads",
+                    "unset OMP_THREAD_LIMIT and OMP_MAX_ACTIVE_LEVELS, or ask for fewer threads");
 }
 
 void meet(TeamMeeting& meeting, int size) { meeting.meet(size); }

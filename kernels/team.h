@@ -21,6 +21,10 @@ private:
     alignas(64) std::atomic<uint32_t> round_{0};
 };
 
+// Throws Error where OpenMP gives a team fewer threads than asked for (OMP_THREAD_LIMIT, OMP_MAX_ACTIVE_LEVELS): a figure
+// for 2 threads must not be one of 1.
+void check_team(int threads);
+
 // Calls body(Team) on `threads` threads at once; on the caller's alone when there is one. The body must not throw.
 template <class Body>
 void run_team(int threads, Body&& body) {

@@ -30,6 +30,7 @@ Executor::Executor(const Plan& plan, MemoryLedger* ledger)
       moved_(plan.values.size()),
       ledger_(ledger),
       block_sums_(plan.values.size(), -1) {
+    check_team(plan.options.threads);
     base_[static_cast<size_t>(Arena::activations)] = activations_.data();
     set_blocks({plan.options.leaves}, 0);
 }

@@ -26,7 +26,14 @@ check_machine() {
     for program in ip tc unshare mpirun; do
         command -v "$program" >/dev/null || impossible "no $program here; scripts/install_deps.sh --tests installs it"
     done
+    # ip netns keeps its names in mounts that other namespaces see; a chroot whose root is no mount cannot have them.
+    mkdir -p /run/netns 2>/dev/null && unshare --mount sh -c 'mount --make-rslave /' 2>/dev/null ||
+        impossible "mounts cannot be made private here (a chroot, or a container without CAP_SYS_ADMIN)"
     ip netns add "$name"1 2>/dev/null || impossible "this kernel or container allows no network namespaces (or $name runs already)"
+    ip netns exec "$name"1 true 2>/dev/null || {
+        ip netns del "$name"1
+        impossible "a network namespace cannot be entered here"
+    }
 }
 
 start() {

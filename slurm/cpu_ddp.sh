@@ -10,6 +10,7 @@
 #   partition, account and time limit          --partition=... --account=... --time=...
 #   threads a rank                             --cpus-per-task=T
 #   ranks on several nodes                     --nodes=2 --ntasks-per-node=4 (docs/clusters.md: how they then talk)
+#   memory a core, where the default is small  --mem-per-cpu=2G
 #   compiler and MPI from modules              a line "module load ..." below
 # Environment: XBENCH names the program (default: the newest build/*/xbench), XBENCH_OUT the run folder.
 #
@@ -18,6 +19,7 @@
 #SBATCH --cpus-per-task=1
 #SBATCH --time=01:00:00
 #SBATCH --output=xbench-cpu-ddp-%j.log
+##SBATCH --mem-per-cpu=2G
 ##SBATCH --partition=PARTITION
 ##SBATCH --account=ACCOUNT
 set -euo pipefail

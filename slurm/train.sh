@@ -8,13 +8,19 @@
 # Submit from the root of the project. The run lies in results/runs/train-JOB, metrics.json once it is done; the job keeps its
 # number when it is requeued.
 #
+# An array trains one seed a task, each in a folder of its own:
+#
+#   sbatch --array=1-5 --ntasks=8 slurm/train.sh configs/scaling.json
+#
 # To adapt to a cluster, on the command line of sbatch or here (a # more turns a line off):
 #   partition, account and time limit          --partition=... --account=... --time=...
 #   threads a rank                             --cpus-per-task=T
 #   ranks on several nodes                     --nodes=2 --ntasks-per-node=4 (the run folder must be shared;
 #                                              docs/clusters.md says how they talk)
+#   memory a core, where the default is small  --mem-per-cpu=2G
 #   compiler and MPI from modules              a line "module load ..." below
-# Environment: XBENCH names the program (default: the newest build/*/xbench), XBENCH_OUT the run folder.
+# Environment: XBENCH names the program (default: the newest build/*/xbench), XBENCH_OUT the run folder, XBENCH_IMAGE an
+# Apptainer image to run it in (slurm/xbench.def), SLURM_MPI_TYPE how srun starts the ranks (default: PMIx where there is).
 #
 #SBATCH --job-name=xbench-train
 #SBATCH --ntasks=2
@@ -24,6 +30,7 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --output=xbench-train-%j.log
+##SBATCH --mem-per-cpu=2G
 ##SBATCH --partition=PARTITION
 ##SBATCH --account=ACCOUNT
 set -euo pipefail
@@ -40,16 +47,33 @@ config=$1
 shift
 [ -f "$config" ] || fail "$config: no such file; submit from the root of the project"
 xbench=${XBENCH:-$(ls -t build/*/xbench build/xbench 2>/dev/null | head -n 1 || true)}
-[ -x "$xbench" ] || fail "no xbench program; build it first (scripts/first_run.sh) or set XBENCH"
+program=("$xbench")
+if [ -n "${XBENCH_IMAGE:-}" ]; then
+    [ -f "$XBENCH_IMAGE" ] || fail "$XBENCH_IMAGE: no such image; apptainer build $XBENCH_IMAGE slurm/xbench.def"
+    program=(apptainer exec "$XBENCH_IMAGE" xbench)
+elif [ ! -x "$xbench" ]; then
+    fail "no xbench program; build it first (scripts/first_run.sh) or set XBENCH"
+fi
 tasks=${SLURM_NTASKS:-1} threads=${SLURM_CPUS_PER_TASK:-1}
 trainer=serial
 [ "$tasks" = 1 ] || trainer=cpu_ddp
 
-out=${XBENCH_OUT:-results/runs/train-$SLURM_JOB_ID}
+# srun's way to start MPI ranks: PMIx where this cluster has it, else the cluster's default. xbench checks that the ranks know
+# each other, and says so where they do not.
+mpi=()
+if [ -z "${SLURM_MPI_TYPE:-}" ] && srun --mpi=list 2>&1 | grep -qw pmix; then mpi=(--mpi=pmix); fi
+
+name=train-$SLURM_JOB_ID seed=()
+if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
+    name=train-$SLURM_ARRAY_JOB_ID-$SLURM_ARRAY_TASK_ID seed=(--set "train.seed=$SLURM_ARRAY_TASK_ID")
+    [ -z "${XBENCH_OUT:-}" ] || XBENCH_OUT+=/$SLURM_ARRAY_TASK_ID
+fi
+out=${XBENCH_OUT:-results/runs/$name}
 echo "train.sh: job $SLURM_JOB_ID, start ${SLURM_RESTART_COUNT:-0}, $tasks tasks x $threads cores, $config"
 code=0
-srun --ntasks="$tasks" --cpus-per-task="$threads" --mpi=pmix --cpu-bind=none --kill-on-bad-exit=1 \
-    "$xbench" train --config "$config" --trainer "$trainer" --threads "$threads" --out "$out" --resume --quiet "$@" || code=$?
+srun --ntasks="$tasks" --cpus-per-task="$threads" ${mpi[@]+"${mpi[@]}"} --cpu-bind=none --kill-on-bad-exit=1 \
+    "${program[@]}" train --config "$config" --trainer "$trainer" --threads "$threads" --out "$out" --resume \
+    ${seed[@]+"${seed[@]}"} "$@" || code=$?
 if [ "$code" = 75 ]; then
     echo "train.sh: checkpointed in $out/checkpoints, requeued"
     exec scontrol requeue "$SLURM_JOB_ID"

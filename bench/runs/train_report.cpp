@@ -152,7 +152,7 @@ Json to_json(const RankInfo& rank) {
 
 RankInfo this_rank(int rank, const Binding& binding) { return {rank, query_hardware().host, boot_id(), binding}; }
 
-Json gather_ranks(Communicator& communicator, const Binding& binding) {
+Json gather_ranks(ControlPlane& communicator, const Binding& binding) {
     const std::string mine = to_json(this_rank(communicator.rank(), binding)).dump() + "\n";
     std::vector<std::byte> bytes(mine.size());
     std::transform(mine.begin(), mine.end(), bytes.begin(), [](char c) { return static_cast<std::byte>(c); });

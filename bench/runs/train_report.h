@@ -20,7 +20,7 @@ struct RankInfo {
 Json to_json(const RankInfo& rank);
 RankInfo this_rank(int rank, const Binding& binding);
 // Collective; the description of every rank, in rank order, on every rank.
-Json gather_ranks(Communicator& communicator, const Binding& binding);
+Json gather_ranks(ControlPlane& communicator, const Binding& binding);
 // Whether two ranks of one machine share cores, or some rank found too few for its node.
 bool cores_are_shared(const Json& per_rank);
 

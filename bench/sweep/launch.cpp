@@ -10,9 +10,11 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <thread>
 
@@ -29,6 +31,17 @@ bool is_set(const char* name) {
     return value != nullptr && *value != '\0';
 }
 
+constexpr const char* mpi_types_by_preference[] = {"pmix"};
+
+std::string output_of(const char* command) {
+    std::string text;
+    const auto close = [](std::FILE* pipe) { pclose(pipe); };
+    const std::unique_ptr<std::FILE, decltype(close)> pipe(popen(command, "r"), close);
+    char piece[256];
+    while (pipe && std::fgets(piece, sizeof piece, pipe.get()) != nullptr) text += piece;
+    return text;
+}
+
 std::vector<std::string> mpirun_command(const LaunchRequest& request) {
     std::vector<std::string> command{"mpirun", "-n", std::to_string(request.ranks), "--bind-to", "none"};
     if (request.oversubscribe) command.emplace_back("--oversubscribe");
@@ -38,7 +51,9 @@ std::vector<std::string> mpirun_command(const LaunchRequest& request) {
 
 std::vector<std::string> srun_command(const LaunchRequest& request) {
     // srun does not take over the batch job's --cpus-per-task.
-    std::vector<std::string> command{"srun", "-n", std::to_string(request.ranks), "--mpi=pmix", "--cpu-bind=none"};
+    std::vector<std::string> command{"srun", "-n", std::to_string(request.ranks)};
+    if (!request.srun_mpi.empty()) command.push_back("--mpi=" + request.srun_mpi);
+    command.emplace_back("--cpu-bind=none");
     if (request.threads > 1) command.push_back(fmt::format("--cpus-per-task={}", request.threads));
     if (request.oversubscribe) command.emplace_back("--overcommit");
     command.emplace_back("--kill-on-bad-exit=1");
@@ -115,10 +130,24 @@ std::string find_program(const std::string& name) {
     std::stringstream folders(path != nullptr ? path : "/usr/bin:/bin");
     for (std::string folder; std::getline(folders, folder, ':');) {
         const std::filesystem::path candidate = std::filesystem::path(folder.empty() ? "." : folder) / name;
-        if (std::filesystem::is_regular_file(candidate) && access(candidate.c_str(), X_OK) == 0) return candidate.string();
+        std::error_code unreadable;  // a folder on PATH that others may not enter
+        if (std::filesystem::is_regular_file(candidate, unreadable) && access(candidate.c_str(), X_OK) == 0)
+            return candidate.string();
     }
     return {};
 }
+
+std::string slurm_mpi_type(const std::string& list) {
+    std::string best;
+    size_t best_place = std::size(mpi_types_by_preference);
+    std::stringstream words(list);
+    for (std::string word; words >> word;)
+        for (size_t i = 0; i < best_place; ++i)
+            if (word.starts_with(mpi_types_by_preference[i])) best = word, best_place = i;
+    return best;
+}
+
+std::string srun_mpi_here() { return is_set("SLURM_MPI_TYPE") ? "" : slurm_mpi_type(output_of("srun --mpi=list 2>&1")); }
 
 std::string this_program() {
     if (is_set("XBENCH_PROGRAM")) return std::getenv("XBENCH_PROGRAM");
@@ -142,6 +171,8 @@ Launch make_launch(const LaunchRequest& request, Launcher launcher) {
         if (geteuid() == 0) launch.environment = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}};
     } else if (request.needs_launcher && launcher == Launcher::srun) {
         launch.command = srun_command(request);
+    } else if (request.needs_launcher) {
+        launch.environment["XBENCH_ONE_RANK"] = "1";  // meant so: a parallel trainer without a launcher is refused otherwise
     }
     launch.command.insert(launch.command.end(), request.program.begin(), request.program.end());
     launch.environment["OMP_NUM_THREADS"] = std::to_string(request.threads);

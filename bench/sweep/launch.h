@@ -16,6 +16,7 @@ struct LaunchRequest {
     int ranks = 1, threads = 1;
     bool oversubscribe = false;        // more ranks x threads than cores
     std::vector<std::string> program;  // path and arguments
+    std::string srun_mpi = "pmix";     // srun --mpi=; empty: the cluster's default
 };
 
 struct Launch {
@@ -33,6 +34,10 @@ LauncherChoice choose_launcher(const std::string& wanted);
 
 // Launchers bind nothing: Open MPI would put a single rank with all its threads on one core. xbench binds itself.
 Launch make_launch(const LaunchRequest& request, Launcher launcher);
+
+// The type for srun --mpi= out of what `srun --mpi=list` prints: PMIx in any version; "" where there is none.
+std::string slurm_mpi_type(const std::string& list);
+std::string srun_mpi_here();  // of this cluster; "" also where SLURM_MPI_TYPE says it
 
 std::string find_program(const std::string& name);  // on PATH; "" when it is not there
 // The path by which this executable is started again; in a bundle (scripts/bundle.sh) that of its starter.

@@ -46,8 +46,16 @@ void judge(Point& point, const Config& config, const SweepLimits& limits) {
         return not_run("launcher local starts one process only");
     if (needs_launcher(point) && !limits.one_process_only && !limits.launcher_reason.empty())
         return not_run(limits.launcher_reason);
+    if (point.processors() <= limits.cores && limits.quota_cores > 0 && limits.quota_cores < 1) {
+        point.status = PointStatus::oversubscribed;
+        point.reason = fmt::format("its control group's quota is {:.2g} of a core", limits.quota_cores);
+        return;
+    }
     if (point.processors() <= limits.cores) return;
-    const std::string needs = fmt::format("needs {} cores, this machine allows {}", point.processors(), limits.cores);
+    const std::string needs = fmt::format("needs {} cores, this machine allows {}", point.processors(), limits.cores) +
+                              (limits.quota_cores > 0 && static_cast<int>(limits.quota_cores) <= limits.cores
+                                   ? fmt::format(" (CPU quota {:.3g})", limits.quota_cores)
+                                   : "");
     if (!config.scaling.oversubscribe) return not_run(needs);
     point.status = PointStatus::oversubscribed;
     point.reason = needs;
@@ -77,6 +85,7 @@ private:
     const SweepOptions& options_;
     std::vector<Point> points_;
     Launcher launcher_;
+    const std::string srun_mpi_ = launcher_ == Launcher::srun ? srun_mpi_here() : "";
     Json environment_;
     std::vector<Record> records_;
     std::map<std::string, std::vector<double>> seconds_;  // of each repeat that ran, by point
@@ -99,6 +108,7 @@ Launch Sweep::launch_of(const Point& point, const fs::path& out) const {
     request.ranks = point.ranks;
     request.threads = point.threads;
     request.oversubscribe = point.status == PointStatus::oversubscribed;
+    request.srun_mpi = srun_mpi_;
     request.program = train_command(config_, point, options_, out);
     return make_launch(request, launcher_);
 }
@@ -252,7 +262,9 @@ std::string Point::id() const {
 
 SweepLimits limits_here(const ScalingConfig& scaling) {
     SweepLimits limits;
-    limits.cores = query_hardware().allowed_cores;
+    const Hardware hardware = query_hardware();
+    limits.cores = hardware.allowed_cores;
+    limits.quota_cores = hardware.quota_cores;
     if (std::getenv("SLURM_JOB_ID") != nullptr) {  // not every cluster binds a job to what it was given
         limits.cores = std::min(limits.cores, number_from_environment("SLURM_CPUS_ON_NODE", limits.cores));
         limits.cores *= number_from_environment("SLURM_JOB_NUM_NODES", 1);

@@ -35,6 +35,7 @@ struct SweepLimits {
     int cores = 1;                     // over all nodes
     std::string launcher_reason = {};  // why ranks cannot be launched; empty: they can
     bool one_process_only = false;     // launcher local
+    double quota_cores = 0;            // what this process' control groups allow; 0: no limit
 };
 SweepLimits limits_here(const ScalingConfig& scaling);
 

@@ -11,6 +11,7 @@
 #include <deque>
 
 #include "parallel/comm/comm_shm.h"
+#include "parallel/comm/shm_probe.h"
 
 namespace xbench {
 namespace {
@@ -33,6 +34,21 @@ struct Lines {
     std::unique_ptr<NodeCommunicator> inside;
     std::unique_ptr<Communicator> across;  // the ranks of this one's place in each node; the leaders talk over theirs
 };
+
+// Why the ranks of some node cannot share memory, the same on all ranks; "" when they can.
+std::string why_not_inside(Communicator& network) {
+    const int node = network.nodes()[static_cast<size_t>(network.rank())];
+    const std::unique_ptr<Communicator> inside = network.split(node);
+    const std::string reason = inside->size() > 1 ? why_no_shared_memory(*inside, shm_bytes_to_connect()) : "";
+    std::vector<std::byte> bytes(reason.size());
+    std::memcpy(bytes.data(), reason.data(), reason.size());
+    // One rank of a node speaks for it, and the first node for all.
+    double speaker = reason.empty() || inside->rank() > 0 ? -network.size() : -network.rank();
+    network.all_reduce_max(&speaker, 1);
+    if (-speaker != network.rank()) bytes.clear();
+    const std::vector<std::byte> all = network.all_gather_bytes(bytes);
+    return {reinterpret_cast<const char*>(all.data()), all.size()};
+}
 
 Lines connect_lines(std::unique_ptr<Communicator> network, bool own_cores) {
     Lines lines{std::move(network), nullptr, nullptr};
@@ -202,9 +218,13 @@ void HierarchicalCommunicator::broadcast(void* data, size_t bytes, int root) {
 
 }  // namespace
 
-std::unique_ptr<Communicator> connect_nodes(std::unique_ptr<Communicator> network, bool own_cores) {
+std::unique_ptr<Communicator> connect_nodes(std::unique_ptr<Communicator> network, bool own_cores, std::string* note) {
     const std::vector<int> nodes = network->nodes();
     if (network->size() == 1 || nodes.back() + 1 == network->size()) return network;
+    if (const std::string reason = why_not_inside(*network); !reason.empty()) {
+        if (note != nullptr) *note = "the ranks of a node share no memory and talk by MPI alone, which is slower: " + reason;
+        return network;
+    }
     if (nodes.back() == 0) return make_shm_communicator(std::move(network), own_cores);
     return std::make_unique<HierarchicalCommunicator>(connect_lines(std::move(network), own_cores), own_cores);
 }

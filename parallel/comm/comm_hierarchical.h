@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/communicator.h"
@@ -27,7 +28,9 @@ struct NodeTrees {
 NodeTrees node_trees(const SumTree& tree, const std::vector<int>& nodes, int node);
 
 // The best communicator for the ranks of `network`, of which no other is used afterwards: shared memory where they are all
-// on one node, the network where each is on its own, else the hierarchy. own_cores as in shm_meeting.h. Collective.
-std::unique_ptr<Communicator> connect_nodes(std::unique_ptr<Communicator> network, bool own_cores);
+// on one node, the network where each is on its own, else the hierarchy. Where some ranks of a node cannot share memory, the
+// network alone, with the reason in `*note`. own_cores as in shm_meeting.h. Collective.
+std::unique_ptr<Communicator> connect_nodes(std::unique_ptr<Communicator> network, bool own_cores,
+                                            std::string* note = nullptr);
 
 }  // namespace xbench

@@ -13,11 +13,13 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <numeric>
 #include <sstream>
 
 #include "core/error.h"
 #include "core/hardware.h"
+#include "core/launched.h"
 #include "kernels/rank_sum/rank_sum.h"
 #include "parallel/comm/call_watch.h"
 
@@ -86,18 +88,27 @@ std::vector<int> find_nodes() {
 
 // MPI from its start to its end, and the watch over all calls of this process.
 struct MpiSession {
-    MpiSession() {
+    explicit MpiSession(std::shared_ptr<WaitLimit> limit) : watch(std::move(limit)) {
+        const Launched here = launched();
+        CallWatch::Line line(watch, here.rank);
+        const CallWatch::Call call(line, "connecting",
+                                   0);  // a rank that never comes is waited for no longer than for others
         int provided = 0;
         check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
         many_threads = provided == MPI_THREAD_MULTIPLE;
         if (provided < MPI_THREAD_FUNNELED) throw Error("no support for threads beside the main one", "MPI");
         check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+        ranks = size_of(MPI_COMM_WORLD);
     }
-    ~MpiSession() { MPI_Finalize(); }
+    // On the way out of a failure the peers do not come to MPI_Finalize: a process that ends without it ends the job.
+    ~MpiSession() {
+        if (ranks == 1 || std::uncaught_exceptions() == 0) MPI_Finalize();
+    }
     MpiSession(const MpiSession&) = delete;
     MpiSession& operator=(const MpiSession&) = delete;
     bool many_threads = false;  // several may call at once
-    CallWatch watch{std::make_shared<WaitLimit>()};
+    int ranks = 1;
+    CallWatch watch;
 };
 
 class MpiCommunicator final : public Communicator {
@@ -339,8 +350,9 @@ std::unique_ptr<Communicator> MpiCommunicator::split(int group) {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_communicator() {
-    auto session = std::make_shared<MpiSession>();
+std::unique_ptr<Communicator> make_mpi_communicator(std::shared_ptr<WaitLimit> limit) {
+    auto session = std::make_shared<MpiSession>(std::move(limit));
+    check_world(launched(), session->ranks);
     std::vector<int> nodes = numbered_in_order(find_nodes());
     MPI_Comm comm = MPI_COMM_WORLD;
     if (!std::is_sorted(nodes.begin(), nodes.end())) {

@@ -118,6 +118,7 @@ public:
     }
 
 private:
+    SharedMemory create_together(const std::string& name, size_t bytes, bool this_rank);
     std::shared_ptr<Region> share(size_t bytes);
 
     // The shared buffer that holds `data`, or null.
@@ -194,6 +195,23 @@ private:
     int allocations_ = 0, channels_ = 0, splits_ = 0;
 };
 
+// Returns when all ranks have made what they should make. Where one could not, all throw, and nobody's object stays behind.
+SharedMemory ShmCommunicator::create_together(const std::string& name, size_t bytes, bool this_rank) {
+    SharedMemory made;
+    std::optional<Error> failure;
+    try {
+        if (this_rank) made = SharedMemory::create(name, bytes);
+    } catch (const Error& error) {
+        failure = error;
+    }
+    const bool all = meeting_.all_well(!failure, {Collective::allocate, 1, bytes, 0});
+    if (all) return made;
+    if (made.data() != nullptr) SharedMemory::remove(name);
+    meeting_.meet({Collective::allocate, 0, bytes, 0});  // all have removed theirs: now the job may end
+    if (failure) throw *failure;
+    throw PeerFailure("another rank has no shared memory left", fmt::format("rank {}", known_as()));
+}
+
 std::shared_ptr<Region> ShmCommunicator::share(size_t bytes) {
     const auto object = [&](int r) { return fmt::format("{}-{}-{}", meeting_.name(), allocations_, r); };
     const Purpose purpose{Collective::allocate, 0, bytes, 0};
@@ -201,8 +219,7 @@ std::shared_ptr<Region> ShmCommunicator::share(size_t bytes) {
     region->bytes = std::max<size_t>(bytes, 64);
     SharedMemory mine;
     try {
-        mine = SharedMemory::create(object(rank()), region->bytes);
-        meeting_.meet(purpose);
+        mine = create_together(object(rank()), region->bytes, true);
         for (int r = 0; r < size(); ++r)
             region->copies.push_back(r == rank() ? std::move(mine) : SharedMemory::open(object(r), region->bytes));
         meeting_.meet(purpose);
@@ -224,11 +241,10 @@ AlignedBuffer ShmCommunicator::allocate(size_t bytes) {
 
 AlignedBuffer ShmCommunicator::allocate_common(size_t bytes) {
     const std::string object = fmt::format("{}-{}-common", meeting_.name(), allocations_++);
-    const Purpose purpose{Collective::allocate, 1, bytes, 0};
+    const Purpose purpose{Collective::allocate, 0, bytes, 0};
     SharedMemory memory;
     try {
-        if (rank() == 0) memory = SharedMemory::create(object, std::max<size_t>(bytes, 64));
-        meeting_.meet(purpose);
+        memory = create_together(object, std::max<size_t>(bytes, 64), rank() == 0);
         if (rank() != 0) memory = SharedMemory::open(object, std::max<size_t>(bytes, 64));
         meeting_.meet(purpose);
     } catch (...) {
@@ -456,6 +472,8 @@ std::unique_ptr<Communicator> ShmCommunicator::split(int group) {
 }
 
 }  // namespace
+
+size_t shm_bytes_to_connect() { return 2 * piece_bytes + (size_t{64} << 10); }  // staging, and room for the meeting
 
 std::unique_ptr<NodeCommunicator> make_shm_communicator(const MeetingOptions& options) {
     return std::make_unique<ShmCommunicator>(options, nullptr);

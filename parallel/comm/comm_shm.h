@@ -26,6 +26,9 @@ public:
     virtual std::unique_ptr<NodeCommunicator> node_channel() = 0;  // channel()
 };
 
+// Shared memory that each rank needs to connect, before any allocate().
+size_t shm_bytes_to_connect();
+
 std::unique_ptr<NodeCommunicator> make_shm_communicator(const MeetingOptions& options);
 
 // All ranks of `starter` are on this node: they meet through it. Afterwards it serves to abort the job only, and is kept

@@ -14,12 +14,12 @@
 namespace xbench {
 namespace {
 
-std::unique_ptr<Communicator> connect_self(const Binding&) { return make_self_communicator(); }
+std::unique_ptr<Communicator> connect_self(const Connecting&) { return make_self_communicator(); }
 
 #if XB_HAVE_MPI
 // MPI starts the ranks; those of one node then talk through shared memory.
-std::unique_ptr<Communicator> connect_ranks(const Binding& binding) {
-    return connect_nodes(make_mpi_communicator(), binding.bound && !binding.oversubscribed);
+std::unique_ptr<Communicator> connect_ranks(const Connecting& how) {
+    return connect_nodes(make_mpi_communicator(how.limit), how.binding.bound && !how.binding.oversubscribed, how.note);
 }
 #endif
 
@@ -42,7 +42,7 @@ std::span<const TrainerSetup> trainer_setups() {
 
 MpiConnector mpi_connector() {
 #if XB_HAVE_MPI
-    return make_mpi_communicator;
+    return [] { return make_mpi_communicator(); };
 #else
     return nullptr;
 #endif

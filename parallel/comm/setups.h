@@ -12,13 +12,20 @@ namespace xbench {
 
 constexpr int lowest_stage = 1, highest_stage = 3;  // of ZeRO, that the sharded trainer has
 
+// How this process joins the others.
+struct Connecting {
+    Binding binding;                   // of this process, as the ranks then wait
+    std::shared_ptr<WaitLimit> limit;  // from the first moment
+    std::string* note = nullptr;       // something worth saying, as that the ranks share no memory
+};
+
 struct TrainerSetup {
     const char* name;          // serial | cpu_ddp | gpu_ddp | sharded
     const char* device;        // cpu | cuda
     const char* communicator;  // self | mpi | nccl
     bool available;
-    const char* reason;                                                // why not, when not available
-    std::unique_ptr<Communicator> (*connect)(const Binding& binding);  // of this process, as the ranks then wait
+    const char* reason;                                               // why not, when not available
+    std::unique_ptr<Communicator> (*connect)(const Connecting& how);  // nothing waits longer than the limit
 };
 
 std::span<const TrainerSetup> trainer_setups();

@@ -41,7 +41,8 @@ SharedMemory SharedMemory::create(const std::string& name, size_t bytes) {
     if (const int error = posix_fallocate(descriptor.number, 0, static_cast<off_t>(bytes))) {
         remove(name);
         fail(name, fmt::format("reserving {} MiB", (bytes >> 20) + 1).c_str(), error,
-             "give /dev/shm more space (docker: --shm-size) or use fewer ranks a node");
+             "give /dev/shm more space (docker: --shm-size), use fewer ranks a node, or let the ranks talk by MPI alone "
+             "(XBENCH_SHARED_MEMORY=off)");
     }
     return {map(name, descriptor.number, bytes), bytes};
 }

@@ -64,6 +64,7 @@ struct alignas(128) Meeting::Slot {
     std::atomic<int32_t> pid{0}, known_as{0};
     // Of the last two meetings: a peer can be one ahead of a rank that still reads.
     std::array<Purpose, 2> purpose{};
+    std::array<bool, 2> well{};  // of all_well
 };
 
 struct Meeting::Control {
@@ -114,6 +115,14 @@ void Meeting::meet(const Purpose& purpose) {
     wait_for_others();
 }
 
+bool Meeting::all_well(bool mine, const Purpose& purpose) {
+    control_->slots()[options_.rank].well[(count_ + 1) & 1] = mine;
+    meet(purpose);
+    bool all = true;
+    for (int r = 0; r < options_.ranks; ++r) all = all && control_->slots()[r].well[count_ & 1];
+    return all;
+}
+
 void Meeting::arrive(const Purpose& purpose) {
     if (waiting_)
         throw Error(
@@ -151,7 +160,7 @@ void Meeting::wait_for(int peer, uint32_t count, const Purpose& purpose) {
     for (const auto start = Clock::now(); !come();) {
         sleep(slot, count);
         if (come()) return;
-        check_alive(peer);
+        check_alive(peer, purpose);
         if (is_over(start)) give_up(peer, purpose);
     }
 }
@@ -170,15 +179,24 @@ void Meeting::sleep(Slot& slot, uint32_t count) const {
     slot.sleepers.fetch_sub(1, std::memory_order_seq_cst);
 }
 
-void Meeting::check_alive(int peer) const {
+// The first rank that finds a dead one says so; the others only end.
+void Meeting::check_alive(int peer, const Purpose& purpose) {
     const int failed = control_->failed_rank.load();
     if (failed >= 0)
         throw PeerFailure(fmt::format("rank {} has given up", failed), fmt::format("rank {}", options_.known_as), {},
                           static_cast<ExitCode>(control_->failed_code.load()));
     const pid_t pid = control_->slots()[peer].pid.load();
-    if (pid != 0 && !is_alive(pid))
-        throw PeerFailure(fmt::format("rank {} (process {}) is dead", name_of_rank(peer), pid),
-                          fmt::format("rank {}", options_.known_as));
+    if (pid == 0 || is_alive(pid)) return;
+    const uint32_t step = options_.limit->step;
+    const std::string text =
+        fmt::format("rank {} (process {}) is dead; rank {} waited for it in {}{}", name_of_rank(peer), pid,
+                    options_.known_as, text_of(purpose), step > 0 ? fmt::format(" at step {}", step) : "");
+    int32_t nobody = -1;
+    control_->failed_code.store(static_cast<int>(ExitCode::failed));
+    if (!control_->failed_rank.compare_exchange_strong(nobody, options_.known_as))
+        throw PeerFailure(text, fmt::format("rank {}", options_.known_as));
+    throw Error(text, fmt::format("collective {}", count_),
+                "was it killed for memory, or by hand? train --resume goes on from the last checkpoint");
 }
 
 void Meeting::check_purpose(int peer, const Purpose& purpose) {

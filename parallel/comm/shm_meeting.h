@@ -67,6 +67,8 @@ public:
     // The same in two halves, so that a rank that comes early may do something else meanwhile. No meeting may lie between.
     void arrive(const Purpose& purpose);
     void wait_for_others();
+    // meet() that also tells whether every rank went well so far: nobody is left waiting for one that could not go on.
+    bool all_well(bool mine, const Purpose& purpose);
     void fail(int code) noexcept;  // this rank comes to no meeting any more; the peers throw PeerFailure with this code
 
     int rank() const { return options_.rank; }
@@ -81,7 +83,7 @@ private:
     void sleep(Slot& slot, uint32_t count) const;
     bool is_over(std::chrono::steady_clock::time_point start) const;
     int name_of_rank(int peer) const;
-    void check_alive(int peer) const;
+    void check_alive(int peer, const Purpose& purpose);
     void check_purpose(int peer, const Purpose& purpose);
     [[noreturn]] void give_up(int peer, const Purpose& purpose);
 

@@ -31,7 +31,7 @@ PowerSgd::PowerSgd(const ModelState& state, int64_t rank, uint64_t seed)
     for (int64_t i = 0; i < q; ++i) q_.push_back(random.normal());
 }
 
-size_t PowerSgd::sum(float* gradients, Communicator& over) {
+size_t PowerSgd::sum(float* gradients, DataPlane& over) {
     float* plain = plain_values_.data();
     for (const FlatRange& range : plain_) plain = std::copy_n(gradients + range.begin, range.count, plain);
     over.all_reduce_sum(plain_values_.data(), plain_values_.size(), Reduction::fast);

@@ -19,7 +19,7 @@ class PowerSgd {
 public:
     PowerSgd(const ModelState& state, int64_t rank, uint64_t seed);
     // In place: the approximate sum over all ranks. Returns the bytes of what was summed over ranks. Collective.
-    size_t sum(float* gradients, Communicator& over);
+    size_t sum(float* gradients, DataPlane& over);
     // What this rank has kept back so far, laid out as the gradients.
     const std::vector<float>& error() const { return error_; }
 

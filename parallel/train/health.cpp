@@ -43,7 +43,7 @@ void check_finite(const ModelState& state, uint32_t step, int rank) {
     check(find_not_finite(state), "");
 }
 
-void check_replicas(const ModelState& state, uint32_t step, Communicator& communicator) {
+void check_replicas(const ModelState& state, uint32_t step, ControlPlane& communicator) {
     if (communicator.size() == 1) return;
     Hash hash;
     if (state.whole_parameters())

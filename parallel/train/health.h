@@ -23,6 +23,6 @@ void check_finite(const ModelState& state, uint32_t step, int rank);
 
 // Compares a digest of running statistics and parameters (where every rank has them all) over all ranks. Throws Error on
 // every rank, naming those that differ from rank 0. Collective.
-void check_replicas(const ModelState& state, uint32_t step, Communicator& communicator);
+void check_replicas(const ModelState& state, uint32_t step, ControlPlane& communicator);
 
 }  // namespace xbench

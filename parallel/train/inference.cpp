@@ -43,7 +43,7 @@ int64_t first_not_finite(const Batch& batch, const Executor& executor) {
 }
 
 // A number that is not finite must not become a result: one in the weights is named before any image is read.
-void check_weights(const ModelState& state, Communicator& communicator) {
+void check_weights(const ModelState& state, ControlPlane& communicator) {
     const std::string found = find_not_finite(state);
     double somewhere = found.empty() ? 0 : 1;
     communicator.all_reduce_max(&somewhere, 1);
@@ -52,7 +52,7 @@ void check_weights(const ModelState& state, Communicator& communicator) {
 }
 
 // Collective, with the same outcome on every rank.
-void refuse_not_finite(double loss, int64_t bad_image, const Dataset& dataset, Communicator& communicator) {
+void refuse_not_finite(double loss, int64_t bad_image, const Dataset& dataset, ControlPlane& communicator) {
     double lowest = -static_cast<double>(bad_image);
     communicator.all_reduce_max(&lowest, 1);
     if (lowest > -static_cast<double>(no_image)) {
@@ -68,7 +68,7 @@ double loss_of(const Executor& executor, int block) {
 }
 
 template <class T>
-std::vector<T> gather(const std::vector<T>& mine, Communicator& communicator) {
+std::vector<T> gather(const std::vector<T>& mine, ControlPlane& communicator) {
     std::vector<std::byte> bytes(mine.size() * sizeof(T));
     if (!mine.empty()) std::memcpy(bytes.data(), mine.data(), bytes.size());
     const auto all = communicator.all_gather_bytes(bytes);
@@ -89,7 +89,7 @@ std::vector<T> reordered(const std::vector<T>& data, const std::vector<size_t>& 
     return result;
 }
 
-Predictions gather(const Predictions& mine, Communicator& communicator) {
+Predictions gather(const Predictions& mine, ControlPlane& communicator) {
     Predictions all;
     all.classes = mine.classes;
     const auto samples = gather(mine.samples, communicator);

@@ -7,7 +7,7 @@
 namespace xbench {
 namespace {
 
-void slowest_of_all_ranks(std::vector<int64_t>& times, Communicator& communicator) {
+void slowest_of_all_ranks(std::vector<int64_t>& times, ControlPlane& communicator) {
     std::vector<double> slowest(times.begin(), times.end());
     communicator.all_reduce_max(slowest.data(), slowest.size());
     std::transform(slowest.begin(), slowest.end(), times.begin(), [](double ns) { return static_cast<int64_t>(ns); });
@@ -19,7 +19,7 @@ void StepTimes::reserve(size_t steps) {
     for (auto* times : {&step_ns, &between_steps_ns, &step_images, &comm_ns}) times->reserve(steps);
 }
 
-void StepTimes::merge(Communicator& communicator) {
+void StepTimes::merge(ControlPlane& communicator) {
     slowest_of_all_ranks(step_ns, communicator);
     slowest_of_all_ranks(between_steps_ns, communicator);
     skew_ns.resize(comm_ns.size());

@@ -21,7 +21,7 @@ struct StepTimes {
 
     void reserve(size_t steps);
     // From this rank's own times to those of all ranks. Collective, once.
-    void merge(Communicator& communicator);
+    void merge(ControlPlane& communicator);
 };
 
 // Splits the time of an epoch into its steps and what lies between.

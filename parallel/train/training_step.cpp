@@ -18,7 +18,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // The instruction set that every rank has: other kernels round differently.
-Isa common_isa(Isa mine, Communicator& communicator) {
+Isa common_isa(Isa mine, ControlPlane& communicator) {
     double lowest = -static_cast<double>(mine);
     communicator.all_reduce_max(&lowest, 1);
     return static_cast<Isa>(static_cast<int>(-lowest));

@@ -22,6 +22,15 @@ Outcome shell(const std::string& script, double timeout = 0) {
     return run_process({{"/bin/sh", "-c", script}, {}}, log_file(), timeout);
 }
 
+TEST(Launch, SrunTakesPmixWhereThereIsOne) {
+    EXPECT_EQ(slurm_mpi_type("MPI plugin types are...\n\tcray_shasta\n\tnone\n\tpmi2\n\tpmix\nspecific pmix plugin versions "
+                             "available: pmix_v3,pmix_v4\n"),
+              "pmix");
+    EXPECT_EQ(slurm_mpi_type("srun: MPI types are...\nsrun: none\nsrun: pmi2\n"), "");
+    EXPECT_EQ(slurm_mpi_type("srun: pmix_v4\nsrun: none\n"), "pmix_v4");
+    EXPECT_EQ(slurm_mpi_type(""), "");
+}
+
 TEST(Launch, SerialIsAPlainChild) {
     LaunchRequest serial = request(1, 2);
     serial.needs_launcher = false;

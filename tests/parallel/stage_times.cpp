@@ -64,7 +64,7 @@ void measure(const Graph& graph, int64_t batch, double seconds, Communicator& co
 int main(int argc, char** argv) {
     const double seconds = argc > 1 ? std::atof(argv[1]) : 10;
     const Binding binding = bind_this_process(local_rank_from_environment(), ranks_on_node_from_environment(), 1);
-    const auto communicator = find_setup("sharded").connect(binding);
+    const auto communicator = find_setup("sharded").connect({binding, std::make_shared<WaitLimit>()});
     try {
         ModelConfig rsna;
         rsna.name = "rsna_cnn";

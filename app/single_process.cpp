@@ -1,0 +1,28 @@
+// One process for one command: the first process speaks, all end with the exit code of a usage error.
+// The trainers compare the launcher's count with MPI's own.
+#include "app/single_process.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "app/commands.h"
+#include "core/error.h"
+#include "core/launched.h"
+
+namespace xbench {
+
+void refuse_several(const std::string& command, const std::string& remedy) {
+    const Launched here = launched();
+    if (here.ranks == 1) return;
+    if (here.rank > 0) throw ExitWith{ExitCode::usage};
+    throw UsageError(fmt::format("started {} times by {} ({})", here.ranks, here.launcher, here.by), command, remedy);
+}
+
+void refuse_without_launcher(const std::string& trainer) {
+    if (!launched().by.empty() || std::getenv("XBENCH_ONE_RANK") != nullptr) return;
+    throw UsageError("no launcher started it: it would train alone, as one rank", "--trainer " + trainer,
+                     "mpirun -n 2 xbench train ... for two ranks (mpirun -n 1 for one), or --trainer serial");
+}
+
+}  // namespace xbench

@@ -1,0 +1,70 @@
+// The communicator of two parts: each call goes to the part that it belongs to.
+// Sums in two halves, gathers and shifts are data; ranks, bytes, maxima, barriers and the end of the job are control.
+#include "parallel/comm/composed.h"
+
+#include <utility>
+
+namespace xbench {
+namespace {
+
+class Composed final : public Communicator {
+public:
+    Composed(std::unique_ptr<Communicator> control, DataPlaneMaker make, const char* name)
+        : Communicator(control->wait_limit()),
+          control_(std::move(control)),
+          make_(std::move(make)),
+          data_(make_(*control_)),
+          name_(name) {}
+
+    int rank() const override { return control_->rank(); }
+    int size() const override { return control_->size(); }
+    int known_as() const override { return control_->known_as(); }
+    const char* name() const override { return name_; }
+    std::vector<int> nodes() const override { return control_->nodes(); }
+    void all_reduce_max(double* data, size_t count) override { control_->all_reduce_max(data, count); }
+    std::vector<std::byte> all_gather_bytes(const std::vector<std::byte>& mine) override {
+        return control_->all_gather_bytes(mine);
+    }
+    void barrier() override { control_->barrier(); }
+    void abort(int code) override { control_->abort(code); }
+
+    void all_reduce_sum(float* data, size_t count, Reduction how) override { data_->all_reduce_sum(data, count, how); }
+    void all_reduce_sum(double* data, size_t count, Reduction how) override { data_->all_reduce_sum(data, count, how); }
+    void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) override {
+        data_->all_reduce_tree(data, count, stride, tree);
+    }
+    void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) override {
+        data_->all_reduce_tree(data, count, stride, tree);
+    }
+    void begin_sum(double* data, size_t count, size_t stride, const SumTree& tree, Reduction how) override {
+        data_->begin_sum(data, count, stride, tree, how);
+    }
+    void end_sum() override { data_->end_sum(); }
+    void reduce_scatter_sum(float* data, size_t count, Reduction how) override {
+        data_->reduce_scatter_sum(data, count, how);
+    }
+    void all_gather(float* data, size_t count) override { data_->all_gather(data, count); }
+    void broadcast(void* data, size_t bytes, int root) override { data_->broadcast(data, bytes, root); }
+    void shift(const void* send, void* receive, size_t bytes, int distance) override {
+        data_->shift(send, receive, bytes, distance);
+    }
+    bool moves_by_this_core() const override { return data_->moves_by_this_core(); }
+
+    std::unique_ptr<Communicator> split(int group) override { return compose(control_->split(group), make_, name_); }
+    bool has_channels() const override { return control_->has_channels(); }
+    std::unique_ptr<Communicator> channel() override { return compose(control_->channel(), make_, name_); }
+
+private:
+    const std::unique_ptr<Communicator> control_;
+    const DataPlaneMaker make_;
+    const std::unique_ptr<DataPlane> data_;
+    const char* const name_;
+};
+
+}  // namespace
+
+std::unique_ptr<Communicator> compose(std::unique_ptr<Communicator> control, DataPlaneMaker make, const char* name) {
+    return std::make_unique<Composed>(std::move(control), std::move(make), name);
+}
+
+}  // namespace xbench
