@@ -29,6 +29,12 @@ inline LoopRange share(int64_t total, const Team& team) {
     return {total * team.rank / team.size, total * (team.rank + 1) / team.size};
 }
 
+// Whether `candidate` replaces `best` as the largest so far: it is larger, or the first NaN.
+template <class T>
+bool beats(T candidate, T best) {
+    return candidate > best || (candidate != candidate && best == best);
+}
+
 inline bool present(const KernelTensor* tensors, int32_t count, int32_t index) {
     return index < count && tensors[index].rank > 0;
 }

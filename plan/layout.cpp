@@ -59,6 +59,13 @@ bool reads_plain_input(const Graph& graph, const Node& node) {
     return convolution && !is_grouped(node) && graph.value(graph.input).shape[1] <= most_stem_channels;
 }
 
+// A pooled batch normalisation whose index and normalised values are plain, like the images it reads, although what it
+// writes may be blocked.
+bool reads_plain_windows(const Plan& plan, const Node& node) {
+    const auto plain = [&](ValueId id) { return id == no_value || plan.value(id).layout == Layout::plain; };
+    return node.op == OpKind::batchnorm_pool_apply && std::all_of(node.out.begin() + 1, node.out.end(), plain);
+}
+
 bool touches_blocked(const Plan& plan, const Node& node) {
     const auto blocked = [&](ValueId id) { return id != no_value && plan.value(id).layout == Layout::nchw16c; };
     return std::any_of(node.in.begin(), node.in.end(), blocked) || std::any_of(node.out.begin(), node.out.end(), blocked);
@@ -70,7 +77,7 @@ void reorder_input(Plan& plan) {
     std::vector<Node*> readers;
     for (Node& node : graph.nodes)
         if (std::count(node.in.begin(), node.in.end(), graph.input) && touches_blocked(plan, node) &&
-            !reads_plain_input(graph, node))
+            !reads_plain_input(graph, node) && !reads_plain_windows(plan, node))
             readers.push_back(&node);
     if (readers.empty()) return;
     Value blocked = graph.value(graph.input);

@@ -27,7 +27,7 @@ void run_statistics(const KernelArgs& args, const Team& team) noexcept {
         add_shifted(sums, x + planes.offset(n, group), planes.plane_floats(), shift);
     });
     team.barrier();
-    add_leaves(planes, *args.step, partial, static_cast<double*>(args.out[0].data), team);
+    add_leaf_statistics(planes, *args.step, {x, running_mean}, partial, static_cast<double*>(args.out[0].data), team);
 }
 
 // dy where y, the output of the ReLU behind, is positive. far: asks for what comes next.

@@ -40,12 +40,14 @@ template <bool positive>
 XB_INLINE Winner winner(VF v0, VF v1, VF v2, VF v3, const ChannelNumbers& k) {
     const VF a = positive ? v0 : v0 * k.sign, b = positive ? v1 : v1 * k.sign;
     const VF c = positive ? v2 : v2 * k.sign, d = positive ? v3 : v3 * k.sign;
-    const VM top = vm_greater(b, a), bottom = vm_greater(d, c);
+    const VM top = vm_beats(b, a), bottom = vm_beats(d, c);
     const VF of_top = vf_select(top, b, a), of_bottom = vf_select(bottom, d, c);
-    const VM below = vm_greater(of_bottom, of_top);
+    const VM below = vm_beats(of_bottom, of_top);
     const VF place = vf_select(below, vf_select(bottom, vf_set1(3), vf_set1(2)), vf_select(top, vf_set1(1), vf_zero()));
     const VF largest = vf_select(below, of_bottom, of_top);
-    return {positive ? largest : vf_select(k.has_sign, largest * k.sign, v0), place};
+    if (positive) return {largest, place};
+    const VF with_sign = largest * k.sign;  // NaN where the window has one, whatever the scale
+    return {vf_select(k.has_sign, with_sign, vf_select(vm_beats(with_sign, vf_zero()), with_sign, v0)), place};
 }
 
 // u: the dropout's numbers, where it drops.
@@ -236,6 +238,8 @@ Support supports(const Problem& p) {
     const auto& a = *static_cast<const BatchNormPool*>(p.attrs);
     if (a.r != 2 || a.s != 2) return refused("window");
     if (p.in[0].layout != p.out[0].layout && !mixed_layouts(p.in[0], p.out[0])) return refused("layout");
+    for (int32_t o = 1; o < p.n_out; ++o)  // index and xhat lie as x does
+        if (has_operand(p.out, p.n_out, o) && p.out[o].layout != p.in[0].layout) return refused("layout");
     if (p.in[0].dtype != DType::f32) return refused("element type");
     if (a.dropout.p > 0 && !has_narrow_counters(p.out[0].dim[1], p.out[0].dim[2] * p.out[0].dim[3]))
         return refused("dropout of images so large");

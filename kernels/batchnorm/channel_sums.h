@@ -89,16 +89,86 @@ XB_INLINE void add_leaf_sums(const Planes& planes, const StepContext& step, doub
     }
 }
 
+// Of values that were not shifted: the sums of gradients.
 XB_INLINE void add_leaves(const Planes& planes, const StepContext& step, const SumPair* partial, double* out,
                           const Team& team) {
     add_leaf_sums(planes, step, out, team,
                   [&](int32_t v, int64_t group, auto&& number) { return number(partial[v * planes.groups + group]); });
 }
 
+// What a statistic's sums were taken of.
+struct Shifted {
+    const float *x, *shift;  // x {images of planes}; K {channels}
+};
+
+struct LeafSums {
+    double of[2];  // x - K, (x - K)^2
+};
+
+// Where K lies far from the mean (a running mean in its first steps), the squares of x - K lose the variance in their
+// rounding errors, which are eps (mean - K)^2 / variance of it in f32. Such a leaf is summed again about its own mean, in
+// double, and moved to K exactly: S2 + 2 m S1 + n m^2 (Chan, Golub and LeVeque 1983). A leaf decides by its own sums, so
+// that the bits depend on neither threads nor ranks.
+XB_INLINE void repair_far_leaf(const Planes& planes, const StepContext& step, const Shifted& source, int32_t v, int64_t c,
+                               LeafSums& sums) {
+    constexpr double far = 256;                 // (mean - K)^2 / variance: below it the error stays under 3e-5
+    constexpr double smallest_variance = 1e-5;  // that batch normalisation tells from none
+    const int64_t lanes = planes.blocked ? chunk_size : 1, pixels = planes.plane_floats() / lanes;
+    const double count = static_cast<double>((step.leaf_begin[v + 1] - step.leaf_begin[v]) * pixels);
+    if (!(count > 0)) return;
+    const double mean = sums.of[0] / count, variance = sums.of[1] / count - mean * mean;
+    if (!(mean * mean > far * ((variance > 0 ? variance : 0) + smallest_variance))) return;
+    const double centre = static_cast<double>(source.shift[c]) + mean;
+    double first = 0, second = 0;
+    for (int64_t n = step.leaf_begin[v]; n < step.leaf_begin[v + 1]; ++n) {
+        const float* x = source.x + planes.offset(n, planes.blocked ? c / chunk_size : c) + c % lanes;
+        for (int64_t i = 0; i < pixels; ++i, x += lanes) {
+            const double d = static_cast<double>(*x) - centre;
+            first += d;
+            second += d * d;
+        }
+    }
+    sums.of[0] = first + count * mean;
+    sums.of[1] = second + 2 * mean * first + count * mean * mean;
+}
+
+// The tree over leaves of batch normalisation's statistics: out {2, channels}. leaf(v, group, number) as above.
+template <class Leaf>
+XB_INLINE void add_statistics(const Planes& planes, const StepContext& step, const Shifted& source, double* out,
+                              const Team& team, Leaf&& leaf) {
+    const Share share = share_of(planes.channels, team);
+    for (int64_t c = share.begin; c < share.end; ++c) {
+        LeafSums stack[leaf_tree_depth + 1];
+        int level = 0;
+        const auto merge = [&] {
+            for (int which = 0; which < 2; ++which) stack[level - 2].of[which] += stack[level - 1].of[which];
+            --level;
+        };
+        for (int32_t v = 0; v < step.leaves; ++v) {
+            LeafSums& sums = stack[level++];
+            for (int which = 0; which < 2; ++which)
+                sums.of[which] = leaf(v, planes.blocked ? c / chunk_size : c, [&](const SumPair& pair) {
+                    const double* lane = pair.lane[which];
+                    return planes.blocked ? lane[c % chunk_size] : sum_of_lanes(lane);
+                });
+            repair_far_leaf(planes, step, source, v, c, sums);
+            for (int merges = leaf_tree_merges(v); merges > 0; --merges) merge();
+        }
+        while (level > 1) merge();
+        for (int which = 0; which < 2; ++which) out[which * planes.channels + c] = level > 0 ? stack[0].of[which] : 0;
+    }
+}
+
+XB_INLINE void add_leaf_statistics(const Planes& planes, const StepContext& step, const Shifted& source,
+                                   const SumPair* partial, double* out, const Team& team) {
+    add_statistics(planes, step, source, out, team,
+                   [&](int32_t v, int64_t group, auto&& number) { return number(partial[v * planes.groups + group]); });
+}
+
 // The same from sums of `bands` bands of each image, {images, bands, groups}: bands, then images, in ascending order.
-XB_INLINE void add_bands(const Planes& planes, const StepContext& step, int64_t bands, const SumPair* partial, double* out,
-                         const Team& team) {
-    add_leaf_sums(planes, step, out, team, [&](int32_t v, int64_t group, auto&& number) {
+XB_INLINE void add_bands(const Planes& planes, const StepContext& step, const Shifted& source, int64_t bands,
+                         const SumPair* partial, double* out, const Team& team) {
+    add_statistics(planes, step, source, out, team, [&](int32_t v, int64_t group, auto&& number) {
         double sum = 0;
         for (int64_t i = step.leaf_begin[v] * bands; i < step.leaf_begin[v + 1] * bands; ++i)
             sum += number(partial[i * planes.groups + group]);

@@ -31,7 +31,7 @@ void apply(const KernelArgs& args, const Team& team) {
                             const double normalised =
                                 (static_cast<double>(x.at(n, c, p * a.r + i, q * a.s + j)) - mean) * rstd;
                             const double value = normalised * gamma_c + beta_c;
-                            if (best_place >= 0 && !(value > best)) continue;
+                            if (best_place >= 0 && !beats(value, best)) continue;
                             best = value;
                             best_xhat = normalised;
                             best_place = i * a.s + j;

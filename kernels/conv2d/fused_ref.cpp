@@ -72,7 +72,7 @@ void pool(const KernelArgs& args, const Team& team) {
                 int place = 0;
                 for (int i = 1; i < a.r * a.s; ++i) {
                     const T value = output.at(n, k, p * a.r + i / a.s, q * a.s + i % a.s);
-                    if (value > best) best = value, place = i;
+                    if (beats(value, best)) best = value, place = i;
                 }
                 const bool kept = keep(n, k, p, q);
                 y.at(n, k, p, q) = kept ? best * static_cast<T>(keep.scale()) : T{0};

@@ -12,12 +12,12 @@ namespace XB_ISA_NAMESPACE {
 KernelRows max_pool_rows();
 namespace {
 
-// The largest so far and its place; the first of equals stays.
+// The largest so far and its place; the first of equals stays, and a NaN is larger than everything.
 struct Best {
     VF value, place;
 };
 XB_INLINE void challenge(Best& best, VF candidate, float place) {
-    const VM wins = vm_greater(candidate, best.value);
+    const VM wins = vm_beats(candidate, best.value);
     best.value = vf_select(wins, candidate, best.value);
     best.place = vf_select(wins, vf_set1(place), best.place);
 }
@@ -60,6 +60,17 @@ XB_INLINE void row_2x2(const float* top, int64_t w, int64_t q_end, const RowMask
     if (q < q_end) outputs(q, static_cast<int>(q_end - q));
 }
 
+// The first place inside the image of the windows from output q on, in row i of the windows: what a window of nothing but
+// -Inf has its maximum at.
+XB_INLINE VF first_places(const PoolGeometry& g, int64_t i, int64_t q) {
+    float places[vf_width];
+    for (int lane = 0; lane < vf_width; ++lane) {
+        const int64_t outside = g.a.pad_w - (q + lane) * g.a.stride_w;
+        places[lane] = static_cast<float>(i * g.a.s + (outside > 0 ? outside : 0));
+    }
+    return vf_load(places);
+}
+
 void plane_plain(const PoolGeometry& g, int64_t plane, RowMask& mask, const float* x, float* y, uint8_t* index) {
     for (int64_t p = 0; p < g.p; ++p, y += g.q, index += index ? g.q : 0) {
         const int64_t top = p * g.a.stride_h - g.a.pad_h;
@@ -72,7 +83,7 @@ void plane_plain(const PoolGeometry& g, int64_t plane, RowMask& mask, const floa
         const Taps rows = taps_inside(top, g.a.r, g.h);
         for (int64_t q = 0; q < g.q; q += vf_width) {
             const int count = clamp_lane(g.q - q, vf_width);
-            Best best{vf_set1(-__builtin_inff()), vf_zero()};
+            Best best{vf_set1(-__builtin_inff()), first_places(g, rows.begin, q)};
             for (int64_t i = rows.begin; i < rows.end; ++i)
                 for (int64_t j = 0; j < g.a.s; ++j) {
                     const Lanes lanes =
@@ -136,7 +147,7 @@ void plane_blocked(const PoolGeometry& g, const float* x, float* y, uint8_t* ind
             if (all_3x3) fetch_below(g, x + (top * g.w + left) * chunk_size);
             for (int k = 0; k < chunk_parts; ++k) {
                 const float* corner = x + (top * g.w + left) * chunk_size + k * vf_width;
-                Best best{vf_set1(-__builtin_inff()), vf_zero()};
+                Best best{vf_set1(-__builtin_inff()), vf_set1(static_cast<float>(rows.begin * g.a.s + columns.begin))};
                 if (all_3x3)
                     best = best_of_3x3(corner, g.w * chunk_size);
                 else
@@ -224,15 +235,16 @@ void grad_plain(const PoolGeometry& g, const GradPlane& plane) {
         for (int64_t q = 0; q < g.q; ++q) {
             const int64_t at = p * g.q + q, place = plane.index[at];
             const int64_t h = p * g.a.stride_h - g.a.pad_h + place / g.a.s, w = q * g.a.stride_w - g.a.pad_w + place % g.a.s;
-            const bool inside = h >= 0 && h < g.h && w >= 0 && w < g.w;  // always, unless the image holds NaN
+            const bool inside = place != closed_window && h >= 0 && h < g.h && w >= 0 && w < g.w;
             if (inside && (!plane.y || plane.y[at] > 0)) plane.dx[h * g.w + w] += plane.dy[at];
         }
 }
 
 void grad_blocked(const PoolGeometry& g, const GradPlane& plane) {
     const bool overlaps = g.overlaps();
-    const bool covered =
-        !overlaps && g.a.stride_h == g.a.r && g.a.stride_w == g.a.s && g.p * g.a.r == g.h && g.q * g.a.s == g.w;
+    // Whether each element of dx has its window: they lie side by side and reach the last row and column.
+    const bool covered = !overlaps && g.a.stride_h == g.a.r && g.a.stride_w == g.a.s && g.p * g.a.r - g.a.pad_h >= g.h &&
+                         g.q * g.a.s - g.a.pad_w >= g.w;
     if (!covered) zero_floats(plane.dx, g.h * g.w * chunk_size);
     const VM all = vm_first(vf_width);
     for (int64_t p = 0; p < g.p; ++p)

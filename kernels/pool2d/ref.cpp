@@ -51,7 +51,7 @@ void max_pool(const KernelArgs& args, const Team& team) {
         int64_t best_h = window.h_begin, best_w = window.w_begin;
         for (int64_t h = window.h_begin; h < window.h_end; ++h)
             for (int64_t w = window.w_begin; w < window.w_end; ++w)
-                if (x.at(n, c, h, w) > x.at(n, c, best_h, best_w)) best_h = h, best_w = w;
+                if (beats(x.at(n, c, h, w), x.at(n, c, best_h, best_w))) best_h = h, best_w = w;
         const bool kept = keep(n, c, p, q);
         y.at(n, c, p, q) = kept ? x.at(n, c, best_h, best_w) * static_cast<T>(keep.scale()) : T{0};
         if (!index.present()) return;

@@ -1,6 +1,6 @@
 // exp of a vector of floats to about 1 ulp, by x = n ln 2 + r with |r| <= ln(2)/2, a polynomial of degree 6 in r and a shift
 // of the exponent by n (the scheme of Cephes' expf, Moshier 1989). For x <= 88; below -87 the result is 0; exp(0) is
-// exactly 1.
+// exactly 1; exp(NaN) is NaN, which the order of the maximum below keeps.
 #pragma once
 
 #include "kernels/simd/simd.h"
@@ -29,7 +29,7 @@ XB_INLINE VF vf_power_of_two(VF n) {
 
 XB_INLINE VF vf_exp(VF x) {
     const VM tiny = vm_greater(vf_set1(-87.0f), x);
-    const VF inside = vf_max(x, vf_set1(-87.0f));
+    const VF inside = vf_max(vf_set1(-87.0f), x);
     const VF n = vf_round(inside * vf_set1(1.44269504f));
     // ln 2 in two parts: the first has few bits, so that n times it is exact.
     const VF r = vf_fma(n, vf_set1(2.12194440e-4f), vf_fma(n, vf_set1(-0.693359375f), inside));

@@ -5,6 +5,7 @@
 //
 //   VF    vf_width floats (16, 8 or 4); + - * / and comparison by operators, v[i] reads a lane
 //   VM    which lanes take part; vm_first(n): lanes 0 .. n-1, vm_range(lo, hi): lanes lo .. hi-1
+//   vm_beats(a, b)  a replaces b as the largest so far: it is larger, or the first NaN
 //   Masked loads read nothing and give +0 in the lanes left out; masked stores leave those lanes alone.
 #pragma once
 
@@ -62,6 +63,9 @@ XB_INLINE VM vm_range(int lo, int hi) {  // 0 <= lo, hi <= 16; empty when hi <= 
     return static_cast<VM>(((1u << hi) - 1u) & ~((1u << lo) - 1u));
 }
 XB_INLINE VM vm_greater(VF a, VF b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+XB_INLINE VM vm_beats(VF a, VF b) {
+    return static_cast<VM>(_mm512_cmp_ps_mask(a, b, _CMP_NLE_UQ) & _mm512_cmp_ps_mask(b, b, _CMP_ORD_Q));
+}
 XB_INLINE VF vf_select(VM m, VF a, VF b) { return _mm512_mask_blend_ps(m, b, a); }  // m ? a : b
 XB_INLINE float vf_sum(VF v) {
     const __m256 low = _mm512_castps512_ps256(v), high = _mm512_extractf32x8_ps(v, 1);
@@ -94,6 +98,9 @@ XB_INLINE VM vm_range(int lo, int hi) {
                                _mm256_cmpgt_epi32(_mm256_set1_epi32(hi), lane));
 }
 XB_INLINE VM vm_greater(VF a, VF b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
+XB_INLINE VM vm_beats(VF a, VF b) {
+    return _mm256_castps_si256(_mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_NLE_UQ), _mm256_cmp_ps(b, b, _CMP_ORD_Q)));
+}
 XB_INLINE VF vf_select(VM m, VF a, VF b) { return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(m)); }
 XB_INLINE float vf_sum(VF v) {
     const __m128 b = _mm256_castps256_ps128(v) + _mm256_extractf128_ps(v, 1);
@@ -130,6 +137,7 @@ XB_INLINE VM vm_range(int lo, int hi) {
     return (lane >= from) & (lane < to);
 }
 XB_INLINE VM vm_greater(VF a, VF b) { return a > b; }
+XB_INLINE VM vm_beats(VF a, VF b) { return ~(a <= b) & (b == b); }
 XB_INLINE VF vf_select(VM m, VF a, VF b) { return m ? a : b; }
 XB_INLINE float vf_sum(VF v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 

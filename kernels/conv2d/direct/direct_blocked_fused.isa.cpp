@@ -141,7 +141,7 @@ void run_statistics(const KernelArgs& args, const Team& team) noexcept {
         }
     }
     team.barrier();
-    add_bands(planes, *args.step, bands, partial, static_cast<double*>(args.out[1].data), team);
+    add_bands(planes, *args.step, {job.out.data, mean}, bands, partial, static_cast<double*>(args.out[1].data), team);
 }
 
 // ---- conv2d_pool ----
@@ -169,9 +169,9 @@ static void pool_rows(const float* top, const float* bottom, int64_t q_end, cons
             const int64_t from = 2 * q * block + k * vf_width, to = q * block + k * vf_width;
             const VF a = vf_load(top + from), b = vf_load(top + from + block);
             const VF c = vf_load(bottom + from), d = vf_load(bottom + from + block);
-            const VM right = vm_greater(b, a), right_below = vm_greater(d, c);
+            const VM right = vm_beats(b, a), right_below = vm_beats(d, c);
             const VF above = vf_select(right, b, a), below = vf_select(right_below, d, c);
-            const VM lower = vm_greater(below, above);
+            const VM lower = vm_beats(below, above);
             VF best = vf_select(lower, below, above);
             VF place =
                 vf_select(lower, vf_select(right_below, vf_set1(3), vf_set1(2)), vf_select(right, vf_set1(1), vf_zero()));

@@ -132,7 +132,7 @@ void run_statistics(const KernelArgs& args, const Team& team) noexcept {
         }
     }
     team.barrier();
-    add_bands(planes, *args.step, 1, partial, static_cast<double*>(args.out[1].data), team);
+    add_bands(planes, *args.step, {job.out.data, mean}, 1, partial, static_cast<double*>(args.out[1].data), team);
 }
 
 void run_forward(const KernelArgs& args, const Team& team) noexcept {

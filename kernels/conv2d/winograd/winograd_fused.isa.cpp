@@ -92,7 +92,7 @@ void run_statistics(const KernelArgs& args, const Team& team) noexcept {
     const StoreAndSum finish{{job.out}, static_cast<const float*>(args.in[3].data), sums, rows, planes.groups};
     winograd_tiles<F>(job, {mine.begin * job.grid.wide, mine.end * job.grid.wide}, finish);
     team.barrier();
-    add_bands(planes, *args.step, rows, sums, static_cast<double*>(args.out[1].data), team);
+    add_bands(planes, *args.step, {job.out.data, finish.mean}, rows, sums, static_cast<double*>(args.out[1].data), team);
 }
 
 // ---- conv2d_pool ----
@@ -108,9 +108,9 @@ struct PoolTile {
     __attribute__((always_inline)) void window(int64_t plane, int64_t lane, int64_t row, int64_t column, VF closed, VF a,
                                                VF b, VF c, VF d) const {
         if (row >= p || column >= q) return;
-        const VM right = vm_greater(b, a), right_below = vm_greater(d, c);
+        const VM right = vm_beats(b, a), right_below = vm_beats(d, c);
         const VF above = vf_select(right, b, a), below = vf_select(right_below, d, c);
-        const VM lower = vm_greater(below, above);
+        const VM lower = vm_beats(below, above);
         VF best = vf_select(lower, below, above);
         VF place = vf_select(lower, vf_select(right_below, vf_set1(3), vf_set1(2)), vf_select(right, vf_set1(1), vf_zero()));
         if (relu) place = vf_select(vm_greater(best, vf_zero()), place, closed);
