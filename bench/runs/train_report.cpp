@@ -55,16 +55,21 @@ std::string history_csv(const TrainResult& result) {
     return text;
 }
 
+// Of the whole run. What a killed process had done since its last checkpoint was done again, and is not in it.
 std::string time_text(const TrainResult& result) {
-    const int64_t images = sum_from(result.times.step_images, 0);
-    return fmt::format(
+    std::string text = fmt::format(
         "total       {:10.3f} s  ({})\n"
         "training    {:10.3f} s  {} images in {} epochs, {:.0f} images/s\n"
         "validation  {:10.3f} s\n"
         "test        {:10.3f} s\n",
-        result.total_seconds, duration_text(result.total_seconds), result.train_seconds, images, result.history.size(),
-        result.train_seconds > 0 ? static_cast<double>(images) / result.train_seconds : 0, result.val_seconds,
-        result.test_seconds);
+        result.total_seconds, duration_text(result.total_seconds), result.train_seconds, result.images_trained,
+        result.history.size(),
+        result.train_seconds > 0 ? static_cast<double>(result.images_trained) / result.train_seconds : 0,
+        result.val_seconds, result.test_seconds);
+    if (result.resumed_at > 0)
+        text += fmt::format("Resumed at step {}: of the total, {:.3f} s were before.\n", result.resumed_at,
+                            result.earlier_seconds);
+    return text;
 }
 
 // As Keras prints it: layer, output shape, parameters.
@@ -205,7 +210,7 @@ Record train_record(const TrainRun& run) {
                            {"rank_skew_ms", ms_a_step(result.times.skew_ns)},
                            {"gradient_bytes", result.gradient_bytes},
                            {"activation_bytes", result.activation_bytes},
-                           {"images_trained", sum_from(result.times.step_images, 0)},
+                           {"images_trained", result.images_trained},
                            {"train_seconds", result.train_seconds},
                            {"val_seconds", result.val_seconds},
                            {"test_seconds", result.test_seconds},

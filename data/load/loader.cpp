@@ -46,6 +46,12 @@ std::vector<float> per_channel(const std::vector<double>& values, int64_t channe
 
 }  // namespace
 
+void check_split(const Dataset& dataset, Split split) {
+    if (dataset.indices(split).empty())
+        throw Error(fmt::format("no images in split {}", name_of(split)), dataset.info().source,
+                    "import with --split, or name the folders train, val and test");
+}
+
 std::vector<int64_t> epoch_order(std::vector<int64_t> indices, uint64_t seed, int64_t epoch) {
     Random(seed, RandomUse::shuffle, static_cast<uint32_t>(epoch)).shuffle(indices);
     return indices;
@@ -119,11 +125,7 @@ Loader::State::~State() {
 }
 
 void Loader::State::check() const {
-    const std::string& source = dataset.info().source;
-    if (indices.empty()) {
-        throw Error(fmt::format("no images in split {}", name_of(options.split)), source,
-                    "import with --split, or name the folders train, val and test");
-    }
+    if (indices.empty()) check_split(dataset, options.split);
     if (options.batch_size < 1) throw UsageError("the batch size must be at least 1", "/train/batch_size");
     if (options.virtual_ranks < 1) throw UsageError("must be at least 1", "/train/virtual_ranks");
     if (options.ranks < 1 || options.rank < 0 || options.rank >= options.ranks) {

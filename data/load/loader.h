@@ -53,6 +53,9 @@ constexpr int batches_in_memory(int workers, int prefetch) {
     return workers == 0 ? 1 : (prefetch > workers ? prefetch : workers) + 1;
 }
 
+// Throws Error where a split has no images, so that a job can find out before it begins.
+void check_split(const Dataset& dataset, Split split);
+
 class Loader {
 public:
     Loader(const Dataset& dataset, const LoaderOptions& options);  // throws when ranks > virtual_ranks or the split is empty

@@ -92,6 +92,8 @@ void write_checkpoint(const TrainingState& state, const fs::path& folder, int64_
                   {"epoch", state.epoch},
                   {"next_batch", state.next_batch},
                   {"losses", state.losses},
+                  {"epoch_seconds", state.epoch_seconds},
+                  {"total_seconds", state.total_seconds},
                   {"identity", state.identity},
                   {"best_epoch", state.best_epoch ? to_json(*state.best_epoch) : Json()},
                   {"files", files}};
@@ -123,6 +125,8 @@ TrainingState read_checkpoint(const fs::path& place) {
     state.epoch = manifest.at("epoch");
     state.next_batch = manifest.at("next_batch");
     state.losses = manifest.at("losses").get<std::vector<double>>();
+    state.epoch_seconds = manifest.value("epoch_seconds", 0.0);  // version 0.1 wrote none
+    state.total_seconds = manifest.value("total_seconds", 0.0);
     state.identity = manifest.at("identity");
     for (const Json& epoch : manifest.at("history")) state.history.push_back(epoch_from(epoch));
     state.model = load_weights(place / "model.safetensors");

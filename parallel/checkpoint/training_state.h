@@ -26,6 +26,8 @@ struct TrainingState {
     int64_t epoch = 1;           // under way
     int64_t next_batch = 0;      // of that epoch
     std::vector<double> losses;  // {next_batch}: sums over all ranks of this epoch's batches
+    double epoch_seconds = 0;    // of training in this epoch so far
+    double total_seconds = 0;    // of all processes so far
     std::vector<EpochResult> history;
     std::optional<EpochResult> best_epoch;
     WeightSet best;  // of best_epoch

@@ -47,6 +47,8 @@ TrainingState RunCheckpoints::take(const RunState& run, int64_t epoch) {
     state.next_batch = static_cast<int64_t>(state.steps) - (epoch - 1) * batches_;
     state.losses = run.losses.of_all();
     state.losses.resize(static_cast<size_t>(state.next_batch));
+    state.epoch_seconds = run.epoch_seconds;
+    state.total_seconds = run.total_seconds;
     state.history = run.history;
     if (run.best.exists()) {
         state.best_epoch = run.best.epoch;
@@ -98,6 +100,8 @@ std::optional<RunPosition> RunCheckpoints::resume(RunState& run) {
     step_.set_done(state->steps);
     run.losses.resume(state->losses);
     run.history = state->history;
+    run.epoch_seconds = state->epoch_seconds;
+    run.total_seconds = state->total_seconds;
     if (state->best_epoch) run.best = {*state->best_epoch, state->best, {}};
     return RunPosition{state->epoch, state->next_batch};
 }

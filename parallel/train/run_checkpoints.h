@@ -21,6 +21,8 @@ struct RunState {
     EpochLosses losses;
     std::vector<EpochResult> history;
     BestEpoch best;
+    double epoch_seconds = 0;  // of training in the epoch under way, by all processes so far
+    double total_seconds = 0;  // of all processes so far
 };
 
 // Where a run goes on: in front of this batch of this epoch. Behind an epoch's last batch only its validation is left.

@@ -36,6 +36,11 @@ private:
     void end_epoch(EpochResult& epoch);
     Metrics evaluate(Split split);
     bool must_stop();
+    void snapshot(int64_t epoch);
+    bool out_of_patience(int64_t epoch) const;
+    void begin();
+    void sum_history();
+    TrainResult interrupted();
     TrainResult finish();
 
     const Config& config_;
@@ -49,8 +54,10 @@ private:
     RunState run_;
     RunCheckpoints checkpoints_;
     ProgressReport progress_;
+    RunPosition from_;
     TrainResult result_;
-    Clock::time_point start_ = Clock::now();
+    Clock::time_point start_ = Clock::now(), epoch_start_ = start_;
+    double epoch_seconds_before_ = 0;  // of the epoch under way, by an earlier process
 };
 
 LoaderOptions Training::loader_options(Split split) {
@@ -90,7 +97,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       step_(build_model(model_for(config.model, dataset.info())), config.train, communicator, step_options()),
       evaluator_(evaluation_plan(step_.graph(), config.train, step_.place(), loader_options(Split::val).batch_size),
                  step_.sums(), &ledger_),
-      run_{EpochLosses(step_.sums(), loader_.batches()), {}, {}},
+      run_{EpochLosses(step_.sums(), loader_.batches()), {}, {}, 0, 0},
       checkpoints_(config, dataset, step_, loader_.batches(), options.checkpoint_dir),
       progress_(communicator.rank() == 0 ? options.progress : nullptr, config.train.epochs,
                 loader_.batches() * config.train.epochs) {
@@ -122,8 +129,9 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     result.epoch = epoch;
     if (first_batch == 0) run_.losses.clear();
     result.images = std::min(first_batch * config_.train.batch_size, loader_.samples());
+    epoch_seconds_before_ = first_batch > 0 ? run_.epoch_seconds : 0;
     communicator_.barrier();
-    const auto start = Clock::now();
+    epoch_start_ = Clock::now();
     loader_.start_epoch(epoch, first_batch);
     StepClock clock(result_.times);
     while (const Batch* batch = loader_.next()) {
@@ -134,7 +142,7 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
         clock.end_between();
         if (result_.interrupted) return result;
     }
-    result.train_seconds = seconds_since(start);
+    result.train_seconds = epoch_seconds_before_ + seconds_since(epoch_start_);
     result.learning_rate = learning_rate_at(config_.train, static_cast<int64_t>(step_.done()) - 1);
     result.train_loss = run_.losses.total() / static_cast<double>(result.images);
     return result;
@@ -145,8 +153,16 @@ bool Training::after_step(const Batch& batch, int64_t epoch) {
     report_step(batch, epoch);
     const bool stop = must_stop();
     const int64_t every = config_.train.checkpoint_steps;
-    if (stop || (every > 0 && step_.done() % static_cast<uint32_t>(every) == 0)) checkpoints_.snapshot(run_, epoch);
+    if (stop || (every > 0 && step_.done() % static_cast<uint32_t>(every) == 0)) snapshot(epoch);
     return stop;
+}
+
+// In front of the next batch of this epoch.
+void Training::snapshot(int64_t epoch) {
+    const bool inside = static_cast<int64_t>(step_.done()) > (epoch - 1) * loader_.batches();
+    run_.epoch_seconds = inside ? epoch_seconds_before_ + seconds_since(epoch_start_) : 0;
+    run_.total_seconds = result_.earlier_seconds + seconds_since(start_);
+    checkpoints_.snapshot(run_, epoch);
 }
 
 void Training::report_step(const Batch& batch, int64_t epoch) {
@@ -180,30 +196,54 @@ void Training::end_epoch(EpochResult& epoch) {
         checkpoints_.save("best.safetensors", run_.best.weights);
     }
     run_.history.push_back(epoch);
-    result_.train_seconds += epoch.train_seconds;
-    result_.val_seconds += epoch.val_seconds;
     progress_.after_epoch(epoch, step_.done());
 }
 
-TrainResult Training::run() {
-    RunPosition from;
-    if (options_.resume) from = checkpoints_.resume(run_).value_or(from);
-    result_.resumed_at = step_.done();
+bool Training::out_of_patience(int64_t epoch) const {
+    const int64_t patience = config_.train.patience;
+    return patience > 0 && run_.best.exists() && epoch - run_.best.epoch.epoch >= patience;
+}
+
+void Training::begin() {
+    if (options_.resume) from_ = checkpoints_.resume(run_).value_or(from_);
+    result_.resumed_at = result_.steps_done = step_.done();
+    result_.earlier_seconds = run_.total_seconds;
     progress_.resumed_at(step_.done());
-    for (int64_t epoch = from.epoch; epoch <= config_.train.epochs; ++epoch) {
-        EpochResult result = train_epoch(epoch, epoch == from.epoch ? from.batch : 0);
+    if (options_.started && communicator_.rank() == 0) options_.started({step_.done(), run_.history});
+}
+
+TrainResult Training::run() {
+    begin();
+    for (int64_t epoch = from_.epoch; epoch <= config_.train.epochs && !out_of_patience(epoch - 1); ++epoch) {
+        EpochResult result = train_epoch(epoch, epoch == from_.epoch ? from_.batch : 0);
         result_.steps_done = step_.done();
-        if (result_.interrupted) {
-            result_.history = run_.history;
-            result_.best_epoch = run_.best.epoch.epoch;
-            checkpoints_.wait();
-            communicator_.barrier();
-            return std::move(result_);
-        }
+        if (result_.interrupted) return interrupted();
         end_epoch(result);
-        if (config_.train.patience > 0 && epoch - run_.best.epoch.epoch >= config_.train.patience) break;
+        const bool last = epoch == config_.train.epochs || out_of_patience(epoch);
+        if (last && must_stop()) {  // no step will ask any more, and testing takes its time
+            snapshot(epoch + 1);
+            return interrupted();
+        }
     }
     return finish();
+}
+
+void Training::sum_history() {
+    result_.history = run_.history;
+    result_.best_epoch = run_.best.epoch.epoch;
+    for (const EpochResult& epoch : run_.history) {
+        result_.train_seconds += epoch.train_seconds;
+        result_.val_seconds += epoch.val_seconds;
+        result_.images_trained += epoch.images;
+    }
+}
+
+TrainResult Training::interrupted() {
+    result_.interrupted = true;
+    sum_history();
+    checkpoints_.wait();
+    communicator_.barrier();
+    return std::move(result_);
 }
 
 // Keeps the last epoch's weights, and tests the best epoch's.
@@ -214,14 +254,13 @@ TrainResult Training::finish() {
     result_.final_weights_hash = weights_hash(last);
     step_.state().set_weights(run_.best.weights, "the best epoch");
     result_.weights_hash = weights_hash(run_.best.weights);
-    result_.history = run_.history;
-    result_.best_epoch = run_.best.epoch.epoch;
+    sum_history();
     result_.val = run_.best.val.count > 0 ? run_.best.val : evaluate(Split::val);
     const auto test_start = Clock::now();
-    result_.test = evaluate(Split::test);
+    if (!dataset_.indices(Split::test).empty()) result_.test = evaluate(Split::test);
     result_.test_seconds = seconds_since(test_start);
     result_.times.merge(communicator_);
-    result_.total_seconds = seconds_since(start_);
+    result_.total_seconds = result_.earlier_seconds + seconds_since(start_);
     result_.memory_highest = ledger_.highest();
     return std::move(result_);
 }
@@ -229,6 +268,7 @@ TrainResult Training::finish() {
 }  // namespace
 
 TrainResult train(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options) {
+    for (const Split split : {Split::train, Split::val}) check_split(dataset, split);  // val chooses the best epoch
     auto training = std::make_unique<Training>(config, dataset, communicator, options);
     try {
         return training->run();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,11 +24,14 @@ namespace xbench {
 struct TrainResult {
     std::vector<EpochResult> history;
     int64_t best_epoch = 0;
-    Metrics val, test;               // of the best epoch's weights
+    Metrics val, test;               // of the best epoch's weights; test.count is 0 where the set has no test split
     std::string weights_hash;        // XXH3-128 of the best epoch's weights, 32 hex digits
     std::string final_weights_hash;  // of the last epoch's weights
     StepTimes times;                 // of this process' steps
+    // Of the whole run, with what earlier processes had done of it.
     double train_seconds = 0, val_seconds = 0, test_seconds = 0, total_seconds = 0;
+    int64_t images_trained = 0;
+    double earlier_seconds = 0;  // of total_seconds
     int64_t parameters = 0;
     size_t optimizer_bytes = 0;   // of the optimizer's state on this rank
     size_t gradient_bytes = 0;    // that this rank gave to sums over ranks in the last step
@@ -42,14 +46,22 @@ struct TrainResult {
     uint32_t steps_done = 0;
 };
 
+// What is known before the first step.
+struct TrainStart {
+    uint32_t resumed_at = 0;  // steps that an earlier process had done; 0: the run begins anew
+    std::span<const EpochResult> history;
+};
+
 struct TrainOptions {
     int threads = 1;  // compute threads of each rank
     int stage = 0;    // of ZeRO: 0 replicates everything, 3 splits all (parallel/strategy/sharded_units.h)
     std::filesystem::path
         checkpoint_dir;  // empty: none is written. best.safetensors and last.safetensors land here (rank 0)
     std::function<void(const TrainProgress&)> progress;  // on rank 0 only
+    // On rank 0, once everything has been checked: a run that is refused has not come here.
+    std::function<void(const TrainStart&)> started;
     bool resume = false;                                 // from the newest checkpoint in checkpoint_dir, where there is one
-    std::function<bool()> stop;  // asked after every step, on every rank; one rank's yes stops all at that step
+    std::function<bool()> stop;  // asked after every step and the last epoch, on every rank; one rank's yes stops all
 };
 
 // Trains as config.train says, on the data set, over all ranks of the communicator. Collective. Throws Error.
