@@ -1,19 +1,22 @@
 // xbench train: one training run, in this process or as one rank of many. Rank 0 writes the run folder.
 #include <fmt/format.h>
 
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 
 #include "app/commands.h"
+#include "app/stop_signal.h"
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
+#include "bench/runs/history_file.h"
+#include "bench/runs/run_folder.h"
 #include "bench/runs/train_report.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "data/datasets.h"
 #include "models/registry.h"
+#include "parallel/checkpoint/training_state.h"
 #include "parallel/comm/setups.h"
 #include "parallel/comm/slow_link.h"
 
@@ -27,27 +30,31 @@ struct TrainCommand {
     std::vector<std::string> settings, command_line;
     int64_t epochs = 0;
     int threads = 0, stage = 0;
-    bool quiet = false, resume = false;
+    bool quiet = false, resume = false, overwrite = false;
 };
 
-// Set by SIGTERM and SIGUSR1 (Slurm's --signal): the run ends at the next step with a checkpoint.
-volatile std::sig_atomic_t stop_signal = 0;
-
-void stop_on_signals() {
-    struct sigaction action {};
-    action.sa_handler = [](int signal) { stop_signal = signal; };
-    for (const int signal : {SIGTERM, SIGUSR1}) sigaction(signal, &action, nullptr);
+// `--resume --out FOLDER` alone goes on with what the folder says.
+std::string config_file(const TrainCommand& command) {
+    if (!command.config.empty() || !command.resume || !command.model.empty()) return command.config;
+    const fs::path kept = fs::path(command.out) / "config.resolved.json";
+    if (!fs::exists(kept))
+        throw UsageError("nothing to resume: there is no config.resolved.json", command.out,
+                         "name the folder of a run with --out, or give --config FILE to begin one");
+    return kept.string();
 }
 
 Config read_config(const TrainCommand& command) {
-    if (command.config.empty() && (command.model.empty() || command.data.empty()))
+    if (command.resume && command.out.empty())
+        throw UsageError("--resume does not know which run to go on with", "xbench train", "give its folder with --out");
+    const std::string file = config_file(command);
+    if (file.empty() && (command.model.empty() || command.data.empty()))
         throw UsageError("nothing to train", "xbench train", "give --config FILE, or --model NAME and --data F.h5");
     std::vector<std::string> settings = command.settings;
     if (!command.model.empty()) settings.push_back("model=" + command.model);
     if (!command.data.empty()) settings.push_back("data=" + Json{{"path", command.data}}.dump());
     if (command.epochs > 0) settings.push_back(fmt::format("train.epochs={}", command.epochs));
-    Config config = load_config(command.config, settings, known_models());
-    if (command.config.empty()) config.name = command.model;
+    Config config = load_config(file, settings, known_models());
+    if (file.empty()) config.name = command.model;
     config.sweep.clear();
     return config;
 }
@@ -68,9 +75,48 @@ const TrainerSetup& usable_setup(const std::string& name) {
     return setup;
 }
 
-fs::path folder_of(const TrainCommand& command, const Config& config) {
-    if (!command.out.empty()) return command.out;
-    return fs::path(config.output) / fmt::format("{}-train-{}", config.name, utc_time("%Y%m%dT%H%M%SZ"));
+FolderUse use_of(const TrainCommand& command) {
+    return command.resume ? FolderUse::resume : command.overwrite ? FolderUse::overwrite : FolderUse::fresh;
+}
+
+// Rank 0's; by default under a name that no other run has.
+std::unique_ptr<RunFolder> take_folder(const TrainCommand& command, const Config& config) {
+    const fs::path path =
+        command.out.empty()
+            ? make_unique_folder(config.output, fmt::format("{}-train-{}", config.name, utc_time("%Y%m%dT%H%M%SZ")))
+            : fs::path(command.out);
+    return std::make_unique<RunFolder>(path, use_of(command));
+}
+
+std::string from_rank_0(const std::string& text, Communicator& communicator) {
+    std::vector<std::byte> bytes;
+    if (communicator.rank() == 0)
+        for (const char c : text) bytes.push_back(static_cast<std::byte>(c));
+    std::string all;
+    for (const std::byte byte : communicator.all_gather_bytes(bytes)) all += static_cast<char>(byte);
+    return all;
+}
+
+// Whether there is nothing left to resume, because the run has ended. Throws where it is another one.
+bool says_finished(const fs::path& folder, const Config& config) {
+    if (!is_finished(folder, config.train)) return false;
+    const Config saved = load_config((folder / "config.resolved.json").string(), {}, known_models());
+    check_same_run(identity_of(saved, ""), identity_of(config, ""), folder.string());
+    fmt::print(stderr, "xbench train: the run in {} is finished; nothing was done (a larger --epochs goes on with it)\n",
+               folder.string());
+    return true;
+}
+
+// The first files of a run, once nothing stands against it.
+void begin_files(const fs::path& folder, const Config& config, bool resume, const TrainStart& start) {
+    if (resume && start.resumed_at == 0) {
+        if (fs::exists(folder / "records.jsonl"))
+            throw UsageError("holds a finished run and no checkpoint to go on from", folder.string(),
+                             "begin it anew with --overwrite; train.checkpoint_steps keeps checkpoints");
+        fmt::print(stderr, "xbench train: nothing to resume in {}; the run begins anew\n", folder.string());
+    }
+    write_text(folder / "config.resolved.json", to_json(with_absolute_paths(config)).dump(2) + "\n");
+    write_text(folder / "history.csv", history_csv(start.history));
 }
 
 std::function<void(const TrainProgress&)> show_on(ProgressLine& line) {
@@ -90,33 +136,51 @@ std::function<void(const TrainProgress&)> show_on(ProgressLine& line) {
     };
 }
 
+TrainOptions train_options(const TrainCommand& command, const Config& config, const fs::path& folder, ProgressLine& line) {
+    TrainOptions options;
+    options.threads = command.threads;
+    options.checkpoint_dir = folder / "checkpoints";
+    options.progress = [show = show_on(line), folder](const TrainProgress& progress) {
+        if (progress.finished_epoch != nullptr) append_history(folder / "history.csv", *progress.finished_epoch);
+        show(progress);
+    };
+    options.started = [&, folder](const TrainStart& start) { begin_files(folder, config, command.resume, start); };
+    options.resume = command.resume;
+    options.stage = command.stage;
+    options.stop = [] { return stop_signal() != 0; };
+    return options;
+}
+
+void print_result(const TrainResult& result, const fs::path& folder) {
+    fmt::print("{}", report_of(result));
+    const bool tested = result.test.count > 0;
+    const Metrics& shown = tested ? result.test : result.val;
+    fmt::print("{} accuracy {:.4f}  balanced {:.4f}  majority {:.4f}  loss {:.4f}  (best epoch {})\nweights {}\n{}\n",
+               tested ? "test" : "validation", shown.accuracy, shown.balanced_accuracy, shown.majority_baseline, shown.loss,
+               result.best_epoch, result.weights_hash, folder.string());
+}
+
 // What is done once the ranks are connected.
 void train_on(const TrainCommand& command, const Config& config, const TrainerSetup& setup, Communicator& communicator,
               const Hardware& hardware, const Binding& binding) {
     const bool first = communicator.rank() == 0;
     const std::unique_ptr<Dataset> dataset = open_dataset(config.data);
-    const fs::path folder = folder_of(command, config);
-    if (first) {
-        fs::create_directories(folder / "checkpoints");
-        write_text(folder / "config.resolved.json", to_json(config).dump(2) + "\n");
-    }
+    const std::unique_ptr<RunFolder> owned = first ? take_folder(command, config) : nullptr;
+    const fs::path folder = from_rank_0(first ? owned->path().string() : "", communicator);
+    const bool finished = first && command.resume && says_finished(folder, config);
+    if (!from_rank_0(finished ? "finished" : "", communicator).empty()) return;
+    if (first && dataset->indices(Split::test).empty())
+        fmt::print(stderr, "xbench train: {} has no test split; there will be no test scores\n", dataset->info().source);
     const Json per_rank = gather_ranks(communicator, binding);
     ProgressLine line(stderr, command.quiet || !first);
-    TrainOptions options;
-    options.threads = command.threads;
-    options.checkpoint_dir = folder / "checkpoints";
-    options.progress = show_on(line);
-    options.resume = command.resume;
-    options.stage = command.stage;
-    options.stop = [] { return stop_signal != 0; };
-    stop_on_signals();
+    note_stop_signals();
     const EnergyMeter energy;
-    const TrainResult result = train(config, *dataset, communicator, options);
+    const TrainResult result = train(config, *dataset, communicator, train_options(command, config, folder, line));
     line.finish();
     if (result.interrupted) {
         if (first)
-            fmt::print(stderr, "xbench train: checkpointed at step {} because of signal {}; --resume goes on from there\n",
-                       result.steps_done, static_cast<int>(stop_signal));
+            fmt::print(stderr, "xbench train: checkpointed at step {} because of signal {}; `--resume --out {}` goes on\n",
+                       result.steps_done, stop_signal(), folder.string());
         throw ExitWith{ExitCode::checkpointed};
     }
     if (!first) return;
@@ -128,11 +192,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
         config,          *dataset,      result,   setup.name,      setup.device, communicator.size(),
         command.threads, command.stage, per_rank, energy.joules(), energy.why(), environment["env_id"].get<std::string>()};
     write_train_files(run, folder);
-    if (command.quiet) return;
-    fmt::print("{}", classification_report(result.test));
-    fmt::print("test accuracy {:.4f}  balanced {:.4f}  majority {:.4f}  loss {:.4f}  (best epoch {})\nweights {}\n{}\n",
-               result.test.accuracy, result.test.balanced_accuracy, result.test.majority_baseline, result.test.loss,
-               result.best_epoch, result.weights_hash, folder.string());
+    if (!command.quiet) print_result(result, folder);
 }
 
 void run_train(const TrainCommand& given) {
@@ -194,7 +254,9 @@ void add_train_command(CLI::App& app) {
         ->check(CLI::PositiveNumber);
     train->add_option("--out", command->out, "the run folder (default: <output>/<name>-train-<UTC time>)");
     train->add_option("--set", command->settings, "replace one value: --set train.seed=2 (may be repeated)");
-    train->add_flag("--resume", command->resume, "go on from the newest checkpoint in --out, where there is one");
+    CLI::Option* resume = train->add_flag(
+        "--resume", command->resume, "go on from the newest checkpoint in --out; without --config as that run was begun");
+    train->add_flag("--overwrite", command->overwrite, "replace the run that --out holds")->excludes(resume);
     train->add_flag("--quiet", command->quiet, "no progress and no report on the terminal");
     train->callback([command] {
         command->command_line = this_command_line();

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "bench/base/measure.h"
+#include "bench/runs/history_file.h"
 #include "bench/runs/memory_report.h"
 #include "core/hash.h"
 #include "core/progress.h"
@@ -45,16 +46,6 @@ int64_t sum_from(const std::vector<int64_t>& values, size_t first) {
                            int64_t{0});
 }
 
-std::string history_csv(const TrainResult& result) {
-    std::string text =
-        "epoch,train_loss,val_loss,val_accuracy,val_balanced_accuracy,learning_rate,train_seconds,val_seconds,images,best\n";
-    for (const EpochResult& e : result.history)
-        text += fmt::format("{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.6f},{:.6f},{},{}\n", e.epoch, e.train_loss, e.val_loss,
-                            e.val_accuracy, e.val_balanced_accuracy, e.learning_rate, e.train_seconds, e.val_seconds,
-                            e.images, e.best ? 1 : 0);
-    return text;
-}
-
 // Of the whole run. What a killed process had done since its last checkpoint was done again, and is not in it.
 std::string time_text(const TrainResult& result) {
     std::string text = fmt::format(
@@ -64,8 +55,8 @@ std::string time_text(const TrainResult& result) {
         "test        {:10.3f} s\n",
         result.total_seconds, duration_text(result.total_seconds), result.train_seconds, result.images_trained,
         result.history.size(),
-        result.train_seconds > 0 ? static_cast<double>(result.images_trained) / result.train_seconds : 0,
-        result.val_seconds, result.test_seconds);
+        result.train_seconds > 0 ? static_cast<double>(result.images_trained) / result.train_seconds : 0, result.val_seconds,
+        result.test_seconds);
     if (result.resumed_at > 0)
         text += fmt::format("Resumed at step {}: of the total, {:.3f} s were before.\n", result.resumed_at,
                             result.earlier_seconds);
@@ -110,8 +101,21 @@ Json memory_json(const TrainRun& run) {
                 {"highest", to_json(run.result.memory_highest)}};
 }
 
+constexpr const char* no_test_split = "the data set has no test split, so there are no test scores";
+
+// Scores of the test split, where there is one.
+void add_test_counters(const Metrics& test, Json& counters) {
+    counters["test_images"] = test.count;
+    if (test.count == 0) return;
+    counters["test_accuracy"] = test.accuracy;
+    counters["test_balanced_accuracy"] = test.balanced_accuracy;
+    counters["test_majority_baseline"] = test.majority_baseline;
+    counters["test_loss"] = test.loss;
+}
+
 Json metrics_json(const TrainRun& run) {
-    Json json = to_json(run.result.test);
+    Json json = run.result.test.count > 0 ? to_json(run.result.test) : Json{{"accuracy", nullptr}, {"loss", nullptr}};
+    if (run.result.test.count == 0) json["note"] = no_test_split;
     json["best_epoch"] = run.result.best_epoch;
     json["weights_hash"] = run.result.weights_hash;
     json["final_weights_hash"] = run.result.final_weights_hash;
@@ -120,6 +124,23 @@ Json metrics_json(const TrainRun& run) {
 }
 
 }  // namespace
+
+std::string report_of(const TrainResult& result) {
+    if (result.test.count > 0) return classification_report(result.test);
+    return fmt::format("Validation split ({}).\n\n{}", no_test_split, classification_report(result.val));
+}
+
+bool is_finished(const std::filesystem::path& folder, const TrainConfig& config) {
+    if (!std::filesystem::exists(folder / "records.jsonl")) return false;
+    for (const Record& record : read_records(folder / "records.jsonl")) {
+        if (record.kind != "rep") continue;
+        const bool all_epochs = record.counters.value("epochs_run", int64_t{0}) >= config.epochs;
+        const bool same_end = record.params.value("epochs", int64_t{0}) >= config.epochs &&
+                              record.params.value("patience", int64_t{0}) == config.patience;
+        if (all_epochs || same_end) return true;
+    }
+    return false;
+}
 
 size_t warmup_steps(size_t steps) { return std::min<size_t>(5, steps / 10); }
 
@@ -185,6 +206,7 @@ Record train_record(const TrainRun& run) {
                          {"stage", run.stage},
                          {"global_batch", train.batch_size},
                          {"epochs", train.epochs},
+                         {"patience", train.patience},
                          {"seed", train.seed},
                          {"precision", train.precision},
                          {"reduction", train.reduction},
@@ -221,22 +243,18 @@ Record train_record(const TrainRun& run) {
                            {"best_epoch", result.best_epoch},
                            {"train_loss", result.history.empty() ? 0 : result.history.back().train_loss},
                            {"val_accuracy", result.val.accuracy},
-                           {"test_accuracy", result.test.accuracy},
-                           {"test_balanced_accuracy", result.test.balanced_accuracy},
-                           {"test_majority_baseline", result.test.majority_baseline},
-                           {"test_loss", result.test.loss},
-                           {"test_images", result.test.count},
                            {"final_weights_hash", result.final_weights_hash},
                            {"cores_shared", cores_are_shared(run.per_rank)}};
+    add_test_counters(result.test, record.counters);
     return record;
 }
 
 void write_train_files(const TrainRun& run, const std::filesystem::path& folder) {
     const std::vector<std::string>& classes = run.dataset.info().class_names;
-    write_text(folder / "history.csv", history_csv(run.result));
+    write_text(folder / "history.csv", history_csv(run.result.history));
     write_text(folder / "metrics.json", metrics_json(run).dump(2) + "\n");
-    write_text(folder / "classification_report.txt", classification_report(run.result.test));
-    write_text(folder / "confusion_matrix.csv", confusion_csv(run.result.test, classes));
+    write_text(folder / "classification_report.txt", report_of(run.result));
+    if (run.result.test.count > 0) write_text(folder / "confusion_matrix.csv", confusion_csv(run.result.test, classes));
     write_text(folder / "model_summary.txt", model_text(run.config, run.dataset) + memory_text(run.result));
     write_text(folder / "memory.json", memory_json(run).dump(2) + "\n");
     write_text(folder / "training_time.txt", time_text(run.result));

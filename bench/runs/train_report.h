@@ -40,6 +40,11 @@ Record train_record(const TrainRun& run);
 // training_time.txt and records.jsonl in an existing folder.
 void write_train_files(const TrainRun& run, const std::filesystem::path& folder);
 
+// The test split's classification report, or the validation split's where there is no other.
+std::string report_of(const TrainResult& result);
+// Whether the folder has the record of a run that ended as this configuration would.
+bool is_finished(const std::filesystem::path& folder, const TrainConfig& config);
+
 // Steps that are left out of throughput at the start of a run: caches, page faults, clock rates.
 size_t warmup_steps(size_t steps);
 

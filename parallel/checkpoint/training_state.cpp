@@ -142,7 +142,7 @@ TrainingState read_checkpoint(const fs::path& place) {
 void find_differences(const Json& saved, const Json& now, const std::string& path, std::vector<std::string>& lines) {
     if (saved == now) return;
     if (!saved.is_object() || !now.is_object()) {
-        lines.push_back(fmt::format("{}: {} in the checkpoint, {} now", path, saved.dump(), now.dump()));
+        lines.push_back(fmt::format("{}: {} then, {} now", path, saved.dump(), now.dump()));
         return;
     }
     for (const auto& [key, value] : now.items()) find_differences(saved.value(key, Json()), value, path + "/" + key, lines);
@@ -187,13 +187,12 @@ std::optional<TrainingState> read_newest_checkpoint(const fs::path& folder) {
     return std::nullopt;
 }
 
-void check_same_run(const TrainingState& state, const Json& identity) {
+void check_same_run(const Json& saved, const Json& now, const std::string& saved_in) {
     std::vector<std::string> lines;
-    find_differences(state.identity, identity, "", lines);
+    find_differences(saved, now, "", lines);
     if (lines.empty()) return;
-    throw UsageError(
-        fmt::format("the checkpoint at step {} belongs to another run:\n  {}", state.steps, fmt::join(lines, "\n  ")),
-        "--resume", "give the configuration and data that it was begun with, or another --out");
+    throw UsageError(fmt::format("{} belongs to another run:\n  {}", saved_in, fmt::join(lines, "\n  ")), "--resume",
+                     "give the configuration and data that it was begun with, or another --out");
 }
 
 }  // namespace xbench

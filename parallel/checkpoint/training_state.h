@@ -61,7 +61,7 @@ private:
 // The newest whole checkpoint of a checkpoints folder, or nothing. What is broken on the way is left alone.
 std::optional<TrainingState> read_newest_checkpoint(const std::filesystem::path& folder);
 
-// Throws UsageError that names each part of the identity that differs from the checkpoint's.
-void check_same_run(const TrainingState& state, const Json& identity);
+// Throws UsageError that names each part of the identity that differs from that of `saved_in`, "the checkpoint at step 7".
+void check_same_run(const Json& saved, const Json& now, const std::string& saved_in);
 
 }  // namespace xbench

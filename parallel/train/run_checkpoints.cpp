@@ -81,7 +81,7 @@ std::optional<TrainingState> RunCheckpoints::read_same_on_all_ranks() const {
 }
 
 void RunCheckpoints::check_fits(const TrainingState& state) {
-    check_same_run(state, identity());
+    check_same_run(state.identity, identity(), fmt::format("the checkpoint at step {}", state.steps));
     if (config_.train.compression == "powersgd")
         throw UsageError("checkpoints do not hold PowerSGD's error feedback", "--resume",
                          "begin anew with another --out, or train with another compression");

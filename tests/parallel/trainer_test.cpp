@@ -354,6 +354,63 @@ TEST(Resume, AnInterruptedRunEndsWithTheSameWeightsOnOtherRanks) {
     }
 }
 
+// Times and images are of the whole run, also of an epoch that was cut in two.
+TEST(Resume, TheFiguresOfAResumedRunAreOfTheWhole) {
+    Config config = small_run();
+    const CheckpointFolder folder;
+    const TrainResult first = go_on(1, config, folder.path, 10);  // in the second epoch
+    const TrainResult rest = go_on(1, config, folder.path, -1);
+    ASSERT_EQ(rest.history.size(), 2u);
+    EXPECT_EQ(rest.images_trained, 2 * 105);
+    EXPECT_EQ(rest.history[1].images, 105);
+    EXPECT_EQ(rest.history[0].train_seconds, first.history[0].train_seconds);
+    EXPECT_DOUBLE_EQ(rest.train_seconds, rest.history[0].train_seconds + rest.history[1].train_seconds);
+    const auto own = std::accumulate(rest.times.step_ns.begin(), rest.times.step_ns.end(), int64_t{0});
+    const auto before = std::accumulate(first.times.step_ns.begin() + 7, first.times.step_ns.end(), int64_t{0});
+    EXPECT_GE(rest.history[1].train_seconds, static_cast<double>(own + before) * 1e-9);
+    EXPECT_GE(rest.earlier_seconds, first.train_seconds);
+    EXPECT_GE(rest.total_seconds, rest.earlier_seconds + rest.history[1].val_seconds);
+}
+
+// A stop that is asked for while the last epoch is validated is kept, and only testing is left.
+TEST(Resume, AfterTheLastEpoch) {
+    const Config config = small_run();
+    const TrainResult whole = run_on(1, config);
+    for (const int ranks : {1, 2}) {
+        const CheckpointFolder folder;
+        EXPECT_TRUE(go_on(ranks, config, folder.path, 15).interrupted);  // 14 steps, then the last epoch's end
+        const TrainResult rest = go_on(1, config, folder.path, -1);
+        EXPECT_EQ(rest.resumed_at, 14u);
+        EXPECT_TRUE(rest.times.step_ns.empty());
+        EXPECT_EQ(rest.final_weights_hash, whole.final_weights_hash);
+        EXPECT_EQ(rest.test.loss, whole.test.loss);
+        EXPECT_EQ(rest.history.size(), 2u);
+    }
+}
+
+TEST(Trainer, MissingSplitsAreFoundBeforeTheFirstStep) {
+    const Config config = small_run();
+    const auto communicator = make_self_communicator();
+    for (const uint8_t missing : {0, 1, 2}) {
+        ImageSet set = two_labels();
+        for (uint8_t& split : set.records.splits)
+            if (split == missing) split = missing == 0 ? 1 : 0;
+        const MemoryDataset dataset(std::move(set));
+        bool begun = false;
+        TrainOptions options;
+        options.started = [&](const TrainStart&) { begun = true; };
+        if (missing == 2) {
+            const TrainResult result = train(config, dataset, *communicator, options);
+            EXPECT_EQ(result.test.count, 0);
+            EXPECT_GT(result.val.count, 0);
+            EXPECT_EQ(result.weights_hash.size(), 32u);
+            continue;
+        }
+        EXPECT_THROW(train(config, dataset, *communicator, options), Error);
+        EXPECT_FALSE(begun);
+    }
+}
+
 TEST(Resume, GoesFromReplicatedToShardedAndBack) {
     const Config config = small_run();
     const TrainResult whole = run_on(1, config);
