@@ -391,10 +391,10 @@ TEST(Resume, AfterTheLastEpoch) {
 TEST(Trainer, MissingSplitsAreFoundBeforeTheFirstStep) {
     const Config config = small_run();
     const auto communicator = make_self_communicator();
-    for (const uint8_t missing : {0, 1, 2}) {
+    for (const int missing : {0, 1, 2}) {
         ImageSet set = two_labels();
         for (uint8_t& split : set.records.splits)
-            if (split == missing) split = missing == 0 ? 1 : 0;
+            if (split == missing) split = static_cast<uint8_t>(missing == 0);
         const MemoryDataset dataset(std::move(set));
         bool begun = false;
         TrainOptions options;
