@@ -60,7 +60,7 @@ struct TrainOptions {
     std::function<void(const TrainProgress&)> progress;  // on rank 0 only
     // On rank 0, once everything has been checked: a run that is refused has not come here.
     std::function<void(const TrainStart&)> started;
-    bool resume = false;                                 // from the newest checkpoint in checkpoint_dir, where there is one
+    bool resume = false;         // from the newest checkpoint in checkpoint_dir, where there is one
     std::function<bool()> stop;  // asked after every step and the last epoch, on every rank; one rank's yes stops all
 };
 
