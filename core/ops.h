@@ -19,14 +19,14 @@ namespace xbench {
 // clang-format off
 #define XB_OPERATORS(op) \
     op(conv2d) op(batchnorm) op(relu) op(max_pool2d) op(avg_pool2d) op(global_avg_pool) op(flatten) op(linear) \
-    op(dropout) op(add) op(softmax_cross_entropy) op(bce_with_logits)                                          \
+    op(dropout) op(add) op(softmax_cross_entropy) op(bce_with_logits) op(gelu) op(silu)                        \
     op(conv2d_dgrad) op(conv2d_wgrad) op(batchnorm_statistics) op(batchnorm_finalize) op(batchnorm_inference)  \
     op(batchnorm_apply) op(batchnorm_grad_statistics) op(batchnorm_grad_parameters) op(batchnorm_grad_input)   \
     op(batchnorm_pool_apply) op(batchnorm_pool_grad_statistics) op(batchnorm_pool_grad_input)                  \
     op(conv2d_statistics) op(conv2d_pool) op(conv2d_pool_wgrad) op(conv2d_batchnorm_pool_wgrad) op(relu_grad)  \
     op(max_pool2d_grad) op(avg_pool2d_grad) op(global_avg_pool_grad) op(linear_dgrad) op(linear_wgrad)         \
     op(dropout_grad) op(softmax_cross_entropy_grad) op(bce_with_logits_grad) op(accumulate) op(reorder)        \
-    op(all_reduce)                                                                                             \
+    op(all_reduce) op(gelu_grad) op(silu_grad)                                                                 \
     op(adam) op(sgd)
 // clang-format on
 
@@ -125,6 +125,8 @@ struct Conv2dBatchNormPool {
 
 // relu       x -> y = max(x, 0)
 // relu_grad  dy, y -> dx = y > 0 ? dy : 0
+// gelu       x -> y = x Phi(x), Phi of the normal distribution;   gelu_grad  dy, x -> dx = dy (Phi(x) + x phi(x))
+// silu       x -> y = x s(x), s(x) = 1 / (1 + exp(-x));           silu_grad  dy, x -> dx = dy s (1 + x (1 - s))
 // flatten    x{n,...} -> y{n,product}: same memory, plain layout
 // add        a, b -> a + b            accumulate  a, b -> a + b (sum of two gradients)
 // reorder    x -> the same values in another layout; padding channels become zero

@@ -31,6 +31,19 @@ inline Value output(Shape shape, Role role = Role::activation, DType dtype = DTy
     return value;
 }
 
+// An output shaped like the first operand.
+inline std::vector<Value> infer_same(const Attrs&, std::span<const Value* const> in) {
+    return {output(in[0]->shape, in[0]->role == Role::input ? Role::activation : in[0]->role, in[0]->dtype)};
+}
+
+// OpDef::grad of y = f(x) whose gradient reads x again: gradient_op takes dy, x and gives dx.
+template <OpKind gradient_op>
+void grad_from_input(GradBuilder& g, const Node& node) {
+    const ValueId x = node.in[0];
+    const auto dx = g.append(gradient_op, node.attrs, {g.gradient(node.out[0]), x}, node.name, {x});
+    g.contribute(x, dx[0], node.name);
+}
+
 inline double elements(const KernelTensor& t) {
     double count = t.rank ? 1 : 0;
     for (int axis = 0; axis < t.rank; ++axis) count *= static_cast<double>(t.dim[axis]);
@@ -53,6 +66,20 @@ inline Work elementwise_work(const Problem& problem, double flops_per_element) {
     for (int i = 0; i < problem.n_in; ++i) largest = std::max(largest, elements(problem.in[i]));
     for (int i = 0; i < problem.n_out; ++i) largest = std::max(largest, elements(problem.out[i]));
     return Work{flops_per_element * largest, operand_bytes(problem)};
+}
+
+// OpDef::activation and its like: a member of the attributes, or a member of that: part<&Conv2dPool::conv,
+// &Conv2d::products>.
+template <class A, class T>
+A class_of(T A::*);
+
+template <auto first>
+const auto* part(const void* attrs) {
+    return &(static_cast<const decltype(class_of(first))*>(attrs)->*first);
+}
+template <auto first, auto second>
+const auto* part(const void* attrs) {
+    return &(static_cast<const decltype(class_of(first))*>(attrs)->*first.*second);
 }
 
 // OpDef::attributes: activations and products that kernels have heard of.

@@ -1,5 +1,5 @@
-// What an operator means, without any device code: the shapes of its outputs, its gradient, its work.
-// One OpDef for each OpKind, in kernels/<op>/op.cpp; the table is in registry.cpp.
+// What an operator means, without any device code: its operands, the shapes of its outputs, its gradient, its work, and what
+// the planner may do with it. One OpDef for each OpKind, in kernels/<op>/op.cpp; kernels/operators.h lists the folders.
 #pragma once
 
 #include <span>
@@ -18,17 +18,62 @@ struct Work {
 
 class GradBuilder;
 
-struct OpDef {
-    OpKind op;
-    // Checks the operands and returns the outputs' shape, dtype and role. Throws Error saying what does not fit.
-    std::vector<Value> (*infer)(const Attrs& attrs, std::span<const Value* const> in);
-    // Appends the nodes that turn the gradients of a node's outputs into those of its inputs; null: not differentiable.
-    void (*grad)(GradBuilder& builder, const Node& node);
-    Work (*work)(const Problem& problem);
-    Support (*attributes)(const void* attrs) = nullptr;  // known_attributes() of kernel.h; null: any will do
+// An answer that every operator has to give: a row without it does not compile.
+template <class T>
+class Answer {
+public:
+    constexpr Answer(T value) : value_(value) {}
+    constexpr operator T() const { return value_; }
+
+private:
+    T value_;
 };
 
-const OpDef& op_def(OpKind op);
+struct OpDef {
+    OpKind op;
+    // The operands in order, as in core/ops.h: "x* w [b] -> y*". A star: one row an image. Brackets: may be absent. An
+    // equals sign: an output that is updated in place; an output with the name of an input lies in that input's memory.
+    Answer<const char*> operands;
+    // Checks the operands and returns the outputs' shape, dtype and role. Throws Error saying what does not fit. Null: the
+    // planner makes the nodes, with the shapes of others.
+    Answer<std::vector<Value> (*)(const Attrs& attrs, std::span<const Value* const> in)> infer;
+    // Appends the nodes that turn the gradients of a node's outputs into those of its inputs; null: not differentiable.
+    Answer<void (*)(GradBuilder& builder, const Node& node)> grad;
+    Answer<Work (*)(const Problem& problem)> work;  // null: the planner replaces it
+    // The plain loops of its folder's ref.cpp, the oracle; null: no kernel ever runs.
+    Answer<void (*)(const KernelArgs& args, const Team& team) noexcept> reference;
+    Answer<bool> multiplies;  // its FLOPs are those that a training step is measured by: convolutions and linear layers
+    Answer<Support (*)(const void* attrs)> attributes;  // known_attributes() of kernel.h; null: there is nothing to check
+    // Where in its attributes it says that it does more than its name; null: it never does.
+    Answer<const Activation* (*)(const void* attrs)> activation;  // a ReLU behind it may become a part of it
+    Answer<const Dropout* (*)(const void* attrs)> dropout;        // so may a dropout
+    Answer<const DType* (*)(const void* attrs)> products;         // in what it multiplies
+};
+
+// The reference of each operator that has one: reference_conv2d ...
+#define XB_DECLARE_REFERENCE(op) void reference_##op(const KernelArgs& args, const Team& team) noexcept;
+XB_OPERATORS(XB_DECLARE_REFERENCE)
+#undef XB_DECLARE_REFERENCE
+
+const OpDef& op_def(OpKind op);  // throws Error that names an operator without a row
+
+// OpDef::operands taken apart.
+struct Operand {
+    std::string name;
+    bool per_image = false, optional = false, in_place = false;
+};
+struct Operands {
+    std::vector<Operand> in, out;
+};
+const Operands& operands_of(OpKind op);
+// Adds something up over the images, in the tree over leaves (kernel.h).
+bool sums_over_images(OpKind op);
+
+// The parts of a node's attributes that the planner sets; null where the operator has none.
+Activation* activation_of(Node& node);
+Dropout* dropout_of(Node& node);
+DType* products_of(Node& node);
+float folded_dropout(OpKind op, const void* attrs);  // p of the dropout that it does along; 0: none
 
 // The graph being differentiated, as a rule of OpDef::grad sees it.
 class GradBuilder {

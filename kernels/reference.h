@@ -1,22 +1,21 @@
 // What the plain references of all operators share: elements by logical index in any layout, the dispatch over f32 and f64,
 // a thread's share of a loop, and the sum over leaves. Slow and simple on purpose: references are the oracle.
 //
-//     void my_op(const KernelArgs& args, const Team& team) noexcept {
-//         dispatch_float(args.in[0].dtype, [&](auto zero) {
-//             using T = decltype(zero);
-//             const RefTensor<T> x(args.in[0]), y(args.out[0]);
-//             for (auto [n, end] = share(x.n(), team); n < end; ++n) y.at(n, c, h, w) = ...;
-//             y.clear_padding(team);
-//         });
+//     template <class T>
+//     void my_op(const KernelArgs& args, const Team& team) {
+//         const RefTensor<T> x(args.in[0]), y(args.out[0]);
+//         for (auto [n, end] = share(x.n(), team); n < end; ++n) y.at(n, c, h, w) = ...;
+//         y.clear_padding(team);
 //     }
+//     XB_RUN(my_op, my_op, in[0])   // outside of the unnamed namespace
 #pragma once
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
-#include "kernels/kernel.h"
 #include "kernels/leaf_tree.h"
+#include "kernels/op.h"
 #include "kernels/products.h"
 
 namespace xbench {
@@ -76,6 +75,16 @@ private:
     bool blocked_ = false;
 };
 
+// out(n, c, h, w) = body(n, c, h, w) for this thread's images; the padding becomes zero.
+template <class T, class Body>
+void fill(const RefTensor<T>& out, const Team& team, Body&& body) {
+    for (auto [n, end] = share(out.n(), team); n < end; ++n)
+        for (int64_t c = 0; c < out.c(); ++c)
+            for (int64_t h = 0; h < out.h(); ++h)
+                for (int64_t w = 0; w < out.w(); ++w) out.at(n, c, h, w) = body(n, c, h, w);
+    out.clear_padding(team);
+}
+
 // A factor as a convolution or linear layer multiplies it: rounded to bf16, to nearest with ties to even, or as it is.
 class Factor {
 public:
@@ -101,12 +110,11 @@ void dispatch_float(DType dtype, Body&& body) {
     }
 }
 
-inline bool is_float(const KernelTensor& tensor) { return tensor.dtype == DType::f32 || tensor.dtype == DType::f64; }
-
-// What every reference computes: everything that its operator means, in f32 and f64.
-inline Support reference_supports(const Problem& problem) {
-    return is_float(problem.in[0]) ? known_attributes(problem) : refused("element type");
-}
+// Defines reference_<op>: function<float> or function<double>, by the element type of an operand that is never a sum.
+#define XB_RUN(op, function, operand)                                                                 \
+    void reference_##op(const KernelArgs& args, const Team& team) noexcept {                          \
+        dispatch_float(args.operand.dtype, [&](auto zero) { function<decltype(zero)>(args, team); }); \
+    }
 
 // The sum over all leaves of sum_of_images(first, last), which is called for each leaf with its range of images and
 // accumulates in double. A leaf's sum is rounded to T before the tree, because ranks exchange partial sums of type T.

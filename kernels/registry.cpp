@@ -1,41 +1,14 @@
-// The table of all kernel implementations. A new optimised file adds one line to XB_ISA_FILES, above the files that it is
-// better than; each file is compiled once for each instruction set and hands over the rows of its own namespace. The plain
-// references come last, so that they are chosen where nothing else fits.
+// The table of all kernel implementations: the files of kernels/operators.h, each compiled once for each instruction set,
+// hand over the rows of their own namespaces. The plain references come last, so that they are chosen where nothing else
+// fits.
 #include "kernels/registry.h"
 
 #include <algorithm>
 
 #include "core/error.h"
 #include "core/graph.h"
+#include "kernels/operators.h"
 #include "kernels/products.h"
-
-// The stems of the *.isa.cpp files, best first within an operator; bf16: of products in bf16, built for avx512_bf16 only.
-// clang-format off
-#define XB_ISA_FILES(file, bf16) \
-    file(patches)              \
-    file(direct_rows)          \
-    file(depthwise)            \
-    file(pointwise)            \
-    file(winograd)             \
-    file(winograd_fused)       \
-    bf16(direct_pairs_bf16)    \
-    file(direct_blocked)       \
-    file(direct_blocked_fused) \
-    file(pooled_stem)          \
-    file(pooled_stem_rows)     \
-    bf16(linear_bf16)          \
-    file(linear_packed)        \
-    file(batchnorm)            \
-    file(batchnorm_pool_apply) \
-    file(batchnorm_pool_grad)  \
-    file(max_pool)             \
-    file(average_pool)         \
-    file(elementwise)          \
-    file(reorder)              \
-    file(dropout)              \
-    file(loss)                 \
-    file(optimizer)
-// clang-format on
 
 namespace xbench {
 
@@ -56,18 +29,13 @@ XB_ISA_FILES(XB_NO_ROWS, XB_DECLARE_ROWS)
 #undef XB_DECLARE_ROWS
 #undef XB_NO_ROWS
 
-KernelRows conv2d_reference();
-KernelRows conv2d_fused_reference();
-KernelRows linear_reference();
-KernelRows batchnorm_reference();
-KernelRows batchnorm_pool_reference();
-KernelRows pool2d_reference();
-KernelRows elementwise_reference();
-KernelRows loss_reference();
-KernelRows dropout_reference();
-KernelRows optimizer_reference();
-
 namespace {
+
+// Every reference computes all that its operator means, in f32 and f64.
+Support reference_supports(const Problem& problem) {
+    const DType type = problem.in[0].dtype;
+    return type == DType::f32 || type == DType::f64 ? known_attributes(problem) : refused("element type");
+}
 
 std::vector<Kernel> make_table() {
     std::vector<Kernel> table;
@@ -95,10 +63,9 @@ std::vector<Kernel> make_table() {
 #undef XB_APPEND_BF16
 #undef XB_APPEND_AVX2
 #undef XB_APPEND_AVX512
-    for (const auto rows :
-         {conv2d_reference, conv2d_fused_reference, linear_reference, batchnorm_reference, batchnorm_pool_reference,
-          pool2d_reference, elementwise_reference, loss_reference, dropout_reference, optimizer_reference})
-        append(rows());
+    for (int32_t op = 0; op < static_cast<int32_t>(OpKind::count_); ++op)
+        if (const auto run = op_def(static_cast<OpKind>(op)).reference)
+            table.push_back({static_cast<OpKind>(op), "reference", Isa::portable, reference_supports, nullptr, run});
     return table;
 }
 

@@ -85,6 +85,10 @@ ValueId GraphBuilder::relu(ValueId x, const std::string& name) {
     return append(OpKind::relu, Elementwise{Activation::none}, {x}, name);
 }
 
+ValueId GraphBuilder::gelu(ValueId x, const std::string& name) { return append(OpKind::gelu, {}, {x}, name); }
+
+ValueId GraphBuilder::silu(ValueId x, const std::string& name) { return append(OpKind::silu, {}, {x}, name); }
+
 namespace {
 Pool2d pool_attrs(const PoolOptions& o) {
     const int stride = o.stride ? o.stride : o.kernel;

@@ -33,6 +33,8 @@ public:
     ValueId conv2d(ValueId x, const std::string& name, int64_t out_channels, const ConvOptions& options = {});
     ValueId batchnorm(ValueId x, const std::string& name, const BatchNormOptions& options = {});
     ValueId relu(ValueId x, const std::string& name);
+    ValueId gelu(ValueId x, const std::string& name);
+    ValueId silu(ValueId x, const std::string& name);
     ValueId max_pool2d(ValueId x, const std::string& name, const PoolOptions& options = {});
     ValueId avg_pool2d(ValueId x, const std::string& name, const PoolOptions& options = {});
     ValueId global_avg_pool(ValueId x, const std::string& name);

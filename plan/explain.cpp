@@ -36,23 +36,11 @@ std::string operands(const Plan& plan, const std::vector<ValueId>& ids) {
     return text;
 }
 
-// A pooling that a dropout was folded into, or its gradient.
-bool drops(const Problem& problem) {
-    switch (problem.op) {
-        case OpKind::max_pool2d:
-        case OpKind::max_pool2d_grad: return static_cast<const Pool2d*>(problem.attrs)->dropout.p > 0;
-        case OpKind::conv2d_pool: return static_cast<const Conv2dPool*>(problem.attrs)->dropout.p > 0;
-        case OpKind::batchnorm_pool_apply:
-        case OpKind::batchnorm_pool_grad_statistics:
-        case OpKind::batchnorm_pool_grad_input: return static_cast<const BatchNormPool*>(problem.attrs)->dropout.p > 0;
-        default: return false;
-    }
-}
-
 std::string implementation(const PlannedStep& step) {
     if (step.kind == StepKind::alias) return "(same memory)";
     if (step.kind == StepKind::all_reduce) return "(over ranks)";
-    return fmt::format("{}.{}{}", step.kernel->name, name_of(step.kernel->isa), drops(step.problem) ? "+dropout" : "");
+    const bool drops = folded_dropout(step.problem.op, step.problem.attrs) > 0;  // a part of a pooling or its gradient
+    return fmt::format("{}.{}{}", step.kernel->name, name_of(step.kernel->isa), drops ? "+dropout" : "");
 }
 
 // Which layers bf16 leaves out, and how the others get their products.
@@ -85,19 +73,8 @@ double flops_per_step(const Plan& plan) {
     double flops = 0;
     for (const PlannedStep& step : plan.steps) {
         if (plan.graph.node(step.node).recomputed) continue;
-        switch (step.problem.op) {
-            case OpKind::conv2d:
-            case OpKind::conv2d_dgrad:
-            case OpKind::conv2d_wgrad:
-            case OpKind::conv2d_statistics:
-            case OpKind::conv2d_pool:
-            case OpKind::conv2d_pool_wgrad:
-            case OpKind::conv2d_batchnorm_pool_wgrad:
-            case OpKind::linear:
-            case OpKind::linear_dgrad:
-            case OpKind::linear_wgrad: flops += op_def(step.problem.op).work(step.problem).flops; break;
-            default: break;
-        }
+        const OpDef& def = op_def(step.problem.op);
+        if (def.multiplies) flops += def.work(step.problem).flops;
     }
     return flops;
 }

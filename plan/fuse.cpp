@@ -7,6 +7,7 @@
 // Every fused node equals its unfused pair: tests/plan compares them.
 #include <algorithm>
 
+#include "kernels/op.h"
 #include "plan/passes.h"
 
 namespace xbench {
@@ -37,17 +38,6 @@ void erase_nodes(Graph& graph, const std::vector<bool>& dead) {
 }
 
 namespace {
-
-// The activation inside an operator's attributes, or null where it has none.
-Activation* activation_of(Node& node) {
-    switch (node.op) {
-        case OpKind::conv2d: return &std::get<Conv2d>(node.attrs).activation;
-        case OpKind::linear: return &std::get<Linear>(node.attrs).activation;
-        case OpKind::batchnorm_apply: return &std::get<BatchNorm>(node.attrs).activation;
-        case OpKind::add: return &std::get<Elementwise>(node.attrs).activation;
-        default: return nullptr;
-    }
-}
 
 std::vector<NodeId> producers(const Graph& graph) {
     std::vector<NodeId> by(graph.values.size(), -1);

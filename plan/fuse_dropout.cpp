@@ -6,23 +6,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/op.h"
 #include "plan/passes.h"
 
 namespace xbench {
 namespace {
-
-// Where the dropout of a pooling or of one of its gradients stands; null for other operators.
-Dropout* dropout_of(Node& node) {
-    switch (node.op) {
-        case OpKind::max_pool2d:
-        case OpKind::max_pool2d_grad: return &std::get<Pool2d>(node.attrs).dropout;
-        case OpKind::conv2d_pool: return &std::get<Conv2dPool>(node.attrs).dropout;
-        case OpKind::batchnorm_pool_apply:
-        case OpKind::batchnorm_pool_grad_statistics:
-        case OpKind::batchnorm_pool_grad_input: return &std::get<BatchNormPool>(node.attrs).dropout;
-        default: return nullptr;
-    }
-}
 
 // Whether an optimised row of the same algorithm does the dropout, too.
 bool same_algorithm(const Plan& plan, const Node& alone, const Node& with_dropout) {

@@ -8,14 +8,16 @@
 //   conv2d_dgrad, batchnorm_grad_statistics, all_reduce, conv2d_wgrad, batchnorm_grad_input
 #include <algorithm>
 
+#include "kernels/op.h"
 #include "plan/passes.h"
 
 namespace xbench {
 namespace {
 
-// Its results are gradients of parameters alone, which no other node reads.
-bool is_filter_gradient(OpKind op) {
-    return op == OpKind::conv2d_wgrad || op == OpKind::conv2d_pool_wgrad || op == OpKind::linear_wgrad;
+// Its results are gradients of parameters alone, which no other node reads, and it takes long.
+bool is_filter_gradient(const Graph& graph, const Node& node) {
+    const auto is_gradient = [&](ValueId id) { return graph.value(id).role == Role::parameter_gradient; };
+    return op_def(node.op).multiplies && std::all_of(node.out.begin(), node.out.end(), is_gradient);
 }
 
 }  // namespace
@@ -29,7 +31,7 @@ void delay_filter_gradients(Plan& plan) {
     std::vector<Node> order, waiting;
     for (size_t i = 0; i < nodes.size(); ++i) {
         const bool sums = nodes[i].op == OpKind::all_reduce;
-        (i < last && is_filter_gradient(nodes[i].op) ? waiting : order).push_back(std::move(nodes[i]));
+        (i < last && is_filter_gradient(plan.graph, nodes[i]) ? waiting : order).push_back(std::move(nodes[i]));
         if (!sums) continue;
         std::move(waiting.begin(), waiting.end(), std::back_inserter(order));
         waiting.clear();

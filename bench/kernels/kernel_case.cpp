@@ -1,6 +1,7 @@
 // Aligned copies of a problem's operands, and the comparison with the reference.
 #include "bench/kernels/kernel_case.h"
 
+#include <algorithm>
 #include <cstring>
 #include <regex>
 #include <utility>
@@ -28,14 +29,10 @@ LayerProblem with_one_image(const LayerProblem& problem) {
 
 // The reference takes seconds for a large convolution and for tensors that fit no cache.
 bool too_large_to_compare(const LayerProblem& problem) {
-    switch (problem.op) {
-        case OpKind::adam:
-        case OpKind::sgd: return false;  // their n counts elements, and the reference is quick
-        case OpKind::conv2d:
-        case OpKind::conv2d_dgrad:
-        case OpKind::conv2d_wgrad: return op_def(problem.op).work(problem.problem()).flops > most_flops_to_compare;
-        default: return problem.bench_only;
-    }
+    const std::vector<Operand>& in = operands_of(problem.op).in;
+    if (std::none_of(in.begin(), in.end(), [](const Operand& operand) { return operand.per_image; })) return false;
+    const OpDef& def = op_def(problem.op);
+    return def.multiplies ? def.work(problem.problem()).flops > most_flops_to_compare : problem.bench_only;
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // batchnorm: shapes, the gradient through the batch's own statistics, and work; core/ops.h lists the parts.
 #include "kernels/infer.h"
-#include "kernels/ops_table.h"
+#include "kernels/operators.h"
 
 namespace xbench {
 namespace {
@@ -52,18 +52,32 @@ Work small_work(const Problem& p) { return elementwise_work(p, 1); }
 }  // namespace
 
 std::vector<OpDef> batchnorm_ops() {
-    return {{OpKind::batchnorm, infer_forward, nullptr, nullptr},  // the planner replaces it
-            {OpKind::batchnorm_statistics, infer_sums, nullptr, statistics_work, known_in<BatchNorm>},
-            {OpKind::batchnorm_finalize, infer_finalize, nullptr, small_work, known_in<BatchNorm>},
-            {OpKind::batchnorm_inference, infer_inference, nullptr, small_work, known_in<BatchNorm>},
-            {OpKind::batchnorm_apply, infer_apply, grad_apply, apply_work, known_in<BatchNorm>},
-            {OpKind::batchnorm_grad_statistics, infer_sums, nullptr, statistics_work, known_in<BatchNorm>},
-            {OpKind::batchnorm_grad_parameters, nullptr, nullptr, small_work, known_in<BatchNorm>},
-            {OpKind::batchnorm_grad_input, nullptr, nullptr, grad_input_work, known_in<BatchNorm>},
-            {OpKind::batchnorm_pool_apply, nullptr, nullptr, apply_work,
-             known_in<BatchNormPool>},  // the planner's fusions make these
-            {OpKind::batchnorm_pool_grad_statistics, nullptr, nullptr, statistics_work, known_in<BatchNormPool>},
-            {OpKind::batchnorm_pool_grad_input, nullptr, nullptr, grad_input_work, known_in<BatchNormPool>}};
+    return {
+        {OpKind::batchnorm, "x* gamma beta running_mean running_var -> y*", infer_forward, nullptr, nullptr, nullptr, false,
+         known_in<BatchNorm>, nullptr, nullptr, nullptr},
+        {OpKind::batchnorm_statistics, "x* running_mean -> sums", infer_sums, nullptr, statistics_work,
+         reference_batchnorm_statistics, false, known_in<BatchNorm>, nullptr, nullptr, nullptr},
+        {OpKind::batchnorm_finalize, "sums running_mean running_var -> mean_rstd running_mean running_var", infer_finalize,
+         nullptr, small_work, reference_batchnorm_finalize, false, known_in<BatchNorm>, nullptr, nullptr, nullptr},
+        {OpKind::batchnorm_inference, "running_mean running_var -> mean_rstd", infer_inference, nullptr, small_work,
+         reference_batchnorm_inference, false, known_in<BatchNorm>, nullptr, nullptr, nullptr},
+        {OpKind::batchnorm_apply, "x* mean_rstd gamma beta -> y*", infer_apply, grad_apply, apply_work,
+         reference_batchnorm_apply, false, known_in<BatchNorm>, part<&BatchNorm::activation>, nullptr, nullptr},
+        {OpKind::batchnorm_grad_statistics, "x* dy* mean_rstd [y*] -> sums", infer_sums, nullptr, statistics_work,
+         reference_batchnorm_grad_statistics, false, known_in<BatchNorm>, nullptr, nullptr, nullptr},
+        {OpKind::batchnorm_grad_parameters, "sums -> dgamma dbeta", nullptr, nullptr, small_work,
+         reference_batchnorm_grad_parameters, false, known_in<BatchNorm>, nullptr, nullptr, nullptr},
+        {OpKind::batchnorm_grad_input, "x* dy* mean_rstd gamma sums [y*] -> dx*", nullptr, nullptr, grad_input_work,
+         reference_batchnorm_grad_input, false, known_in<BatchNorm>, nullptr, nullptr, nullptr},
+        {OpKind::batchnorm_pool_apply, "x* mean_rstd gamma beta -> y* [index*] [xhat*]", nullptr, nullptr, apply_work,
+         reference_batchnorm_pool_apply, false, known_in<BatchNormPool>, nullptr, part<&BatchNormPool::dropout>, nullptr},
+        {OpKind::batchnorm_pool_grad_statistics, "xhat* dy* [index*] -> sums", nullptr, nullptr, statistics_work,
+         reference_batchnorm_pool_grad_statistics, false, known_in<BatchNormPool>, nullptr, part<&BatchNormPool::dropout>,
+         nullptr},
+        {OpKind::batchnorm_pool_grad_input, "x* dy* index* mean_rstd gamma sums -> dx*", nullptr, nullptr, grad_input_work,
+         reference_batchnorm_pool_grad_input, false, known_in<BatchNormPool>, nullptr, part<&BatchNormPool::dropout>,
+         nullptr},
+    };
 }
 
 }  // namespace xbench

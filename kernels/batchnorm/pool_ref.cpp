@@ -4,7 +4,6 @@
 
 #include "kernels/dropout/keep.h"
 #include "kernels/reference.h"
-#include "kernels/registry.h"
 
 namespace xbench {
 namespace {
@@ -99,24 +98,10 @@ void grad_input(const KernelArgs& args, const Team& team) {
     dx.clear_padding(team);
 }
 
-#define XB_RUN(function)                                                                            \
-    void run_##function(const KernelArgs& args, const Team& team) noexcept {                        \
-        dispatch_float(args.in[0].dtype, [&](auto zero) { function<decltype(zero)>(args, team); }); \
-    }
-XB_RUN(apply)
-XB_RUN(grad_statistics)
-XB_RUN(grad_input)
-#undef XB_RUN
-
-const Kernel rows[] = {
-    {OpKind::batchnorm_pool_apply, "reference", Isa::portable, reference_supports, nullptr, run_apply},
-    {OpKind::batchnorm_pool_grad_statistics, "reference", Isa::portable, reference_supports, nullptr, run_grad_statistics},
-    {OpKind::batchnorm_pool_grad_input, "reference", Isa::portable, reference_supports, nullptr, run_grad_input},
-};
-
 }  // namespace
 
-KernelRows batchnorm_pool_reference();
-KernelRows batchnorm_pool_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+XB_RUN(batchnorm_pool_apply, apply, in[0])
+XB_RUN(batchnorm_pool_grad_statistics, grad_statistics, in[0])
+XB_RUN(batchnorm_pool_grad_input, grad_input, in[0])
 
 }  // namespace xbench

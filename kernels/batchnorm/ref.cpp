@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "kernels/reference.h"
-#include "kernels/registry.h"
 
 namespace xbench {
 namespace {
@@ -133,33 +132,14 @@ void grad_input(const KernelArgs& args, const Team& team) {
     dx.clear_padding(team);
 }
 
-// The element type is that of an operand which is never a sum.
-#define XB_RUN(function, typed)                                                                     \
-    void run_##function(const KernelArgs& args, const Team& team) noexcept {                        \
-        dispatch_float(args.typed.dtype, [&](auto zero) { function<decltype(zero)>(args, team); }); \
-    }
-XB_RUN(statistics, in[0])
-XB_RUN(finalize, out[0])
-XB_RUN(inference, in[0])
-XB_RUN(apply, in[0])
-XB_RUN(grad_statistics, in[0])
-XB_RUN(grad_parameters, out[0])
-XB_RUN(grad_input, in[0])
-#undef XB_RUN
-
-const Kernel rows[] = {
-    {OpKind::batchnorm_statistics, "reference", Isa::portable, reference_supports, nullptr, run_statistics},
-    {OpKind::batchnorm_finalize, "reference", Isa::portable, reference_supports, nullptr, run_finalize},
-    {OpKind::batchnorm_inference, "reference", Isa::portable, reference_supports, nullptr, run_inference},
-    {OpKind::batchnorm_apply, "reference", Isa::portable, reference_supports, nullptr, run_apply},
-    {OpKind::batchnorm_grad_statistics, "reference", Isa::portable, reference_supports, nullptr, run_grad_statistics},
-    {OpKind::batchnorm_grad_parameters, "reference", Isa::portable, reference_supports, nullptr, run_grad_parameters},
-    {OpKind::batchnorm_grad_input, "reference", Isa::portable, reference_supports, nullptr, run_grad_input},
-};
-
 }  // namespace
 
-KernelRows batchnorm_reference();
-KernelRows batchnorm_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+XB_RUN(batchnorm_statistics, statistics, in[0])
+XB_RUN(batchnorm_finalize, finalize, out[0])
+XB_RUN(batchnorm_inference, inference, in[0])
+XB_RUN(batchnorm_apply, apply, in[0])
+XB_RUN(batchnorm_grad_statistics, grad_statistics, in[0])
+XB_RUN(batchnorm_grad_parameters, grad_parameters, out[0])
+XB_RUN(batchnorm_grad_input, grad_input, in[0])
 
 }  // namespace xbench

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/cases/op_cases.h"
 #include "kernels/registry.h"
 #include "kernels/run.h"
 
@@ -31,16 +32,6 @@ void merge(Comparison& all, const Comparison& one) {
     all.max_relative_error = std::max(all.max_relative_error, one.max_relative_error);
     if (all.ok && !one.ok) all.message = one.message;
     all.ok = all.ok && one.ok;
-}
-
-// An optimizer's element comes from its former value and a step, which may cancel.
-double optimizer_scale(const ProblemData& oracle, const ProblemData& initial, int output, int64_t index) {
-    const double before = std::fabs(element(initial.args().out[output], index));
-    const double gradient = std::fabs(element(initial.args().in[0], index));
-    const double parameter = std::fabs(element(initial.args().out[0], index));
-    const double now = std::fabs(element(oracle.args().out[output], index));
-    if (output == 0) return before + now;
-    return before + now + (output == 1 ? gradient + parameter : 0);
 }
 
 // What each element's error is measured by, before eps.
@@ -97,14 +88,15 @@ Oracle::Oracle(const ProblemData& data, bool magnitudes)
     const Kernel& row = reference(data.problem().op);
     run_kernel(row, expected.args(), 2);
     if (!with_magnitudes) return;
-    if (row.op != OpKind::adam && row.op != OpKind::sgd) {
+    const Magnitudes of = testing_of(row.op).magnitudes;
+    if (!of.element) {
         run_kernel(row, scale.args(), 2);
         return;
     }
     const ProblemData initial = data.in_double();
     for (int output = 0; output < data.args().n_out; ++output)
         for (int64_t i = 0; i < elements_of(scale.args().out[output]); ++i)
-            set_element(scale.args().out[output], i, optimizer_scale(expected, initial, output, i));
+            set_element(scale.args().out[output], i, of.element(expected, initial, output, i));
 }
 
 Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Oracle& oracle, int threads, double k) {
@@ -126,16 +118,8 @@ Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Ora
 
 // Rounding errors of a sum of many terms mostly cancel: in units of eps * sum |terms| a few are enough at any length.
 double tolerance_of(const LayerProblem& problem) {
-    switch (problem.op) {
-        case OpKind::max_pool2d: return folded_dropout(problem) > 0 ? 1 : 0;
-        case OpKind::relu:
-        case OpKind::relu_grad:
-        case OpKind::reorder:
-        case OpKind::flatten: return 0;
-        case OpKind::adam:
-        case OpKind::sgd: return 16;
-        default: return 8;
-    }
+    const double rounded_once = folded_dropout(problem) > 0 ? 1 : 0;
+    return std::max<double>(testing_of(problem.op).tolerance, rounded_once);
 }
 
 double tolerance_of(const LayerProblem& problem, const Kernel& kernel) {

@@ -1,4 +1,4 @@
-// Filling operands. Every operator's inputs are random except where fill_special says what they have to be.
+// Filling operands: random numbers, except where the operator's row (OpTesting::fill) says what they have to be.
 #include "kernels/cases/problem_data.h"
 
 #include <algorithm>
@@ -7,8 +7,7 @@
 
 #include "core/rng.h"
 #include "core/tensor.h"
-#include "kernels/registry.h"
-#include "kernels/run.h"
+#include "kernels/cases/calls.h"
 
 namespace xbench {
 namespace {
@@ -52,171 +51,9 @@ void set_stored_element(const KernelTensor& t, int64_t i, double value) {
     }
 }
 
-template <class F>
-void transform(const KernelTensor& t, F&& f) {
-    for (int64_t i = 0; i < elements_of(t); ++i) set_element(t, i, f(element(t, i)));
-}
-
-// The channel of an element of {n,c,h,w} or {n,c}.
-int64_t channel_of(const KernelTensor& t, int64_t index) {
-    const int64_t pixels = t.rank == 4 ? t.dim[2] * t.dim[3] : 1;
-    return index / pixels % t.dim[1];
-}
-
-// mean_rstd or sums {2,c}: the second row is made of another function of the random number.
-template <class F>
-void fill_second_row(const KernelTensor& t, F&& f) {
-    const int64_t channels = t.dim[1];
-    for (int64_t c = 0; c < channels; ++c) set_element(t, channels + c, f(element(t, channels + c), element(t, c)));
-}
-
-// Valid positions in windows: those that the reference's max-pooling of a random image finds.
-void fill_pool_index(KernelTensor x, KernelTensor y, const KernelTensor& index, const Pool2d& pool, const StepContext* step,
-                     uint64_t seed) {
-    std::vector<float> image(static_cast<size_t>(stored_elements_of(x))), pooled(static_cast<size_t>(stored_elements_of(y)));
-    Random random(seed, RandomUse::test_data, 99);
-    for (float& value : image) value = random.uniform();
-    x.data = image.data();
-    y.data = pooled.data();
-    x.dtype = y.dtype = DType::f32;
-    KernelArgs forward{};
-    forward.op = OpKind::max_pool2d;
-    forward.attrs = &pool;
-    forward.step = step;
-    forward.n_in = 1, forward.n_out = 2;
-    forward.in[0] = x, forward.out[0] = y, forward.out[1] = index;
-    run_kernel(reference(OpKind::max_pool2d), forward, 1);
-}
-
-// Inputs that cannot be just any number.
-void fill_special(const KernelArgs& args, uint64_t seed) {
-    Random random(seed, RandomUse::test_data, 50);
-    const auto positive_part = [](const KernelTensor& t) { transform(t, [](double v) { return std::max(v, 0.0); }); };
-    const auto positive = [](double v, double) { return 0.5 + std::fabs(v); };
-    const auto close_windows = [&](const KernelTensor& index, double other = -1) {  // every third; -1: others stay
-        transform(index, [&](double v) { return random.below(3) == 0 ? double{closed_window} : other < 0 ? v : other; });
-    };
-    const double count = static_cast<double>(args.step->global_batch);
-    switch (args.op) {
-        case OpKind::relu_grad: positive_part(args.in[1]); break;
-        case OpKind::batchnorm_apply:
-        case OpKind::batchnorm_pool_apply: fill_second_row(args.in[1], positive); break;
-        case OpKind::batchnorm_grad_statistics:
-            fill_second_row(args.in[2], positive);
-            if (args.n_in > 3) positive_part(args.in[3]);
-            break;
-        case OpKind::batchnorm_pool_grad_statistics:
-            if (args.n_in > 2) close_windows(args.in[2], 0.0);
-            break;
-        case OpKind::batchnorm_grad_input:
-        case OpKind::batchnorm_pool_grad_input: {
-            const bool pool = args.op == OpKind::batchnorm_pool_grad_input;  // which has an index as operand 2
-            const auto& norm =
-                pool ? static_cast<const BatchNormPool*>(args.attrs)->norm : *static_cast<const BatchNorm*>(args.attrs);
-            fill_second_row(args.in[2 + pool], positive);
-            transform(args.in[4 + pool], [&](double v) { return v * count * static_cast<double>(norm.pixels); });
-            if (!pool && args.n_in > 5) positive_part(args.in[5]);
-            if (norm.input_activation == Activation::relu) positive_part(args.in[0]);
-            if (!pool) break;
-            const auto& a = *static_cast<const BatchNormPool*>(args.attrs);
-            fill_pool_index(args.in[0], args.in[1], args.in[2], Pool2d{a.r, a.s, a.r, a.s, 0, 0, 1}, args.step, seed);
-            if (norm.activation == Activation::relu || a.dropout.p > 0) close_windows(args.in[2]);
-            break;
-        }
-        case OpKind::conv2d_pool_wgrad:
-            close_windows(args.in[2], 0.0);
-            transform(args.in[2], [&](double v) { return v > 0 ? v : random.below(4); });
-            break;
-        case OpKind::conv2d_batchnorm_pool_wgrad: {
-            const auto& norm = static_cast<const Conv2dBatchNormPool*>(args.attrs)->pool.norm;
-            close_windows(args.in[3], 0.0);
-            transform(args.in[3], [&](double v) { return v > 0 ? v : random.below(4); });
-            fill_second_row(args.in[4], positive);
-            transform(args.in[6], [&](double v) { return v * count * static_cast<double>(norm.pixels); });
-            break;
-        }
-        case OpKind::batchnorm_finalize: {
-            const double pixels = count * static_cast<double>(static_cast<const BatchNorm*>(args.attrs)->pixels);
-            fill_second_row(args.in[0], [&](double v, double sum) { return pixels * (sum * sum + 0.1 + std::fabs(v)); });
-            for (int64_t c = 0; c < args.in[0].dim[1]; ++c) set_element(args.in[0], c, element(args.in[0], c) * pixels);
-            transform(args.in[2], [](double v) { return 0.5 + std::fabs(v); });
-            break;
-        }
-        case OpKind::batchnorm_inference: transform(args.in[1], [](double v) { return 0.5 + std::fabs(v); }); break;
-        case OpKind::max_pool2d_grad:
-            fill_pool_index(args.out[0], args.in[0], args.in[1], *static_cast<const Pool2d*>(args.attrs), args.step, seed);
-            if (args.n_in > 2) positive_part(args.in[2]);
-            break;
-        case OpKind::softmax_cross_entropy:
-        case OpKind::softmax_cross_entropy_grad: {
-            const auto classes = static_cast<uint32_t>(args.in[0].dim[1]);
-            transform(args.in[1], [&](double) { return random.below(classes); });
-            if (args.op == OpKind::softmax_cross_entropy_grad)
-                transform(args.in[0], [](double v) { return (v + 1) / 2; });
-            else
-                transform(args.in[0], [](double v) { return 4 * v; });
-            break;
-        }
-        case OpKind::bce_with_logits:
-        case OpKind::bce_with_logits_grad:
-            transform(args.in[1], [&](double) { return random.below(4) == 0 ? 1 : random.below(2) * 0.25; });
-            if (args.n_in > 2) transform(args.in[2], [](double v) { return 1.5 + v; });
-            if (args.op == OpKind::bce_with_logits_grad)
-                transform(args.in[0], [](double v) { return (v + 1) / 2; });
-            else
-                transform(args.in[0], [](double v) { return 6 * v; });
-            break;
-        default: break;
-    }
-}
-
-bool is_optimizer(OpKind op) { return op == OpKind::adam || op == OpKind::sgd; }
-
-// In batch normalisation x - mean is where cancellation happens: |x - mean|, or |x| + |mean| where an implementation may
-// multiply before it subtracts.
-void batchnorm_magnitudes(const KernelArgs& args) {
-    const auto magnitude = [](const KernelTensor& t) { transform(t, [](double v) { return std::fabs(v); }); };
-    const auto negate = [](const KernelTensor& t) { transform(t, [](double v) { return -std::fabs(v); }); };
-    const auto distance = [](const KernelTensor& x, const KernelTensor& mean) {
-        for (int64_t i = 0; i < elements_of(x); ++i)
-            set_element(x, i, std::fabs(element(x, i) - element(mean, channel_of(x, i))));
-        for (int64_t c = 0; c < x.dim[1]; ++c) set_element(mean, c, 0);
-    };
-    const auto negate_mean = [](const KernelTensor& t) {
-        for (int64_t c = 0; c < t.dim[1]; ++c) set_element(t, c, -std::fabs(element(t, c)));
-    };
-    switch (args.op) {
-        case OpKind::batchnorm_statistics: distance(args.in[0], args.in[1]); break;
-        case OpKind::batchnorm_grad_statistics:
-            distance(args.in[0], args.in[2]);
-            magnitude(args.in[1]);
-            break;
-        case OpKind::batchnorm_apply:
-            magnitude(args.in[0]), magnitude(args.in[2]), magnitude(args.in[3]);
-            negate_mean(args.in[1]);
-            break;
-        case OpKind::batchnorm_grad_input:
-            magnitude(args.in[0]), magnitude(args.in[1]), magnitude(args.in[3]);
-            negate_mean(args.in[2]);
-            negate(args.in[4]);
-            break;
-        case OpKind::batchnorm_pool_apply:
-            magnitude(args.in[0]), magnitude(args.in[2]), magnitude(args.in[3]);
-            negate_mean(args.in[1]);
-            break;
-        case OpKind::batchnorm_pool_grad_statistics: magnitude(args.in[0]), magnitude(args.in[1]); break;
-        case OpKind::batchnorm_pool_grad_input:
-            magnitude(args.in[0]), magnitude(args.in[1]), magnitude(args.in[4]);
-            negate_mean(args.in[3]);
-            negate(args.in[5]);
-            break;
-        case OpKind::conv2d_batchnorm_pool_wgrad:
-            for (const int i : {0, 1, 2, 5}) magnitude(args.in[i]);
-            negate_mean(args.in[4]);
-            negate(args.in[6]);
-            break;
-        default: break;  // the rest works on channels, without cancellation that matters
-    }
+bool updates_in_place(OpKind op) {
+    const std::vector<Operand>& out = operands_of(op).out;
+    return std::any_of(out.begin(), out.end(), [](const Operand& operand) { return operand.in_place; });
 }
 
 }  // namespace
@@ -251,34 +88,10 @@ bool padding_is_zero(const KernelTensor& t) {
     return true;
 }
 
-float folded_dropout(const LayerProblem& problem) {
-    if (const auto* pool = std::get_if<Pool2d>(&problem.attrs)) return pool->dropout.p;
-    if (const auto* pool = std::get_if<Conv2dPool>(&problem.attrs)) return pool->dropout.p;
-    return 0;
-}
+float folded_dropout(const LayerProblem& problem) { return folded_dropout(problem.op, plain(problem.attrs)); }
 
 bool is_exact(const LayerProblem& problem) {
-    if (folded_dropout(problem) > 0) return false;  // 1 / (1 - p) is not
-    switch (problem.op) {
-        case OpKind::conv2d:
-        case OpKind::conv2d_dgrad:
-        case OpKind::conv2d_wgrad:
-        case OpKind::conv2d_pool:
-        case OpKind::conv2d_pool_wgrad:
-        case OpKind::linear:
-        case OpKind::linear_dgrad:
-        case OpKind::linear_wgrad:
-        case OpKind::batchnorm_statistics:
-        case OpKind::max_pool2d:
-        case OpKind::max_pool2d_grad:
-        case OpKind::relu:
-        case OpKind::relu_grad:
-        case OpKind::add:
-        case OpKind::accumulate:
-        case OpKind::reorder:
-        case OpKind::flatten: return true;
-        default: return false;
-    }
+    return testing_of(problem.op).exact && folded_dropout(problem) == 0;  // 1 / (1 - p) is not
 }
 
 ProblemData::ProblemData(const LayerProblem& problem, DataKind kind, uint64_t seed) : problem_(problem) {
@@ -330,8 +143,10 @@ void ProblemData::point() {
     args_.step = &step_;
     for (size_t i = 0; i < in_.size(); ++i) args_.in[i].data = in_[i].words.data();
     for (size_t i = 0; i < out_.size(); ++i) args_.out[i].data = out_[i].words.data();
-    if (problem_.op == OpKind::batchnorm_finalize)  // in place
-        for (int i : {1, 2}) args_.out[i].data = args_.in[i].data;
+    const Operands& names = operands_of(problem_.op);
+    for (size_t i = 0; i < out_.size(); ++i)
+        for (size_t k = 0; k < in_.size(); ++k)
+            if (names.out[i].name == names.in[k].name) args_.out[i].data = args_.in[k].data;
 }
 
 void ProblemData::fill(DataKind kind, uint64_t seed) {
@@ -342,21 +157,9 @@ void ProblemData::fill(DataKind kind, uint64_t seed) {
                                            : static_cast<double>(random.uniform(-1, 1));
         });
     }
-    fill_special(args_, seed);
-    fill_state(kind, seed);
-}
-
-// What an optimizer updates: parameters and momenta of any sign, a second moment that is not negative.
-void ProblemData::fill_state(DataKind, uint64_t seed) {
-    if (!is_optimizer(problem_.op)) return;
-    for (int i = 0; i < args_.n_out; ++i) {
-        Random random(seed, RandomUse::test_data, static_cast<uint32_t>(10 + i));
-        transform(args_.out[i], [&](double) {
-            const double value = static_cast<double>(random.uniform(-1, 1));
-            return i == 2 ? 0.01 + value * value : value;
-        });
-    }
-    initial_ = out_;
+    Random random(seed, RandomUse::test_data, 50);
+    if (const auto fill_operands = testing_of(problem_.op).fill) fill_operands(Fill{args_, seed, random});
+    if (updates_in_place(problem_.op)) initial_ = out_;
 }
 
 void ProblemData::reset_outputs() {
@@ -389,29 +192,8 @@ ProblemData ProblemData::in_double() const {
 
 ProblemData ProblemData::magnitudes() const {
     ProblemData twin = in_double();
-    const KernelArgs& args = twin.args_;
-    switch (args.op) {
-        case OpKind::conv2d:
-        case OpKind::conv2d_dgrad:
-        case OpKind::conv2d_wgrad:
-        case OpKind::conv2d_statistics:
-        case OpKind::conv2d_pool:
-        case OpKind::conv2d_pool_wgrad:
-        case OpKind::linear:
-        case OpKind::linear_dgrad:
-        case OpKind::linear_wgrad:
-        case OpKind::avg_pool2d:
-        case OpKind::avg_pool2d_grad:
-        case OpKind::global_avg_pool:
-        case OpKind::max_pool2d_grad:
-        case OpKind::add:
-        case OpKind::accumulate:
-            for (int i = 0; i < args.n_in; ++i)
-                if (args.in[i].dtype == DType::f64) transform(args.in[i], [](double v) { return std::fabs(v); });
-            if (args.op == OpKind::conv2d_statistics) transform(args.in[3], [](double v) { return -v; });
-            break;
-        default: batchnorm_magnitudes(args); break;
-    }
+    const Magnitudes magnitudes = testing_of(problem_.op).magnitudes;
+    if (magnitudes.inputs) magnitudes.inputs(twin.args_);
     return twin;
 }
 

@@ -43,7 +43,6 @@ private:
     void allocate();
     void point();
     void fill(DataKind kind, uint64_t seed);
-    void fill_state(DataKind kind, uint64_t seed);
 
     LayerProblem problem_;
     std::vector<Operand> in_, out_, initial_;  // initial_: what outputs hold before the call

@@ -1,4 +1,4 @@
-// A line of problems.cfg taken apart, and the kernel calls that each operator makes of it. Private to problem_list.
+// A line of problems.cfg taken apart: what the cases.cpp of the operators make calls of.
 #pragma once
 
 #include <map>
@@ -24,13 +24,5 @@ struct ProblemFields {
         return option(key + axis, size(key, otherwise));
     }
 };
-
-// What keys and operators there are; a key is a size or option (number attached), a real (after "="), or a word.
-enum class FieldKind { none, number, real, word };
-FieldKind kind_of_field(const std::string& key);
-bool known_problem_operator(const std::string& op);
-
-// The calls of this operator and its gradients, in every layout; name, line and leaves are filled in by the caller.
-std::vector<LayerProblem> operands_of(const ProblemFields& fields);
 
 }  // namespace xbench

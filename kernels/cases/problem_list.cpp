@@ -1,4 +1,4 @@
-// Reading problems.cfg: lines, tokens and their mistakes. kernels/cases/problem_operands.cpp knows what the operators take.
+// Reading problems.cfg: lines, tokens and their mistakes. The cases.cpp of each operator says what its lines take.
 #include "kernels/cases/problem_list.h"
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "core/error.h"
-#include "kernels/cases/problem_fields.h"
+#include "kernels/cases/op_cases.h"
 #include "kernels/registry.h"
 
 namespace xbench {
@@ -24,22 +24,32 @@ double parse_number(const std::string& digits, const std::string& token, const s
     return value;
 }
 
+// Whether a line may say this: "h#" (a number follows), "p=" or "relu".
+bool takes(const LineKind& line, const std::string& key) {
+    std::istringstream keys{std::string("n# leaves# bench ") + line.keys};
+    for (std::string known; keys >> known;)
+        if (known == key) return true;
+    return false;
+}
+
 // "n8", "p=0.4" or "relu".
-void parse_token(const std::string& token, ProblemFields& fields, const std::string& where) {
+void parse_token(const LineKind& line, const std::string& token, ProblemFields& fields, const std::string& where) {
+    const size_t equals = token.find('='), digit = token.find_first_of("0123456789");
     std::string key = token, digits;
-    if (const size_t equals = token.find('='); equals != std::string::npos) {
-        key = token.substr(0, equals);
-        digits = token.substr(equals + 1);
-        if (kind_of_field(key) != FieldKind::real) mistake(token, where, "kernels/cases/problem_list.h lists the keys");
-    } else if (kind_of_field(token) == FieldKind::word) {
+    if (takes(line, token)) {
         fields.numbers[token] = 1;
         return;
-    } else {
-        const size_t first_digit = token.find_first_of("0123456789");
-        key = token.substr(0, first_digit);
-        if (first_digit != std::string::npos) digits = token.substr(first_digit);
-        if (kind_of_field(key) != FieldKind::number) mistake(token, where, "kernels/cases/problem_list.h lists the keys");
     }
+    if (equals != std::string::npos) {
+        key = token.substr(0, equals + 1);
+        digits = token.substr(equals + 1);
+    } else if (digit != std::string::npos) {
+        key = token.substr(0, digit) + "#";
+        digits = token.substr(digit);
+    }
+    if (digits.empty() || !takes(line, key))
+        mistake(token, where, std::string("a line of ") + line.name + " takes: n# leaves# bench name= " + line.keys);
+    key.pop_back();
     if (fields.has(key)) mistake(token, where, "this key was given before");
     fields.numbers[key] = parse_number(digits, token, where);
 }
@@ -71,20 +81,21 @@ std::vector<LayerProblem> parse_problem(std::string_view line, const std::string
     ProblemFields fields;
     std::string name, text, token;
     if (!(tokens >> fields.op)) return {};
-    if (!known_problem_operator(fields.op)) mistake(fields.op, where, "a line begins with an operator of core/ops.h");
+    const LineKind* const line_kind = find_line(fields.op);
+    if (!line_kind) mistake(fields.op, where, "a line begins with one of the words in the cases.cpp of the operators");
     text = fields.op;
     while (tokens >> token) {
         if (token.starts_with("name=")) {
             name = token.substr(5);
             continue;
         }
-        parse_token(token, fields, where);
+        parse_token(*line_kind, token, fields, where);
         text += " " + token;
     }
     if (fields.size("n") < 1 || fields.size("leaves") < 1) mistake(text, where, "n and leaves must be at least 1");
     std::vector<LayerProblem> problems;
     try {
-        problems = operands_of(fields);
+        problems = line_kind->calls(fields);
     } catch (const Error& error) {
         throw UsageError(error.what(), where + ": " + text);
     }

@@ -3,9 +3,8 @@
 //
 //     conv2d n8 c8 h32 k16 r3 pad1 leaves8 name=pneumonia.f.4      # a comment
 //
-//   operator    conv2d | conv2d_statistics | conv2d_pool (2x2) | linear | batchnorm | batchnorm_pool | relu | add | reorder
-//   | flatten | max_pool2d | avg_pool2d | global_avg_pool |
-//               dropout | softmax_cross_entropy | bce_with_logits | adam | sgd
+//   operator    one of the line kinds in the cases.cpp of the operators (kernels/cases/op_cases.h); it says which of these
+//               keys it takes
 //   sizes       letter and number: n c h w k r s of core/ops.h, f of linear; w is h and s is r when left out. adam and sgd
 //               take n, the elements of the flat buffer. n0 is not a problem: a call has at least one image.
 //   options     stride2 pad1 dilation2 (or stride_h2 stride_w1 ...), groups4, leaves8 (default 1), p=0.4 (of a pooling: a

@@ -2,7 +2,6 @@
 // oracle of the fused kernels; tests/plan holds it against the unfused operators. The threads share images and channels.
 #include "kernels/conv2d/reference_loops.h"
 #include "kernels/dropout/keep.h"
-#include "kernels/registry.h"
 
 namespace xbench {
 namespace {
@@ -148,30 +147,11 @@ void batchnorm_pool_wgrad(const KernelArgs& args, const Team& team) {
     });
 }
 
-void run_statistics(const KernelArgs& args, const Team& team) noexcept {
-    dispatch_float(args.in[0].dtype, [&](auto zero) { statistics<decltype(zero)>(args, team); });
-}
-void run_pool(const KernelArgs& args, const Team& team) noexcept {
-    dispatch_float(args.in[0].dtype, [&](auto zero) { pool<decltype(zero)>(args, team); });
-}
-
-void run_pool_wgrad(const KernelArgs& args, const Team& team) noexcept {
-    dispatch_float(args.in[0].dtype, [&](auto zero) { pool_wgrad<decltype(zero)>(args, team); });
-}
-void run_batchnorm_pool_wgrad(const KernelArgs& args, const Team& team) noexcept {
-    dispatch_float(args.in[0].dtype, [&](auto zero) { batchnorm_pool_wgrad<decltype(zero)>(args, team); });
-}
-
-const Kernel rows[] = {
-    {OpKind::conv2d_statistics, "reference", Isa::portable, reference_supports, nullptr, run_statistics},
-    {OpKind::conv2d_pool, "reference", Isa::portable, reference_supports, nullptr, run_pool},
-    {OpKind::conv2d_pool_wgrad, "reference", Isa::portable, reference_supports, nullptr, run_pool_wgrad},
-    {OpKind::conv2d_batchnorm_pool_wgrad, "reference", Isa::portable, reference_supports, nullptr, run_batchnorm_pool_wgrad},
-};
-
 }  // namespace
 
-KernelRows conv2d_fused_reference();
-KernelRows conv2d_fused_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+XB_RUN(conv2d_statistics, statistics, in[0])
+XB_RUN(conv2d_pool, pool, in[0])
+XB_RUN(conv2d_pool_wgrad, pool_wgrad, in[0])
+XB_RUN(conv2d_batchnorm_pool_wgrad, batchnorm_pool_wgrad, in[0])
 
 }  // namespace xbench

@@ -1,6 +1,6 @@
 // conv2d: shapes, gradients and work. x{n,c,h,w}, w{k,c/groups,r,s}, [b{k}] -> y{n,k,p,q}.
 #include "kernels/infer.h"
-#include "kernels/ops_table.h"
+#include "kernels/operators.h"
 
 namespace xbench {
 namespace {
@@ -61,13 +61,23 @@ Work wgrad_work(const Problem& p) { return convolution_work(p, p.in[1], p.out[0]
 
 std::vector<OpDef> conv2d_ops() {
     return {
-        {OpKind::conv2d, infer, grad, forward_work, known_in<Conv2d>},
-        {OpKind::conv2d_dgrad, nullptr, nullptr, dgrad_work, no_activation_in<Conv2d>},
-        {OpKind::conv2d_wgrad, nullptr, nullptr, wgrad_work, no_activation_in<Conv2d>},
-        {OpKind::conv2d_statistics, nullptr, nullptr, forward_work, known_in<Conv2d>},  // the planner's fusions make these
-        {OpKind::conv2d_pool, nullptr, nullptr, pool_work, known_in<Conv2dPool>},
-        {OpKind::conv2d_pool_wgrad, nullptr, nullptr, pool_wgrad_work, known_in<Conv2dPool>},
-        {OpKind::conv2d_batchnorm_pool_wgrad, nullptr, nullptr, wgrad_work, known_in<Conv2dBatchNormPool>}};
+        {OpKind::conv2d, "x* w [b] -> y*", infer, grad, forward_work, reference_conv2d, true, known_in<Conv2d>,
+         part<&Conv2d::activation>, nullptr, part<&Conv2d::products>},
+        {OpKind::conv2d_dgrad, "dy* w -> dx*", nullptr, nullptr, dgrad_work, reference_conv2d_dgrad, true,
+         no_activation_in<Conv2d>, nullptr, nullptr, part<&Conv2d::products>},
+        {OpKind::conv2d_wgrad, "x* dy* -> dw [db]", nullptr, nullptr, wgrad_work, reference_conv2d_wgrad, true,
+         no_activation_in<Conv2d>, nullptr, nullptr, part<&Conv2d::products>},
+        {OpKind::conv2d_statistics, "x* w [b] running_mean -> y* sums", nullptr, nullptr, forward_work,
+         reference_conv2d_statistics, true, known_in<Conv2d>, nullptr, nullptr, part<&Conv2d::products>},
+        {OpKind::conv2d_pool, "x* w [b] -> y* [index*]", nullptr, nullptr, pool_work, reference_conv2d_pool, true,
+         known_in<Conv2dPool>, nullptr, part<&Conv2dPool::dropout>, part<&Conv2dPool::conv, &Conv2d::products>},
+        {OpKind::conv2d_pool_wgrad, "x* dy* index* -> dw [db]", nullptr, nullptr, pool_wgrad_work,
+         reference_conv2d_pool_wgrad, true, known_in<Conv2dPool>, nullptr, nullptr,
+         part<&Conv2dPool::conv, &Conv2d::products>},
+        {OpKind::conv2d_batchnorm_pool_wgrad, "x* y* dy* index* mean_rstd gamma sums -> dw [db]", nullptr, nullptr,
+         wgrad_work, reference_conv2d_batchnorm_pool_wgrad, true, known_in<Conv2dBatchNormPool>, nullptr, nullptr,
+         part<&Conv2dBatchNormPool::conv, &Conv2d::products>},
+    };
 }
 
 }  // namespace xbench

@@ -1,7 +1,6 @@
 // The convolution and its two gradients as plain loops: any stride, padding, dilation and number of groups, f32 and f64,
 // any mixture of layouts, sums in double. The oracle of every other implementation; the threads share images and channels.
 #include "kernels/conv2d/reference_loops.h"
-#include "kernels/registry.h"
 
 namespace xbench {
 namespace {
@@ -109,25 +108,10 @@ void wgrad(const KernelArgs& args, const Team& team) {
     if (present(args.out, args.n_out, 1)) bias_gradient<T>(args, team);
 }
 
-void run_forward(const KernelArgs& args, const Team& team) noexcept {
-    dispatch_float(args.in[0].dtype, [&](auto zero) { forward<decltype(zero)>(args, team); });
-}
-void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
-    dispatch_float(args.in[0].dtype, [&](auto zero) { dgrad<decltype(zero)>(args, team); });
-}
-void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
-    dispatch_float(args.in[0].dtype, [&](auto zero) { wgrad<decltype(zero)>(args, team); });
-}
-
-const Kernel rows[] = {
-    {OpKind::conv2d, "reference", Isa::portable, reference_supports, nullptr, run_forward},
-    {OpKind::conv2d_dgrad, "reference", Isa::portable, reference_supports, nullptr, run_dgrad},
-    {OpKind::conv2d_wgrad, "reference", Isa::portable, reference_supports, nullptr, run_wgrad},
-};
-
 }  // namespace
 
-KernelRows conv2d_reference();
-KernelRows conv2d_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+XB_RUN(conv2d, forward, in[0])
+XB_RUN(conv2d_dgrad, dgrad, in[0])
+XB_RUN(conv2d_wgrad, wgrad, in[0])
 
 }  // namespace xbench

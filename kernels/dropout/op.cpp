@@ -1,6 +1,6 @@
 // dropout and dropout2d: shape, gradient (the same mask again) and work.
 #include "kernels/infer.h"
-#include "kernels/ops_table.h"
+#include "kernels/operators.h"
 
 namespace xbench {
 namespace {
@@ -22,7 +22,11 @@ Work work(const Problem& p) { return elementwise_work(p, 1); }
 }  // namespace
 
 std::vector<OpDef> dropout_ops() {
-    return {{OpKind::dropout, infer, grad, work}, {OpKind::dropout_grad, nullptr, nullptr, work}};
+    return {
+        {OpKind::dropout, "x* -> y*", infer, grad, work, reference_dropout, false, nullptr, nullptr, nullptr, nullptr},
+        {OpKind::dropout_grad, "dy* -> dx*", nullptr, nullptr, work, reference_dropout_grad, false, nullptr, nullptr,
+         nullptr, nullptr},
+    };
 }
 
 }  // namespace xbench

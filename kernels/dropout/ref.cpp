@@ -2,7 +2,6 @@
 // The oracle of the other implementations; the threads share the images.
 #include "kernels/dropout/keep.h"
 #include "kernels/reference.h"
-#include "kernels/registry.h"
 
 namespace xbench {
 namespace {
@@ -20,18 +19,9 @@ void dropout(const KernelArgs& args, const Team& team) {
     y.clear_padding(team);
 }
 
-void run(const KernelArgs& args, const Team& team) noexcept {
-    dispatch_float(args.in[0].dtype, [&](auto zero) { dropout<decltype(zero)>(args, team); });
-}
-
-const Kernel rows[] = {
-    {OpKind::dropout, "reference", Isa::portable, reference_supports, nullptr, run},
-    {OpKind::dropout_grad, "reference", Isa::portable, reference_supports, nullptr, run},
-};
-
 }  // namespace
 
-KernelRows dropout_reference();
-KernelRows dropout_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+XB_RUN(dropout, dropout, in[0])
+XB_RUN(dropout_grad, dropout, in[0])
 
 }  // namespace xbench

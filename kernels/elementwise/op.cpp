@@ -1,13 +1,9 @@
 // relu, add, flatten, and what the planner needs beside them: accumulate, reorder, all_reduce.
 #include "kernels/infer.h"
-#include "kernels/ops_table.h"
+#include "kernels/operators.h"
 
 namespace xbench {
 namespace {
-
-std::vector<Value> infer_same(const Attrs&, std::span<const Value* const> in) {
-    return {output(in[0]->shape, in[0]->role == Role::input ? Role::activation : in[0]->role, in[0]->dtype)};
-}
 
 std::vector<Value> infer_binary(const Attrs& attrs, std::span<const Value* const> in) {
     require(in[0]->shape == in[1]->shape,
@@ -42,13 +38,22 @@ Work no_flops(const Problem& p) { return elementwise_work(p, 0); }
 }  // namespace
 
 std::vector<OpDef> elementwise_ops() {
-    return {{OpKind::relu, infer_same, grad_relu, one_flop},
-            {OpKind::relu_grad, nullptr, nullptr, one_flop},
-            {OpKind::add, infer_binary, grad_add, one_flop, known_in<Elementwise>},
-            {OpKind::accumulate, infer_binary, nullptr, one_flop, known_in<Elementwise>},
-            {OpKind::flatten, infer_flatten, grad_flatten, no_flops},
-            {OpKind::reorder, infer_same, nullptr, no_flops},
-            {OpKind::all_reduce, infer_same, nullptr, no_flops}};
+    return {
+        {OpKind::relu, "x* -> y*", infer_same, grad_relu, one_flop, reference_relu, false, nullptr, nullptr, nullptr,
+         nullptr},
+        {OpKind::relu_grad, "dy* y* -> dx*", nullptr, nullptr, one_flop, reference_relu_grad, false, nullptr, nullptr,
+         nullptr, nullptr},
+        {OpKind::add, "a* b* -> y*", infer_binary, grad_add, one_flop, reference_add, false, known_in<Elementwise>,
+         part<&Elementwise::activation>, nullptr, nullptr},
+        {OpKind::accumulate, "a* b* -> y*", infer_binary, nullptr, one_flop, reference_accumulate, false,
+         known_in<Elementwise>, nullptr, nullptr, nullptr},
+        {OpKind::flatten, "x* -> y*", infer_flatten, grad_flatten, no_flops, reference_flatten, false, nullptr, nullptr,
+         nullptr, nullptr},
+        {OpKind::reorder, "x* -> y*", infer_same, nullptr, no_flops, reference_reorder, false, nullptr, nullptr, nullptr,
+         nullptr},
+        {OpKind::all_reduce, "sums -> total", infer_same, nullptr, no_flops, nullptr, false, nullptr, nullptr, nullptr,
+         nullptr},
+    };
 }
 
 }  // namespace xbench

@@ -1,20 +1,9 @@
 // relu, relu_grad, add, accumulate, reorder and flatten as plain loops, f32 and f64, all layouts. The oracle of the other
 // implementations; the threads share the images.
 #include "kernels/reference.h"
-#include "kernels/registry.h"
 
 namespace xbench {
 namespace {
-
-// out(n, c, h, w) = body(n, c, h, w) for this thread's images; the padding becomes zero.
-template <class T, class Body>
-void fill(const RefTensor<T>& out, const Team& team, Body&& body) {
-    for (auto [n, end] = share(out.n(), team); n < end; ++n)
-        for (int64_t c = 0; c < out.c(); ++c)
-            for (int64_t h = 0; h < out.h(); ++h)
-                for (int64_t w = 0; w < out.w(); ++w) out.at(n, c, h, w) = body(n, c, h, w);
-    out.clear_padding(team);
-}
 
 template <class T>
 void relu(const KernelArgs& args, const Team& team) {
@@ -60,29 +49,13 @@ void flatten(const KernelArgs& args, const Team& team) {
     });
 }
 
-#define XB_RUN(function)                                                                            \
-    void run_##function(const KernelArgs& args, const Team& team) noexcept {                        \
-        dispatch_float(args.in[0].dtype, [&](auto zero) { function<decltype(zero)>(args, team); }); \
-    }
-XB_RUN(relu)
-XB_RUN(relu_grad)
-XB_RUN(add)
-XB_RUN(reorder)
-XB_RUN(flatten)
-#undef XB_RUN
-
-const Kernel rows[] = {
-    {OpKind::relu, "reference", Isa::portable, reference_supports, nullptr, run_relu},
-    {OpKind::relu_grad, "reference", Isa::portable, reference_supports, nullptr, run_relu_grad},
-    {OpKind::add, "reference", Isa::portable, reference_supports, nullptr, run_add},
-    {OpKind::accumulate, "reference", Isa::portable, reference_supports, nullptr, run_add},
-    {OpKind::reorder, "reference", Isa::portable, reference_supports, nullptr, run_reorder},
-    {OpKind::flatten, "reference", Isa::portable, reference_supports, nullptr, run_flatten},
-};
-
 }  // namespace
 
-KernelRows elementwise_reference();
-KernelRows elementwise_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+XB_RUN(relu, relu, in[0])
+XB_RUN(relu_grad, relu_grad, in[0])
+XB_RUN(add, add, in[0])
+XB_RUN(accumulate, add, in[0])
+XB_RUN(reorder, reorder, in[0])
+XB_RUN(flatten, flatten, in[0])
 
 }  // namespace xbench

@@ -1,6 +1,6 @@
 // linear: shapes, gradients and work. x{n,f}, w{k,f}, [b{k}] -> y{n,k} = x w^T + b.
 #include "kernels/infer.h"
-#include "kernels/ops_table.h"
+#include "kernels/operators.h"
 
 namespace xbench {
 namespace {
@@ -34,9 +34,14 @@ Work wgrad_work(const Problem& p) { return matrix_work(p, p.in[0], p.out[0]); }
 }  // namespace
 
 std::vector<OpDef> linear_ops() {
-    return {{OpKind::linear, infer, grad, forward_work, known_in<Linear>},
-            {OpKind::linear_dgrad, nullptr, nullptr, dgrad_work, no_activation_in<Linear>},
-            {OpKind::linear_wgrad, nullptr, nullptr, wgrad_work, no_activation_in<Linear>}};
+    return {
+        {OpKind::linear, "x* w [b] -> y*", infer, grad, forward_work, reference_linear, true, known_in<Linear>,
+         part<&Linear::activation>, nullptr, part<&Linear::products>},
+        {OpKind::linear_dgrad, "dy* w -> dx*", nullptr, nullptr, dgrad_work, reference_linear_dgrad, true,
+         no_activation_in<Linear>, nullptr, nullptr, part<&Linear::products>},
+        {OpKind::linear_wgrad, "x* dy* -> dw [db]", nullptr, nullptr, wgrad_work, reference_linear_wgrad, true,
+         no_activation_in<Linear>, nullptr, nullptr, part<&Linear::products>},
+    };
 }
 
 }  // namespace xbench

@@ -1,7 +1,6 @@
 // The fully connected layer and its two gradients as plain loops, f32 and f64, sums in double. The oracle of the other
 // implementations; the threads share outputs.
 #include "kernels/reference.h"
-#include "kernels/registry.h"
 
 namespace xbench {
 namespace {
@@ -55,25 +54,10 @@ void wgrad(const KernelArgs& args, const Team& team) {
     }
 }
 
-void run_forward(const KernelArgs& args, const Team& team) noexcept {
-    dispatch_float(args.in[0].dtype, [&](auto zero) { forward<decltype(zero)>(args, team); });
-}
-void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
-    dispatch_float(args.in[0].dtype, [&](auto zero) { dgrad<decltype(zero)>(args, team); });
-}
-void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
-    dispatch_float(args.in[0].dtype, [&](auto zero) { wgrad<decltype(zero)>(args, team); });
-}
-
-const Kernel rows[] = {
-    {OpKind::linear, "reference", Isa::portable, reference_supports, nullptr, run_forward},
-    {OpKind::linear_dgrad, "reference", Isa::portable, reference_supports, nullptr, run_dgrad},
-    {OpKind::linear_wgrad, "reference", Isa::portable, reference_supports, nullptr, run_wgrad},
-};
-
 }  // namespace
 
-KernelRows linear_reference();
-KernelRows linear_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+XB_RUN(linear, forward, in[0])
+XB_RUN(linear_dgrad, dgrad, in[0])
+XB_RUN(linear_wgrad, wgrad, in[0])
 
 }  // namespace xbench

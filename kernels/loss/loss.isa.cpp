@@ -5,7 +5,7 @@
 // classes (one core of an AMD EPYC 9005, AVX-512).
 #include "kernels/kernel.h"
 #include "kernels/leaf_tree.h"
-#include "kernels/loss/exponential.h"
+#include "kernels/simd/exponential.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {

@@ -1,7 +1,7 @@
 // softmax_cross_entropy and bce_with_logits: shapes, gradients and work. A loss starts the backward pass: its own gradient
 // is 1.
 #include "kernels/infer.h"
-#include "kernels/ops_table.h"
+#include "kernels/operators.h"
 
 namespace xbench {
 namespace {
@@ -34,10 +34,16 @@ Work work(const Problem& p) { return elementwise_work(p, 10); }
 }  // namespace
 
 std::vector<OpDef> loss_ops() {
-    return {{OpKind::softmax_cross_entropy, infer_softmax, grad_softmax, work},
-            {OpKind::softmax_cross_entropy_grad, nullptr, nullptr, work},
-            {OpKind::bce_with_logits, infer_bce, grad_bce, work},
-            {OpKind::bce_with_logits_grad, nullptr, nullptr, work}};
+    return {
+        {OpKind::softmax_cross_entropy, "logits* labels* -> loss_sum probabilities*", infer_softmax, grad_softmax, work,
+         reference_softmax_cross_entropy, false, nullptr, nullptr, nullptr, nullptr},
+        {OpKind::softmax_cross_entropy_grad, "probabilities* labels* -> dlogits*", nullptr, nullptr, work,
+         reference_softmax_cross_entropy_grad, false, nullptr, nullptr, nullptr, nullptr},
+        {OpKind::bce_with_logits, "logits* targets* [pos_weight] -> loss_sum probabilities*", infer_bce, grad_bce, work,
+         reference_bce_with_logits, false, nullptr, nullptr, nullptr, nullptr},
+        {OpKind::bce_with_logits_grad, "probabilities* targets* [pos_weight] -> dlogits*", nullptr, nullptr, work,
+         reference_bce_with_logits_grad, false, nullptr, nullptr, nullptr, nullptr},
+    };
 }
 
 }  // namespace xbench

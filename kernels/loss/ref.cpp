@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "kernels/reference.h"
-#include "kernels/registry.h"
 
 namespace xbench {
 namespace {
@@ -95,26 +94,11 @@ void bce_grad(const KernelArgs& args, const Team& team) {
         }
 }
 
-#define XB_RUN(function)                                                                            \
-    void run_##function(const KernelArgs& args, const Team& team) noexcept {                        \
-        dispatch_float(args.in[0].dtype, [&](auto zero) { function<decltype(zero)>(args, team); }); \
-    }
-XB_RUN(softmax)
-XB_RUN(softmax_grad)
-XB_RUN(bce)
-XB_RUN(bce_grad)
-#undef XB_RUN
-
-const Kernel rows[] = {
-    {OpKind::softmax_cross_entropy, "reference", Isa::portable, reference_supports, nullptr, run_softmax},
-    {OpKind::softmax_cross_entropy_grad, "reference", Isa::portable, reference_supports, nullptr, run_softmax_grad},
-    {OpKind::bce_with_logits, "reference", Isa::portable, reference_supports, nullptr, run_bce},
-    {OpKind::bce_with_logits_grad, "reference", Isa::portable, reference_supports, nullptr, run_bce_grad},
-};
-
 }  // namespace
 
-KernelRows loss_reference();
-KernelRows loss_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+XB_RUN(softmax_cross_entropy, softmax, in[0])
+XB_RUN(softmax_cross_entropy_grad, softmax_grad, in[0])
+XB_RUN(bce_with_logits, bce, in[0])
+XB_RUN(bce_with_logits_grad, bce_grad, in[0])
 
 }  // namespace xbench

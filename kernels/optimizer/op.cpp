@@ -1,6 +1,6 @@
 // adam and sgd: work only; a strategy runs them over the flat parameters, they are in no graph.
 #include "kernels/infer.h"
-#include "kernels/ops_table.h"
+#include "kernels/operators.h"
 
 namespace xbench {
 namespace {
@@ -11,7 +11,11 @@ Work sgd_work(const Problem& p) { return elementwise_work(p, 6); }
 }  // namespace
 
 std::vector<OpDef> optimizer_ops() {
-    return {{OpKind::adam, nullptr, nullptr, adam_work}, {OpKind::sgd, nullptr, nullptr, sgd_work}};
+    return {
+        {OpKind::adam, "g -> p= m= v=", nullptr, nullptr, adam_work, reference_adam, false, nullptr, nullptr, nullptr,
+         nullptr},
+        {OpKind::sgd, "g -> p= m=", nullptr, nullptr, sgd_work, reference_sgd, false, nullptr, nullptr, nullptr, nullptr},
+    };
 }
 
 }  // namespace xbench

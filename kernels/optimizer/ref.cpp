@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "kernels/reference.h"
-#include "kernels/registry.h"
 
 namespace xbench {
 namespace {
@@ -48,22 +47,9 @@ void sgd(const KernelArgs& args, const Team& team) {
     }
 }
 
-#define XB_RUN(function)                                                                            \
-    void run_##function(const KernelArgs& args, const Team& team) noexcept {                        \
-        dispatch_float(args.in[0].dtype, [&](auto zero) { function<decltype(zero)>(args, team); }); \
-    }
-XB_RUN(adam)
-XB_RUN(sgd)
-#undef XB_RUN
-
-const Kernel rows[] = {
-    {OpKind::adam, "reference", Isa::portable, reference_supports, nullptr, run_adam},
-    {OpKind::sgd, "reference", Isa::portable, reference_supports, nullptr, run_sgd},
-};
-
 }  // namespace
 
-KernelRows optimizer_reference();
-KernelRows optimizer_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+XB_RUN(adam, adam, in[0])
+XB_RUN(sgd, sgd, in[0])
 
 }  // namespace xbench

@@ -1,6 +1,6 @@
 // max_pool2d, avg_pool2d, global_avg_pool: shapes, gradients and work.
 #include "kernels/infer.h"
-#include "kernels/ops_table.h"
+#include "kernels/operators.h"
 
 namespace xbench {
 namespace {
@@ -46,12 +46,20 @@ Work work(const Problem& p) { return elementwise_work(p, 1); }
 }  // namespace
 
 std::vector<OpDef> pool2d_ops() {
-    return {{OpKind::max_pool2d, infer_max, grad_max, work},
-            {OpKind::max_pool2d_grad, nullptr, nullptr, work},
-            {OpKind::avg_pool2d, infer_avg, grad_plain<OpKind::avg_pool2d_grad>, work},
-            {OpKind::avg_pool2d_grad, nullptr, nullptr, work},
-            {OpKind::global_avg_pool, infer_global, grad_plain<OpKind::global_avg_pool_grad>, work},
-            {OpKind::global_avg_pool_grad, nullptr, nullptr, work}};
+    return {
+        {OpKind::max_pool2d, "x* -> y* [index*]", infer_max, grad_max, work, reference_max_pool2d, false, nullptr, nullptr,
+         part<&Pool2d::dropout>, nullptr},
+        {OpKind::max_pool2d_grad, "dy* index* [y*] -> dx*", nullptr, nullptr, work, reference_max_pool2d_grad, false,
+         nullptr, nullptr, part<&Pool2d::dropout>, nullptr},
+        {OpKind::avg_pool2d, "x* -> y*", infer_avg, grad_plain<OpKind::avg_pool2d_grad>, work, reference_avg_pool2d, false,
+         nullptr, nullptr, nullptr, nullptr},
+        {OpKind::avg_pool2d_grad, "dy* -> dx*", nullptr, nullptr, work, reference_avg_pool2d_grad, false, nullptr, nullptr,
+         nullptr, nullptr},
+        {OpKind::global_avg_pool, "x* -> y*", infer_global, grad_plain<OpKind::global_avg_pool_grad>, work,
+         reference_global_avg_pool, false, nullptr, nullptr, nullptr, nullptr},
+        {OpKind::global_avg_pool_grad, "dy* -> dx*", nullptr, nullptr, work, reference_global_avg_pool_grad, false, nullptr,
+         nullptr, nullptr, nullptr},
+    };
 }
 
 }  // namespace xbench

@@ -4,7 +4,6 @@
 
 #include "kernels/dropout/keep.h"
 #include "kernels/reference.h"
-#include "kernels/registry.h"
 
 namespace xbench {
 namespace {
@@ -144,30 +143,13 @@ void global_avg_pool_grad(const KernelArgs& args, const Team& team) {
     dx.clear_padding(team);
 }
 
-#define XB_RUN(function)                                                                            \
-    void run_##function(const KernelArgs& args, const Team& team) noexcept {                        \
-        dispatch_float(args.in[0].dtype, [&](auto zero) { function<decltype(zero)>(args, team); }); \
-    }
-XB_RUN(max_pool)
-XB_RUN(max_pool_grad)
-XB_RUN(avg_pool)
-XB_RUN(avg_pool_grad)
-XB_RUN(global_avg_pool)
-XB_RUN(global_avg_pool_grad)
-#undef XB_RUN
-
-const Kernel rows[] = {
-    {OpKind::max_pool2d, "reference", Isa::portable, reference_supports, nullptr, run_max_pool},
-    {OpKind::max_pool2d_grad, "reference", Isa::portable, reference_supports, nullptr, run_max_pool_grad},
-    {OpKind::avg_pool2d, "reference", Isa::portable, reference_supports, nullptr, run_avg_pool},
-    {OpKind::avg_pool2d_grad, "reference", Isa::portable, reference_supports, nullptr, run_avg_pool_grad},
-    {OpKind::global_avg_pool, "reference", Isa::portable, reference_supports, nullptr, run_global_avg_pool},
-    {OpKind::global_avg_pool_grad, "reference", Isa::portable, reference_supports, nullptr, run_global_avg_pool_grad},
-};
-
 }  // namespace
 
-KernelRows pool2d_reference();
-KernelRows pool2d_reference() { return {rows, static_cast<int>(sizeof rows / sizeof rows[0])}; }
+XB_RUN(max_pool2d, max_pool, in[0])
+XB_RUN(max_pool2d_grad, max_pool_grad, in[0])
+XB_RUN(avg_pool2d, avg_pool, in[0])
+XB_RUN(avg_pool2d_grad, avg_pool_grad, in[0])
+XB_RUN(global_avg_pool, global_avg_pool, in[0])
+XB_RUN(global_avg_pool_grad, global_avg_pool_grad, in[0])
 
 }  // namespace xbench

@@ -2,7 +2,7 @@
 # Shows that the checks of this folder can fail: each one is given a small good tree, which it must accept, and the same tree
 # with one thing wrong, which it must refuse while naming the place.
 #
-#   self_test.sh CHECK COMPILER      CHECK: include_directions isa_symbols file_headers paths readme format
+#   self_test.sh CHECK COMPILER      CHECK: include_directions isa_symbols file_headers paths readme format operator_places
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 check=$1 compiler=${2:-c++}
@@ -34,6 +34,8 @@ fresh() {
     put data/datasets.cpp '// Either kind.\n#include "data/synthetic/y.h"\n'
     put data/synthetic/y.h '// Drawn.\n#include "data/set/i.h"\n'
     put data/set/i.h '// A set.\n'
+    put kernels/gelu/op.cpp '// gelu.\n'
+    put kernels/silu/op.cpp '// silu.\n'
     put kernels/simd/simd.h '// Vectors.\n#include "kernels/kernel.h"\n'
     put scripts/first_run.sh '#!/usr/bin/env bash\n# Runs.\n'
     put scripts/test.sh '#!/usr/bin/env bash\n# Tests.\n'
@@ -130,6 +132,18 @@ test_readme() {
     chmod -x "$scratch/tree/scripts/test.sh"
     expect refused 'not executable'
     bad scripts/test.sh 'if\n' 'does not parse'
+}
+
+test_operator_places() {
+    for operator in gelu silu; do
+        bad core/b.cpp "// B: $operator.\n" "core/b.cpp: knows the operator $operator"
+        bad plan/q.cpp "// Q.\nint x = OpKind::${operator}_grad;\n" "plan/q.cpp: knows the operator $operator"
+    done
+    bad plan/q.cpp '// Q.\nswitch (op) { case OpKind::relu: break; }\n' 'plan/q.cpp:2'
+    bad kernels/cases/q.cpp '// Q.\nswitch (op) { case OpKind::relu: break; }\n' 'kernels/cases/q.cpp:2'
+    fresh
+    rm -r "$scratch/tree/kernels/silu"
+    expect refused 'kernels/silu: the folder is not there'
 }
 
 test_format() {

@@ -1,0 +1,55 @@
+// Optimizers over n elements of the flat buffer.
+#include "kernels/cases/calls.h"
+#include "kernels/operators.h"
+
+namespace xbench {
+namespace {
+
+std::vector<LayerProblem> optimizer(const ProblemFields& f) {
+    Optimizer a{};
+    a.beta1 = 0.9f, a.beta2 = 0.999f;
+    a.eps = static_cast<float>(f.real("eps", 1e-8)), a.weight_decay = static_cast<float>(f.real("weight_decay", 0));
+    a.momentum = static_cast<float>(f.real("momentum", 0.9));
+    a.decoupled = f.has("decoupled"), a.nesterov = f.has("nesterov");
+    const KernelTensor flat = tensor({f.size("n")});
+    if (f.op == "sgd") return {call(OpKind::sgd, a, {flat}, {flat, flat})};
+    return {call(OpKind::adam, a, {flat}, {flat, flat, flat})};
+}
+
+// What is updated: parameters and momenta of any sign, a second moment that is not negative.
+void fill_state(const Fill& fill) {
+    for (int i = 0; i < fill.args.n_out; ++i) {
+        Random random(fill.seed, RandomUse::test_data, static_cast<uint32_t>(10 + i));
+        transform(fill.args.out[i], [&](double) {
+            const double value = static_cast<double>(random.uniform(-1, 1));
+            return i == 2 ? 0.01 + value * value : value;
+        });
+    }
+}
+
+// An element comes from its former value and a step, which may cancel.
+double state_magnitude(const ProblemData& oracle, const ProblemData& initial, int output, int64_t index) {
+    const double before = std::fabs(element(initial.args().out[output], index));
+    const double gradient = std::fabs(element(initial.args().in[0], index));
+    const double parameter = std::fabs(element(initial.args().out[0], index));
+    const double now = std::fabs(element(oracle.args().out[output], index));
+    if (output == 0) return before + now;
+    return before + now + (output == 1 ? gradient + parameter : 0);
+}
+
+constexpr Magnitudes of_state{nullptr, state_magnitude};
+
+}  // namespace
+
+FolderCases optimizer_cases() {
+    return {{
+                {"adam", "eps= weight_decay= momentum= update= decoupled", optimizer},
+                {"sgd", "eps= weight_decay= momentum= update= nesterov", optimizer},
+            },
+            {
+                {OpKind::adam, fill_state, of_state, false, 16, no_operator},
+                {OpKind::sgd, fill_state, of_state, false, 16, no_operator},
+            }};
+}
+
+}  // namespace xbench
