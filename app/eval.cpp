@@ -44,8 +44,8 @@ void run_eval(const EvalCommand& command) {
     const std::vector<int64_t> indices = dataset->indices(split_from(command.split));
     if (indices.empty()) throw Error("has no images in split " + command.split, command.data, "choose another --split");
 
-    const int threads = command.threads > 0 ? command.threads : usable_cores();
-    const Predictions predictions = predict(model.graph, model.weights, model.description, *dataset, indices, threads);
+    Cpu device(command.threads > 0 ? command.threads : usable_cores());
+    const Predictions predictions = predict(model.graph, model.weights, model.description, *dataset, indices, device);
     const std::vector<std::string>& names = model.description.class_names;
     const Metrics metrics = compute_metrics(predictions, names);
     const std::vector<Curve> curves = make_curves(predictions, names);

@@ -142,8 +142,8 @@ void run_predict(const PredictCommand& given) {
         indices = dataset.indices(split_from(command.split));
     }
     if (indices.empty()) throw Error("no images to predict", command.data, "choose another --split or data set");
-    const Predictions predictions =
-        predict(model.graph, model.weights, model.description, dataset, indices, command.threads);
+    Cpu device(command.threads);
+    const Predictions predictions = predict(model.graph, model.weights, model.description, dataset, indices, device);
     const std::string csv = predictions_csv(predictions, model, dataset.ids());
     if (to_stdout) {
         if (std::fwrite(csv.data(), 1, csv.size(), stdout) != csv.size() || std::fflush(stdout) != 0)
