@@ -51,10 +51,10 @@ void run_eval(const EvalCommand& command) {
     const std::vector<int64_t> indices = dataset->indices(split_from(command.split));
     if (indices.empty()) throw Error("has no images in split " + command.split, command.data, "choose another --split");
 
-    const int threads = command.threads > 0 ? command.threads : usable_cores();
+    Cpu device(command.threads > 0 ? command.threads : usable_cores());
     ProgressLine line(stderr, !command.verbosity.progress());
     const Predictions predictions =
-        predict(model.graph, model.weights, model.description, *dataset, indices, threads, show_images(line));
+        predict(model.graph, model.weights, model.description, *dataset, indices, device, show_images(line));
     line.finish();
     const std::vector<std::string>& names = model.description.class_names;
     const Metrics metrics = compute_metrics(predictions, names);

@@ -122,7 +122,7 @@ RankPlace place_of(const ModelsOptions& options, int rank, int stage) {
     place.ranks = options.ranks;
     place.stage = stage;
     place.shares_update = stage == 0 && options.ranks > 1;
-    place.isa = usable_isa();
+    place.target = Target{usable_isa()};
     return place;
 }
 

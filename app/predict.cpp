@@ -124,9 +124,10 @@ void run_predict(const PredictCommand& given) {
         indices = dataset.indices(split_from(command.split));
     }
     if (indices.empty()) throw Error("no images to predict", command.data, "choose another --split or data set");
+    Cpu device(command.threads);
     ProgressLine line(stderr, !command.verbosity.progress());
     const Predictions predictions =
-        predict(model.graph, model.weights, model.description, dataset, indices, command.threads, show_images(line));
+        predict(model.graph, model.weights, model.description, dataset, indices, device, show_images(line));
     line.finish();
     // Image files have no labels: those that the import gave them say nothing.
     const Truth truth = files ? Truth{} : Truth{images->labels(), images->targets(), images->info().class_names};

@@ -82,7 +82,7 @@ std::string rows_of(const Problem& problem) {
 
 [[noreturn]] void no_kernel(const Problem& problem, const Target& target, const Choice* forced) {
     const std::string what = forced ? "the forced kernel " + forced->kernel + " cannot run" : "no kernel for";
-    throw Error(what + " " + to_string(problem) + " with the instruction set " + name_of(target.isa), "kernel registry",
+    throw Error(what + " " + to_string(problem) + " with " + to_string(target), "kernel registry",
                 "its rows are: " + rows_of(problem), forced ? ExitCode::usage : ExitCode::failed);
 }
 
@@ -112,7 +112,24 @@ KernelTensor kernel_tensor(const Shape& shape, DType dtype, Layout layout, void*
     return tensor;
 }
 
-bool runs_on(const Kernel& row, const Target& target) { return row.isa <= target.isa; }
+// All rows of the table are a cpu's.
+bool runs_on(const Kernel& row, const Target& target) { return target.kind == DeviceKind::cpu && row.isa <= target.isa; }
+
+Target least_of(const Target& a, const Target& b) {
+    if (a.kind != b.kind)
+        throw Error("ranks compute on devices of different kinds, which round differently", "kernel registry",
+                    "give all ranks the same kind of device");
+    return {std::min(a.isa, b.isa), a.kind, std::min(a.compute_capability, b.compute_capability)};
+}
+
+std::string to_string(const Target& target) {
+    if (target.kind == DeviceKind::cpu) return std::string("the instruction set ") + name_of(target.isa);
+    return "compute capability " + std::to_string(target.compute_capability / 10) + "." +
+           std::to_string(target.compute_capability % 10);
+}
+
+// Blocks of 16 channels are the lanes of AVX-512, and 2 vectors of AVX2; fewer channels would be partly padding.
+LayoutWishes wished_layouts(const Target&) { return {Layout::nchw16c, 16, 4}; }
 
 bool is_candidate(const Kernel& row, const Problem& problem) {
     return row.supports(problem) && (!row.wins || row.wins(problem));

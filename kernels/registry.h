@@ -14,9 +14,25 @@ namespace xbench {
 KernelTensor kernel_tensor(const Shape& shape, DType dtype = DType::f32, Layout layout = Layout::plain,
                            void* data = nullptr);
 
+enum class DeviceKind : int32_t { cpu, cuda };
+
+// What kernels are chosen for: a device's description, without the device.
 struct Target {
-    Isa isa = Isa::portable;
+    Isa isa = Isa::portable;  // of a cpu
+    DeviceKind kind = DeviceKind::cpu;
+    int32_t compute_capability = 0;  // of a cuda device: 90 is sm_90
 };
+// What runs on both: a rank takes the kernels that every rank has. Throws Error for devices of different kinds.
+Target least_of(const Target& a, const Target& b);
+std::string to_string(const Target& target);  // "the instruction set avx2", "compute capability 9.0"
+
+// Which layouts a target's rows want for images between layers.
+struct LayoutWishes {
+    Layout wide;                 // of images with many channels
+    int64_t from_channels;       // so many are many
+    int64_t most_stem_channels;  // a convolution of so few reads plain images and writes wide ones
+};
+LayoutWishes wished_layouts(const Target& target);
 
 // Forces an implementation: {"conv2d", "reference"}; the operator's gradients have names of their own ("conv2d_wgrad").
 struct Choice {
@@ -26,7 +42,7 @@ struct Choice {
 // All rows, best first within an operator; the references come last.
 std::span<const Kernel> kernel_table();
 
-bool runs_on(const Kernel& row, const Target& target);  // the target has the row's instruction set
+bool runs_on(const Kernel& row, const Target& target);  // it is a cpu with the row's instruction set
 // Whether a row may be chosen for this problem without being forced.
 bool is_candidate(const Kernel& row, const Problem& problem);
 

@@ -2,18 +2,11 @@
 #include "plan/executor.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
 
 #include "core/error.h"
-#include "kernels/team.h"
 
 namespace xbench {
 namespace {
-
-int64_t now_ns() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 int64_t elements_of(const KernelTensor& tensor) {
     int64_t count = 1;
@@ -23,13 +16,18 @@ int64_t elements_of(const KernelTensor& tensor) {
 
 }  // namespace
 
-Executor::Executor(const Plan& plan, MemoryLedger* ledger)
+Executor::Executor(const Plan& plan, Device& device, MemoryLedger* ledger)
     : plan_(plan),
-      activations_(plan.activation_bytes, ledger, MemoryCategory::activations),
-      workspace_(plan.workspace_bytes, ledger, MemoryCategory::workspace),
+      device_(device),
+      activations_(device.allocate(plan.activation_bytes, ledger, MemoryCategory::activations)),
+      workspace_(device.allocate(plan.workspace_bytes, ledger, MemoryCategory::workspace)),
       moved_(plan.values.size()),
       ledger_(ledger),
       block_sums_(plan.values.size(), -1) {
+    if (device.threads() != plan.options.threads)
+        throw Error(
+            "a plan for " + std::to_string(plan.options.threads) + " threads, a team of " + std::to_string(device.threads()),
+            "executor, plan " + plan.graph.name);
     check_team(plan.options.threads);
     base_[static_cast<size_t>(Arena::activations)] = activations_.data();
     set_blocks({plan.options.leaves}, 0);
@@ -50,6 +48,12 @@ void Executor::set_blocks(std::vector<int32_t> leaves_of_block, size_t gradient_
             args.step = &blocks_[b].context;
             blocks_[b].args.push_back(args);
         }
+    }
+    leaf_begin_ = device_.allocate((static_cast<size_t>(first) + blocks_.size()) * sizeof(int32_t));
+    int32_t* next = leaf_begin_.as<int32_t>();
+    for (Block& block : blocks_) {
+        block.device_leaf_begin = next;
+        next += block.leaves + 1;
     }
     find_block_sums();
     batch_ = -1;
@@ -75,7 +79,7 @@ void Executor::find_block_sums() {
             block_stride_bytes_ += (value.bytes + 63) / 64 * 64;
         }
     }
-    block_memory_ = AlignedBuffer(block_stride_bytes_ * blocks_.size(), ledger_, MemoryCategory::activations);
+    block_memory_ = device_.allocate(block_stride_bytes_ * blocks_.size(), ledger_, MemoryCategory::activations);
 }
 
 void Executor::bind(Arena arena, void* base) {
@@ -167,8 +171,9 @@ void Executor::set_block(Block& block, const StepContext& context) {
     block.images = context.leaf_begin[block.first_leaf + leaves] - begin;
     block.leaf_begin.clear();
     for (int32_t v = 0; v <= leaves; ++v) block.leaf_begin.push_back(context.leaf_begin[block.first_leaf + v] - begin);
+    device_.copy(block.device_leaf_begin, block.leaf_begin.data(), block.leaf_begin.size() * sizeof(int32_t));
     block.context = context;
-    block.context.leaf_begin = block.leaf_begin.data();
+    block.context.leaf_begin = block.device_leaf_begin;
     block.context.leaves = leaves;
     if (context.sample_ids) block.context.sample_ids = context.sample_ids + begin;
 }
@@ -193,15 +198,19 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
     if (!addresses_set_)
         for (size_t b = 0; b < blocks_.size(); ++b) set_addresses(b);
     addresses_set_ = true;
-    if (step_ns) step_ns->resize(plan_.steps.size());
+    if (step_ns) begin_.resize(plan_.steps.size()), end_.resize(plan_.steps.size());
     failure_ = nullptr;
     failed_step_ = SIZE_MAX;
     wanted_calls_ = observer ? observer->wanted_calls() : std::span<const uint8_t>{};
-    run_team(plan_.options.threads, [&](const Team& team) { walk(team, observer, step_ns); });
+    device_.run([&](const Team& team) { walk(team, observer, step_ns != nullptr); });
     if (failure_) std::rethrow_exception(failure_);
+    if (!step_ns) return;
+    device_.wait();
+    step_ns->resize(plan_.steps.size());
+    for (size_t i = 0; i < plan_.steps.size(); ++i) (*step_ns)[i] = device_.elapsed_ns(begin_[i], end_[i]);
 }
 
-void Executor::walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns) {
+void Executor::walk(const Team& team, StepObserver* observer, bool timed) {
     const auto wanted = [&](size_t step, uint8_t what) { return !wanted_calls_.empty() && (wanted_calls_[step] & what); };
     // A thread leaves before or after the step that failed, never inside it: the others wait for it at the next barrier.
     for (size_t i = 0; i < plan_.steps.size() && i <= failed_step_; ++i) {
@@ -215,10 +224,10 @@ void Executor::walk(const Team& team, StepObserver* observer, std::vector<int64_
             team.barrier();
             if (i >= failed_step_) return;
         }
-        const int64_t start = step_ns && team.rank == 0 ? now_ns() : 0;
+        if (timed && team.rank == 0) begin_[i] = device_.record();
         run_step(i, team, observer);
         team.barrier();
-        if (step_ns && team.rank == 0) (*step_ns)[i] = now_ns() - start;
+        if (timed && team.rank == 0) end_[i] = device_.record();
         if (wanted(i, hear_after_step)) {
             if (team.rank == 0) call(i, [&] { observer->after_step(i); });
             team.barrier();
@@ -229,10 +238,10 @@ void Executor::walk(const Team& team, StepObserver* observer, std::vector<int64_
 void Executor::run_step(size_t i, const Team& team, StepObserver* observer) {
     const PlannedStep& step = plan_.steps[i];
     if (step.kind == StepKind::kernel) {
-        step.kernel->run(blocks_[0].args[i], team);
+        device_.launch(*step.kernel, blocks_[0].args[i], team);
         for (size_t b = 1; b < blocks_.size() && per_block(step); ++b) {
             team.barrier();  // the workspace is the same
-            step.kernel->run(blocks_[b].args[i], team);
+            device_.launch(*step.kernel, blocks_[b].args[i], team);
         }
     } else if (step.kind == StepKind::all_reduce && team.rank == 0) {
         call(i, [&] { exchange(i, observer); });
@@ -255,7 +264,7 @@ void Executor::exchange(size_t step, StepObserver* observer) {
     const int64_t count = elements_of(total);
     // Blocks are summed where they lie; a single one is summed in the memory of the total.
     double* const sums = static_cast<double*>(blocks_.size() == 1 ? total.data : local.data);
-    if (blocks_.size() == 1) std::memcpy(sums, local.data, static_cast<size_t>(count) * sizeof(double));
+    if (blocks_.size() == 1) device_.copy(sums, local.data, static_cast<size_t>(count) * sizeof(double));
     const auto stride = static_cast<int64_t>(block_stride_bytes_ / sizeof(double));
     begun_sum_ = step;
     if (plan_.steps[step].goes_on) {
@@ -274,7 +283,7 @@ void Executor::end_exchange(StepObserver* observer) {
 // Blocks leave their sum in the memory of the first.
 void Executor::keep_total(size_t step) {
     const KernelTensor &local = blocks_[0].args[step].in[0], &total = blocks_[0].args[step].out[0];
-    if (blocks_.size() > 1) std::memcpy(total.data, local.data, static_cast<size_t>(elements_of(total)) * sizeof(double));
+    if (blocks_.size() > 1) device_.copy(total.data, local.data, static_cast<size_t>(elements_of(total)) * sizeof(double));
 }
 
 }  // namespace xbench

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/memory.h"
+#include "kernels/device.h"
 #include "plan/plan.h"
 
 namespace xbench {
@@ -44,21 +45,25 @@ public:
 
 class Executor {
 public:
-    explicit Executor(const Plan& plan, MemoryLedger* ledger = nullptr);  // both must outlive it
+    // All must outlive it. The plan is for the device's target and as many threads as it has.
+    Executor(const Plan& plan, Device& device, MemoryLedger* ledger = nullptr);
     // From now on the leaves of a call come in blocks of so many each. `gradient_stride_bytes` lies between the blocks'
     // parameter gradients in the arena bound for them.
     void set_blocks(std::vector<int32_t> leaves_of_block, size_t gradient_stride_bytes);
 
     const Plan& plan() const { return plan_; }
-    // Memory that others own: parameters, gradients and state of the sizes in plan().parameters; 64-byte aligned.
+    Device& device() const { return device_; }
+    // Memory of the device that others own: parameters, gradients and state of the sizes in plan().parameters; 64-byte
+    // aligned.
     void bind(Arena arena, void* base);
     // The parameters or gradients of this part of the flat buffer lie at `base` instead of in the memory bound for all.
     void bind_span(Arena arena, const FlatSpan& span, void* base);
-    // Runs all steps on context.leaf_begin[context.leaves] images, at most the plan's max_batch. Without an observer the
-    // sums of this rank are taken as the sums of all. step_ns, when given, receives each step's time in nanoseconds.
+    // Runs all steps on context.leaf_begin[context.leaves] images, at most the plan's max_batch; leaf_begin is the host's
+    // and sample_ids the device's memory. Without an observer the sums of this rank are taken as the sums of all. step_ns,
+    // when given, receives each step's time in nanoseconds, for which the host waits.
     void run(const StepContext& context, StepObserver* observer = nullptr, std::vector<int64_t>* step_ns = nullptr);
-    // A value's memory now: valid until the next run, and only for values that are still alive at the end of the step
-    // (logits, probabilities, loss, parameter gradients; every value of a naive plan).
+    // A value's place in the device's memory now: valid until the next run, and only for values that are still alive at the
+    // end of the step (logits, probabilities, loss, parameter gradients; every value of a naive plan).
     TensorView view(ValueId id) const;
     // A statistic's block: the value itself for block 0 of 1.
     TensorView view_block(ValueId id, int block) const;
@@ -69,6 +74,7 @@ private:
         int32_t first_leaf = 0, leaves = 0;
         int64_t first_image = 0, images = 0;
         std::vector<int32_t> leaf_begin;
+        int32_t* device_leaf_begin = nullptr;  // what kernels read: a copy of it
         StepContext context{};
         std::vector<KernelArgs> args;  // one a step
     };
@@ -79,7 +85,7 @@ private:
     void set_addresses(size_t block);
     char* start_of(ValueId id) const;
     void* address(ValueId id, size_t block) const;
-    void walk(const Team& team, StepObserver* observer, std::vector<int64_t>* step_ns);
+    void walk(const Team& team, StepObserver* observer, bool timed);
     void run_step(size_t step, const Team& team, StepObserver* observer);
     void exchange(size_t step, StepObserver* observer);
     void end_exchange(StepObserver* observer);
@@ -88,7 +94,9 @@ private:
     void call(size_t step, F&& observe);
 
     const Plan& plan_;
+    Device& device_;
     AlignedBuffer activations_, workspace_;
+    AlignedBuffer leaf_begin_;     // of all blocks
     std::array<void*, 7> base_{};  // by Arena
     std::vector<void*> moved_;     // by value: where bind_span has put it, or null
     MemoryLedger* const ledger_;
@@ -101,6 +109,7 @@ private:
     bool addresses_set_ = false;
     size_t begun_sum_ = 0;                   // the last all_reduce that goes_on
     std::span<const uint8_t> wanted_calls_;  // of this run's observer
+    std::vector<DeviceEvent> begin_, end_;   // of each step, of a run that is timed
     std::exception_ptr failure_;             // of an observer, in step failed_step_
     std::atomic<size_t> failed_step_{SIZE_MAX};
 };

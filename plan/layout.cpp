@@ -1,6 +1,6 @@
 // Which memory layout the images between layers have, so that nothing is converted on the way.
 //   plain    the vector runs along the width: few channels, where blocks of 16 would be partly padding
-//   nchw16c  the vector runs along the channels: everything wider
+//   nchw16c  the vector runs along the channels: everything wider, where the device's rows want it (wished_layouts)
 // Values that an operator reads and writes together share a layout and are chosen together; only a pooled batch
 // normalisation turns plain images into blocked ones on its way. Never by batch or threads: another layout is another order
 // of summation.
@@ -11,9 +11,6 @@
 
 namespace xbench {
 namespace {
-
-constexpr int64_t block_channels = 16;
-constexpr int64_t most_stem_channels = 4;  // a convolution of so few reads plain images and writes blocked ones
 
 bool spatial(const Value& value) {
     return value.shape.rank == 4 && (value.role == Role::activation || value.role == Role::gradient);
@@ -54,9 +51,11 @@ std::vector<ValueId> tie_values(const Graph& graph) {
     return tie;
 }
 
-bool reads_plain_input(const Graph& graph, const Node& node) {
+bool reads_plain_input(const Plan& plan, const Node& node) {
+    const Graph& graph = plan.graph;
     const bool convolution = node.op == OpKind::conv2d || node.op == OpKind::conv2d_wgrad;
-    return convolution && !is_grouped(node) && graph.value(graph.input).shape[1] <= most_stem_channels;
+    return convolution && !is_grouped(node) &&
+           graph.value(graph.input).shape[1] <= wished_layouts(plan.target).most_stem_channels;
 }
 
 // A pooled batch normalisation whose index and normalised values are plain, like the images it reads, although what it
@@ -67,7 +66,7 @@ bool reads_plain_windows(const Plan& plan, const Node& node) {
 }
 
 bool touches_blocked(const Plan& plan, const Node& node) {
-    const auto blocked = [&](ValueId id) { return id != no_value && plan.value(id).layout == Layout::nchw16c; };
+    const auto blocked = [&](ValueId id) { return id != no_value && plan.value(id).layout != Layout::plain; };
     return std::any_of(node.in.begin(), node.in.end(), blocked) || std::any_of(node.out.begin(), node.out.end(), blocked);
 }
 
@@ -77,7 +76,7 @@ void reorder_input(Plan& plan) {
     std::vector<Node*> readers;
     for (Node& node : graph.nodes)
         if (std::count(node.in.begin(), node.in.end(), graph.input) && touches_blocked(plan, node) &&
-            !reads_plain_input(graph, node) && !reads_plain_windows(plan, node))
+            !reads_plain_input(plan, node) && !reads_plain_windows(plan, node))
             readers.push_back(&node);
     if (readers.empty()) return;
     Value blocked = graph.value(graph.input);
@@ -85,15 +84,16 @@ void reorder_input(Plan& plan) {
     blocked.role = Role::activation;
     const ValueId copy = graph.add(std::move(blocked));
     plan.values.push_back({});
-    plan.values.back().layout = Layout::nchw16c;
+    plan.values.back().layout = wished_layouts(plan.target).wide;
     for (Node* node : readers) std::replace(node->in.begin(), node->in.end(), graph.input, copy);
     graph.nodes.insert(graph.nodes.begin(),
                        {OpKind::reorder, Elementwise{Activation::none}, {graph.input}, {copy}, "input"});
 }
 
-// nchw16c where a value tied to this one has enough channels.
+// The layout that the device wishes for where a value tied to this one has enough channels.
 void block_wide_values(Plan& plan) {
     const Graph& graph = plan.graph;
+    const LayoutWishes wishes = wished_layouts(plan.target);
     const auto tie = tie_values(graph);
     std::vector<int64_t> most(tie.size(), 0);  // channels of a value tied to this one
     for (size_t id = 0; id < tie.size(); ++id) {
@@ -102,8 +102,8 @@ void block_wide_values(Plan& plan) {
         channels = std::max(channels, graph.values[id].shape[1]);
     }
     for (size_t id = 0; id < tie.size(); ++id)
-        if (spatial(graph.values[id]) && most[static_cast<size_t>(tie[id])] >= block_channels)
-            plan.values[id].layout = Layout::nchw16c;
+        if (spatial(graph.values[id]) && most[static_cast<size_t>(tie[id])] >= wishes.from_channels)
+            plan.values[id].layout = wishes.wide;
 }
 
 void set_shapes(Plan& plan) {
@@ -122,9 +122,9 @@ bool has_a_vector_kernel(const Plan& plan, const Node& node) {
     Problem problem = problem_of(plan, node);
     bool blocked = false;
     KernelTensor* const images[] = {&problem.in[0], node.op == OpKind::conv2d_wgrad ? &problem.in[1] : &problem.out[0]};
-    for (const KernelTensor* t : images) blocked = blocked || t->layout == Layout::nchw16c;
+    for (const KernelTensor* t : images) blocked = blocked || t->layout != Layout::plain;
     for (KernelTensor* t : images)  // the graph's input would be copied into blocks, too
-        if (blocked) t->layout = Layout::nchw16c;
+        if (blocked) t->layout = wished_layouts(plan.target).wide;
     return &select(problem, plan.target) != &reference(node.op);
 }
 

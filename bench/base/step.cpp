@@ -48,7 +48,8 @@ public:
     explicit StepRunner(const StepBenchOptions& options)
         : config_(train_config(options)),
           communicator_(make_self_communicator()),
-          step_(build_model(options.model), config_, *communicator_, step_options(options)),
+          device_(options.threads),
+          step_(build_model(options.model), config_, *communicator_, device_, {.forced = options.forced}),
           batch_(step_.graph(), config_.batch_size, step_.sums().leaves_of_all) {}
     void run(std::vector<int64_t>* plan_step_ns = nullptr) { step_.run(batch_.batch, plan_step_ns); }
     const Plan& plan() const { return step_.plan(); }
@@ -63,14 +64,9 @@ private:
         config.activation_checkpointing = options.activation_checkpointing;
         return config;
     }
-    static TrainingStepOptions step_options(const StepBenchOptions& options) {
-        TrainingStepOptions step;
-        step.threads = options.threads;
-        step.forced = options.forced;
-        return step;
-    }
     const TrainConfig config_;
     const std::unique_ptr<Communicator> communicator_;
+    Cpu device_;
     TrainingStep step_;
     RandomBatch batch_;
 };

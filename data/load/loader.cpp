@@ -157,8 +157,9 @@ void Loader::State::make_slots() {
     const size_t most = static_cast<size_t>(max_local_batch());
     slots = std::vector<Slot>(static_cast<size_t>(batches_in_memory(options.workers, options.prefetch)));
     for (Slot& slot : slots) {
-        slot.images =
-            AlignedBuffer(most * static_cast<size_t>(image_values) * sizeof(float), options.ledger, MemoryCategory::batches);
+        const size_t bytes = most * static_cast<size_t>(image_values) * sizeof(float);
+        slot.images = options.allocate ? options.allocate(bytes) : AlignedBuffer(bytes);
+        slot.images.count_in(options.ledger, MemoryCategory::batches);
         slot.batch.images = slot.images.as<float>();
         slot.batch.multilabel = dataset.info().multilabel;
         slot.batch.leaf_begin.reserve(static_cast<size_t>(leaf_last - leaf_first) + 1);

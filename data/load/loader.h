@@ -3,10 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
-#include "core/memory_ledger.h"
+#include "core/memory.h"
 #include "data/set/dataset.h"
 
 namespace xbench {
@@ -19,10 +20,11 @@ struct LoaderOptions {
     int rank = 0, ranks = 1;       // this rank takes leaves floor(rank V / ranks) .. floor((rank+1) V / ranks) - 1
     uint64_t seed = 1;
     bool shuffle = true;
-    std::vector<double> mean{0.5}, std{0.5};  // x = (value in [0,1] - mean) / std, one number or one a channel
-    int workers = 1;                          // threads that read ahead; 0: next() reads itself
-    int prefetch = 3;                         // batches held ready
-    MemoryLedger* ledger = nullptr;           // counts the batches' images
+    std::vector<double> mean{0.5}, std{0.5};        // x = (value in [0,1] - mean) / std, one number or one a channel
+    int workers = 1;                                // threads that read ahead; 0: next() reads itself
+    int prefetch = 3;                               // batches held ready
+    MemoryLedger* ledger = nullptr;                 // counts the batches' images
+    std::function<AlignedBuffer(size_t)> allocate;  // memory for those; none: the host's own
 };
 
 // One rank's share of one global batch. Leaf v of the batch holds its samples floor(v B / V) .. floor((v+1) B / V) - 1,

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "kernels/rank_sum/rank_sum.h"
-#include "kernels/team.h"
 
 namespace xbench {
 namespace {
@@ -18,11 +17,10 @@ void fetch(const float* data, RankRange piece) {
 
 }  // namespace
 
-FusedUpdate::FusedUpdate(const ModelState& state, const RankSums& sums, OptimizerStep& optimizer, Isa isa, int threads)
+FusedUpdate::FusedUpdate(const ModelState& state, const RankSums& sums, OptimizerStep& optimizer)
     : sums_(sums),
       optimizer_(optimizer),
-      isa_(isa),
-      threads_(threads),
+      device_(state.device),
       count_(static_cast<size_t>(state.flat.parameter_elements)),
       own_(range_of_rank(count_, sums.communicator.rank(), sums.communicator.size())),
       gradients_(state.gradients.as<float>()) {
@@ -40,7 +38,7 @@ void FusedUpdate::run(const StepContext& context, ExposedTime& exposed) const {
     const Addends<float> addends{addends_.data(), static_cast<int>(addends_.size()), sums_.tree.merges.data()};
     const auto meet = [&] { sums_.communicator.meet_at_copies(gradients_, count_ * sizeof(float)); };
     exposed.time(meet);
-    run_team(threads_, [&](const Team& team) {
+    device_.run([&](const Team& team) {
         ExposedTime others;  // than the calling thread's are not counted
         ExposedTime& communication = team.rank == 0 ? exposed : others;
         const RankRange share = range_of_rank(own_.end - own_.begin, team.rank, team.size);
@@ -49,7 +47,7 @@ void FusedUpdate::run(const StepContext& context, ExposedTime& exposed) const {
             communication.time([&] {
                 for (const float* theirs : others_) fetch(theirs, piece);
             });
-            sum_over_ranks(isa_, addends, &gradients_, 1, piece.begin, piece.end);
+            sum_over_ranks(device_.target().isa, addends, &gradients_, 1, piece.begin, piece.end);
             optimizer_.run_range(context, piece);
         }
     });

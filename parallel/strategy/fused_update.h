@@ -5,6 +5,7 @@
 // parameters and moments read and written. Summing into all copies and letting every rank update a copy of its own moves
 // 8 N bytes for each of the part and 28 for every element. For two ranks that is 18 against 36 bytes a parameter.
 //
+// Only for ranks that compute on the host: others' memory is read where it lies.
 // Moments are up to date on the rank that updates with them; gather() gives them to all.
 #pragma once
 
@@ -20,7 +21,7 @@ class FusedUpdate {
 public:
     // The ranks' communicator shares_memory(); parameters come from its allocate_common(), gradients from its allocate(),
     // and the optimizer has the moments of all parameters. All arguments must outlive it.
-    FusedUpdate(const ModelState& state, const RankSums& sums, OptimizerStep& optimizer, Isa isa, int threads);
+    FusedUpdate(const ModelState& state, const RankSums& sums, OptimizerStep& optimizer);
 
     // Collective. Exposed are waiting and fetching others' gradients, on the calling thread; adding up what is here, and
     // this rank's own gradients, are not. Afterwards the sums are in this rank's part of its gradients only.
@@ -30,8 +31,7 @@ public:
 private:
     const RankSums& sums_;
     OptimizerStep& optimizer_;
-    const Isa isa_;
-    const int threads_;
+    Device& device_;
     const size_t count_;
     const RankRange own_;
     std::vector<const float*> addends_;  // of all ranks, in the order of the tree

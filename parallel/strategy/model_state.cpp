@@ -34,27 +34,29 @@ std::vector<ModelState::Part> own_parts(const Shards& shards, F&& data_of) {
 
 }  // namespace
 
-ModelState::ModelState(const Graph& model)
+ModelState::ModelState(const Graph& model, Device& memory_of)
     : graph(model),
+      device(memory_of),
       flat(flatten_parameters(model)),
-      parameters(bytes_of(flat.parameter_elements)),
-      gradients(bytes_of(flat.parameter_elements)),
-      state(bytes_of(flat.state_elements)) {}
+      parameters(device.allocate(bytes_of(flat.parameter_elements))),
+      gradients(device.allocate(bytes_of(flat.parameter_elements))),
+      state(device.allocate(bytes_of(flat.state_elements))) {}
 
-ModelState::ModelState(const Graph& model, const RankSums& sums, const Plan& plan, int gradient_slots,
+ModelState::ModelState(const Graph& model, Device& memory_of, const RankSums& sums, const Plan& plan, int gradient_slots,
                        const Sharding& sharding, MemoryLedger* counted_in)
     : graph(model),
+      device(memory_of),
       flat(flatten_parameters(model)),
       ledger(counted_in),
-      state(bytes_of(flat.state_elements), ledger, MemoryCategory::buffers) {
-    if (sharding.stage > 0) units.emplace(plan, sums, sharding, ledger);
+      state(device.allocate(bytes_of(flat.state_elements), ledger, MemoryCategory::buffers)) {
+    if (sharding.stage > 0) units.emplace(plan, device, sums, sharding, ledger);
     if (whole_parameters()) {
         // Replicas that nobody else writes into stay out of shared memory, which many systems give no huge pages.
         const size_t bytes = bytes_of(flat.parameter_elements);
         if (sharding.common_parameters) common_among = &sums.communicator;
         parameters = units          ? units->group().allocate(bytes)
                      : common_among ? common_among->allocate_common(bytes)
-                                    : AlignedBuffer(bytes);
+                                    : device.allocate(bytes);
         if (fills_parameters()) parameters.count_in(ledger, MemoryCategory::parameters);
     }
     if (whole_gradients()) {
@@ -79,15 +81,18 @@ std::vector<ModelState::Part> ModelState::gradient_parts() const {
 }
 
 void ModelState::initialize(uint64_t seed) {
-    initialize_state(graph, flat, seed, state.as<float>());
+    device.write(state.as<float>(), flat.state_elements, [&](float* here) { initialize_state(graph, flat, seed, here); });
+    const auto fill = [&](float* to, const FlatSpan& span) {
+        device.write(to, span.end - span.begin,
+                     [&](float* here) { initialize_parameters(graph, flat, seed, span.begin, span.end, here); });
+    };
     if (whole_parameters()) {
-        if (fills_parameters()) initialize_parameters(graph, flat, seed, 0, flat.parameter_elements, parameters.as<float>());
+        if (fills_parameters()) fill(parameters.as<float>(), {0, flat.parameter_elements});
         if (common_among) common_among->barrier();
         return;
     }
     for (size_t unit = 0; unit < units->shards().units.size(); ++unit) {
-        const FlatSpan& span = units->shards().units[unit].span;
-        initialize_parameters(graph, flat, seed, span.begin, span.end, units->slot(0));
+        fill(units->slot(0), units->shards().units[unit].span);
         units->keep_own(unit, units->slot(0));
     }
 }
@@ -102,9 +107,11 @@ void ModelState::set_positive_weights(const std::vector<double>& weights) {
         if (weights.size() > 1 && static_cast<int64_t>(weights.size()) != range.count)
             throw UsageError(fmt::format("{} numbers for {} classes", weights.size(), range.count), "/train/pos_weight",
                              "give one number, or one a class");
-        float* const data = state.as<float>() + range.begin;
-        for (int64_t k = 0; k < range.count; ++k)
-            data[k] = weights.empty() ? 1 : static_cast<float>(weights[weights.size() == 1 ? 0 : static_cast<size_t>(k)]);
+        device.write(state.as<float>() + range.begin, range.count, [&](float* data) {
+            for (int64_t k = 0; k < range.count; ++k)
+                data[k] =
+                    weights.empty() ? 1 : static_cast<float>(weights[weights.size() == 1 ? 0 : static_cast<size_t>(k)]);
+        });
     }
 }
 
@@ -117,19 +124,21 @@ void ModelState::bind_to(Executor& executor) const {
 
 WeightSet ModelState::weights() const {
     WeightSet set;
+    const auto copy = [&](float* to, const float* from, int64_t count) {
+        device.copy(to, from, static_cast<size_t>(count) * sizeof(float));
+    };
     for (const ValueId id : graph.state) {
         const Value& value = graph.value(id);
         const FlatRange& range = flat.find(id);
         NamedTensor tensor{value.name, value.shape, std::vector<float>(static_cast<size_t>(range.count))};
-        if (value.role != Role::parameter) std::copy_n(state.as<float>() + range.begin, range.count, tensor.data.begin());
+        if (value.role != Role::parameter) copy(tensor.data.data(), state.as<float>() + range.begin, range.count);
         set.tensors.push_back(std::move(tensor));
     }
     const auto take = [&](const FlatSpan& span, const float* data) {
         for (size_t i = 0; i < graph.state.size(); ++i) {
             if (graph.value(graph.state[i]).role != Role::parameter) continue;
             const Overlap part = overlap(flat.find(graph.state[i]), span);
-            if (part.count > 0)
-                std::copy_n(data + part.in_part, part.count, set.tensors[i].data.begin() + part.in_parameter);
+            copy(set.tensors[i].data.data() + part.in_parameter, data + part.in_part, part.count);
         }
     };
     if (whole_parameters()) {
@@ -138,6 +147,7 @@ WeightSet ModelState::weights() const {
         for (size_t unit = 0; unit < units->shards().units.size(); ++unit)
             take(units->shards().units[unit].span, units->gather(unit, 0));
     }
+    device.wait();
     return set;
 }
 
@@ -149,12 +159,12 @@ void ModelState::set_weights(const WeightSet& weights, const std::string& origin
         const FlatRange& range = flat.find(graph.state[i]);
         const float* const data = tensors[i]->data.data();
         if (graph.value(graph.state[i]).role != Role::parameter) {
-            std::copy_n(data, range.count, state.as<float>() + range.begin);
+            device.copy(state.as<float>() + range.begin, data, static_cast<size_t>(range.count) * sizeof(float));
             continue;
         }
         for (const Part& part : parts) {
             const Overlap both = overlap(range, part.span);
-            if (both.count > 0) std::copy_n(data + both.in_parameter, both.count, part.data + both.in_part);
+            device.copy(part.data + both.in_part, data + both.in_parameter, static_cast<size_t>(both.count) * sizeof(float));
         }
     }
     if (common_among) common_among->barrier();

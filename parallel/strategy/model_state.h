@@ -14,11 +14,12 @@
 namespace xbench {
 
 struct ModelState {
-    explicit ModelState(const Graph& model);  // the graph must outlive it; everything starts as zero
+    // In the device's memory; graph and device must outlive it. Everything starts as zero.
+    ModelState(const Graph& model, Device& memory_of);
     // With room for so many copies of the gradients (of blocks or passes) where they are whole, in the communicator's own
     // memory. Sharded for this training plan where `sharding` has a stage. Collective; all arguments must outlive it.
-    ModelState(const Graph& model, const RankSums& sums, const Plan& plan, int gradient_slots, const Sharding& sharding = {},
-               MemoryLedger* ledger = nullptr);
+    ModelState(const Graph& model, Device& memory_of, const RankSums& sums, const Plan& plan, int gradient_slots,
+               const Sharding& sharding = {}, MemoryLedger* ledger = nullptr);
     void initialize(uint64_t seed);  // collective
     // Of binary cross-entropy: one for all classes, one a class, or none, which is 1. Throws UsageError where they don't
     // fit.
@@ -38,6 +39,7 @@ struct ModelState {
     std::vector<Part> gradient_parts() const;  // of the first block
 
     const Graph& graph;
+    Device& device;  // in whose memory all of it lies
     FlatParameters flat;
     MemoryLedger* ledger = nullptr;        // counts all of it, and what is made for it
     size_t gradient_stride = 0;            // elements between the gradients of two blocks

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "kernels/team.h"
 
 namespace xbench {
 namespace {
@@ -35,12 +34,12 @@ void for_each_moment(const ModelState& state, size_t moments, F&& call) {
 
 int moment_count(const TrainConfig& config) { return config.optimizer == "sgd" ? 1 : 2; }
 
-OptimizerStep::OptimizerStep(const TrainConfig& config, const std::vector<OptimizerPart>& parts, Isa isa, int threads,
+OptimizerStep::OptimizerStep(const TrainConfig& config, const std::vector<OptimizerPart>& parts, Device& device,
                              MemoryLedger* ledger)
-    : threads_(threads), moment_count_(moment_count(config)), attrs_(optimizer_attrs(config)) {
+    : device_(device), moment_count_(moment_count(config)), attrs_(optimizer_attrs(config)) {
     for (const OptimizerPart& part : parts) stride_ += (part.count + 15) / 16 * 16;
     moments_ =
-        AlignedBuffer(static_cast<size_t>(moment_count_) * stride_ * sizeof(float), ledger, MemoryCategory::optimizer);
+        device.allocate(static_cast<size_t>(moment_count_) * stride_ * sizeof(float), ledger, MemoryCategory::optimizer);
     size_t at = 0;
     for (const OptimizerPart& part : parts) {
         if (part.count == 0) continue;
@@ -58,24 +57,27 @@ OptimizerStep::OptimizerStep(const TrainConfig& config, const std::vector<Optimi
         at += (part.count + 15) / 16 * 16;
     }
     if (args_.empty()) return;
-    kernel_ = &select(args_.front(), Target{isa});
+    kernel_ = &select(args_.front(), device.target());
     size_t workspace_bytes = 0;
     for (const KernelArgs& args : args_)
-        if (kernel_->workspace) workspace_bytes = std::max(workspace_bytes, kernel_->workspace(args, threads));
-    workspace_ = AlignedBuffer(workspace_bytes, ledger, MemoryCategory::workspace);
+        if (kernel_->workspace) workspace_bytes = std::max(workspace_bytes, kernel_->workspace(args, device.threads()));
+    workspace_ = device.allocate(workspace_bytes, ledger, MemoryCategory::workspace);
     for (KernelArgs& args : args_) args.workspace = workspace_.data();
 }
 
-OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range, Isa isa, int threads)
+OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range)
     : OptimizerStep(
           config,
           {{state.gradients.as<float>() + range.begin, state.parameters.as<float>() + range.begin, range.end - range.begin}},
-          isa, threads, state.ledger) {}
+          state.device, state.ledger) {}
 
 void OptimizerStep::run(const StepContext& context) {
-    for (KernelArgs& args : args_) args.step = &context;
-    run_team(threads_, [&](const Team& team) {
-        for (const KernelArgs& args : args_) kernel_->run(args, team);  // of different memory: no barrier
+    context_ = context;
+    context_.leaf_begin = nullptr;  // the host's, and of images: an update has none
+    context_.sample_ids = nullptr;
+    for (KernelArgs& args : args_) args.step = &context_;
+    device_.run([&](const Team& team) {
+        for (const KernelArgs& args : args_) device_.launch(*kernel_, args, team);  // of different memory: no barrier
     });
 }
 
@@ -94,9 +96,10 @@ void OptimizerStep::run_range(const StepContext& context, RankRange range) const
 std::vector<NamedTensor> name_moments(const ModelState& state, const std::vector<const float*>& flat) {
     std::vector<NamedTensor> named;
     for_each_moment(state, flat.size(), [&](size_t m, const std::string& name, const Shape& shape, const FlatRange& range) {
-        const float* data = flat[m] + range.begin;
-        named.push_back({name, shape, std::vector<float>(data, data + range.count)});
+        named.push_back({name, shape, std::vector<float>(static_cast<size_t>(range.count))});
+        state.device.copy(named.back().data.data(), flat[m] + range.begin, named.back().data.size() * sizeof(float));
     });
+    state.device.wait();
     return named;
 }
 
@@ -109,8 +112,9 @@ void find_moments(const ModelState& state, const std::vector<NamedTensor>& momen
         if (found == moments.end() || !(found->shape == shape))
             wrong += "\n  " + name + " " + to_string(shape);
         else
-            std::copy(found->data.begin(), found->data.end(), flat[m] + range.begin);
+            state.device.copy(flat[m] + range.begin, found->data.data(), found->data.size() * sizeof(float));
     });
+    state.device.wait();  // the buffers may be the host's
     if (!wrong.empty()) throw Error("these moments are missing or of another shape:" + wrong, origin);
 }
 

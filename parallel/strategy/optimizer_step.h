@@ -18,13 +18,13 @@ struct OptimizerPart {
 class OptimizerStep {
 public:
     // Parts begin on multiples of 64 bytes; empty ones are legal.
-    OptimizerStep(const TrainConfig& config, const std::vector<OptimizerPart>& parts, Isa isa, int threads,
+    OptimizerStep(const TrainConfig& config, const std::vector<OptimizerPart>& parts, Device& device,
                   MemoryLedger* ledger = nullptr);
     // A range of the whole buffers, in elements.
-    OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range, Isa isa, int threads);
+    OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range);
     // Updates the parts' parameters from their gradients.
     void run(const StepContext& context);
-    // Updates this range of the one part, in elements, on the calling thread; several may do so at once.
+    // Updates this range of the one part, in elements, on the calling thread of the host; several may do so at once.
     void run_range(const StepContext& context, RankRange range) const;
 
     int moments() const { return moment_count_; }
@@ -34,19 +34,21 @@ public:
     size_t bytes() const { return moments_.bytes(); }
 
 private:
-    const int threads_, moment_count_;
+    Device& device_;
+    const int moment_count_;
     const Optimizer attrs_;
     size_t stride_ = 0;  // elements between two moments
     AlignedBuffer moments_, workspace_;
     std::vector<KernelArgs> args_;  // one a part
+    StepContext context_{};         // of the last run, without images
     const Kernel* kernel_ = nullptr;
 };
 
 // How many moments an element has.
 int moment_count(const TrainConfig& config);
 
-// Moments as tensors m0.<parameter> ..., cut out of or put into full-length flat buffers {elements of the parameters}, one
-// for each moment. load throws Error that lists what is missing or of another shape.
+// Moments as tensors m0.<parameter> ..., cut out of or put into full-length flat buffers {elements of the parameters} of the
+// host or the state's device, one for each moment. load throws Error that lists what is missing or of another shape.
 std::vector<NamedTensor> name_moments(const ModelState& state, const std::vector<const float*>& flat);
 void find_moments(const ModelState& state, const std::vector<NamedTensor>& moments, const std::string& origin,
                   const std::vector<float*>& flat);

@@ -4,7 +4,7 @@
 //   result P Q^T;  error_w <- M_w - P Q_w^T
 // The errors of all ranks together are what the result lacks: it is added later, never lost (error feedback). Q is kept for
 // the next step. Vectors, and matrices that the factors would not make smaller, are summed as they are.
-// For the fast reduction only.
+// For the fast reduction only, and for gradients in the host's memory.
 #pragma once
 
 #include <cstdint>

@@ -4,8 +4,6 @@
 #include <optional>
 #include <vector>
 
-#include "kernels/rank_sum/rank_sum.h"
-#include "kernels/team.h"
 #include "parallel/strategy/compression.h"
 #include "parallel/strategy/exposed_time.h"
 #include "parallel/strategy/fused_update.h"
@@ -19,17 +17,15 @@ namespace {
 
 class Replicated final : public Strategy {
 public:
-    Replicated(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa, int threads)
+    Replicated(const TrainConfig& config, ModelState& state, const RankSums& sums)
         : state_(state),
           sums_(sums),
-          isa_(isa),
-          threads_(threads),
           compression_(config.compression),
           overlap_(overlap_of_replicas(config, sums.communicator)),
-          optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}, isa, threads) {
+          optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}) {
         const int ranks = sums.communicator.size();
         if (overlap_ == Overlap::fused)
-            fused_.emplace(state, sums, optimizer_, isa, threads);
+            fused_.emplace(state, sums, optimizer_);
         else if (compression_ == "powersgd")
             power_sgd_.emplace(state, config.powersgd_rank, config.seed);
         else if (compression_ != "none")
@@ -97,11 +93,7 @@ private:
         std::vector<const float*> blocks;
         for (int b = 0; b < sums_.blocks(); ++b) blocks.push_back(total + static_cast<size_t>(b) * state_.gradient_stride);
         const auto count = static_cast<size_t>(state_.flat.parameter_elements);
-        run_team(threads_, [&](const Team& team) {
-            const RankRange part = range_of_rank(count, team.rank, team.size);
-            sum_over_ranks(isa_, Addends<float>{blocks.data(), sums_.blocks(), sums_.tree.merges.data()}, &total, 1,
-                           part.begin, part.end);
-        });
+        state_.device.sum({blocks.data(), sums_.blocks(), sums_.tree.merges.data()}, total, count);
     }
     void reduce(size_t bucket, Communicator& over) {
         const FlatSpan span = reducer_->buckets()[bucket].span;
@@ -119,8 +111,6 @@ private:
 
     ModelState& state_;
     const RankSums& sums_;
-    const Isa isa_;
-    const int threads_;
     const std::string compression_;
     const Overlap overlap_;
     OptimizerStep optimizer_;
@@ -134,9 +124,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa,
-                                          int threads) {
-    return std::make_unique<Replicated>(config, state, sums, isa, threads);
+std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, const RankSums& sums) {
+    return std::make_unique<Replicated>(config, state, sums);
 }
 
 }  // namespace xbench

@@ -34,11 +34,11 @@ std::vector<OptimizerPart> own_parts(const ModelState& state) {
 
 class Sharded final : public Strategy {
 public:
-    Sharded(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa, int threads)
+    Sharded(const TrainConfig& config, ModelState& state, const RankSums& sums)
         : state_(state),
           units_(*state.units),
           sums_(sums),
-          optimizer_(config, own_parts(state), isa, threads, state.ledger) {}
+          optimizer_(config, own_parts(state), state.device, state.ledger) {}
 
     void attach(const Plan& plan) override {
         if (units_.several_passes())
@@ -72,14 +72,16 @@ public:
         });
     }
 
-    // The ranks' shards put together, so that a checkpoint is the same for any strategy and number of ranks.
+    // The ranks' shards put together in host memory, so that a checkpoint is the same for any strategy and number of ranks.
     std::vector<NamedTensor> save() const override {
         std::vector<AlignedBuffer> whole = whole_moments();
         std::vector<const float*> flat;
         for (int m = 0; m < optimizer_.moments(); ++m) {
             float* const all = whole[static_cast<size_t>(m)].as<float>();
             for (const ShardUnit& unit : units_.shards().units) {
-                std::copy_n(optimizer_.moment(m) + unit.at, unit.own_elements(), all + unit.own.begin);
+                state_.device.copy(all + unit.own.begin, optimizer_.moment(m) + unit.at,
+                                   unit.own_elements() * sizeof(float));
+                state_.device.wait();
                 units_.group().all_gather(all + unit.span.begin, unit.elements());
             }
             flat.push_back(all);
@@ -93,8 +95,8 @@ public:
         find_moments(state_, moments, origin, flat);
         for (int m = 0; m < optimizer_.moments(); ++m)
             for (const ShardUnit& unit : units_.shards().units)
-                std::copy_n(flat[static_cast<size_t>(m)] + unit.own.begin, unit.own_elements(),
-                            optimizer_.moment(m) + unit.at);
+                state_.device.copy(optimizer_.moment(m) + unit.at, flat[static_cast<size_t>(m)] + unit.own.begin,
+                                   unit.own_elements() * sizeof(float));
     }
     size_t state_bytes() const override { return optimizer_.bytes(); }
     size_t summed_bytes() const override {
@@ -151,9 +153,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Strategy> make_sharded(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa,
-                                       int threads) {
-    return std::make_unique<Sharded>(config, state, sums, isa, threads);
+std::unique_ptr<Strategy> make_sharded(const TrainConfig& config, ModelState& state, const RankSums& sums) {
+    return std::make_unique<Sharded>(config, state, sums);
 }
 
 }  // namespace xbench

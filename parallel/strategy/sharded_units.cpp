@@ -9,10 +9,6 @@
 namespace xbench {
 namespace {
 
-AlignedBuffer floats(size_t count, MemoryLedger* ledger, MemoryCategory category) {
-    return AlignedBuffer(count * sizeof(float), ledger, category);
-}
-
 // In memory that the ranks of the group reach; all of them ask for the same.
 AlignedBuffer shared_floats(size_t count, Communicator& group, MemoryLedger* ledger, MemoryCategory category) {
     AlignedBuffer buffer = group.allocate(count * sizeof(float));
@@ -29,20 +25,21 @@ std::vector<int> additions(const SumTree& tree) {
 
 }  // namespace
 
-ShardedUnits::ShardedUnits(const Plan& plan, const RankSums& sums, const Sharding& how, MemoryLedger* ledger)
-    : sums_(sums),
+ShardedUnits::ShardedUnits(const Plan& plan, Device& device, const RankSums& sums, const Sharding& how, MemoryLedger* ledger)
+    : device_(device),
+      sums_(sums),
       how_(how),
       shards_(cut_into_shards(plan.graph, plan.parameters, group().rank(), group().size())),
       schedule_(schedule_units(plan, shards_, how.overlapped)),
       by_groups_(sums_by_groups()) {
     if (!whole_gradients()) {
         gradient_stride_ = shards_.largest_unit;
-        gradients_ = floats(shards_.own_elements, ledger, MemoryCategory::gradients);
+        gradients_ = device.allocate(shards_.own_elements * sizeof(float), ledger, MemoryCategory::gradients);
         const auto slots = static_cast<size_t>(schedule_.gradient_slots) * static_cast<size_t>(sums.most_blocks);
         gradient_slots_ = shared_floats(slots * gradient_stride_, group(), ledger, MemoryCategory::gradients);
     }
     if (!whole_parameters()) {
-        parameters_ = floats(shards_.own_elements, ledger, MemoryCategory::parameters);
+        parameters_ = device.allocate(shards_.own_elements * sizeof(float), ledger, MemoryCategory::parameters);
         const auto slots = static_cast<size_t>(schedule_.parameter_slots);
         parameter_slots_ = shared_floats(slots * shards_.largest_unit, group(), ledger, MemoryCategory::parameters);
     }
@@ -66,14 +63,16 @@ bool ShardedUnits::sums_by_groups() const {
 float* ShardedUnits::gather(size_t unit, int slot_index, const ShardLines& over) const {
     const ShardUnit& part = shards_.units[unit];
     float* const whole = slot(slot_index);
-    std::copy_n(parameters(unit), part.own_elements(), whole + (part.own.begin - static_cast<size_t>(part.span.begin)));
+    device_.copy(whole + (part.own.begin - static_cast<size_t>(part.span.begin)), parameters(unit),
+                 part.own_elements() * sizeof(float));
     over.group.all_gather(whole, part.elements());
     return whole;
 }
 
 void ShardedUnits::keep_own(size_t unit, const float* whole) const {
     const ShardUnit& part = shards_.units[unit];
-    std::copy_n(whole + (part.own.begin - static_cast<size_t>(part.span.begin)), part.own_elements(), parameters(unit));
+    device_.copy(parameters(unit), whole + (part.own.begin - static_cast<size_t>(part.span.begin)),
+                 part.own_elements() * sizeof(float));
 }
 
 float* ShardedUnits::gradient_slot(size_t unit) const {
@@ -95,12 +94,13 @@ void ShardedUnits::reduce_gradients(size_t unit, const ShardLines& over) const {
     float* const whole = gradient_slot(unit);
     // Another unit had this slot before: what no step has written is its.
     for (const FlatSpan& gap : schedule_.gaps[unit])
-        std::fill(whole + (gap.begin - part.span.begin), whole + (gap.end - part.span.begin), 0.0f);
+        device_.zero(whole + (gap.begin - part.span.begin), static_cast<size_t>(gap.end - gap.begin) * sizeof(float));
     reduce_scatter(unit, whole, gradient_stride_, over);
-    std::copy_n(whole + (part.own.begin - static_cast<size_t>(part.span.begin)), part.own_elements(), gradients(unit));
+    device_.copy(gradients(unit), whole + (part.own.begin - static_cast<size_t>(part.span.begin)),
+                 part.own_elements() * sizeof(float));
     // Gradients that come from sums over all images (of batch normalisations) are in the first block only.
     const auto others = static_cast<size_t>(sums_.most_blocks - 1);
-    std::fill_n(whole + gradient_stride_, others * gradient_stride_, 0.0f);
+    device_.zero(whole + gradient_stride_, others * gradient_stride_ * sizeof(float));
 }
 
 void ShardedUnits::bind_to(Executor& executor) const {

@@ -41,7 +41,7 @@ struct ShardLines {
 class ShardedUnits {
 public:
     // Collective. All arguments must outlive it.
-    ShardedUnits(const Plan& plan, const RankSums& sums, const Sharding& how, MemoryLedger* ledger);
+    ShardedUnits(const Plan& plan, Device& device, const RankSums& sums, const Sharding& how, MemoryLedger* ledger);
 
     int stage() const { return how_.stage; }
     bool whole_gradients() const { return how_.stage < 2 || how_.several_passes; }  // in ModelState
@@ -77,6 +77,7 @@ private:
     float* gradient_slot(size_t unit) const;
     bool sums_by_groups() const;
 
+    Device& device_;
     const RankSums& sums_;
     const Sharding how_;
     const Shards shards_;

@@ -43,12 +43,10 @@ public:
 };
 
 // DDP: every rank holds everything; gradients are all-reduced in buckets, and each rank makes the same update.
-std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa,
-                                          int threads);
+std::unique_ptr<Strategy> make_replicated(const TrainConfig& config, ModelState& state, const RankSums& sums);
 
 // ZeRO: the state has units, split over the ranks as its stage says. The same weights as replicated, bit for bit, in the
 // invariant mode.
-std::unique_ptr<Strategy> make_sharded(const TrainConfig& config, ModelState& state, const RankSums& sums, Isa isa,
-                                       int threads);
+std::unique_ptr<Strategy> make_sharded(const TrainConfig& config, ModelState& state, const RankSums& sums);
 
 }  // namespace xbench

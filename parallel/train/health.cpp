@@ -13,24 +13,32 @@
 
 namespace xbench {
 
-std::string find_not_finite(const Graph& graph, std::span<const FlatRange> ranges, std::span<const ModelState::Part> parts) {
+std::string find_not_finite(const ModelState& state, std::span<const FlatRange> ranges,
+                            std::span<const ModelState::Part> parts) {
+    const Graph& graph = state.graph;
     for (const ValueId id : graph.state)
         for (const FlatRange& range : ranges) {
             if (range.value != id) continue;
             for (const ModelState::Part& part : parts) {
-                const int64_t end = std::min(range.begin + range.count, part.span.end);
-                for (int64_t i = std::max(range.begin, part.span.begin); i < end; ++i)
-                    if (const float number = part.data[i - part.span.begin]; !std::isfinite(number))
-                        return fmt::format("{}[{}] is {}", graph.value(id).name, i - range.begin, number);
+                const int64_t begin = std::max(range.begin, part.span.begin);
+                const int64_t count = std::min(range.begin + range.count, part.span.end) - begin;
+                if (count <= 0) continue;
+                const std::string found =
+                    state.device.read(part.data + (begin - part.span.begin), count, [&](const float* data) {
+                        const float* const bad = std::find_if(data, data + count, [](float x) { return !std::isfinite(x); });
+                        if (bad == data + count) return std::string{};
+                        return fmt::format("{}[{}] is {}", graph.value(id).name, begin + (bad - data) - range.begin, *bad);
+                    });
+                if (!found.empty()) return found;
             }
         }
     return {};
 }
 
 std::string find_not_finite(const ModelState& state) {
-    const std::string found = find_not_finite(state.graph, state.flat.parameters, state.parameter_parts());
+    const std::string found = find_not_finite(state, state.flat.parameters, state.parameter_parts());
     const ModelState::Part buffers{{0, state.flat.state_elements}, state.state.as<float>()};
-    return found.empty() ? find_not_finite(state.graph, state.flat.state, std::span(&buffers, 1)) : found;
+    return found.empty() ? find_not_finite(state, state.flat.state, std::span(&buffers, 1)) : found;
 }
 
 void check_finite(const ModelState& state, uint32_t step, int rank) {
@@ -39,16 +47,19 @@ void check_finite(const ModelState& state, uint32_t step, int rank) {
             throw Error(fmt::format("{}{} on rank {}", what, found, rank), fmt::format("training step {}", step),
                         "lower the learning rate, or look at the images of that step");
     };
-    check(find_not_finite(state.graph, state.flat.parameters, state.gradient_parts()), "the gradient of ");
+    check(find_not_finite(state, state.flat.parameters, state.gradient_parts()), "the gradient of ");
     check(find_not_finite(state), "");
 }
 
 void check_replicas(const ModelState& state, uint32_t step, ControlPlane& communicator) {
     if (communicator.size() == 1) return;
     Hash hash;
-    if (state.whole_parameters())
-        hash.add(state.parameters.data(), static_cast<size_t>(state.flat.parameter_elements) * sizeof(float));
-    hash.add(state.state.data(), static_cast<size_t>(state.flat.state_elements) * sizeof(float));
+    const auto add = [&](const AlignedBuffer& buffer, int64_t count) {
+        state.device.read(buffer.as<float>(), count,
+                          [&](const float* data) { hash.add(data, static_cast<size_t>(count) * sizeof(float)); });
+    };
+    if (state.whole_parameters()) add(state.parameters, state.flat.parameter_elements);
+    add(state.state, state.flat.state_elements);
     const std::string mine = hash.hex();
     std::vector<std::byte> bytes(mine.size());
     std::memcpy(bytes.data(), mine.data(), mine.size());

@@ -10,7 +10,7 @@
 #include <numeric>
 
 #include "core/error.h"
-#include "core/hardware.h"
+#include "parallel/comm/comm_staged.h"
 #include "parallel/train/health.h"
 #include "parallel/train/rank_plan.h"
 
@@ -19,9 +19,10 @@ namespace {
 
 void append_batch(const Batch& batch, const Executor& executor, Predictions& mine) {
     const auto probabilities = executor.view(executor.plan().graph.output("probabilities"));
-    const float* p = probabilities.as<float>();
+    const int64_t count = batch.size * mine.classes;
     mine.samples.insert(mine.samples.end(), batch.sample_ids.begin(), batch.sample_ids.end());
-    mine.probabilities.insert(mine.probabilities.end(), p, p + batch.size * mine.classes);
+    executor.device().read(probabilities.as<float>(), count,
+                           [&](const float* p) { mine.probabilities.insert(mine.probabilities.end(), p, p + count); });
     mine.labels.insert(mine.labels.end(), batch.labels.begin(), batch.labels.end());
     for (const float target : batch.targets) mine.targets.push_back(target > 0.5f);
 }
@@ -33,13 +34,13 @@ constexpr const char* remedy = "these weights diverged: lower the learning rate,
 int64_t first_not_finite(const Batch& batch, const Executor& executor) {
     const TensorView logits = executor.view(executor.plan().graph.output("logits"));
     const int64_t classes = logits.shape[1];
-    int64_t first = no_image;
-    for (int64_t i = 0; i < batch.size; ++i) {
-        const float* const row = logits.as<float>() + i * classes;
-        if (!std::all_of(row, row + classes, [](float x) { return std::isfinite(x); }))
-            first = std::min(first, batch.sample_ids[static_cast<size_t>(i)]);
-    }
-    return first;
+    return executor.device().read(logits.as<float>(), batch.size * classes, [&](const float* rows) {
+        int64_t first = no_image;
+        for (int64_t i = 0; i < batch.size; ++i)
+            if (!std::all_of(rows + i * classes, rows + (i + 1) * classes, [](float x) { return std::isfinite(x); }))
+                first = std::min(first, batch.sample_ids[static_cast<size_t>(i)]);
+        return first;
+    });
 }
 
 // A number that is not finite must not become a result: one in the weights is named before any image is read.
@@ -64,7 +65,7 @@ void refuse_not_finite(double loss, int64_t bad_image, const Dataset& dataset, C
 }
 
 double loss_of(const Executor& executor, int block) {
-    return *executor.view_block(executor.plan().graph.output("loss"), block).as<double>();
+    return executor.device().read(executor.view_block(executor.plan().graph.output("loss"), block).as<double>());
 }
 
 template <class T>
@@ -105,19 +106,8 @@ Predictions gather(const Predictions& mine, ControlPlane& communicator) {
 
 }  // namespace
 
-void bind_batch(const Batch& batch, Executor& executor, StepContext& context) {
-    executor.bind(Arena::input, batch.images);
-    executor.bind(Arena::label, batch.multilabel ? static_cast<void*>(const_cast<float*>(batch.targets.data()))
-                                                 : static_cast<void*>(const_cast<int32_t*>(batch.labels.data())));
-    context.leaf_begin = batch.leaf_begin.data();
-    context.leaves = static_cast<int32_t>(batch.leaf_begin.size()) - 1;
-    context.sample_ids = batch.sample_ids.data();
-    context.global_batch = batch.global_size;
-    context.inverse_batch = 1.0 / static_cast<double>(batch.global_size);
-}
-
-Evaluator::Evaluator(Plan plan, const RankSums& sums, MemoryLedger* ledger)
-    : plan_(std::move(plan)), executor_(plan_, ledger) {
+Evaluator::Evaluator(Plan plan, Device& device, const RankSums& sums, MemoryLedger* ledger)
+    : plan_(std::move(plan)), executor_(plan_, device, ledger), batch_(plan_, device, ledger) {
     executor_.set_blocks(sums.leaves_of_block, 0);
 }
 
@@ -139,7 +129,8 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
     int64_t bad_image = no_image, images = 0;
     while (const Batch* batch = loader.next()) {
         if (batch->size == 0 && !gatherer) continue;  // else the other ranks gather parameters with this one
-        bind_batch(*batch, executor_, context);
+        describe_batch(*batch, context);
+        batch_.bind(*batch, executor_, context);
         executor_.run(context, gatherer ? &*gatherer : nullptr);
         if (gatherer) gatherer->finish();
         append_batch(*batch, executor_, mine);
@@ -157,8 +148,8 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
 }
 
 Predictions predict(const Graph& graph, const WeightSet& weights, const ModelDescription& about, const Dataset& dataset,
-                    std::span<const int64_t> indices, int threads, const ImagesDone& done) {
-    ModelState state(graph);
+                    std::span<const int64_t> indices, Device& device, const ImagesDone& done) {
+    ModelState state(graph, device);
     state.set_positive_weights(about.positive_weights);
     state.set_weights(weights, "the checkpoint");
     LoaderOptions options;
@@ -170,11 +161,11 @@ Predictions predict(const Graph& graph, const WeightSet& weights, const ModelDes
     train.precision = about.precision;
     train.virtual_ranks = options.virtual_ranks = std::clamp<int64_t>(about.virtual_ranks, 1, options.batch_size);
     RankPlace place;
-    place.isa = usable_isa();
-    place.threads = threads;
-    const auto communicator = make_self_communicator();
-    const RankSums sums(*communicator, Reduction::invariant, options.virtual_ranks);
-    Evaluator evaluator(evaluation_plan(graph, train, place, options.batch_size), sums);
+    place.target = device.target();
+    place.threads = device.threads();
+    const auto self = make_self_communicator(), staged = make_staged_communicator(*self, device);
+    const RankSums sums(staged ? *staged : *self, Reduction::invariant, options.virtual_ranks);
+    Evaluator evaluator(evaluation_plan(graph, train, place, options.batch_size), device, sums);
     return evaluator.run(state, dataset, options, sums, done);
 }
 

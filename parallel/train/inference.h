@@ -8,6 +8,7 @@
 #include "data/load/loader.h"
 #include "eval/metrics.h"
 #include "parallel/strategy/model_state.h"
+#include "parallel/train/device_batch.h"
 
 namespace xbench {
 
@@ -18,7 +19,7 @@ using ImagesDone = std::function<void(int64_t done, int64_t total)>;
 class Evaluator {
 public:
     // Of an evaluation_plan (parallel/train/rank_plan.h) for this rank of `sums`.
-    Evaluator(Plan plan, const RankSums& sums, MemoryLedger* ledger = nullptr);
+    Evaluator(Plan plan, Device& device, const RankSums& sums, MemoryLedger* ledger = nullptr);
     const Plan& plan() const { return plan_; }
 
     // Predictions for the images that the loader's options name, each once, gathered over all ranks in the order of their
@@ -30,20 +31,17 @@ public:
 private:
     Plan plan_;
     Executor executor_;
+    DeviceBatch batch_;
 };
 
 // All in one process: the predictions of these weights for these images. With all that the checkpoint says about itself,
 // the loss is that of the training run's own evaluation, to the last bit as long as that took at most so many images at
 // once. Throws Error when the weights do not fit the graph, or give what is not finite.
 Predictions predict(const Graph& graph, const WeightSet& weights, const ModelDescription& about, const Dataset& dataset,
-                    std::span<const int64_t> indices, int threads, const ImagesDone& done = {});
+                    std::span<const int64_t> indices, Device& device, const ImagesDone& done = {});
 constexpr int64_t most_evaluated_at_once = 512;
 
 // Images of a batch of the evaluations of a training run: without gradients a larger one costs nothing and is faster.
 constexpr int64_t evaluation_batch(int64_t training_batch) { return training_batch > 64 ? training_batch : 64; }
-
-// Fills the fields of a step's context that a batch determines, and points the executor at the batch's memory.
-// The context points into the batch.
-void bind_batch(const Batch& batch, Executor& executor, StepContext& context);
 
 }  // namespace xbench

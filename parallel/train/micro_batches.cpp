@@ -4,13 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/error.h"
 #include "core/virtual_ranks.h"
 #include "kernels/leaf_tree.h"
-#include "kernels/rank_sum/rank_sum.h"
-#include "kernels/team.h"
 
 namespace xbench {
 namespace {
@@ -68,14 +65,12 @@ PassPlan plan_passes(const TrainConfig& config, const Graph& graph, int rank, in
     return plan;
 }
 
-MicroBatches::MicroBatches(const PassPlan& plan, ModelState& state, const RankSums& sums, PassObserver* observer, Isa isa,
-                           int threads)
+MicroBatches::MicroBatches(const PassPlan& plan, ModelState& state, const RankSums& sums, PassObserver* observer)
     : plan_(plan),
       state_(state),
       sums_(sums),
       observer_(observer),
-      isa_(isa),
-      threads_(threads),
+      device_(state.device),
       losses_(static_cast<size_t>(plan.slots)),
       leaf_begin_(static_cast<size_t>(plan.most_leaves) + 1) {
     if (!plan.local) return;
@@ -83,30 +78,39 @@ MicroBatches::MicroBatches(const PassPlan& plan, ModelState& state, const RankSu
         if (state.graph.value(range.value).role == Role::buffer)
             statistics_count_ = static_cast<size_t>(range.begin + range.count);
     statistics_stride_ = (static_cast<size_t>(state.flat.state_elements) + 15) / 16 * 16;
-    statistics_ = AlignedBuffer(static_cast<size_t>(plan.slots) * statistics_stride_ * sizeof(float), state.ledger,
-                                MemoryCategory::buffers);
+    statistics_ = device_.allocate(static_cast<size_t>(plan.slots) * statistics_stride_ * sizeof(float), state.ledger,
+                                   MemoryCategory::buffers);
 }
 
-const std::vector<double>& MicroBatches::run(const Batch& batch, Executor& executor, const StepContext& context) {
+void MicroBatches::run(const Batch& batch, DeviceBatch& memory, Executor& executor, const StepContext& context,
+                       double* losses) {
     for (const Pass& pass : plan_.passes) {
-        run_pass(pass, batch, executor, context);
+        run_pass(pass, batch, memory, executor, context, losses++);
         if (observer_) observer_->end_pass();
         for (int k = 0; k < pass.merges; ++k) merge(pass.slot - k);
     }
     for (size_t idle = plan_.passes.size(); observer_ && idle < plan_.most_passes; ++idle) observer_->end_pass();
     if (plan_.local) average_statistics(batch);
+}
+
+const std::vector<double>& MicroBatches::losses_of_blocks(const double* of_pass) {
+    for (const Pass& pass : plan_.passes) {
+        const auto slot = static_cast<size_t>(pass.slot);
+        losses_[slot] = *of_pass++;
+        for (size_t k = 0; k < static_cast<size_t>(pass.merges); ++k) losses_[slot - k - 1] += losses_[slot - k];
+    }
     return losses_;
 }
 
-void MicroBatches::run_pass(const Pass& pass, const Batch& batch, Executor& executor, const StepContext& context) {
+void MicroBatches::run_pass(const Pass& pass, const Batch& batch, DeviceBatch& memory, Executor& executor,
+                            const StepContext& context, double* loss) {
     const auto leaf = static_cast<size_t>(pass.first_leaf);
     const int32_t first = batch.leaf_begin[leaf], images = batch.leaf_begin[leaf + static_cast<size_t>(pass.leaves)] - first;
     float* const gradients = state_.gradients.as<float>() + static_cast<size_t>(pass.slot) * state_.gradient_stride;
-    double& loss = losses_[static_cast<size_t>(pass.slot)];
     if (images == 0) {
-        std::fill_n(gradients, state_.flat.parameter_elements, 0.0f);
-        if (plan_.local) std::fill_n(statistics(pass.slot), statistics_count_, 0.0f);
-        loss = 0;
+        device_.zero(gradients, static_cast<size_t>(state_.flat.parameter_elements) * sizeof(float));
+        if (plan_.local) device_.zero(statistics(pass.slot), statistics_count_ * sizeof(float));
+        *loss = 0;
         return;
     }
     StepContext here = context;
@@ -114,25 +118,16 @@ void MicroBatches::run_pass(const Pass& pass, const Batch& batch, Executor& exec
         leaf_begin_[static_cast<size_t>(v)] = batch.leaf_begin[leaf + static_cast<size_t>(v)] - first;
     here.leaf_begin = leaf_begin_.data();
     here.leaves = pass.leaves;
-    here.sample_ids = batch.sample_ids.data() + first;
     executor.bind(Arena::gradients, gradients);
     if (plan_.local) {
         here.global_batch = images;  // of batch normalisation; inverse_batch stays that of the loss
         here.later_rank = 0;
-        std::memcpy(statistics(pass.slot), state_.state.data(), statistics_stride_ * sizeof(float));
+        device_.copy(statistics(pass.slot), state_.state.data(), statistics_stride_ * sizeof(float));
         executor.bind(Arena::state, statistics(pass.slot));
     }
-    const Graph& graph = executor.plan().graph;
-    const int64_t pixels = graph.value(graph.input).shape.elements();
-    executor.bind(Arena::input, batch.images + first * pixels);
-    if (!batch.multilabel) {
-        executor.bind(Arena::label, const_cast<int32_t*>(batch.labels.data() + first));
-    } else {
-        const int64_t classes = graph.value(graph.output("logits")).shape[1];
-        executor.bind(Arena::label, const_cast<float*>(batch.targets.data() + first * classes));
-    }
+    memory.bind(batch, first, images, executor, here);
     executor.run(here, observer_);
-    loss = *executor.view(graph.output("loss")).as<double>();
+    device_.copy(loss, executor.view(executor.plan().graph.output("loss")).data, sizeof(double));
 }
 
 // Slot and the one before it become one.
@@ -142,16 +137,12 @@ void MicroBatches::merge(int slot) {
     add(at(gradients, state_.gradient_stride, slot - 1), at(gradients, state_.gradient_stride, slot),
         static_cast<size_t>(state_.flat.parameter_elements));
     if (plan_.local) add(statistics(slot - 1), statistics(slot), statistics_count_);
-    losses_[static_cast<size_t>(slot) - 1] += losses_[static_cast<size_t>(slot)];
 }
 
-void MicroBatches::add(float* to, const float* from, size_t count) const {
+void MicroBatches::add(float* to, const float* from, size_t count) {
     const float* const both[] = {to, from};
     const uint8_t merges[] = {0, 1};
-    run_team(threads_, [&](const Team& team) {
-        const RankRange range = range_of_rank(count, team.rank, team.size);
-        sum_over_ranks(isa_, Addends<float>{both, 2, merges}, &to, 1, range.begin, range.end);
-    });
+    device_.sum({both, 2, merges}, to, count);
 }
 
 void MicroBatches::average_statistics(const Batch& batch) {
@@ -160,8 +151,12 @@ void MicroBatches::average_statistics(const Batch& batch) {
     int64_t full = 0;  // leaves that hold images
     for (int64_t v = 0; v < leaves; ++v)
         full += leaf_start(v + 1, batch.global_size, leaves) > leaf_start(v, batch.global_size, leaves);
-    for (size_t i = 0; i < statistics_count_; ++i)
-        state_.state.as<float>()[i] = statistics_.as<float>()[i] / static_cast<float>(full);
+    const auto count = static_cast<int64_t>(statistics_count_);
+    device_.read(statistics_.as<float>(), count, [&](const float* sums) {
+        device_.write(state_.state.as<float>(), count, [&](float* mean) {
+            for (int64_t i = 0; i < count; ++i) mean[i] = sums[i] / static_cast<float>(full);
+        });
+    });
 }
 
 }  // namespace xbench

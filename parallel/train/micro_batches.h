@@ -17,6 +17,7 @@
 #include "parallel/strategy/exposed_time.h"
 #include "parallel/strategy/model_state.h"
 #include "parallel/strategy/strategy.h"
+#include "parallel/train/device_batch.h"
 
 namespace xbench {
 
@@ -43,18 +44,20 @@ PassPlan plan_passes(const TrainConfig& config, const Graph& graph, int rank, in
 class MicroBatches {
 public:
     // Everything outlives it. The state has plan.slots slots of gradients; the observer may be null.
-    MicroBatches(const PassPlan& plan, ModelState& state, const RankSums& sums, PassObserver* observer, Isa isa,
-                 int threads);
+    MicroBatches(const PassPlan& plan, ModelState& state, const RankSums& sums, PassObserver* observer);
 
-    // Gradients, and running statistics where they are local, of this rank's share of the batch; the sum of each block's
-    // losses. Collective.
-    const std::vector<double>& run(const Batch& batch, Executor& executor, const StepContext& context);
+    // Gradients, and running statistics where they are local, of this rank's share of the batch. Each pass' loss is copied
+    // to losses[pass], in staging memory. Collective.
+    void run(const Batch& batch, DeviceBatch& memory, Executor& executor, const StepContext& context, double* losses);
+    // The sum of each block's losses from those of the passes.
+    const std::vector<double>& losses_of_blocks(const double* of_pass);
     int64_t take_exposed_ns() { return exposed_.take(); }
 
 private:
-    void run_pass(const Pass& pass, const Batch& batch, Executor& executor, const StepContext& context);
+    void run_pass(const Pass& pass, const Batch& batch, DeviceBatch& memory, Executor& executor, const StepContext& context,
+                  double* loss);
     void merge(int slot);
-    void add(float* to, const float* from, size_t count) const;
+    void add(float* to, const float* from, size_t count);
     float* statistics(int slot) const { return statistics_.as<float>() + static_cast<size_t>(slot) * statistics_stride_; }
     void average_statistics(const Batch& batch);
 
@@ -62,8 +65,7 @@ private:
     ModelState& state_;
     const RankSums& sums_;
     PassObserver* const observer_;
-    const Isa isa_;
-    const int threads_;
+    Device& device_;
     size_t statistics_count_ = 0, statistics_stride_ = 0;  // of the running statistics; elements of a slot
     AlignedBuffer statistics_;                             // {slot}: state, of which the first part is statistics
     std::vector<double> losses_;                           // {slot}

@@ -62,7 +62,7 @@ RankPlan rank_plan(const Graph& graph, const TrainConfig& config, const RankPlac
     check_stage(config, place.stage);
     RankPlan plan;
     plan.passes = plan_passes(config, graph, place.rank, place.ranks);
-    plan.training = compile(graph, Target{place.isa}, training_options(plan.passes, config, place));
+    plan.training = compile(graph, place.target, training_options(plan.passes, config, place));
     return plan;
 }
 
@@ -70,7 +70,7 @@ Plan evaluation_plan(const Graph& graph, const TrainConfig& config, const RankPl
     PlanOptions options = common_options(config, place);
     options.training = false;
     options.max_batch = most_images(options.leaves, batch, leaves_of_batch(config, place.ranks));
-    return compile(graph, Target{place.isa}, options);
+    return compile(graph, place.target, options);
 }
 
 MemoryQuestion memory_question(const RankPlan& plan, const Plan& evaluation, const TrainConfig& config,

@@ -20,7 +20,7 @@ struct RankPlace {
     int group_ranks = 0;         // that a shard is split over; 0: all
     bool shares_update = false;  // the ranks have one copy of the parameters (parallel/strategy/fused_update.h)
     bool overlapped = false;     // units are gathered and reduced by a thread (parallel/strategy/sharded_units.h)
-    Isa isa = Isa::portable;
+    Target target{};
     int threads = 1;
     int64_t most_images = 0;     // of one batch on this rank, where a data set's last batch decides; 0: of a full batch
     std::vector<Choice> forced;  // implementations asked for by name

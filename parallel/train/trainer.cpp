@@ -2,7 +2,9 @@
 #include "parallel/train/trainer.h"
 
 #include <chrono>
+#include <optional>
 
+#include "core/hardware.h"
 #include "core/virtual_ranks.h"
 #include "data/load/loader.h"
 #include "models/registry.h"
@@ -32,6 +34,7 @@ private:
     void describe_run();
     EpochResult train_epoch(int64_t epoch, int64_t first_batch);
     void step(const Batch& batch);
+    void keep_losses(const TrainingStep::Losses& losses);
     bool after_step(const Batch& batch, int64_t epoch);
     void report_step(const Batch& batch, int64_t epoch);
     void end_epoch(EpochResult& epoch);
@@ -48,7 +51,10 @@ private:
     const Dataset& dataset_;
     Communicator& communicator_;
     const TrainOptions& options_;
-    MemoryLedger ledger_;  // outlives what it counts
+    std::optional<Cpu> cpu_;  // where no device is given
+    Device& device_;
+    MemoryLedger ledger_;       // of the device's memory; outlives what it counts
+    MemoryLedger host_ledger_;  // of the host's, where the device has memory of its own
     Loader loader_;
     TrainingStep step_;
     Evaluator evaluator_;
@@ -56,6 +62,7 @@ private:
     RunCheckpoints checkpoints_;
     ProgressReport progress_;
     RunPosition from_;
+    double newest_loss_ = 0;  // an image, of the newest batch whose loss the host has
     TrainResult result_;
     Clock::time_point start_ = Clock::now(), epoch_start_ = start_;
     double epoch_seconds_before_ = 0;  // of the epoch under way, by an earlier process
@@ -72,7 +79,8 @@ LoaderOptions Training::loader_options(Split split) {
     options.mean = config_.data.mean;
     options.std = config_.data.std;
     options.workers = static_cast<int>(config_.data.workers);
-    options.ledger = &ledger_;
+    options.ledger = device_.is_host() ? &ledger_ : &host_ledger_;
+    options.allocate = [this](size_t bytes) { return device_.allocate_staging(bytes); };
     if (split != Split::train) {
         options.shuffle = false;
         options.batch_size = evaluation_batch(options.batch_size);
@@ -82,7 +90,6 @@ LoaderOptions Training::loader_options(Split split) {
 
 TrainingStepOptions Training::step_options() {
     TrainingStepOptions options;
-    options.threads = options_.threads;
     options.stage = options_.stage;
     options.most_images = loader_.max_local_batch();
     options.ledger = &ledger_;
@@ -94,9 +101,10 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       dataset_(dataset),
       communicator_(communicator),
       options_(options),
+      device_(options.device ? *options.device : cpu_.emplace(options.threads)),
       loader_(dataset, loader_options(Split::train)),
-      step_(build_model(model_for(config.model, dataset.info())), config.train, communicator, step_options()),
-      evaluator_(evaluation_plan(step_.graph(), config.train, step_.place(), loader_options(Split::val).batch_size),
+      step_(build_model(model_for(config.model, dataset.info())), config.train, communicator, device_, step_options()),
+      evaluator_(evaluation_plan(step_.graph(), config.train, step_.place(), loader_options(Split::val).batch_size), device_,
                  step_.sums(), &ledger_),
       run_{EpochLosses(step_.sums(), loader_.batches()), {}, {}, 0, 0},
       checkpoints_(config, dataset, step_, loader_.batches(), options.checkpoint_dir),
@@ -104,6 +112,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
                 loader_.batches() * config.train.epochs) {
     start_from_weights();
     describe_run();
+    step_.hear_losses([this](const TrainingStep::Losses& losses) { keep_losses(losses); });
 }
 
 // A resumed run has its weights from its checkpoint, so the file may be gone by then.
@@ -128,9 +137,14 @@ void Training::describe_run() {
 
 void Training::step(const Batch& batch) {
     step_.run(batch);
-    for (int block = 0; block < step_.sums().blocks(); ++block) run_.losses.of(batch.index, block) = step_.loss(block);
     result_.gradient_bytes = step_.strategy().summed_bytes();
     result_.memory_in_steps = ledger_.now();
+}
+
+void Training::keep_losses(const TrainingStep::Losses& losses) {
+    for (size_t block = 0; block < losses.of_block.size(); ++block)
+        run_.losses.of(losses.batch, static_cast<int>(block)) = losses.of_block[block];
+    newest_loss_ = losses.images > 0 ? run_.losses.here(losses.batch) / static_cast<double>(losses.images) : 0;
 }
 
 EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
@@ -151,6 +165,7 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
         clock.end_between();
         if (result_.interrupted) return result;
     }
+    step_.wait_for_losses();
     result.train_seconds = epoch_seconds_before_ + seconds_since(epoch_start_);
     result.learning_rate = learning_rate_at(config_.train, static_cast<int64_t>(step_.done()) - 1);
     result.train_loss = run_.losses.total() / static_cast<double>(result.images);
@@ -162,7 +177,10 @@ bool Training::after_step(const Batch& batch, int64_t epoch) {
     report_step(batch, epoch);
     const bool stop = must_stop();
     const int64_t every = config_.train.checkpoint_steps;
-    if (stop || (every > 0 && step_.done() % static_cast<uint32_t>(every) == 0)) snapshot(epoch);
+    if (stop || (every > 0 && step_.done() % static_cast<uint32_t>(every) == 0)) {
+        step_.wait_for_losses();
+        snapshot(epoch);
+    }
     return stop;
 }
 
@@ -176,8 +194,7 @@ void Training::snapshot(int64_t epoch) {
 
 void Training::report_step(const Batch& batch, int64_t epoch) {
     if (!progress_.watched()) return;
-    const double loss = batch.size > 0 ? run_.losses.here(batch.index) / static_cast<double>(batch.size) : 0;
-    progress_.after_step(epoch, step_.done(), loss, batch.global_size, result_.times.step_ns.back());
+    progress_.after_step(epoch, step_.done(), newest_loss_, batch.global_size, result_.times.step_ns.back());
 }
 
 bool Training::must_stop() {

@@ -14,6 +14,7 @@
 #include "core/memory_ledger.h"
 #include "data/set/dataset.h"
 #include "eval/metrics.h"
+#include "kernels/device.h"
 #include "parallel/checkpoint/epoch_result.h"
 #include "parallel/train/step_times.h"
 #include "parallel/train/train_progress.h"
@@ -53,8 +54,9 @@ struct TrainStart {
 };
 
 struct TrainOptions {
-    int threads = 1;  // compute threads of each rank
-    int stage = 0;    // of ZeRO: 0 replicates everything, 3 splits all (parallel/strategy/sharded_units.h)
+    Device* device = nullptr;  // of this rank; null: the CPU, with so many threads
+    int threads = 1;           // compute threads of each rank
+    int stage = 0;             // of ZeRO: 0 replicates everything, 3 splits all (parallel/strategy/sharded_units.h)
     std::filesystem::path
         checkpoint_dir;  // empty: none is written. best.safetensors and last.safetensors land here (rank 0)
     std::function<void(const TrainProgress&)> progress;  // on rank 0 only

@@ -3,13 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
 #include "core/error.h"
 #include "core/virtual_ranks.h"
+#include "parallel/comm/comm_staged.h"
 #include "parallel/train/health.h"
-#include "parallel/train/inference.h"
 #include "parallel/train/learning_rate.h"
 
 namespace xbench {
@@ -17,11 +18,33 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// The instruction set that every rank has: other kernels round differently.
-Isa common_isa(Isa mine, ControlPlane& communicator) {
-    double lowest = -static_cast<double>(mine);
-    communicator.all_reduce_max(&lowest, 1);
-    return static_cast<Isa>(static_cast<int>(-lowest));
+// What every rank's device runs: other kernels round differently.
+Target common_target(const Target& mine, Communicator& communicator) {
+    double least[] = {-static_cast<double>(mine.isa), -static_cast<double>(mine.compute_capability),
+                      -static_cast<double>(mine.kind)};
+    double kind = static_cast<double>(mine.kind);
+    communicator.all_reduce_max(least, 3);
+    communicator.all_reduce_max(&kind, 1);
+    const Target lowest{static_cast<Isa>(static_cast<int>(-least[0])), static_cast<DeviceKind>(static_cast<int>(-least[2])),
+                        static_cast<int32_t>(-least[1])};
+    return least_of(lowest, {lowest.isa, static_cast<DeviceKind>(static_cast<int>(kind)), lowest.compute_capability});
+}
+
+void refuse_host_only(const TrainConfig& config, const Device& device) {
+    if (device.is_host()) return;
+    if (config.compression != "none")
+        throw UsageError(fmt::format("the device {} sums its gradients uncompressed: {} is computed by the host in its own "
+                                     "memory",
+                                     device.name(), config.compression),
+                         "/train/compression", "set it to none");
+    if (config.overlap == "fused")
+        throw UsageError(fmt::format("ranks with the device {} do not see each other's memory", device.name()),
+                         "/train/overlap", "use auto, inline or none");
+}
+
+std::unique_ptr<Communicator> checked_and_staged(const TrainConfig& config, Communicator& over, Device& device) {
+    refuse_host_only(config, device);
+    return make_staged_communicator(over, device);
 }
 
 RankSums sums_for(const TrainConfig& config, Communicator& communicator) {
@@ -35,11 +58,12 @@ std::optional<HybridGroups> groups_for(const TrainConfig& config, Communicator& 
     return std::optional<HybridGroups>(std::in_place, communicator);
 }
 
-RankPlace place_for(const TrainConfig& config, Communicator& communicator, const HybridGroups* groups,
+RankPlace place_for(const TrainConfig& config, Communicator& communicator, const HybridGroups* groups, Device& device,
                     const TrainingStepOptions& options) {
     RankPlace place = place_on(communicator, config, options.stage, groups ? groups->ranks() : 0);
-    place.isa = common_isa(options.isa, communicator);
-    place.threads = options.threads;
+    place.target = common_target(device.target(), communicator);
+    place.threads = device.threads();
+    device.restrict_to(place.target);
     place.most_images = options.most_images;
     place.forced = options.forced;
     return place;
@@ -47,23 +71,27 @@ RankPlace place_for(const TrainConfig& config, Communicator& communicator, const
 
 }  // namespace
 
-TrainingStep::TrainingStep(Graph graph, const TrainConfig& config, Communicator& communicator,
+TrainingStep::TrainingStep(Graph graph, const TrainConfig& config, Communicator& communicator, Device& device,
                            const TrainingStepOptions& options)
     : config_(config),
-      communicator_(communicator),
+      device_(device),
+      staged_(checked_and_staged(config, communicator, device)),
+      communicator_(staged_ ? *staged_ : communicator),
       graph_(std::move(graph)),
-      sums_(sums_for(config, communicator)),
-      groups_(groups_for(config, communicator, options.stage)),
-      place_(place_for(config, communicator, groups_ ? &*groups_ : nullptr, options)),
+      sums_(sums_for(config, communicator_)),
+      groups_(groups_for(config, communicator_, options.stage)),
+      place_(place_for(config, communicator_, groups_ ? &*groups_ : nullptr, device, options)),
       rank_plan_(xbench::rank_plan(graph_, config, place_)),
-      state_(graph_, sums_, plan(), rank_plan_.passes.slots, sharding(), options.ledger),
-      executor_(plan(), options.ledger),
-      strategy_((place_.stage == 0 ? make_replicated : make_sharded)(config, state_, sums_, place_.isa, place_.threads)) {
+      state_(graph_, device, sums_, plan(), rank_plan_.passes.slots, sharding(), options.ledger),
+      executor_(plan(), device, options.ledger),
+      batch_(plan(), device, options.ledger),
+      strategy_((place_.stage == 0 ? make_replicated : make_sharded)(config, state_, sums_)),
+      losses_(device, std::max(rank_plan_.passes.passes.size(), static_cast<size_t>(sums_.blocks()))) {
     state_.initialize(config.seed);
     state_.set_positive_weights(config.pos_weight);
     state_.bind_to(executor_);
     if (rank_plan_.passes.several())
-        micro_batches_.emplace(rank_plan_.passes, state_, sums_, strategy_->pass_observer(), place_.isa, place_.threads);
+        micro_batches_.emplace(rank_plan_.passes, state_, sums_, strategy_->pass_observer());
     else
         executor_.set_blocks(sums_.leaves_of_block, state_.gradient_stride * sizeof(float));
     strategy_->attach(plan());
@@ -80,40 +108,57 @@ Sharding TrainingStep::sharding() const {
 }
 
 void TrainingStep::compute(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
-    bind_batch(batch, executor_, context_);
+    describe_batch(batch, context_);
+    double* const losses = losses_.next();
     context_.learning_rate = static_cast<float>(learning_rate_at(config_, context_.step));
     context_.update = context_.step + 1;
     communicator_.wait_limit()->step = context_.update;
-    if (micro_batches_)
-        losses_of_pass_ = &micro_batches_->run(batch, executor_, context_);
-    else
+    if (micro_batches_) {
+        micro_batches_->run(batch, batch_, executor_, context_, losses);
+    } else {
+        batch_.bind(batch, executor_, context_);
         executor_.run(context_, strategy_.get(), plan_step_ns);
+        for (int block = 0; block < sums_.blocks(); ++block)
+            device_.copy(losses + block, executor_.view_block(plan().graph.output("loss"), block).data, sizeof(double));
+    }
+    losses_.send(batch.index, batch.size, context_.update);
 }
 
-double TrainingStep::loss(int block) const {
-    if (losses_of_pass_) return (*losses_of_pass_)[static_cast<size_t>(block)];
-    return *executor_.view_block(plan().graph.output("loss"), block).as<double>();
+std::span<const double> TrainingStep::of_blocks(const double* sent) {
+    const double* const sums = micro_batches_ ? micro_batches_->losses_of_blocks(sent).data() : sent;
+    return {sums, static_cast<size_t>(sums_.blocks())};
 }
+
+double TrainingStep::loss(int block) { return of_blocks(losses_.newest())[static_cast<size_t>(block)]; }
 
 void TrainingStep::update() {
     strategy_->update(context_);
     ++context_.step;
 }
 
-void TrainingStep::check_losses() const {
-    for (int block = 0; block < sums_.blocks(); ++block) {
-        if (std::isfinite(loss(block))) continue;
-        check_finite(state_, context_.step + 1, communicator_.rank());  // names the layer where one shows it
-        throw Error(fmt::format("the loss is {} on rank {}", loss(block), communicator_.rank()),
-                    fmt::format("training step {}", context_.step + 1), "lower the learning rate");
+// Of all steps but the newest so many.
+void TrainingStep::read_losses(size_t but) {
+    while (losses_.waiting() > but) {
+        const LateLosses::Sent sent = losses_.read();
+        const std::span<const double> of_block = of_blocks(sent.numbers);
+        for (const double loss : of_block) check_loss(loss, sent.step);
+        if (heard_) heard_({sent.batch, sent.images, of_block});
     }
+}
+
+void TrainingStep::check_loss(double loss, uint32_t step) const {
+    if (std::isfinite(loss)) return;
+    check_finite(state_, step, communicator_.rank());  // names the layer where one shows it
+    throw Error(fmt::format("the loss is {} on rank {}", loss, communicator_.rank()), fmt::format("training step {}", step),
+                "lower the learning rate");
 }
 
 void TrainingStep::run(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
     compute(batch, plan_step_ns);
-    check_losses();
+    read_losses(device_.is_host() ? 0 : 1);
     const auto before_update = Clock::now();
     update();
+    batch_.wait();
     if (plan_step_ns) plan_step_ns->push_back(std::chrono::nanoseconds(Clock::now() - before_update).count());
     const int64_t every = config_.check_steps;
     if (every > 0 && context_.step % static_cast<uint32_t>(every) == 0) {

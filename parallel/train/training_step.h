@@ -6,18 +6,21 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/communicator.h"
 #include "core/config.h"
-#include "core/hardware.h"
 #include "data/load/loader.h"
 #include "parallel/comm/rank_sums.h"
 #include "parallel/strategy/hybrid_groups.h"
 #include "parallel/strategy/model_state.h"
 #include "parallel/strategy/strategy.h"
+#include "parallel/train/device_batch.h"
+#include "parallel/train/late_losses.h"
 #include "parallel/train/micro_batches.h"
 #include "parallel/train/rank_plan.h"
 #include "plan/executor.h"
@@ -25,8 +28,6 @@
 namespace xbench {
 
 struct TrainingStepOptions {
-    Isa isa = usable_isa();  // at most: all ranks take the lowest among them
-    int threads = 1;
     int stage = 0;                   // of ZeRO
     int64_t most_images = 0;         // RankPlace::most_images
     std::vector<Choice> forced{};    // implementations asked for by name
@@ -35,20 +36,34 @@ struct TrainingStepOptions {
 
 class TrainingStep {
 public:
-    // Collective. The configuration and the communicator outlive it. Weights are those of config.seed.
-    TrainingStep(Graph graph, const TrainConfig& config, Communicator& communicator, const TrainingStepOptions& options);
+    // Collective. Configuration, communicator and device outlive it. The device computes as the least of all ranks' does
+    // from now on. Weights are those of config.seed. Throws UsageError where the configuration asks for what the device
+    // does not do.
+    TrainingStep(Graph graph, const TrainConfig& config, Communicator& communicator, Device& device,
+                 const TrainingStepOptions& options = {});
     TrainingStep(const TrainingStep&) = delete;
     TrainingStep& operator=(const TrainingStep&) = delete;
 
-    // One step on this rank's share of a batch. Throws Error that names step, rank and, where it can, the tensor when a
-    // number is not finite. Collective. plan_step_ns receives the time of each step of the plan, then of the update.
+    // A step's losses, each a sum over the images of one of this rank's blocks of leaves.
+    struct Losses {
+        int64_t batch, images;  // which of the epoch; here
+        std::span<const double> of_block;
+    };
+    // Called with the losses of each step of run(), in their order, as soon as the host has them: within run(), or within
+    // the next step's where the device does not compute on the host.
+    void hear_losses(std::function<void(const Losses&)> heard) { heard_ = std::move(heard); }
+    void wait_for_losses() { read_losses(0); }  // of all steps so far
+
+    // One step on this rank's share of a batch, which may change afterwards. Throws Error that names step, rank and, where
+    // it can, the tensor when a number is not finite, as soon as the loss is known. Collective. plan_step_ns receives the
+    // time of each step of the plan, then of the update.
     void run(const Batch& batch, std::vector<int64_t>* plan_step_ns = nullptr);
     // Its halves, without the checks.
     void compute(const Batch& batch, std::vector<int64_t>* plan_step_ns = nullptr);
     void update();
 
-    // Sum over the images of one of this rank's blocks of leaves, of the last compute().
-    double loss(int block) const;
+    // Sum over the images of one of this rank's blocks of leaves, of the last compute(), for which it waits.
+    double loss(int block);
     uint32_t done() const { return context_.step; }  // steps
     void set_done(uint32_t steps) { context_.step = steps; }
 
@@ -66,9 +81,13 @@ public:
 
 private:
     Sharding sharding() const;
-    void check_losses() const;
+    std::span<const double> of_blocks(const double* sent);
+    void read_losses(size_t but);
+    void check_loss(double loss, uint32_t step) const;
 
     const TrainConfig& config_;
+    Device& device_;
+    const std::unique_ptr<Communicator> staged_;  // where the ranks' communicator does not see the device's memory
     Communicator& communicator_;
     const Graph graph_;
     const RankSums sums_;
@@ -77,9 +96,11 @@ private:
     const RankPlan rank_plan_;
     ModelState state_;
     Executor executor_;
+    DeviceBatch batch_;
     std::unique_ptr<Strategy> strategy_;
-    std::optional<MicroBatches> micro_batches_;            // where there are several passes
-    const std::vector<double>* losses_of_pass_ = nullptr;  // {block}, of those
+    std::optional<MicroBatches> micro_batches_;  // where there are several passes
+    LateLosses losses_;
+    std::function<void(const Losses&)> heard_;
     StepContext context_{};
 };
 

@@ -44,7 +44,8 @@ public:
         : golden_(golden),
           config_(train_config(golden)),
           communicator_(make_self_communicator()),
-          step_(build_model(model_config(golden.about.at("model"))), config_, *communicator_, {.isa = isa}) {
+          device_(Target{isa}, 1),
+          step_(build_model(model_config(golden.about.at("model"))), config_, *communicator_, device_) {
         set_weights();
         set_batch();
     }
@@ -128,6 +129,7 @@ private:
     const Golden& golden_;
     const TrainConfig config_;
     const std::unique_ptr<Communicator> communicator_;
+    Cpu device_;
     TrainingStep step_;
     std::vector<float> images_;
     Batch batch_;

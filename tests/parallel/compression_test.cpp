@@ -100,7 +100,8 @@ void fill_low_rank(const ModelState& state, int rank_of_matrix, int rank, float*
 TEST(PowerSgd, AGradientOfLowRankIsExactToRounding) {
     const Graph graph = one_layer();
     on_ranks(2, [&](Communicator& c) {
-        const ModelState state(graph);
+        Cpu device;
+        const ModelState state(graph, device);
         ASSERT_EQ(state.flat.parameters[1].count, 240);
         std::vector<float> gradients(static_cast<size_t>(state.flat.parameter_elements)), expected(gradients.size()),
             other(gradients.size());
@@ -122,7 +123,8 @@ TEST(PowerSgd, AGradientOfLowRankIsExactToRounding) {
 TEST(PowerSgd, WhatIsLeftOutIsKept) {
     const Graph graph = one_layer();
     on_ranks(2, [&](Communicator& c) {
-        const ModelState state(graph);
+        Cpu device;
+        const ModelState state(graph, device);
         const auto size = static_cast<size_t>(state.flat.parameter_elements);
         PowerSgd power(state, 1, 1);
         std::vector<float> given(size), result(size), gradients(size);

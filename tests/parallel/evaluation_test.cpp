@@ -78,7 +78,8 @@ TEST_P(EvaluatesAsItTrained, EveryFigureIsEqual) {
             const ModelDescription about = description_of(best, "best");
             const auto score = [&](Split split) {
                 const auto images = dataset.indices(split);
-                const auto predictions = predict(build_model(about.model), best, about, dataset, images, 1);
+                Cpu device;
+                const auto predictions = predict(build_model(about.model), best, about, dataset, images, device);
                 return to_json(compute_metrics(predictions, about.class_names)).dump(1);
             };
             EXPECT_EQ(score(Split::val), to_json(result.val).dump(1));
@@ -120,14 +121,15 @@ TEST(Evaluation, WeightsThatAreNoNumbersAreNamed) {
     ModelDescription about;
     about.model = {.name = "pneumonia_cnn", .widths = {4, 6, 8}, .channels = 1, .size = 16, .classes = 3};
     const Graph graph = build_model(about.model);
-    ModelState state(graph);
+    Cpu device;
+    ModelState state(graph, device);
     state.initialize(1);
     for (const float number : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
         for (const size_t tensor : {size_t{0}, state.weights().tensors.size() - 1}) {
             WeightSet weights = state.weights();
             weights.tensors[tensor].data.back() = number;
             try {
-                predict(graph, weights, about, dataset, dataset.indices(Split::test), 1);
+                predict(graph, weights, about, dataset, dataset.indices(Split::test), device);
                 ADD_FAILURE() << weights.tensors[tensor].name << " was not seen";
             } catch (const Error& error) {
                 EXPECT_THAT(error.what(), HasSubstr(weights.tensors[tensor].name));

@@ -20,7 +20,7 @@ class RankSteps {
 public:
     RankSteps(const Graph& graph, Communicator& communicator, int stage, const TrainConfig& config = eight_images(),
               MemoryLedger* ledger = nullptr)
-        : config_(config), step_(graph, config_, communicator, {.stage = stage, .ledger = ledger}) {
+        : config_(config), step_(graph, config_, communicator, device_, {.stage = stage, .ledger = ledger}) {
         make_batch();
     }
     void step() { step_.run(batch_); }
@@ -50,6 +50,7 @@ private:
     }
 
     const TrainConfig config_;
+    Cpu device_;
     TrainingStep step_;
     std::vector<float> images_;
     Batch batch_;

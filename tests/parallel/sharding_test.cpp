@@ -88,7 +88,8 @@ TEST(ShardingTiming, AThreadHidesASlowLink) {
             // A rank sends half of what is gathered, twice (forward and backward), and half of what is reduced.
             const auto link = make_slow_link(ranks.channel(), {1.5 * bytes / (0.5 * computing), 0});
             const RankSums sums(*link, Reduction::fast, 2);
-            const ShardedUnits units(plan, sums, {3, nullptr, nullptr, overlapped}, nullptr);
+            Cpu device;
+            const ShardedUnits units(plan, device, sums, {3, nullptr, nullptr, overlapped}, nullptr);
             UnitTransfers transfers(plan, units, UnitTransfers::Of::step);
             const auto start = std::chrono::steady_clock::now();
             for (size_t step = 0; step < plan.steps.size(); ++step) {

@@ -248,7 +248,8 @@ TEST(Trainer, TheCheckpointIsTheBestEpoch) {
 
     const ModelDescription about = description_of(best, "checkpoint");
     const auto indices = dataset->indices(Split::test);
-    const Predictions predictions = predict(build_model(about.model), best, about, *dataset, indices, 1);
+    Cpu device;
+    const Predictions predictions = predict(build_model(about.model), best, about, *dataset, indices, device);
     const Metrics metrics = compute_metrics(predictions, about.class_names);
     EXPECT_EQ(metrics.confusion, result.test.confusion);
     EXPECT_NEAR(metrics.loss, result.test.loss, 1e-9);
@@ -471,7 +472,8 @@ TEST(Health, NamesTensorStepAndRank) {
     ModelConfig model;
     model.name = "pneumonia_cnn";
     const Graph graph = build_model(model);
-    ModelState state(graph);
+    Cpu device;
+    ModelState state(graph, device);
     state.initialize(1);
     EXPECT_NO_THROW(check_finite(state, 7, 2));
     const ValueId id = graph.parameters[2];
@@ -491,7 +493,8 @@ TEST(Health, ReplicasThatDifferAreNamed) {
         ModelConfig model;
         model.name = "pneumonia_cnn";
         const Graph graph = build_model(model);
-        ModelState state(graph);
+        Cpu device;
+        ModelState state(graph, device);
         state.initialize(1);
         check_replicas(state, 100, communicator);
         if (communicator.rank() == 2) state.parameters.as<float>()[5] += 1;

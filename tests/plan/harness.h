@@ -40,6 +40,7 @@ inline Graph every_operator(LossKind loss = LossKind::softmax_cross_entropy, flo
 template <class T>
 struct Bench {
     Plan plan;
+    Cpu device;
     Executor executor;
     std::vector<T> parameters, gradients, state, images, targets;
     std::vector<int32_t> labels, leaf_begin;
@@ -47,7 +48,9 @@ struct Bench {
     StepContext context{};
 
     Bench(const Graph& graph, PlanOptions options, Isa isa, int64_t batch, int leaves, uint64_t seed = 5)
-        : plan(compile(graph, Target{isa}, with(options, batch, leaves))), executor(plan) {
+        : plan(compile(graph, Target{isa}, with(options, batch, leaves))),
+          device(Target{isa}, options.threads),
+          executor(plan, device) {
         const auto size = [](int64_t elements) { return static_cast<size_t>(std::max<int64_t>(elements, 1)); };
         std::vector<float> p(size(plan.parameters.parameter_elements)), s(size(plan.parameters.state_elements));
         initialize(graph, plan.parameters, seed, p.data(), s.data());

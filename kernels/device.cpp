@@ -1,0 +1,45 @@
+// The CPU as a device: everything is done when the call returns.
+#include "kernels/device.h"
+
+#include <chrono>
+#include <cstring>
+
+#include "core/communicator.h"
+#include "core/hardware.h"
+#include "kernels/team.h"
+
+namespace xbench {
+
+AlignedBuffer Device::allocate(size_t bytes, MemoryLedger* ledger, MemoryCategory category) {
+    AlignedBuffer buffer = allocate(bytes);
+    buffer.count_in(ledger, category);
+    return buffer;
+}
+
+Cpu::Cpu(int threads) : Cpu(Target{usable_isa()}, threads) {}
+
+void Cpu::copy(void* to, const void* from, size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+void Cpu::zero(void* data, size_t bytes) {
+    if (bytes > 0) std::memset(data, 0, bytes);
+}
+
+void Cpu::sum(const Addends<float>& addends, float* total, size_t count) {
+    run([&](const Team& team) {
+        const RankRange part = range_of_rank(count, team.rank, team.size);
+        sum_over_ranks(target().isa, addends, &total, 1, part.begin, part.end);
+    });
+}
+
+DeviceEvent Cpu::record() {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return {std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()};
+}
+
+void Cpu::run_team(void (*body)(void*, const Team&), void* called) {
+    xbench::run_team(threads(), [&](const Team& team) { body(called, team); });
+}
+
+}  // namespace xbench

@@ -1,0 +1,121 @@
+// Where a plan runs: its memory, its teams of threads, the order of what it is told to do, its clock. Everything that lies
+// in memory of allocate() is read and written through the device that gave it; pointer arithmetic is free.
+//
+// Order. Copies, zeroing, sums and launches happen one after the other, in the order of the calls, and may happen later than
+// the call: what the host wants to see it waits for. The CPU does all at once, so that its waits cost nothing.
+//   copy   From ordinary host memory, the bytes have been read when it returns. From or to staging memory, neither may be
+//          touched before wait(). Which memory a pointer leads to the device knows.
+//   run    The body launches kernels and copies. It decides by nothing that a kernel computes, so that a device may record
+//          what the body asks for and replay it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+#include "core/memory.h"
+#include "kernels/rank_sum/rank_sum.h"
+#include "kernels/registry.h"
+
+namespace xbench {
+
+// A moment in the order of a device.
+struct DeviceEvent {
+    int64_t handle = 0;  // means something to the device that recorded it
+};
+
+class Device {
+public:
+    // Computes like `target` says, in teams of so many host threads.
+    Device(const Target& target, int threads) : target_(target), threads_(threads) {}
+    virtual ~Device() = default;
+    Device(const Device&) = delete;
+    Device& operator=(const Device&) = delete;
+
+    virtual const char* name() const = 0;  // "cpu"
+    const Target& target() const { return target_; }
+    int threads() const { return threads_; }
+    // Kernels are chosen for this target from now on, the least of all ranks'; it is at most the device's own.
+    void restrict_to(const Target& least) { target_ = least; }
+
+    // Whether the host may touch memory of allocate() and kernels that of the host, at any time.
+    virtual bool is_host() const = 0;
+    // Zeroed, at least 64-byte aligned. Counted in the ledger, where there is one.
+    virtual AlignedBuffer allocate(size_t bytes) = 0;
+    AlignedBuffer allocate(size_t bytes, MemoryLedger* ledger, MemoryCategory category);
+    // Zeroed host memory that copies reach without another copy.
+    virtual AlignedBuffer allocate_staging(size_t bytes) = 0;
+
+    virtual void copy(void* to, const void* from, size_t bytes) = 0;
+    virtual void zero(void* data, size_t bytes) = 0;
+    // total[i] = the sum of the addends' elements i, for i < count; any of the addends may be the total.
+    virtual void sum(const Addends<float>& addends, float* total, size_t count) = 0;
+
+    // Calls body(Team) on the threads of a team at once. The body must not throw.
+    template <class Body>
+    void run(Body&& body) {
+        run_team([](void* called, const Team& team) { (*static_cast<std::remove_reference_t<Body>*>(called))(team); },
+                 &body);
+    }
+    // One kernel, called by all threads of a team.
+    virtual void launch(const Kernel& kernel, const KernelArgs& args, const Team& team) noexcept = 0;
+
+    virtual DeviceEvent record() = 0;
+    virtual void wait(const DeviceEvent& event) = 0;  // until what came before the event is done
+    virtual void wait() = 0;                          // until everything is done
+    virtual int64_t elapsed_ns(const DeviceEvent& from, const DeviceEvent& to) = 0;
+
+    // fill(host memory) writes all of the `count` elements that end in `to`.
+    template <class T, class F>
+    void write(T* to, int64_t count, F&& fill) {
+        if (is_host()) return fill(to);
+        std::vector<T> here(static_cast<size_t>(count));
+        fill(here.data());
+        copy(to, here.data(), here.size() * sizeof(T));
+    }
+    // look(host memory) reads `count` elements that lie at `from`. Waits for all that was to happen before.
+    template <class T, class F>
+    auto read(const T* from, int64_t count, F&& look) {
+        if (is_host()) return look(from);
+        std::vector<T> here(static_cast<size_t>(count));
+        copy(here.data(), from, here.size() * sizeof(T));
+        wait();
+        return look(static_cast<const T*>(here.data()));
+    }
+    template <class T>
+    T read(const T* from) {
+        return read(from, 1, [](const T* number) { return *number; });
+    }
+
+private:
+    virtual void run_team(void (*body)(void*, const Team&), void* called) = 0;
+
+    Target target_;
+    const int threads_;
+};
+
+// The host's own processor.
+class Cpu : public Device {
+public:
+    explicit Cpu(int threads = 1);  // with the best instruction set that may be used here
+    Cpu(const Target& target, int threads) : Device(target, threads) {}
+    const char* name() const override { return "cpu"; }
+    bool is_host() const override { return true; }
+    using Device::allocate;
+    AlignedBuffer allocate(size_t bytes) override { return AlignedBuffer(bytes); }
+    AlignedBuffer allocate_staging(size_t bytes) override { return AlignedBuffer(bytes); }
+    void copy(void* to, const void* from, size_t bytes) override;
+    void zero(void* data, size_t bytes) override;
+    void sum(const Addends<float>& addends, float* total, size_t count) override;
+    void launch(const Kernel& kernel, const KernelArgs& args, const Team& team) noexcept override { kernel.run(args, team); }
+    DeviceEvent record() override;
+    void wait(const DeviceEvent&) override {}
+    void wait() override {}
+    int64_t elapsed_ns(const DeviceEvent& from, const DeviceEvent& to) override { return to.handle - from.handle; }
+
+private:
+    void run_team(void (*body)(void*, const Team&), void* called) override;
+};
+
+}  // namespace xbench
