@@ -18,6 +18,35 @@ bool ends_with_part(std::string_view name, std::string_view part) {
     return name == part || (name.size() > part.size() && name.ends_with(part) && name[name.size() - part.size() - 1] == '.');
 }
 
+constexpr const char *weights_key = "xbench.weights_hash", *header_key = "xbench.header_hash";
+
+std::string header_hash(const TensorFile& file) {
+    Json header{{"metadata", Json::object()}, {"tensors", Json::array()}, {"integers", Json::array()}};
+    for (const auto& [key, value] : file.metadata)
+        if (key != header_key) header["metadata"][key] = value;
+    for (const NamedTensor& one : file.tensors) header["tensors"].push_back({one.name, to_string(one.shape)});
+    for (const NamedInteger& one : file.integers) header["integers"].push_back({one.name, one.value});
+    const std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+    Hash hash;
+    hash.add(text.data(), text.size());
+    return hash.hex();
+}
+
+// One of two keys alone is a damaged file too: a flipped bit may lie in a key.
+bool verify(const TensorFile& file, const WeightSet& weights, const std::filesystem::path& path) {
+    const auto at = [&](const char* key) {
+        const auto found = file.metadata.find(key);
+        return found == file.metadata.end() ? std::string() : found->second;
+    };
+    const std::string numbers = at(weights_key), header = at(header_key);
+    if (numbers.empty() && header.empty()) return false;
+    const char* part = header != header_hash(file) ? "header" : numbers != weights_hash(weights) ? "numbers" : nullptr;
+    if (part != nullptr)
+        throw Error(fmt::format("damaged: the hash of its {} is not the one that was written with it", part), path.string(),
+                    "copy the file again, or take another checkpoint");
+    return true;
+}
+
 Json model_json(const ModelConfig& model) {
     return Json{{"name", model.name},     {"widths", model.widths},           {"dropout", model.dropout},
                 {"bn_eps", model.bn_eps}, {"bn_momentum", model.bn_momentum}, {"channels", model.channels},
@@ -54,6 +83,8 @@ void save_weights(const std::filesystem::path& path, const WeightSet& weights) {
         const std::string prefix = tensor.name.substr(0, tensor.name.size() - variance.size());
         file.integers.push_back({prefix + std::string(counter), 0});
     }
+    file.metadata[weights_key] = weights_hash(weights);
+    file.metadata[header_key] = header_hash(file);
     write_safetensors(path, file);
 }
 
@@ -71,14 +102,19 @@ std::filesystem::path find_weights(const std::filesystem::path& path) {
 }
 
 WeightSet load_weights(const std::filesystem::path& path) {
-    TensorFile file = read_safetensors(find_weights(path));
+    const std::filesystem::path found = find_weights(path);
+    TensorFile file = read_safetensors(found);
     for (const NamedInteger& one : file.integers) {
         if (!ends_with_part(one.name, counter)) {
             throw Error("an integer where weights were expected", path.string() + ": " + one.name,
                         "export the weights alone");
         }
     }
-    return WeightSet{.tensors = std::move(file.tensors), .metadata = std::move(file.metadata)};
+    WeightSet weights;
+    weights.tensors = file.tensors;
+    weights.verified = verify(file, weights, found);
+    weights.metadata = std::move(file.metadata);
+    return weights;
 }
 
 std::string weights_hash(const WeightSet& weights) {

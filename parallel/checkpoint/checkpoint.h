@@ -20,11 +20,15 @@ namespace xbench {
 struct WeightSet {
     std::vector<NamedTensor> tensors;
     std::map<std::string, std::string> metadata;
+    bool verified = false;  // read from a file whose hashes were there and right
 };
 
+// With two hashes in its metadata: xbench.weights_hash of the numbers, and xbench.header_hash of everything else that is
+// read from the file (the metadata, names, shapes and integers).
 void save_weights(const std::filesystem::path& path, const WeightSet& weights);
 // `path` is a .safetensors file, a folder that holds best.safetensors (or no other than one .safetensors file), or a run
-// folder with such a folder named checkpoints.
+// folder with such a folder named checkpoints. Throws Error where a hash in the file is not that of its content; a file
+// without them, as PyTorch writes it, is read unverified.
 WeightSet load_weights(const std::filesystem::path& path);
 std::filesystem::path find_weights(const std::filesystem::path& path);
 
