@@ -47,6 +47,7 @@ struct TrainConfig {
     int64_t virtual_ranks = 8;
     std::string reduction = "invariant";  // invariant | fast
     std::string batchnorm = "global";     // global | local
+    std::string weights;                  // a checkpoint to start from; empty: drawn from the seed
     int64_t accumulate = 1;               // passes in which a rank computes its share of a batch
     std::string lr_scaling = "none";      // none | linear | sqrt: of learning_rate by batch_size / base_batch
     int64_t base_batch = 0;               // the batch that learning_rate is meant for; 0: not given

@@ -74,6 +74,8 @@ std::vector<ConfigField> train_fields() {
          .help = "Chooses the best epoch; ties go to the lower loss.",
          .choices = {"val_accuracy", "val_loss", "val_balanced_accuracy"}},
         {"/train/seed", XB_SLOT(train.seed), "Of weights, shuffles and dropout.", from(0)},
+        {"/train/weights", XB_SLOT(train.weights),
+         "A .safetensors file, or a folder with one, whose weights the training starts from; empty: drawn from the seed."},
         {.path = "/train/precision",
          .slot = XB_SLOT(train.precision),
          .help = "bf16: convolutions and linear layers round their operands to bf16 and add up in f32; the rest is fp32.",

@@ -159,6 +159,7 @@ Json identity_of(const Config& config, const std::string& data_digest) {
     for (const char* key : {"epochs", "patience", "check_steps", "checkpoint_steps", "checkpoint_keep", "overlap",
                             "activation_checkpointing", "hybrid_sharding", "collective_timeout_seconds"})
         identity["train"].erase(key);
+    if (config.train.weights.empty()) identity["train"].erase("weights");
     for (const char* key : {"workers", "path"}) identity["data"].erase(key);  // a set may move
     return identity;
 }

@@ -121,7 +121,8 @@ Evaluator::Evaluator(Plan plan, const RankSums& sums, MemoryLedger* ledger)
     executor_.set_blocks(sums.leaves_of_block, 0);
 }
 
-Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, LoaderOptions options, const RankSums& sums) {
+Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, LoaderOptions options, const RankSums& sums,
+                           const ImagesDone& done) {
     options.shuffle = false;
     check_weights(state, sums.communicator);
     Loader loader(dataset, options);
@@ -135,7 +136,7 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
     const auto batches = static_cast<size_t>(loader.batches());
     std::vector<double> losses(batches * static_cast<size_t>(sums.blocks()), 0.0);
     loader.start_epoch(0);
-    int64_t bad_image = no_image;
+    int64_t bad_image = no_image, images = 0;
     while (const Batch* batch = loader.next()) {
         if (batch->size == 0 && !gatherer) continue;  // else the other ranks gather parameters with this one
         bind_batch(*batch, executor_, context);
@@ -145,6 +146,8 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
         bad_image = std::min(bad_image, first_not_finite(*batch, executor_));
         for (int block = 0; block < sums.blocks(); ++block)
             losses[static_cast<size_t>(block) * batches + static_cast<size_t>(batch->index)] = loss_of(executor_, block);
+        images += batch->global_size;
+        if (done) done(images, loader.samples());
     }
     Predictions all = gather(mine, sums.communicator);
     sums.sum(losses.data(), batches, batches);
@@ -154,7 +157,7 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
 }
 
 Predictions predict(const Graph& graph, const WeightSet& weights, const ModelDescription& about, const Dataset& dataset,
-                    std::span<const int64_t> indices, int threads) {
+                    std::span<const int64_t> indices, int threads, const ImagesDone& done) {
     ModelState state(graph);
     state.set_positive_weights(about.positive_weights);
     state.set_weights(weights, "the checkpoint");
@@ -172,7 +175,7 @@ Predictions predict(const Graph& graph, const WeightSet& weights, const ModelDes
     const auto communicator = make_self_communicator();
     const RankSums sums(*communicator, Reduction::invariant, options.virtual_ranks);
     Evaluator evaluator(evaluation_plan(graph, train, place, options.batch_size), sums);
-    return evaluator.run(state, dataset, options, sums);
+    return evaluator.run(state, dataset, options, sums, done);
 }
 
 }  // namespace xbench

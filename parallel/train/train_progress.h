@@ -11,7 +11,8 @@ namespace xbench {
 
 struct TrainProgress {
     int64_t epoch, epochs, step, steps;  // step counts over the whole training, steps is its planned total
-    double loss, images_per_second, seconds_left;
+    double loss;                         // mean over the images of this epoch so far, of this rank
+    double images_per_second, seconds_left;
     const EpochResult* finished_epoch;  // null inside an epoch
 };
 
@@ -31,7 +32,8 @@ private:
     void tell(int64_t epoch, int64_t step, double loss, const EpochResult* finished) const;
     const Watcher watcher_;  // empty: nobody watches
     const int64_t epochs_, steps_;
-    int64_t resumed_at_ = 0;
+    int64_t resumed_at_ = 0, epoch_ = 0, epoch_images_ = 0;
+    double epoch_loss_ = 0;         // sum over the images of the epoch under way
     double images_per_second_ = 0;  // of the last step
     const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

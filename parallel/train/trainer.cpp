@@ -28,6 +28,7 @@ public:
 private:
     LoaderOptions loader_options(Split split);
     TrainingStepOptions step_options();
+    void start_from_weights();
     void describe_run();
     EpochResult train_epoch(int64_t epoch, int64_t first_batch);
     void step(const Batch& batch);
@@ -101,7 +102,15 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
       checkpoints_(config, dataset, step_, loader_.batches(), options.checkpoint_dir),
       progress_(communicator.rank() == 0 ? options.progress : nullptr, config.train.epochs,
                 loader_.batches() * config.train.epochs) {
+    start_from_weights();
     describe_run();
+}
+
+// A resumed run has its weights from its checkpoint, so the file may be gone by then.
+void Training::start_from_weights() {
+    const std::filesystem::path path = config_.train.weights;
+    if (path.empty() || (options_.resume && !std::filesystem::exists(path))) return;
+    step_.state().set_weights(load_weights(path), find_weights(path).string());
 }
 
 void Training::describe_run() {
