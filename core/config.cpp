@@ -27,6 +27,11 @@ std::string describe(const Json& value) {
     return value.is_string() ? "the text " + (text.size() > 60 ? text.substr(0, 57) + "...\"" : text) : text;
 }
 
+bool is_section(const std::string& pointer) {
+    const auto& sections = config_sections();
+    return std::any_of(sections.begin(), sections.end(), [&](const ConfigSection& one) { return one.path == pointer; });
+}
+
 // A value given by --set. It stands in for a position in the file.
 struct Setting {
     std::string text;   // "train.epochs=3"
@@ -56,6 +61,7 @@ private:
 
     void parse();
     void apply(const std::string& setting);
+    void remove(const std::string& pointer);
     Json* descend(const std::vector<std::string>& keys, const Setting& setting, std::string& pointer);
     void section(const Json& object, const std::string& path, const std::string& pointer, size_t row);
     void member(const Json& value, const std::string& path, const std::string& pointer, size_t row);
@@ -147,7 +153,17 @@ void Reader::apply(const std::string& setting) {
         return;
     }
     const Json value = Json::parse(given.value, nullptr, false);
+    if (value.is_null() && is_section(pointer)) {  // "data.synthetic=null" takes the section out
+        remove(pointer);
+        settings_.erase(pointer);
+        return;
+    }
     *target = value.is_discarded() ? Json(given.value) : value;
+}
+
+void Reader::remove(const std::string& pointer) {
+    const Json::json_pointer place(pointer);
+    document_.at(place.parent_pointer()).erase(place.back());
 }
 
 // The place that a setting's keys lead to, made where it is missing; null where a list is not that long.

@@ -2,6 +2,7 @@
 #include "core/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cmath>
@@ -9,7 +10,15 @@
 namespace xbench {
 namespace {
 
-constexpr std::chrono::milliseconds every_on_terminal{100}, every_in_file{5000};
+constexpr std::chrono::milliseconds every_on_terminal{100}, every_in_file{5000}, every_note{5000};
+constexpr int notes_shown_anyway = 20;
+
+// Asked each time, as windows change; 80 where nobody knows. The last column stays free: some terminals wrap behind it.
+size_t columns_of(std::FILE* out) {
+    winsize size{};
+    const bool known = ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+    return known ? size.ws_col - 1u : 79u;
+}
 
 }  // namespace
 
@@ -18,7 +27,8 @@ ProgressLine::ProgressLine(std::FILE* out, bool quiet)
       quiet_(quiet),
       terminal_(!quiet && isatty(fileno(out)) != 0),
       started_(Clock::now()),
-      last_(started_ - every_in_file) {}
+      last_(started_ - every_in_file),
+      last_note_(started_ - every_note) {}
 
 ProgressLine::~ProgressLine() { finish(); }
 
@@ -30,11 +40,19 @@ void ProgressLine::update(double done, double total, const std::string& text, do
     const double so_far = std::chrono::duration<double>(now - started_).count();
     if (seconds_left < 0 && done > 0) seconds_left = so_far * (total - done) / done;
     const double percent = total > 0 ? 100 * std::min(1.0, done / total) : 0;
-    std::string line = fmt::format("{:3.0f}%  {}", percent, text);
-    if (seconds_left >= 0 && done < total) line += fmt::format("  {} left", duration_text(seconds_left));
-    fmt::print(out_, "{}{}{}", terminal_ ? "\r\x1b[2K" : "", line, terminal_ ? "" : "\n");
+    std::string line = fmt::format("{:3.0f}%  ", percent);
+    if (seconds_left >= 0 && done < total) line += fmt::format("{} left  ", duration_text(seconds_left));
+    line += text;  // last: a narrow terminal cuts it
+    if (terminal_)
+        write_in_place(line);
+    else
+        fmt::print(out_, "{}\n", line);
     std::fflush(out_);
-    shown_ = terminal_;
+}
+
+void ProgressLine::write_in_place(const std::string& line) {
+    fmt::print(out_, "\r\x1b[2K{}", shortened(line, columns_of(out_)));
+    shown_ = true;
 }
 
 void ProgressLine::note(const std::string& line) {
@@ -44,10 +62,27 @@ void ProgressLine::note(const std::string& line) {
     std::fflush(out_);
 }
 
+void ProgressLine::note_often(const std::string& line, bool last) {
+    const auto now = Clock::now();
+    if (quiet_ || (++notes_ > notes_shown_anyway && now - last_note_ < every_note && !last)) return;
+    last_note_ = now;
+    note(terminal_ ? shortened(line, columns_of(out_)) : line);
+}
+
 void ProgressLine::finish() {
     if (shown_) fmt::print(out_, "\r\x1b[2K");
     std::fflush(out_);
     shown_ = false;
+}
+
+std::string shortened(const std::string& line, size_t columns) {
+    const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) != 0x80u; };
+    if (static_cast<size_t>(std::count_if(line.begin(), line.end(), begins)) <= columns) return line;
+    const size_t dots = std::min<size_t>(3, columns);
+    size_t end = 0;
+    for (size_t room = columns - dots; end < line.size(); ++end)
+        if (begins(line[end]) && room-- == 0) break;
+    return line.substr(0, end) + std::string(dots, '.');
 }
 
 std::string duration_text(double seconds) {
