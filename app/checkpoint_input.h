@@ -1,7 +1,11 @@
 // What eval and predict share: a checkpoint opened as a model with its weights, and the check that a data set suits it.
+// Files of xbench say which model they are of. Those of others, as safetensors.torch.save_file writes them, do not: there
+// the command line says it, and what it leaves out is read off the tensors' shapes or taken from the model's definition.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 #include "core/graph.h"
 #include "data/set/dataset.h"
@@ -9,15 +13,26 @@
 
 namespace xbench {
 
+struct CheckpointOptions {
+    std::string checkpoint, model, classes;  // classes: their number, or their names with commas
+    std::vector<int64_t> widths;
+    std::vector<double> mean, std;
+    int64_t size = 0;
+    bool multilabel = false;
+};
+void add_checkpoint_options(CLI::App& command, CheckpointOptions& options);
+
 struct LoadedModel {
     std::string path;  // of the file
     WeightSet weights;
     ModelDescription description;
     Graph graph;
+    std::string note;  // for stderr; empty: none
 };
 
-// `checkpoint` is a .safetensors file that xbench wrote, or the folder that holds it. Throws Error.
-LoadedModel load_model(const std::string& checkpoint);
+// `checkpoint` is a .safetensors file, or the folder that holds it. `info`, where there is one, is of the images that the
+// model is meant for; a model of others takes its size, and the names of as many classes, from it. Throws Error.
+LoadedModel load_model(const CheckpointOptions& options, const DatasetInfo* info);
 
 // Throws Error with the import options that would make the set fit.
 void check_images_fit(const LoadedModel& model, const DatasetInfo& info);

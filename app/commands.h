@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/verbosity.h"
 #include "core/error.h"
 #include "kernels/registry.h"
 
@@ -20,7 +21,8 @@ struct ExitWith {
 struct RunOptions {
     std::string config, out;
     std::vector<std::string> settings;
-    bool dry_run = false, print_config = false, quiet = false;
+    bool dry_run = false, print_config = false;
+    Verbosity verbosity;
 };
 void run_sweep_command(const RunOptions& options);
 

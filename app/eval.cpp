@@ -6,6 +6,8 @@
 
 #include "app/checkpoint_input.h"
 #include "app/commands.h"
+#include "app/predictions_csv.h"
+#include "app/verbosity.h"
 #include "bench/base/record.h"
 #include "core/error.h"
 #include "core/parallel_for.h"
@@ -17,8 +19,10 @@ namespace xbench {
 namespace {
 
 struct EvalCommand {
-    std::string checkpoint, data, split = "test", out;
+    CheckpointOptions model;
+    std::string data, split = "test", out;
     int threads = 0;
+    Verbosity verbosity;
 };
 
 Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Dataset& dataset, const Metrics& metrics,
@@ -35,17 +39,21 @@ Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Da
 }
 
 void run_eval(const EvalCommand& command) {
-    const LoadedModel model = load_model(command.checkpoint);
     DataConfig config;
     config.path = command.data;
     const std::unique_ptr<Dataset> dataset = open_dataset(config);
+    const LoadedModel model = load_model(command.model, &dataset->info());
+    note(command.verbosity, model.note);
     check_images_fit(model, dataset->info());
     check_classes_fit(model, dataset->info());
     const std::vector<int64_t> indices = dataset->indices(split_from(command.split));
     if (indices.empty()) throw Error("has no images in split " + command.split, command.data, "choose another --split");
 
     const int threads = command.threads > 0 ? command.threads : usable_cores();
-    const Predictions predictions = predict(model.graph, model.weights, model.description, *dataset, indices, threads);
+    ProgressLine line(stderr, !command.verbosity.progress());
+    const Predictions predictions =
+        predict(model.graph, model.weights, model.description, *dataset, indices, threads, show_images(line));
+    line.finish();
     const std::vector<std::string>& names = model.description.class_names;
     const Metrics metrics = compute_metrics(predictions, names);
     const std::vector<Curve> curves = make_curves(predictions, names);
@@ -58,7 +66,10 @@ void run_eval(const EvalCommand& command) {
     if (!metrics.multilabel) write_text(out / "confusion_matrix.csv", confusion_csv(metrics, names));
     write_text(out / "roc.csv", roc_csv(curves));
     write_text(out / "pr.csv", pr_csv(curves));
-    fmt::print("{}\n{}\n", classification_report(metrics), out.string());
+    const Truth truth{dataset->labels(), dataset->targets(), dataset->info().class_names};
+    write_text(out / "predictions.csv",
+               predictions_csv(predictions, names, model.description.model.multilabel, dataset->ids(), truth));
+    if (command.verbosity.report()) fmt::print("{}\n{}\n", classification_report(metrics), out.string());
 }
 
 }  // namespace
@@ -66,12 +77,16 @@ void run_eval(const EvalCommand& command) {
 void add_eval_command(CLI::App& app) {
     CLI::App* eval = app.add_subcommand("eval", "what a checkpoint is worth on a split of a data set");
     auto command = std::make_shared<EvalCommand>();
-    eval->add_option("--checkpoint", command->checkpoint, "a .safetensors file, or the folder that holds it")->required();
+    add_checkpoint_options(*eval, command->model);
     eval->add_option("--data", command->data, "an HDF5 set")->required();
     eval->add_option("--split", command->split, "train, val or test")->capture_default_str();
-    eval->add_option("--out", command->out, "folder for metrics.json, the report, the confusion matrix and the curves")
+    eval->add_option("--out", command->out,
+                     "folder for metrics.json, the report, predictions.csv, the confusion matrix and the curves")
         ->required();
-    eval->add_option("--threads", command->threads, "0: all cores that this process may use")->capture_default_str();
+    eval->add_option("--threads", command->threads, "0: all cores that this process may use")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    add_verbosity_options(*eval, command->verbosity);
     eval->callback([command] { run_eval(*command); });
 }
 

@@ -97,6 +97,8 @@ void add_kernels_command(CLI::App& app) {
     command->add_flag("--list", options->list, "only list what would be timed");
     command->add_option("--json", options->json, "write Google Benchmark's JSON, for its compare.py");
     command->add_option("--passport", options->passport, "write the tables with machine and build as Markdown");
+    for (const char* unused : {"--json", "--passport", "--repetitions", "--min-time", "--no-check"})
+        command->get_option("--list")->excludes(command->get_option(unused));
     command->callback([options] { run(*options); });
 }
 

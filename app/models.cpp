@@ -153,8 +153,35 @@ void print_memory(const ModelsOptions& options) {
                 most = use;
         rows.emplace_back(stage == 0 ? "replicated" : fmt::format("ZeRO stage {}", stage), most);
     }
+    if (options.json) {
+        Json json{
+            {"name", graph.name}, {"ranks", options.ranks}, {"optimizer", train.optimizer}, {"rank_bytes", Json::array()}};
+        for (size_t stage = 0; stage < rows.size(); ++stage) {
+            json["rank_bytes"].push_back(Json{{"stage", stage}});
+            json["rank_bytes"].back().update(to_json(rows[stage].second));
+        }
+        fmt::print("{}\n", json.dump(2));
+        return;
+    }
     fmt::print("{}, predicted for one of {} ranks, adam\n\n{}", graph.name, options.ranks, memory_table(rows));
     if (const std::string limit = limit_of_sharding(rows.front().second); !limit.empty()) fmt::print("\n{}\n", limit);
+}
+
+// What only some of the command's forms look at is refused where it would be left aside.
+void refuse_unused(const CLI::App& command, const ModelsOptions& options) {
+    const auto refuse = [&](const char* option, const char* why, const char* remedy) {
+        if (command.count(option) > 0) throw UsageError(why, option, remedy);
+    };
+    const bool plan = options.explain || options.memory;
+    if (options.explain && options.memory) refuse("--memory", "beside --explain", "give one of them");
+    if (options.explain) refuse("--json", "the plan of --explain is no JSON", "leave one of them out");
+    if (!plan)
+        for (const char* option : {"--batch", "--precision", "--activation-checkpointing"})
+            refuse(option, "is of the plan", "give --explain or --memory too");
+    if (!options.memory) refuse("--ranks", "is of the prediction of memory", "give --memory too");
+    if (options.model.name.empty())
+        for (const char* option : {"--explain", "--memory", "--channels", "--size", "--classes", "--widths"})
+            refuse(option, "is of one model", "name it: xbench models NAME");
 }
 
 void run(const ModelsOptions& options) {
@@ -178,17 +205,25 @@ void add_models_command(CLI::App& app) {
     command->add_flag("--explain", options->explain, "print the training plan: every step with its kernel and memory");
     command->add_flag("--memory", options->memory, "predict the memory of a rank, by category and stage of ZeRO");
     command->add_option("--ranks", options->ranks, "of --memory (default 1)")->check(CLI::PositiveNumber);
-    command->add_option("--channels", options->model.channels, "input channels (default: the model's own)");
-    command->add_option("--size", options->model.size, "input height and width (default: the model's own)");
-    command->add_option("--classes", options->model.classes, "outputs (default: the model's own)");
+    command->add_option("--channels", options->model.channels, "input channels (default: the model's own)")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--size", options->model.size, "input height and width (default: the model's own)")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--classes", options->model.classes, "outputs (default: the model's own)")
+        ->check(CLI::PositiveNumber);
     command->add_option("--widths", options->model.widths, "channels of the convolution blocks, as 16,32,32")
-        ->delimiter(',');
-    command->add_option("--batch", options->batch, "images of the plan (default: the published batch)");
+        ->delimiter(',')
+        ->check(CLI::PositiveNumber);
+    command->add_option("--batch", options->batch, "images of the plan (default: the published batch)")
+        ->check(CLI::PositiveNumber);
     command->add_option("--precision", options->precision, "of the plan: fp32 or bf16")
         ->check(CLI::IsMember({"fp32", "bf16"}));
     command->add_flag("--activation-checkpointing", options->activation_checkpointing,
                       "the plan keeps only what passes between units and computes the rest again");
-    command->callback([options] { run(*options); });
+    command->callback([command, options] {
+        refuse_unused(*command, *options);
+        run(*options);
+    });
 }
 
 }  // namespace xbench

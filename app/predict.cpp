@@ -1,4 +1,5 @@
-// xbench predict: the probabilities that a checkpoint gives to each image of a set or a folder. Nothing is asked of labels.
+// xbench predict: the probabilities that a checkpoint gives to each image of a set, a folder or a file. Nothing is asked of
+// labels; where a set has them, they stand beside what was predicted.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -11,11 +12,12 @@
 
 #include "app/checkpoint_input.h"
 #include "app/commands.h"
+#include "app/predictions_csv.h"
+#include "app/verbosity.h"
 #include "bench/base/record.h"
 #include "core/durable_file.h"
 #include "core/error.h"
 #include "core/parallel_for.h"
-#include "data/import/csv.h"
 #include "data/import/import.h"
 #include "data/set/h5.h"
 #include "parallel/train/inference.h"
@@ -26,8 +28,10 @@ namespace {
 namespace fs = std::filesystem;
 
 struct PredictCommand {
-    std::string checkpoint, data, split, out;
+    CheckpointOptions model;
+    std::string data, split, out;
     int threads = 0;
+    Verbosity verbosity;
 };
 
 // The images of another set with labels that suit the model, as its own may be of other classes or none.
@@ -79,6 +83,7 @@ std::unique_ptr<Dataset> import_files(const PredictCommand& command, const Loade
     options.size = model.description.model.size;
     options.threads = command.threads;
     const ImportReport report = import_unlabelled(options);
+    if (!command.verbosity.warnings()) return open_h5(options.out, std::numeric_limits<int64_t>::max());
     for (const auto& entry : report.quarantined) fmt::print(stderr, "left out {}: {}\n", entry.path, entry.reason);
     for (const auto& folder : report.unreadable)
         fmt::print(stderr, "WARNING: folder {} cannot be listed: {}\n", folder.path, folder.rule);
@@ -96,42 +101,17 @@ bool is_image_source(const std::string& path) {
     return fs::is_regular_file(path, failure) && !is_hdf5(path);
 }
 
-// The most probable class, or of a multi-label model every class from the threshold on, as A|B.
-std::string label_of(const Predictions& p, size_t image, const LoadedModel& model) {
-    const std::vector<std::string>& names = model.description.class_names;
-    const float* row = p.probabilities.data() + image * names.size();
-    if (!model.description.model.multilabel)
-        return names[static_cast<size_t>(std::max_element(row, row + names.size()) - row)];
-    std::string label;
-    for (size_t c = 0; c < names.size(); ++c) {
-        if (row[c] >= multilabel_threshold) label += (label.empty() ? "" : "|") + names[c];
-    }
-    return label;
-}
-
-std::string predictions_csv(const Predictions& p, const LoadedModel& model, const std::vector<std::string>& ids) {
-    std::string text = "id,label";
-    for (int64_t c = 0; c < p.classes; ++c) text += fmt::format(",p_{}", c);
-    text += '\n';
-    for (size_t i = 0; i < p.samples.size(); ++i) {
-        text += csv_field(ids[static_cast<size_t>(p.samples[i])]) + ',' + csv_field(label_of(p, i, model));
-        for (int64_t c = 0; c < p.classes; ++c) {
-            text += fmt::format(",{:.9g}", p.probabilities[i * static_cast<size_t>(p.classes) + static_cast<size_t>(c)]);
-        }
-        text += '\n';
-    }
-    return text;
-}
-
 void run_predict(const PredictCommand& given) {
     PredictCommand command = given;
     if (command.threads == 0) command.threads = usable_cores();
     const bool to_stdout = command.out == "-";
     if (!to_stdout) try_output(command.out);
-    const LoadedModel model = load_model(command.checkpoint);
     const bool files = is_image_source(command.data);
     if (files && !command.split.empty()) throw UsageError("image files have no splits", "--split", "leave it out");
-    const std::unique_ptr<Dataset> images = files ? import_files(command, model) : open_h5(command.data);
+    std::unique_ptr<Dataset> images = files ? nullptr : open_h5(command.data);
+    const LoadedModel model = load_model(command.model, files ? nullptr : &images->info());
+    note(command.verbosity, model.note);
+    if (files) images = import_files(command, model);
     check_images_fit(model, images->info());
     const WithoutLabels dataset(*images, model);
     std::vector<int64_t> indices;
@@ -142,16 +122,21 @@ void run_predict(const PredictCommand& given) {
         indices = dataset.indices(split_from(command.split));
     }
     if (indices.empty()) throw Error("no images to predict", command.data, "choose another --split or data set");
+    ProgressLine line(stderr, !command.verbosity.progress());
     const Predictions predictions =
-        predict(model.graph, model.weights, model.description, dataset, indices, command.threads);
-    const std::string csv = predictions_csv(predictions, model, dataset.ids());
+        predict(model.graph, model.weights, model.description, dataset, indices, command.threads, show_images(line));
+    line.finish();
+    // Image files have no labels: those that the import gave them say nothing.
+    const Truth truth = files ? Truth{} : Truth{images->labels(), images->targets(), images->info().class_names};
+    const std::string csv = predictions_csv(predictions, model.description.class_names, model.description.model.multilabel,
+                                            dataset.ids(), truth);
     if (to_stdout) {
         if (std::fwrite(csv.data(), 1, csv.size(), stdout) != csv.size() || std::fflush(stdout) != 0)
             throw Error("cannot be written", "standard output", "is the reader gone, or the disk full?");
         return;
     }
     write_text(command.out, csv);
-    fmt::print("{}: {} images\n", command.out, predictions.count());
+    if (command.verbosity.report()) fmt::print("{}: {} images\n", command.out, predictions.count());
 }
 
 }  // namespace
@@ -159,13 +144,18 @@ void run_predict(const PredictCommand& given) {
 void add_predict_command(CLI::App& app) {
     CLI::App* predict = app.add_subcommand("predict", "the probabilities that a checkpoint gives to each image");
     auto command = std::make_shared<PredictCommand>();
-    predict->add_option("--checkpoint", command->checkpoint, "a .safetensors file, or the folder that holds it")->required();
+    add_checkpoint_options(*predict, command->model);
     predict->add_option("--data", command->data, "an HDF5 set, a folder of PNG and JPEG files, or one such file")
         ->required();
     predict->add_option("--split", command->split, "of an HDF5 set: train, val or test (default: all images)");
-    predict->add_option("--out", command->out, "CSV: id, label (the predicted class), p_0 .. p_{K-1}; - is standard output")
+    predict
+        ->add_option("--out", command->out,
+                     "CSV: id, label (where it is known), predicted, p_0 .. p_{K-1}; - is standard output")
         ->required();
-    predict->add_option("--threads", command->threads, "0: all cores that this process may use")->capture_default_str();
+    predict->add_option("--threads", command->threads, "0: all cores that this process may use")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    add_verbosity_options(*predict, command->verbosity);
     predict->callback([command] { run_predict(*command); });
 }
 

@@ -47,7 +47,7 @@ void run_sweep_command(const RunOptions& options) {
                        : std::filesystem::path(options.out);
     sweep.program = this_program();
     sweep.command_line = this_command_line();
-    ProgressLine line(stderr, options.quiet);
+    ProgressLine line(stderr, !options.verbosity.progress());
     sweep.progress = [&](const SweepProgress& progress) {
         if (!progress.finished.empty())
             line.note(progress.finished);

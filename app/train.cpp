@@ -26,10 +26,11 @@ namespace {
 namespace fs = std::filesystem;
 
 struct TrainCommand {
-    std::string config, model, data, trainer = "serial", out;
+    std::string config, model, data, weights, trainer = "serial", out;
     std::vector<std::string> settings, command_line;
     int64_t epochs = 0;
     int threads = 0, stage = 0;
+    Verbosity verbosity;
     bool quiet = false, resume = false, overwrite = false;
 };
 
@@ -50,8 +51,14 @@ Config read_config(const TrainCommand& command) {
     if (file.empty() && (command.model.empty() || command.data.empty()))
         throw UsageError("nothing to train", "xbench train", "give --config FILE, or --model NAME and --data F.h5");
     std::vector<std::string> settings = command.settings;
-    if (!command.model.empty()) settings.push_back("model=" + command.model);
-    if (!command.data.empty()) settings.push_back("data=" + Json{{"path", command.data}}.dump());
+    // An option wins over the one value that it names. A set takes the place of the file's synthetic images, and
+    // contradicts a --set of them.
+    if (!command.model.empty()) settings.push_back("model.name=" + command.model);
+    if (!command.data.empty()) {
+        settings.insert(settings.begin(), "data.synthetic=null");
+        settings.push_back("data.path=" + Json(command.data).dump());
+    }
+    if (!command.weights.empty()) settings.push_back("train.weights=" + Json(fs::absolute(command.weights).string()).dump());
     if (command.epochs > 0) settings.push_back(fmt::format("train.epochs={}", command.epochs));
     Config config = load_config(file, settings, known_models());
     if (file.empty()) config.name = command.model;
@@ -123,10 +130,10 @@ std::function<void(const TrainProgress&)> show_on(ProgressLine& line) {
     return [&line](const TrainProgress& p) {
         if (p.finished_epoch != nullptr) {
             const EpochResult& e = *p.finished_epoch;
-            line.note(
-                fmt::format("epoch {:>3}/{}  train loss {:.4f}  val loss {:.4f}  val accuracy {:.4f}  {:.0f} images/s{}",
-                            e.epoch, p.epochs, e.train_loss, e.val_loss, e.val_accuracy,
-                            static_cast<double>(e.images) / e.train_seconds, e.best ? "  best" : ""));
+            line.note_often(fmt::format("epoch {:>3}/{}  loss {:.4f}  val {:.4f}  accuracy {:.4f}  {:.0f} images/s{}",
+                                        e.epoch, p.epochs, e.train_loss, e.val_loss, e.val_accuracy,
+                                        static_cast<double>(e.images) / e.train_seconds, e.best ? "  best" : ""),
+                            e.epoch == p.epochs);
         } else {
             line.update(static_cast<double>(p.step), static_cast<double>(p.steps),
                         fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}  {:.0f} images/s", p.epoch, p.epochs, p.step,
@@ -243,6 +250,7 @@ void add_train_command(CLI::App& app) {
     train->add_option("--config", command->config, "configuration; its sweep is left aside");
     train->add_option("--model", command->model, "a model's name, instead of or over the configuration's");
     train->add_option("--data", command->data, "an HDF5 set, instead of or over the configuration's");
+    train->add_option("--weights", command->weights, "a checkpoint, of xbench or of PyTorch, whose weights it starts from");
     train->add_option("--epochs", command->epochs, "passes over the training split")->check(CLI::PositiveNumber);
     train->add_option("--trainer", command->trainer, "serial, or cpu_ddp or sharded (started by mpirun or srun)")
         ->capture_default_str();
@@ -257,8 +265,9 @@ void add_train_command(CLI::App& app) {
     CLI::Option* resume = train->add_flag(
         "--resume", command->resume, "go on from the newest checkpoint in --out; without --config as that run was begun");
     train->add_flag("--overwrite", command->overwrite, "replace the run that --out holds")->excludes(resume);
-    train->add_flag("--quiet", command->quiet, "no progress and no report on the terminal");
+    add_verbosity_options(*train, command->verbosity);
     train->callback([command] {
+        command->quiet = !command->verbosity.report();
         command->command_line = this_command_line();
         run_train(*command);
     });

@@ -70,5 +70,38 @@ OMPI_COMM_WORLD_SIZE=2 expect 2 "give --trainer cpu_ddp, or start it alone" trai
 OMPI_COMM_WORLD_SIZE=2 expect 2 "start it alone; it starts its ranks itself" --config good.json --out twice
 XBENCH_ISA=mmx expect 2 "XBENCH_ISA: unknown instruction set" train --config good.json --out isa
 
+# No option is dropped: what stands in front of a subcommand, beside another form of it, or out of its range is refused.
+expect 2 "stands before train and is an option of sweeps" --dry-run train --config good.json --out never
+expect 2 "stands before step" --quiet step --model pneumonia_cnn
+expect 2 "stands before train" --set train.epochs=9 train --config good.json --out never
+expect 2 "excludes" --config good.json --print-config --dry-run
+expect 2 "excludes" --print-schema --config good.json
+[ ! -e "$folder/never" ] || { echo "FAILED: a refused training ran"; failures=1; }
+expect 2 "there is no subcommand traim; did you mean train?" traim
+expect 2 "train has no option --epoch; did you mean --epochs?" train --epoch 3
+expect 2 "0 is not above 0" train --config good.json --epochs 0
+for option in --channels --size --classes --batch --widths --ranks; do
+    expect 2 "-3 is negative" models pneumonia_cnn --memory $option -3
+    expect 2 "0 is not above 0" models pneumonia_cnn --memory $option 0
+done
+expect 2 "give --explain or --memory too" models pneumonia_cnn --batch 8
+expect 2 "is of the prediction of memory" models pneumonia_cnn --ranks 2
+expect 2 "the plan of --explain is no JSON" models pneumonia_cnn --explain --json
+expect 2 "name it: xbench models NAME" models --classes 4
+expect 0 '"rank_bytes"' models pneumonia_cnn --memory --json
+expect 2 "excludes" kernels --list --json x.json
+expect 2 "excludes" train --config good.json --quiet --log-level debug
+expect 2 "model.classes is 5, but" train --config good.json --set model.classes=5 --out never
+expect 2 "model.size is 32, but" train --config good.json --set model.size=32 --out never
+expect 2 "model.channels is 3, but" train --config good.json --set model.channels=3 --out never
+# Options win only over what they name.
+expect 0 "" data synth --out set.h5 --count 64 --size 16
+expect 0 "" train --config good.json --set model.dropout=0.25 --set data.mean=0.4 --model pneumonia_cnn --data set.h5 --out kept --log-level error
+for text in '"dropout": 0.25' '0.4' 'set.h5"'; do
+    grep -qF -- "$text" "$folder/kept/config.resolved.json" || { echo "FAILED: $text was dropped"; failures=1; }
+done
+grep -q '"synthetic"' "$folder/kept/config.resolved.json" && { echo "FAILED: synthetic beside --data"; failures=1; }
+expect 2 "both path and synthetic" train --config good.json --set data.synthetic.count=50 --data set.h5 --out never
+
 [ $failures -eq 0 ] && echo "all as expected"
 exit $((failures > 0))

@@ -1,0 +1,38 @@
+// The levels and what belongs to each.
+#include "app/verbosity.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+namespace xbench {
+namespace {
+
+constexpr const char* levels[] = {"error", "warning", "info", "debug"};
+
+}  // namespace
+
+int Verbosity::rank_of_level() const {
+    if (quiet) return 0;
+    return static_cast<int>(std::find(std::begin(levels), std::end(levels), level) - std::begin(levels));
+}
+
+void add_verbosity_options(CLI::App& command, Verbosity& verbosity) {
+    auto* level = command.add_option("--log-level", verbosity.level, "error, warning, info or debug")
+                      ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
+                      ->capture_default_str();
+    command.add_flag("--quiet", verbosity.quiet, "no progress and no report: --log-level error")->excludes(level);
+}
+
+void note(const Verbosity& verbosity, const std::string& text) {
+    if (!text.empty() && verbosity.warnings()) fmt::print(stderr, "note: {}\n", text);
+}
+
+std::function<void(int64_t done, int64_t total)> show_images(ProgressLine& line) {
+    return [&line](int64_t done, int64_t total) {
+        line.update(static_cast<double>(done), static_cast<double>(total), fmt::format("{}/{} images", done, total));
+    };
+}
+
+}  // namespace xbench

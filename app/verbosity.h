@@ -1,0 +1,30 @@
+// How much a command says: --log-level error | warning | info | debug, and --quiet, which is --log-level error.
+// error: what failed; warning: notes on what was read or left out too; info (the default): the report and, on a terminal
+// or every few seconds in a log, progress; debug: what the other levels say, and where time and memory went.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "core/progress.h"
+
+namespace xbench {
+
+struct Verbosity {
+    std::string level = "info";
+    bool quiet = false;
+    int rank_of_level() const;  // 0 error .. 3 debug
+    bool warnings() const { return rank_of_level() >= 1; }
+    bool report() const { return rank_of_level() >= 2; }
+    bool progress() const { return rank_of_level() >= 2; }
+};
+
+// Adds --quiet and --log-level; giving both is refused.
+void add_verbosity_options(CLI::App& command, Verbosity& verbosity);
+// A line on stderr; nothing when `text` is empty.
+void note(const Verbosity& verbosity, const std::string& text);
+// Shows "images done/total".
+std::function<void(int64_t done, int64_t total)> show_images(ProgressLine& line);
+
+}  // namespace xbench
