@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
+#include <new>
 #include <regex>
 #include <string_view>
 
@@ -161,6 +163,13 @@ int main(int argc, char** argv) {
     } catch (const xbench::Error& error) {
         fmt::print(stderr, "{}\n", error.what());
         return static_cast<int>(error.code());
+    } catch (const std::filesystem::filesystem_error& error) {  // the last resort: file, reason, remedy
+        fmt::print(stderr, "{}: {}; check the path and its permissions\n", error.path1().string(), error.code().message());
+        return static_cast<int>(ExitCode::failed);
+    } catch (const std::bad_alloc&) {
+        fmt::print(stderr,
+                   "xbench: not enough memory; give fewer images at a time, or raise the limit (ulimit -v, --mem)\n");
+        return static_cast<int>(ExitCode::failed);
     } catch (const std::exception& error) {
         fmt::print(stderr, "xbench: {}\n", error.what());
         return static_cast<int>(ExitCode::failed);

@@ -9,11 +9,11 @@ namespace xbench {
 
 const std::vector<ModelInfo>& model_table() {
     static const std::vector<ModelInfo> table{
-        {"pneumonia_cnn", 1, 64, 2, 8, false, {8, 16, 32}, "A: chest X-ray, normal or pneumonia", pneumonia_cnn},
-        {"fracture_cnn", 1, 48, 2, 32, false, {32, 64, 128}, "B: bone fracture", fracture_cnn},
-        {"rsna_cnn", 1, 128, 2, 32, false, {16, 32}, "C: RSNA pneumonia detection", rsna_cnn},
+        {"pneumonia_cnn", 1, 64, 2, 8, false, {8, 16, 32}, "A: pneumonia or normal, chest X-rays", pneumonia_cnn},
+        {"fracture_cnn", 1, 48, 2, 32, false, {32, 64, 128}, "B: bone fracture or none, X-rays", fracture_cnn},
+        {"rsna_cnn", 1, 128, 2, 32, false, {16, 32}, "C: pneumonia detection, RSNA", rsna_cnn},
         {"cifar_cnn", 3, 32, 10, 64, false, {32, 64}, "D: CIFAR-10", cifar_cnn},
-        {"nih_cnn", 3, 224, 14, 16, true, {32, 64, 128}, "E: NIH ChestX-ray14, 14 labels", nih_cnn},
+        {"nih_cnn", 3, 224, 14, 16, true, {32, 64, 128}, "E: 14 lung diseases, NIH ChestX-ray14", nih_cnn},
     };
     return table;
 }

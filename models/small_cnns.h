@@ -1,4 +1,4 @@
-// The five small CNNs of the published systems (docs/glossary.md), each a function from its configuration to a graph.
+// The five small CNNs of the published systems (docs/systems.md), each a function from its configuration to a graph.
 #pragma once
 
 #include "core/config.h"

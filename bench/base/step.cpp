@@ -158,7 +158,10 @@ Json to_json(const StepTiming& t, const StepBenchOptions& options) {
               {"share_of_peak", t.share_of_peak},
               {"peak_gflops", t.peak_gflops},
               {"isa", t.isa},
-              {"steps", t.steps}};
+              {"steps", t.steps},
+              {"reduction", options.reduction},
+              {"virtual_ranks", options.virtual_ranks},
+              {"activation_checkpointing", options.activation_checkpointing}};
     for (const auto& [step, microseconds] : t.profile) json["profile"].push_back({{"step", step}, {"us", microseconds}});
     return json;
 }
