@@ -171,7 +171,7 @@ TEST(Progress, WritesPlainLinesOffATerminal) {
     std::string text(4096, '\0');
     text.resize(std::fread(text.data(), 1, text.size(), file));
     std::fclose(file);
-    EXPECT_EQ(text, " 25%  epoch 1  30 s left\nkept\n100%  done\n");
+    EXPECT_EQ(text, " 25%  30 s left  epoch 1\nkept\n100%  done\n");
 }
 
 }  // namespace
