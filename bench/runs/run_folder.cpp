@@ -113,6 +113,7 @@ RunFolder::~RunFolder() {
 
 Config with_absolute_paths(Config config) {
     if (!config.data.path.empty()) config.data.path = fs::absolute(config.data.path).lexically_normal().string();
+    if (!config.train.weights.empty()) config.train.weights = fs::absolute(config.train.weights).lexically_normal().string();
     config.output = fs::absolute(config.output).lexically_normal().string();
     return config;
 }
