@@ -268,11 +268,5 @@ TEST(H5, SurvivesRandomDamage) {
     }
 }
 
-TEST(H5, SurvivesBadFiles) {
-    const auto files = shared_files("bad_files/hdf5");
-    if (files.empty()) GTEST_SKIP() << "the collection of bad files is not here";
-    for (const std::string& file : files) EXPECT_THAT(refusal(file), testing::HasSubstr(file));
-}
-
 }  // namespace
 }  // namespace xbench

@@ -95,17 +95,6 @@ inline std::vector<uint8_t> gray_jpeg(int width, int height, uint8_t value) {
     return encode_jpeg(width, height, 1, std::vector<uint8_t>(static_cast<size_t>(width * height), value));
 }
 
-// The files of a folder of ../shared/data, or none where it is not there.
-inline std::vector<std::string> shared_files(const std::string& folder) {
-    const std::filesystem::path path = std::filesystem::path(XB_SOURCE_DIR) / "../shared/data" / folder;
-    std::vector<std::string> files;
-    if (!std::filesystem::exists(path)) return files;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
-        if (entry.is_regular_file()) files.push_back(entry.path().string());
-    }
-    return files;
-}
-
 inline std::vector<uint8_t> read_bytes(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};

@@ -170,7 +170,7 @@ def tolerance_of_weights(case, name, exact, single, key="last"):
     if loose(case) and name in exact["no_gradient"]:
         return float("inf")
     change = rms(exact[key][name] - exact["first"][name])
-    return (10 * rms(single[key][name] - exact[key][name]) + (0.05 if loose(case) else 2e-4) * change +
+    return (10 * rms(single[key][name] - exact[key][name]) + (0.05 if loose(case) else 5e-4) * change +
             3e-7 * rms(exact[key][name]) + 1e-9)
 
 

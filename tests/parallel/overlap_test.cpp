@@ -127,7 +127,7 @@ TEST(SlowLink, TakesAsLongAsItsBytesNeed) {
 
 // Computing that sleeps in place of computing, and a link that sleeps: how much of the link's time is left over is then a
 // matter of when buckets are reduced, not of how busy the machine is. Communication takes half as long as the backward pass.
-TEST(GradientBuckets, AThreadHidesASlowLink) {
+TEST(GradientBucketsTiming, AThreadHidesASlowLink) {
     const Plan plan = plan_of("rsna_cnn");
     const std::vector<Bucket> buckets = cut_buckets(plan, Overlap::thread);
     const auto bytes = static_cast<double>(plan.parameters.parameter_elements) * sizeof(float);

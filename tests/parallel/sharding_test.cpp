@@ -77,7 +77,7 @@ TEST(Sharding, SameWeightsWhenAThreadMovesUnits) {
 }
 
 // Computing that sleeps, over a link that sleeps: gathers and reductions together take half as long as the steps.
-TEST(Sharding, AThreadHidesASlowLink) {
+TEST(ShardingTiming, AThreadHidesASlowLink) {
     const Graph graph = equal_units(64, 8);
     const Plan plan = compile(graph, Target{Isa::portable}, {});
     const double computing = 0.8;  // seconds

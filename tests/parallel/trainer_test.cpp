@@ -203,7 +203,7 @@ TEST(Trainer, WhatLiesBetweenStepsIsInNoStep) {
               result.train_seconds * 1e9);
 }
 
-TEST(Trainer, WaitingForALateRankIsSkew) {
+TEST(TrainerTiming, WaitingForALateRankIsSkew) {
     Config config = small_run();
     config.data.workers = 0;  // reading is part of the step
     const auto dataset = open_dataset(config.data);
