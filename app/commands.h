@@ -24,7 +24,7 @@ struct RunOptions {
 };
 void run_sweep_command(const RunOptions& options);
 
-void add_data_commands(CLI::App& app);  // import, synth, explore
+void add_data_commands(CLI::App& app);  // import, synth, info
 void add_train_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_predict_command(CLI::App& app);

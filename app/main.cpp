@@ -1,4 +1,5 @@
-// Command line, subcommands and exit codes. The only place that catches xbench::Error.
+// Command line, subcommands and exit codes. What a subcommand throws becomes a line on stderr and an exit code here; only
+// ranks of a job catch it themselves, to end their peers.
 #include <fmt/format.h>
 #include <cstdio>
 #include <exception>

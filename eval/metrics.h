@@ -50,7 +50,7 @@ struct Metrics {
 // Throws Error when predictions do not fit together: sizes, labels out of range, an image twice, a probability that is no
 // number (a training that diverged).
 Metrics compute_metrics(const Predictions& predictions, const std::vector<std::string>& class_names);
-Json to_json(const Metrics& metrics);                       // the keys of INTERFACE.md's metrics.json
+Json to_json(const Metrics& metrics);                       // the keys of metrics.json
 std::string classification_report(const Metrics& metrics);  // scikit-learn's layout, and the majority baseline below it
 std::string confusion_csv(const Metrics& metrics, const std::vector<std::string>& class_names);
 

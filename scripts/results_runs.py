@@ -31,7 +31,7 @@ def start_training(xbench, out, settings, ranks=1, trainer=None, arguments=(), c
 
 
 def record_of(out):
-    """What the run measured (INTERFACE: records.jsonl)."""
+    """What the run measured (the first line of records.jsonl)."""
     return json.loads((out / "records.jsonl").read_text().splitlines()[0])
 
 

@@ -1,7 +1,7 @@
-// The vector type of the instruction set that a *.isa.cpp is compiled for, with the few operations kernels need. Besides
-// kernel.h, leaf_tree.h, core/philox.h and headers of its own folder it is all that such a file may include.
-// XB_ISA_NAMESPACE (isa_portable, isa_avx2, isa_avx512) comes from cmake/xb_isa_kernels.cmake. It names the namespace that
-// the file's code lives in. Everything here has internal linkage.
+// The vector type of the instruction set that a *.isa.cpp is compiled for, with the few operations kernels need. Such a file
+// includes plain C headers and headers of the project that do the same (tests/house/include_directions.sh checks it). All of
+// its code lives in the namespace XB_ISA_NAMESPACE (isa_portable, isa_avx2, isa_avx512, isa_avx512_bf16), which comes from
+// cmake/xb_isa_kernels.cmake. Everything here has internal linkage.
 //
 //   VF    vf_width floats (16, 8 or 4); + - * / and comparison by operators, v[i] reads a lane
 //   VM    which lanes take part; vm_first(n): lanes 0 .. n-1, vm_range(lo, hi): lanes lo .. hi-1

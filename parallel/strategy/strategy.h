@@ -10,8 +10,8 @@
 
 namespace xbench {
 
-// What sharded parameters need in the passes of a step (parallel/train/micro_batches.h). Ranks go through equally many: one
-// that has fewer only ends the others.
+// What sharded parameters need in the passes of a step (parallel/train/micro_batches.h). Every rank
+// runs the same number of passes; a rank with none left only joins the collectives.
 class PassObserver : public StepObserver {
 public:
     void all_reduce(double*, int64_t, int64_t) final {}  // the sums of a pass are nobody else's

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """Makes the golden files of this folder: what PyTorch computes in double precision for the five small models.
 
-    python3 make_golden.py PATH/torch_models.py [model ...]
+    python3 make_golden.py [model ...]
 
 Run by hand, never by the tests; needs torch, numpy and safetensors. README.md describes the files. Weights, images and
 labels come from Philox (core/philox.h), so that a file holds results only. Several seeds are tried, and the one is kept
 whose ReLU inputs and max-pool windows are farthest from a tie, measured in units of what fp32 rounding moves them."""
-import importlib.util
 import json
 import math
 import pathlib
@@ -60,9 +59,9 @@ def self_test():
 class Case:
     """One model with its data, in one precision."""
 
-    def __init__(self, spec, models, seed, dtype):
+    def __init__(self, spec, seed, dtype):
         self.spec, self.seed = spec, seed
-        self.model = spec["build"](models).to(dtype).train()
+        self.model = Model(spec["config"]["name"], spec["channels"], spec["size"], spec["classes"]).to(dtype).train()
         for module in self.model.modules():
             if isinstance(module, (torch.nn.Dropout, torch.nn.Dropout2d)):
                 module.p = 0.0
@@ -159,11 +158,11 @@ def fp32_error(exact, rounded):
     return max(((a - b).abs().max() / a.abs().max()).item() for a, b in pairs)
 
 
-def best_case(spec, models, tries):
+def best_case(spec, tries):
     best = None
     for seed in range(1, tries + 1):
-        exact = Case(spec, models, seed, torch.float64).train()
-        rounded = Case(spec, models, seed, torch.float32).train()
+        exact = Case(spec, seed, torch.float64).train()
+        rounded = Case(spec, seed, torch.float32).train()
         ratio = gap(exact, rounded)
         if best is None or ratio > best[0]:
             best = (ratio, exact, fp32_error(exact, rounded))
@@ -205,18 +204,36 @@ def write(spec, ratio, case, error, folder):
     print(f"{path.name}: {path.stat().st_size} bytes, seed {case.seed}, loss {case.losses}, gap {ratio:.1f} fp32 errors, PyTorch fp32 {error:.1e}")
 
 
-def nih(models, size):
-    model = models.Nih()
-    model.f[14] = torch.nn.Linear(128 * (size // 32) ** 2, 512)  # the definition's own is for 224x224
-    return model
+class Model(torch.nn.Module):
+    """The layers of reference.py as PyTorch's own modules."""
+
+    def __init__(self, name, channels, size, classes):
+        from reference import layers_of  # which takes this file's Philox
+        super().__init__()
+        modules = []
+        for layer in layers_of({"name": name}, channels, size, classes):
+            modules += self.modules_of(layer)
+        self.f = torch.nn.Sequential(*modules)
+
+    @staticmethod
+    def modules_of(layer):
+        nn = torch.nn
+        return {"conv": lambda: [nn.Conv2d(layer.inputs, layer.outputs, 3, layer.stride, layer.pad)],
+                "norm": lambda: [nn.BatchNorm2d(layer.outputs)], "relu": lambda: [nn.ReLU()], "pool": lambda: [nn.MaxPool2d(2)],
+                "average": lambda: [nn.AdaptiveAvgPool2d(1), nn.Flatten()], "flatten": lambda: [nn.Flatten()],
+                "dropout": lambda: [(nn.Dropout2d if layer.whole_channels else nn.Dropout)(layer.probability)],
+                "linear": lambda: [nn.Linear(layer.inputs, layer.outputs)]}[layer.kind]()
+
+    def forward(self, x):
+        return self.f(x)
 
 
 SPECS = [
-    {"config": {"name": "pneumonia_cnn"}, "build": lambda m: m.Pneu(), "channels": 1, "size": 64, "classes": 2, "batch": 4},
-    {"config": {"name": "fracture_cnn"}, "build": lambda m: m.Frac(), "channels": 1, "size": 48, "classes": 2, "batch": 4},
-    {"config": {"name": "rsna_cnn"}, "build": lambda m: m.Rsna(32), "channels": 1, "size": 32, "classes": 2, "batch": 5},
-    {"config": {"name": "cifar_cnn"}, "build": lambda m: m.Cifar(), "channels": 3, "size": 32, "classes": 10, "batch": 4},
-    {"config": {"name": "nih_cnn"}, "build": lambda m: nih(m, 32), "channels": 3, "size": 32, "classes": 14, "batch": 4,
+    {"config": {"name": "pneumonia_cnn"}, "channels": 1, "size": 64, "classes": 2, "batch": 4},
+    {"config": {"name": "fracture_cnn"}, "channels": 1, "size": 48, "classes": 2, "batch": 4},
+    {"config": {"name": "rsna_cnn"}, "channels": 1, "size": 32, "classes": 2, "batch": 5},
+    {"config": {"name": "cifar_cnn"}, "channels": 3, "size": 32, "classes": 10, "batch": 4},
+    {"config": {"name": "nih_cnn"}, "channels": 3, "size": 32, "classes": 14, "batch": 4,
      "multilabel": True},
 ]
 
@@ -225,13 +242,10 @@ def main():
     self_test()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message="Full backward hook is firing")  # images need no gradient
-    location = importlib.util.spec_from_file_location("torch_models", sys.argv[1])
-    models = importlib.util.module_from_spec(location)
-    location.loader.exec_module(models)
-    wanted = sys.argv[2:]
+    wanted = sys.argv[1:]
     for spec in SPECS:
         if not wanted or spec["config"]["name"] in wanted:
-            ratio, case, error = best_case(spec, models, tries=200)
+            ratio, case, error = best_case(spec, tries=200)
             write(spec, ratio, case, error, pathlib.Path(__file__).parent)
 
 
