@@ -1,5 +1,5 @@
-// The configuration of a run, as docs/configuration.md describes it. core/config_fields.cpp holds the one table of fields from
-// which the parser, --set, the JSON Schema, the help text and that document are made.
+// The configuration of a run, as docs/configuration.md describes it. core/config_fields.cpp holds the one table of fields
+// from which the parser, --set, the JSON Schema, the help text and that document are made.
 #pragma once
 
 #include <cstdint>

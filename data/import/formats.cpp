@@ -115,7 +115,8 @@ void check_spelling(ImportList& list, const std::string& place) {
         for (const int32_t k : item.classes)
             splits[static_cast<size_t>(k)].insert(item.split ? static_cast<int>(*item.split) : -1);
     }
-    for (const auto& [folded, same] : spellings) {
+    for (const auto& spelling : spellings) {
+        const auto& same = spelling.second;  // Clang 14 lets no lambda see a structured binding
         for (size_t i = 1; i < same.size(); ++i) {
             const std::string both = fmt::format("classes '{}' and '{}' differ in nothing but case",
                                                  list.class_names[same[0]], list.class_names[same[i]]);

@@ -41,7 +41,8 @@ XB_INLINE void prefetch_filters(const FilterView& w, int64_t channel, int64_t c,
 }
 
 // One phase of a band: for some input channels after the other, their filters are packed and then all lines computed.
-static void direct_band(const DirectJob& job, const DirectBand& band, const FilterView& filters, float* packed) {
+[[maybe_unused]] static void direct_band(const DirectJob& job, const DirectBand& band, const FilterView& filters,
+                                         float* packed) {
     const int32_t outs = job.columns.outputs;
     if (outs == 0 || job.rows.outputs == 0) return;
     const int64_t channel = band.group * panel_width, taps = int64_t{job.rows.taps} * job.columns.taps;
