@@ -33,7 +33,11 @@ double state_magnitude(const ProblemData& oracle, const ProblemData& initial, in
     const double gradient = std::fabs(element(initial.args().in[0], index));
     const double parameter = std::fabs(element(initial.args().out[0], index));
     const double now = std::fabs(element(oracle.args().out[output], index));
-    if (output == 0) return before + now;
+    if (output == 0) {  // a step's own terms cancel too
+        const double momentum = std::fabs(element(initial.args().out[1], index));
+        const auto rate = static_cast<double>(initial.args().step->learning_rate);
+        return before + now + rate * (gradient + parameter + momentum);
+    }
     return before + now + (output == 1 ? gradient + parameter : 0);
 }
 
