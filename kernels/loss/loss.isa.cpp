@@ -44,9 +44,9 @@ double softmax_row(const float* z, int64_t classes, int32_t label, float* probab
     const VF shift = vf_set1(z[largest]);
     for (int64_t k = 0; k < classes; k += vf_width)
         vf_store(probabilities + k, vf_exp(vf_load(z + k, lanes_at(k, classes)) - shift), lanes_at(k, classes));
-    double rest = 0;  // the largest term is exactly 1
+    double rest = 0;  // without the largest term, which is exactly 1, or NaN where the logit is infinite
     for (int64_t k = 0; k < classes; ++k) rest += k == largest ? 0 : static_cast<double>(probabilities[k]);
-    const VF sum = vf_set1(static_cast<float>(1 + rest));
+    const VF sum = vf_set1(static_cast<float>(static_cast<double>(probabilities[largest]) + rest));
     for (int64_t k = 0; k < classes; k += vf_width)
         vf_store(probabilities + k, vf_load(probabilities + k, lanes_at(k, classes)) / sum, lanes_at(k, classes));
     return __builtin_log1p(rest) - (static_cast<double>(z[label]) - static_cast<double>(z[largest]));
