@@ -98,7 +98,7 @@ TEST_P(EveryIsa, PlannedEqualsNaive) {
 }
 
 TEST_P(EveryIsa, PlannedEqualsNaiveForTheSmallModels) {
-    for (const char* name : {"pneumonia_cnn", "fracture_cnn", "rsna_cnn", "cifar_cnn"}) {
+    for (const char* name : {"pneumonia_cnn", "fracture_cnn", "rsna_cnn", "cifar_cnn", "nih_cnn"}) {
         SCOPED_TRACE(name);
         ModelConfig config;
         config.name = name;
@@ -164,7 +164,7 @@ int64_t count_kernels(const Plan& plan, OpKind op, const std::string& name) {
 
 // The fused sums are taken in another order, so bits may differ.
 TEST_P(EveryIsa, FusedConvolutionsEqualUnfused) {
-    for (const char* name : {"pneumonia_cnn", "fracture_cnn", "rsna_cnn", "cifar_cnn"}) {
+    for (const char* name : {"pneumonia_cnn", "fracture_cnn", "rsna_cnn", "cifar_cnn", "nih_cnn"}) {
         SCOPED_TRACE(name);
         const Graph graph = small_model(name, 36);
         PlanOptions fused, unfused;
