@@ -91,11 +91,14 @@ std::vector<ConfigField> train_fields() {
         {.path = "/train/batchnorm",
          .slot = XB_SLOT(train.batchnorm),
          .help = "Over which images statistics are taken: the whole batch, or each virtual rank's (no communication in the "
-                 "forward pass).",
+                 "forward pass). With the fast reduction a rank has the largest power of two of virtual ranks that is its "
+                 "share.",
          .choices = {"global", "local"}},
         {"/train/accumulate", XB_SLOT(train.accumulate),
          "Passes in which a rank computes its virtual ranks, each with a part of the activations' memory; not with global "
-         "batch normalisation. The same weights at any number.",
+         "batch normalisation. The same weights at any number (with the fast reduction and no local batch normalisation, up "
+         "to "
+         "rounding errors).",
          between(1, 2048)},
         {.path = "/train/lr_scaling",
          .slot = XB_SLOT(train.lr_scaling),

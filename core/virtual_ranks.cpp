@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "core/error.h"
@@ -11,6 +12,10 @@ namespace xbench {
 
 int64_t leaves_of_batch(const TrainConfig& config, int ranks) {
     if (config.reduction == "invariant") return config.virtual_ranks;
+    // Statistics of batch normalisation never leave a leaf: other leaves would be another model.
+    if (config.batchnorm == "local")
+        return ranks * static_cast<int64_t>(
+                           std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, config.virtual_ranks / ranks))));
     return ranks * static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(config.accumulate)));
 }
 

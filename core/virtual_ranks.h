@@ -10,7 +10,8 @@
 namespace xbench {
 
 // The leaves of a global batch. The fast reduction needs no common tree: one leaf a rank and pass, in a power of two of
-// passes, which make one sum.
+// passes, which make one sum. With local batch normalisation, whose groups the leaves are, a rank has the largest power of
+// two of them that virtual_ranks allows, in however many passes.
 int64_t leaves_of_batch(const TrainConfig& config, int ranks);
 
 // Why so many ranks cannot share so many virtual ranks, or "". What the fast reduction cuts is always enough.

@@ -151,6 +151,24 @@ TEST(LocalBatchNorm, OneVirtualRankIsTheWholeBatch) {
     EXPECT_NE(run_on(1, config).final_weights_hash, eight.final_weights_hash);
 }
 
+// A virtual rank's images are the same at any number of passes, and the weights too.
+TEST(LocalBatchNorm, AccumulatingWithTheFastReductionChangesNoGroup) {
+    Config config = small_run();
+    config.train.batchnorm = "local";
+    config.train.epochs = 1;
+    const TrainResult invariant = run_on(1, config);
+    config.train.reduction = "fast";
+    for (const int ranks : {1, 2}) {
+        const TrainResult once = run_on(ranks, config);
+        EXPECT_NEAR(once.history[0].train_loss, invariant.history[0].train_loss, 1e-4) << "the groups are virtual ranks";
+        for (const int64_t passes : {2, 4, 8}) {
+            config.train.accumulate = passes;
+            EXPECT_EQ(run_on(ranks, config).final_weights_hash, once.final_weights_hash) << ranks << " ranks, " << passes;
+        }
+        config.train.accumulate = 1;
+    }
+}
+
 TEST(LocalBatchNorm, Learns) {
     Config config = small_run();
     config.train.batchnorm = "local";
