@@ -20,7 +20,7 @@ struct ExitWith {
 struct RunOptions {
     std::string config, out;
     std::vector<std::string> settings;
-    bool dry_run = false, print_config = false, quiet = false;
+    bool dry_run = false, print_config = false, quiet = false, resume = false, overwrite = false;
 };
 void run_sweep_command(const RunOptions& options);
 

@@ -24,6 +24,8 @@ void add_root_options(CLI::App& app, xbench::RunOptions& options, bool& print_sc
     app.add_option("--config", options.config, "Run the sweep that this JSON file describes");
     app.add_option("--set", options.settings, "Replace one value: --set train.epochs=3 (may be repeated)");
     app.add_option("--out", options.out, "The run folder itself (default: <output>/<name>-<UTC time>)");
+    CLI::Option* resume = app.add_flag("--resume", options.resume, "Run what is missing in the sweep that --out holds");
+    app.add_flag("--overwrite", options.overwrite, "Replace the run that --out holds")->excludes(resume);
     app.add_flag("--dry-run", options.dry_run, "List the points of the sweep and run nothing");
     app.add_flag("--print-config", options.print_config, "Print the configuration with every default filled in");
     app.add_flag("--quiet", options.quiet, "No progress line");
