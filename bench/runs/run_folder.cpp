@@ -29,7 +29,7 @@ constexpr std::array run_files{"config.resolved.json", "records.jsonl",     "env
 constexpr std::array run_folders{"checkpoints", "points"};
 
 [[noreturn]] void fail(const std::error_code& error, const fs::path& path) {
-    throw Error(error.message(), path.string(), "name a folder that can be written with --out");
+    throw UsageError(error.message(), path.string(), "name a folder that can be written with --out");
 }
 
 void remove_run(const fs::path& folder) {
