@@ -21,7 +21,7 @@ struct ExitWith {
 struct RunOptions {
     std::string config, out;
     std::vector<std::string> settings;
-    bool dry_run = false, print_config = false;
+    bool dry_run = false, print_config = false, resume = false, overwrite = false;
     Verbosity verbosity;
 };
 void run_sweep_command(const RunOptions& options);

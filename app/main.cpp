@@ -44,6 +44,8 @@ void add_root_options(CLI::App& app, xbench::RunOptions& options, bool& print_sc
     auto* config = app.add_option("--config", options.config, "Run the sweep that this JSON file describes");
     auto* set = app.add_option("--set", options.settings, "Replace one value: --set train.epochs=3 (may be repeated)");
     auto* out = app.add_option("--out", options.out, "The run folder itself (default: <output>/<name>-<UTC time>)");
+    auto* resume = app.add_flag("--resume", options.resume, "Run what is missing in the sweep that --out holds");
+    auto* overwrite = app.add_flag("--overwrite", options.overwrite, "Replace the run that --out holds")->excludes(resume);
     auto* dry_run = app.add_flag("--dry-run", options.dry_run, "List the points of the sweep and run nothing");
     auto* print =
         app.add_flag("--print-config", options.print_config, "Print the configuration with every default filled in")
@@ -53,7 +55,7 @@ void add_root_options(CLI::App& app, xbench::RunOptions& options, bool& print_sc
     for (CLI::Option* alone : {app.add_flag("--help-config", help_config, "List the keys of a configuration file"),
                                app.add_flag("--print-schema", print_schema, "Print the JSON Schema of the configuration"),
                                app.add_flag("--print-config-docs", print_docs, "Print docs/configuration.md")})
-        for (CLI::Option* other : {config, set, out, dry_run, print}) alone->excludes(other);
+        for (CLI::Option* other : {config, set, out, dry_run, print, resume, overwrite}) alone->excludes(other);
     app.set_version_flag("--version", xbench::version_text());
     app.require_subcommand(0, 1);
 }

@@ -4,8 +4,10 @@
 #include <filesystem>
 
 #include "app/commands.h"
+#include "app/stop_signal.h"
 #include "bench/base/environment.h"
 #include "bench/base/text_table.h"
+#include "bench/sweep/preflight.h"
 #include "bench/sweep/sweep.h"
 #include "core/config.h"
 #include "core/error.h"
@@ -42,8 +44,14 @@ void run_sweep_command(const RunOptions& options) {
         throw UsageError(fmt::format("the sweep was started {} times by a launcher", ranks_from_environment()),
                          "xbench --config", "start it alone; it starts its ranks itself");
     SweepOptions sweep;
+    check_before_rows(config);
+    if (options.resume && options.out.empty())
+        throw UsageError("--resume does not know which sweep to go on with", "xbench", "give its folder with --out");
+    sweep.use = options.resume ? FolderUse::resume : options.overwrite ? FolderUse::overwrite : FolderUse::fresh;
+    sweep.stop = [] { return stop_signal() != 0; };
+    note_stop_signals();
     sweep.folder = options.out.empty()
-                       ? std::filesystem::path(config.output) / fmt::format("{}-{}", config.name, utc_time("%Y%m%dT%H%M%SZ"))
+                       ? make_unique_folder(config.output, fmt::format("{}-{}", config.name, utc_time("%Y%m%dT%H%M%SZ")))
                        : std::filesystem::path(options.out);
     sweep.program = this_program();
     sweep.command_line = this_command_line();
@@ -54,9 +62,18 @@ void run_sweep_command(const RunOptions& options) {
         else
             line.update(progress.done, progress.total, progress.text, progress.seconds_left);
     };
-    const std::string table = run_sweep(config, sweep);
+    const SweepResult result = run_sweep(config, sweep);
     line.finish();
-    fmt::print("{}\n{}\n", table, (sweep.folder / "scaling.md").string());
+    const std::string folder = sweep.folder.string();
+    fmt::print("{}\n{}\n", result.markdown, (sweep.folder / "scaling.md").string());
+    if (result.interrupted) {
+        fmt::print(stderr, "xbench: interrupted by signal {}; `--config {} --resume --out {}` runs what is missing\n",
+                   stop_signal(), options.config, folder);
+        throw ExitWith{ExitCode::checkpointed};
+    }
+    if (options.resume && result.ran == 0)
+        fmt::print(stderr, "xbench: the sweep in {} is complete; nothing was run\n", folder);
+    if (result.failed > 0) throw ExitWith{ExitCode::failed};
 }
 
 }  // namespace xbench

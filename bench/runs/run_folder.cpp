@@ -29,7 +29,7 @@ constexpr std::array run_files{"config.resolved.json", "records.jsonl",     "env
 constexpr std::array run_folders{"checkpoints", "points"};
 
 [[noreturn]] void fail(const std::error_code& error, const fs::path& path) {
-    throw Error(error.message(), path.string(), "name a folder that can be written with --out");
+    throw UsageError(error.message(), path.string(), "name a folder that can be written with --out");
 }
 
 void remove_run(const fs::path& folder) {
@@ -113,6 +113,7 @@ RunFolder::~RunFolder() {
 
 Config with_absolute_paths(Config config) {
     if (!config.data.path.empty()) config.data.path = fs::absolute(config.data.path).lexically_normal().string();
+    if (!config.train.weights.empty()) config.train.weights = fs::absolute(config.train.weights).lexically_normal().string();
     config.output = fs::absolute(config.output).lexically_normal().string();
     return config;
 }

@@ -97,8 +97,9 @@ std::vector<char*> pointers(std::vector<std::string>& lines) {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Waits until the child has ended or `limit_seconds` (0: none) are over; false when it still runs.
-bool wait_for(pid_t child, double limit_seconds, int& status, const std::function<void(double)>& tick = {}) {
+// Waits until the child has ended, `limit_seconds` (0: none) are over, or `stop` says yes; false when it still runs.
+bool wait_for(pid_t child, double limit_seconds, int& status, const std::function<void(double)>& tick = {},
+              const std::function<bool()>& stop = {}) {
     const auto start = Clock::now();
     double next_tick = 1;
     for (int pause_ms = 1;; pause_ms = std::min(pause_ms * 2, 20)) {
@@ -107,6 +108,7 @@ bool wait_for(pid_t child, double limit_seconds, int& status, const std::functio
         if (ended < 0 && errno != EINTR) throw Error(std::strerror(errno), "waiting for a child process");
         const double waited = seconds_since(start);
         if (limit_seconds > 0 && waited >= limit_seconds) return false;
+        if (stop && stop()) return false;
         if (tick && waited >= next_tick) {
             tick(waited);
             next_tick = waited + 1;
@@ -193,7 +195,7 @@ std::string shell_text(const std::vector<std::string>& command) {
 }
 
 Outcome run_process(const Launch& launch, const std::filesystem::path& log, double timeout_seconds,
-                    const std::function<void(double)>& tick) {
+                    const std::function<void(double)>& tick, const std::function<bool()>& stop) {
     Outcome outcome;
     const std::string program = find_program(launch.command.front());
     if (program.empty()) {
@@ -211,13 +213,16 @@ Outcome run_process(const Launch& launch, const std::filesystem::path& log, doub
     if (child < 0) throw Error(std::strerror(errno), "starting " + program);
     setpgid(child, child);  // also here: whoever comes first
     int status = 0;
-    if (!wait_for(child, timeout_seconds, status, tick)) {
-        outcome.timed_out = true;
+    if (!wait_for(child, timeout_seconds, status, tick, stop)) {
+        outcome.stopped = stop && stop();
+        outcome.timed_out = !outcome.stopped;
         end_group(child, status);
     }
     outcome.seconds = seconds_since(start);
     outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    if (outcome.timed_out)
+    if (outcome.stopped)
+        outcome.reason = "interrupted";
+    else if (outcome.timed_out)
         outcome.reason = fmt::format("stopped after {}", duration_text(timeout_seconds));
     else if (WIFSIGNALED(status))
         outcome.reason = fmt::format("killed by signal {}: {}", WTERMSIG(status), telling_line(log));

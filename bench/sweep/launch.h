@@ -46,15 +46,16 @@ std::string shell_text(const std::vector<std::string>& command);  // quoted wher
 
 struct Outcome {
     int exit_code = -1;  // 128 + signal when killed
-    bool timed_out = false;
+    bool timed_out = false, stopped = false;
     double seconds = 0;
     std::string reason;  // empty: it went well
 };
 
 // Runs a command with its output in a file, and waits. After `timeout_seconds` (0: never) the whole process group is
-// terminated, and killed 5 seconds later. The child ends when this process dies. `tick` is called about once a second.
+// terminated, and killed 5 seconds later; so it is once `stop` says yes. The child ends when this process dies. `tick` is
+// called about once a second.
 Outcome run_process(const Launch& launch, const std::filesystem::path& log, double timeout_seconds,
-                    const std::function<void(double seconds)>& tick = {});
+                    const std::function<void(double seconds)>& tick = {}, const std::function<bool()>& stop = {});
 
 // The line of a log that explains a failure: the last one that begins with "xbench", else the last one before mpirun's
 // framed messages, else the last one.

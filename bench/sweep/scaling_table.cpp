@@ -31,6 +31,13 @@ double standard_error_of(const std::vector<double>& values) {
     return 1.2533 * std::sqrt(squares / (count - 1) / count) / mean;
 }
 
+// Nothing where a run had no test split.
+std::optional<double> score_of(const std::vector<const Record*>& records, const char* key) {
+    const auto has = [&](const Record* record) { return record->counters.contains(key); };
+    if (!std::all_of(records.begin(), records.end(), has)) return std::nullopt;
+    return median_of(records, key);
+}
+
 ScalingRow make_row(const Point& point, const std::vector<const Record*>& records) {
     ScalingRow row;
     row.point = point;
@@ -50,10 +57,10 @@ ScalingRow make_row(const Point& point, const std::vector<const Record*>& record
     row.exposed_comm_ms = median_of(records, "exposed_comm_ms");
     row.rank_skew_ms = median_of(records, "rank_skew_ms");
     row.train_seconds = median_of(records, "train_seconds");
-    row.test_accuracy = median_of(records, "test_accuracy");
-    row.test_balanced_accuracy = median_of(records, "test_balanced_accuracy");
-    row.test_loss = median_of(records, "test_loss");
-    row.majority_baseline = median_of(records, "test_majority_baseline");
+    row.test_accuracy = score_of(records, "test_accuracy");
+    row.test_balanced_accuracy = score_of(records, "test_balanced_accuracy");
+    row.test_loss = score_of(records, "test_loss");
+    row.majority_baseline = score_of(records, "test_majority_baseline");
     row.images_trained = static_cast<int64_t>(median_of(records, "images_trained"));
     row.weights_hash = hashes.size() == 1 ? *hashes.begin() : "differs";
     row.isa = records.front()->params.value("isa", "");
@@ -71,11 +78,21 @@ int fastest_serial(const std::vector<ScalingRow>& rows) {
     return best;
 }
 
+// Who has a serial row need not be told to add one.
+std::string why_no_baseline(const std::vector<ScalingRow>& rows) {
+    for (const ScalingRow& row : rows) {
+        if (row.point.trainer != "serial") continue;
+        const std::string reason = row.point.reason.empty() ? "has not run yet" : row.point.reason;
+        return fmt::format("No serial row has a result, so there is no speed-up: {} {}{}.", row.point.id(),
+                           row.point.status == PointStatus::failed ? "failed: " : "", reason);
+    }
+    return "No serial row ran, so there is no speed-up: add `{\"trainer\": \"serial\"}` to the sweep.";
+}
+
 // Speed-ups, of rows that did the baseline's work. A speed-up beside the accuracy of other work would mislead.
 void compare_with_baseline(ScalingTable& table) {
     if (table.baseline < 0) {
-        table.notes.emplace_back(
-            "No serial row ran, so there is no speed-up: add `{\"trainer\": \"serial\"}` to the sweep.");
+        table.notes.push_back(why_no_baseline(table.rows));
         return;
     }
     const ScalingRow baseline = table.rows[static_cast<size_t>(table.baseline)];
@@ -202,9 +219,9 @@ void note_quality(ScalingTable& table) {
             "scales, and no fit uses them.");
     const auto ran =
         std::find_if(table.rows.begin(), table.rows.end(), [](const ScalingRow& row) { return row.has_result; });
-    if (ran != table.rows.end())
+    if (ran != table.rows.end() && ran->majority_baseline)
         table.notes.push_back(fmt::format("Always giving the most frequent class would score {:.4f} on the test images.",
-                                          ran->majority_baseline));
+                                          *ran->majority_baseline));
 }
 
 // What of the communication a reader has to know: whose core it takes, and a link that was made slow on purpose.
@@ -288,10 +305,10 @@ std::vector<Record> summary_records(const ScalingTable& table) {
                                         {"efficiency", number(row.efficiency)},
                                         {"karp_flatt", number(row.karp_flatt)},
                                         {"contention", number(row.contention)},
-                                        {"test_accuracy", row.test_accuracy},
-                                        {"test_balanced_accuracy", row.test_balanced_accuracy},
-                                        {"test_majority_baseline", row.majority_baseline},
-                                        {"test_loss", row.test_loss}});
+                                        {"test_accuracy", number(row.test_accuracy)},
+                                        {"test_balanced_accuracy", number(row.test_balanced_accuracy)},
+                                        {"test_majority_baseline", number(row.majority_baseline)},
+                                        {"test_loss", number(row.test_loss)}});
         records.push_back(std::move(record));
     }
     return records;

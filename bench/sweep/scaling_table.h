@@ -22,7 +22,8 @@ struct ScalingRow {
     double relative_cores = 0;  // ranks x threads in multiples of the baseline's cores; 0: no speed-up
     std::optional<double> speedup, efficiency, karp_flatt, contention;
     double exposed_comm_ms = 0, rank_skew_ms = 0, train_seconds = 0;
-    double test_accuracy = 0, test_balanced_accuracy = 0, test_loss = 0, majority_baseline = 0;
+    std::optional<double> test_accuracy, test_balanced_accuracy, test_loss,
+        majority_baseline;  // where there is a test split
     int64_t images_trained = 0;
     std::string weights_hash;  // "differs" when the repeats disagree
     bool steady = true, has_result = false;

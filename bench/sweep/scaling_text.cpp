@@ -34,11 +34,11 @@ std::vector<std::string> csv_fields(const ScalingRow& row) {
                                           number(row.karp_flatt, 6),
                                           number(row.contention, 6),
                                           fmt::format("{:.6f}", row.exposed_comm_ms),
-                                          fmt::format("{:.6f}", row.test_accuracy),
-                                          fmt::format("{:.6f}", row.test_loss),
+                                          number(row.test_accuracy, 6),
+                                          number(row.test_loss, 6),
                                           row.weights_hash};
-    const std::vector<std::string> more{fmt::format("{:.6f}", row.test_balanced_accuracy),
-                                        fmt::format("{:.6f}", row.majority_baseline),
+    const std::vector<std::string> more{number(row.test_balanced_accuracy, 6),
+                                        number(row.majority_baseline, 6),
                                         fmt::format("{:.6f}", row.train_seconds),
                                         std::to_string(row.images_trained),
                                         std::to_string(row.repeats),
@@ -76,8 +76,8 @@ std::vector<std::string> speed_cells(const ScalingRow& row) {
 std::vector<std::string> quality_cells(const ScalingRow& row) {
     std::vector<std::string> cells = name_cells(row.point);
     const std::vector<std::string> result{fmt::format("{:.3f}", row.exposed_comm_ms),
-                                          fmt::format("{:.3f}", row.rank_skew_ms), fmt::format("{:.4f}", row.test_accuracy),
-                                          fmt::format("{:.4f}", row.test_loss), row.weights_hash.substr(0, 8)};
+                                          fmt::format("{:.3f}", row.rank_skew_ms), number(row.test_accuracy, 4),
+                                          number(row.test_loss, 4), row.weights_hash.substr(0, 8)};
     for (const std::string& value : result) cells.push_back(row.has_result ? value : "");
     cells.emplace_back(name_of(row.point.status));
     return cells;

@@ -15,6 +15,7 @@
 #include "core/hardware.h"
 #include "core/hash.h"
 #include "core/progress.h"
+#include "parallel/checkpoint/training_state.h"
 #include "parallel/comm/setups.h"
 
 namespace xbench {
@@ -67,14 +68,20 @@ public:
     Sweep(const Config& config, const SweepOptions& options)
         : config_(config),
           options_(options),
+          folder_(options.folder, options.use),
           points_(expand_points(config, options.limits ? *options.limits : limits_here(config.scaling))),
           launcher_(choose_launcher(config.scaling.launcher).launcher) {}
 
-    std::string run();
+    SweepResult run();
 
 private:
     void prepare_folder();
+    void check_same_sweep() const;
+    void take_over();
+    bool is_missing(const Point& point, int64_t repeat) const;
     void run_repeat(Point& point, int64_t repeat);
+    void run_missing();
+    void use_record(Point& point, const Record& record);
     Launch launch_of(const Point& point, const fs::path& out) const;
     void take_record(Point& point, int64_t repeat, const fs::path& out);
     void report(const Point& point, int64_t repeat, double seconds_here, const std::string& finished = {});
@@ -83,23 +90,71 @@ private:
 
     const Config& config_;
     const SweepOptions& options_;
+    const RunFolder folder_;
     std::vector<Point> points_;
     Launcher launcher_;
     const std::string srun_mpi_ = launcher_ == Launcher::srun ? srun_mpi_here() : "";
     Json environment_;
     std::vector<Record> records_;
     std::map<std::string, std::vector<double>> seconds_;  // of each repeat that ran, by point
+    std::set<std::pair<std::string, int64_t>> done_;      // point and repeat, by an earlier process
     int started_ = 0, planned_ = 0;
+    bool interrupted_ = false;
 };
 
 void Sweep::prepare_folder() {
-    if (fs::exists(options_.folder / "records.jsonl"))
-        throw UsageError("holds a run already", options_.folder.string(), "name another folder with --out");
+    if (options_.use == FolderUse::resume) check_same_sweep();
     fs::create_directories(options_.folder / "points");
-    write_text(options_.folder / "config.resolved.json", to_json(config_).dump(2) + "\n");
+    write_text(options_.folder / "config.resolved.json", to_json(with_absolute_paths(config_)).dump(2) + "\n");
     environment_ = describe_environment(options_.command_line, query_hardware());
     environment_["cpusets"] = Json::object();
+    if (options_.use == FolderUse::resume) take_over();
     write_text(options_.folder / "env.json", environment_.dump(2) + "\n");
+}
+
+// Rows and repeats may be added; what every record depends on may not change.
+void Sweep::check_same_sweep() const {
+    const fs::path saved = options_.folder / "config.resolved.json";
+    if (!fs::exists(saved))
+        throw UsageError("nothing to resume: there is no config.resolved.json", options_.folder.string(),
+                         "name the folder of a sweep with --out, or leave --resume out");
+    const auto kept = [](const Config& config) {
+        Json json = to_json(with_absolute_paths(config));
+        for (const char* key : {"name", "sweep", "output"}) json.erase(key);
+        for (const char* key : {"repeats", "launcher", "oversubscribe", "timeout_seconds"}) json["scaling"].erase(key);
+        return json;
+    };
+    check_same_run(kept(load_config(saved.string())), kept(config_), "the sweep in " + options_.folder.string());
+}
+
+// What an earlier process has measured on this machine. Its summaries and a torn last line are dropped.
+void Sweep::take_over() {
+    const fs::path file = options_.folder / "records.jsonl";
+    if (!fs::exists(file)) return;
+    std::string kept;
+    for (Record& record : read_records(file)) {
+        const std::string id = record.params.value("point", "");
+        if (record.kind != "rep" || !done_.emplace(id, record.rep).second) continue;
+        kept += to_json(record).dump() + "\n";
+        for (Point& point : points_)
+            if (point.id() == id) use_record(point, record);
+        records_.push_back(std::move(record));
+    }
+    write_text(file, kept);
+}
+
+bool Sweep::is_missing(const Point& point, int64_t repeat) const {
+    const bool runs = point.status == PointStatus::ok || point.status == PointStatus::oversubscribed;
+    return runs && !done_.contains({point.id(), repeat});
+}
+
+// What a record says about its row.
+void Sweep::use_record(Point& point, const Record& record) {
+    if (record.counters.value("cores_shared", false) && point.status == PointStatus::ok) {
+        point.status = PointStatus::oversubscribed;
+        point.reason = "its ranks share cores";
+    }
+    environment_["cpusets"][point.id()] = record.per_rank;
 }
 
 Launch Sweep::launch_of(const Point& point, const fs::path& out) const {
@@ -124,11 +179,7 @@ void Sweep::take_record(Point& point, int64_t repeat, const fs::path& out) {
     record.env_id = environment_["env_id"].get<std::string>();
     record.params["point"] = point.id();
     record.params["stage"] = point.stage;
-    if (record.counters.value("cores_shared", false) && point.status == PointStatus::ok) {
-        point.status = PointStatus::oversubscribed;
-        point.reason = "its ranks share cores";
-    }
-    environment_["cpusets"][point.id()] = record.per_rank;
+    use_record(point, record);
     append_records(options_.folder / "records.jsonl", std::span(&record, 1));
     records_.push_back(std::move(record));
 }
@@ -136,13 +187,18 @@ void Sweep::take_record(Point& point, int64_t repeat, const fs::path& out) {
 void Sweep::run_repeat(Point& point, int64_t repeat) {
     ++started_;
     const fs::path folder = options_.folder / "points" / point.id(), out = folder / fmt::format("rep{}", repeat);
+    if (options_.use == FolderUse::resume) fs::remove_all(out);  // what was under way when the sweep ended
     fs::create_directories(out);
     const Launch launch = launch_of(point, out);
     if (repeat == 1) write_text(folder / "command.txt", shell_text(launch.command) + "\n");
     report(point, repeat, 0);
-    const Outcome outcome =
-        run_process(launch, folder / fmt::format("rep{}.log", repeat), static_cast<double>(config_.scaling.timeout_seconds),
-                    [&](double seconds) { report(point, repeat, seconds); });
+    const Outcome outcome = run_process(
+        launch, folder / fmt::format("rep{}.log", repeat), static_cast<double>(config_.scaling.timeout_seconds),
+        [&](double seconds) { report(point, repeat, seconds); }, options_.stop);
+    if (outcome.stopped) {
+        interrupted_ = true;
+        return;
+    }
     seconds_[point.id()].push_back(outcome.seconds);
     std::string failure = outcome.reason;
     if (failure.empty()) {
@@ -228,19 +284,30 @@ std::string Sweep::write_tables(bool finished) {
     return markdown;
 }
 
-std::string Sweep::run() {
+// Repeat 1 of all points, then repeat 2: a slow drift of the machine then meets all points alike.
+void Sweep::run_missing() {
+    for (int64_t repeat = 1; repeat <= config_.scaling.repeats; ++repeat)
+        for (Point& point : points_) {
+            if (!is_missing(point, repeat)) continue;
+            interrupted_ = interrupted_ || (options_.stop && options_.stop());
+            if (!interrupted_) run_repeat(point, repeat);
+            if (interrupted_) return;
+            if (started_ < planned_) write_tables(false);
+        }
+}
+
+SweepResult Sweep::run() {
     prepare_folder();
-    const auto runs = [](const Point& point) {
-        return point.status == PointStatus::ok || point.status == PointStatus::oversubscribed;
-    };
-    planned_ = static_cast<int>(std::count_if(points_.begin(), points_.end(), runs) * config_.scaling.repeats);
-    // Repeat 1 of all points, then repeat 2: a slow drift of the machine then meets all points alike.
-    for (int64_t repeat = 1; repeat <= config_.scaling.repeats; ++repeat) {
-        for (Point& point : points_)
-            if (runs(point)) run_repeat(point, repeat);
-        if (repeat < config_.scaling.repeats) write_tables(false);
-    }
-    return write_tables(true);
+    for (const Point& point : points_)
+        for (int64_t repeat = 1; repeat <= config_.scaling.repeats; ++repeat) planned_ += is_missing(point, repeat) ? 1 : 0;
+    run_missing();
+    SweepResult result;
+    result.markdown = write_tables(!interrupted_);
+    result.interrupted = interrupted_;
+    result.ran = started_ - (interrupted_ ? 1 : 0);
+    result.failed = static_cast<int>(std::count_if(points_.begin(), points_.end(),
+                                                   [](const Point& point) { return point.status == PointStatus::failed; }));
+    return result;
 }
 
 }  // namespace
@@ -307,7 +374,7 @@ std::vector<std::string> train_command(const Config& config, const Point& point,
     return command;
 }
 
-std::string run_sweep(const Config& config, const SweepOptions& options) {
+SweepResult run_sweep(const Config& config, const SweepOptions& options) {
     if (config.sweep.empty()) throw UsageError("no rows to run", "/sweep", "add {\"trainer\": \"serial\"} to \"sweep\"");
     return Sweep(config, options).run();
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bench/base/record.h"
+#include "bench/runs/run_folder.h"
 #include "bench/sweep/launch.h"
 #include "core/config.h"
 
@@ -55,14 +56,22 @@ struct SweepOptions {
     std::vector<std::string> command_line;  // for env.json
     std::function<void(const SweepProgress&)> progress;
     std::optional<SweepLimits> limits;  // none: limits_here()
+    FolderUse use = FolderUse::fresh;   // resume: only what is missing in the folder is run
+    std::function<bool()> stop;         // asked all the time: yes ends the run under way and the sweep
+};
+
+struct SweepResult {
+    std::string markdown;      // scaling.md
+    int ran = 0, failed = 0;   // repeats that this process has run; rows that failed
+    bool interrupted = false;  // stop() said yes: repeats are missing
 };
 
 // The command that trains one repeat of a point into `out`.
 std::vector<std::string> train_command(const Config& config, const Point& point, const SweepOptions& options,
                                        const std::filesystem::path& out);
 
-// Runs everything and leaves config.resolved.json, env.json, records.jsonl, scaling.csv and scaling.md in the folder.
-// Returns the text of scaling.md. A point that fails does not end the sweep.
-std::string run_sweep(const Config& config, const SweepOptions& options);
+// Runs everything and leaves config.resolved.json, env.json, records.jsonl, scaling.csv and scaling.md in the folder, the
+// tables after each repeat, of what there is until then. A point that fails does not end the sweep.
+SweepResult run_sweep(const Config& config, const SweepOptions& options);
 
 }  // namespace xbench

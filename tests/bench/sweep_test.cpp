@@ -138,7 +138,7 @@ protected:
 const char* const rows = R"([{"trainer": "serial"}, {"trainer": "cpu_ddp", "ranks": [1, 2, 4]}])";
 
 TEST_F(SweepRun, LeavesRecordsAndTables) {
-    const std::string markdown = run_sweep(config_of(rows), options_);
+    const std::string markdown = run_sweep(config_of(rows), options_).markdown;
     EXPECT_EQ(markdown, text_of(options_.folder / "scaling.md"));
     EXPECT_EQ(parse_config(text_of(options_.folder / "config.resolved.json"), "resolved").train.batch_size, 64);
     const Json environment = Json::parse(text_of(options_.folder / "env.json"));
@@ -173,7 +173,7 @@ TEST_F(SweepRun, RepeatsAreInterleaved) {
 
 TEST_F(SweepRun, AFailedPointDoesNotEndTheRest) {
     setenv("FAKE_FAIL", "*cpu_ddp-r1-t1/rep2", 1);
-    const std::string markdown = run_sweep(config_of(rows), options_);
+    const std::string markdown = run_sweep(config_of(rows), options_).markdown;
     const std::vector<Record> summaries = records("summary");
     EXPECT_EQ(summary_of(summaries, "cpu_ddp-r1-t1").counters["status"], "failed");
     EXPECT_EQ(summary_of(summaries, "cpu_ddp-r1-t1").counters["reason"],
@@ -194,7 +194,7 @@ TEST_F(SweepRun, AStuckPointIsStopped) {
 
 TEST_F(SweepRun, AChildWithoutARecordHasFailed) {
     setenv("FAKE_SILENT", "*serial*", 1);
-    const std::string markdown = run_sweep(config_of(rows, R"({"repeats": 1})"), options_);
+    const std::string markdown = run_sweep(config_of(rows, R"({"repeats": 1})"), options_).markdown;
     EXPECT_THAT(summary_of(records("summary"), "serial-r1-t1").counters["reason"].get<std::string>(),
                 testing::StartsWith("no usable record: "));
     EXPECT_THAT(markdown, testing::HasSubstr("No serial row ran, so there is no speed-up"));
@@ -210,13 +210,51 @@ TEST_F(SweepRun, RanksThatShareCoresAreMarked) {
 
 TEST_F(SweepRun, DifferingWeightsAreShouted) {
     setenv("FAKE_HASH", "out", 1);
-    EXPECT_THAT(run_sweep(config_of(rows, R"({"repeats": 1})"), options_), testing::HasSubstr("**Weights: they DIFFER"));
+    EXPECT_THAT(run_sweep(config_of(rows, R"({"repeats": 1})"), options_).markdown,
+                testing::HasSubstr("**Weights: they DIFFER"));
 }
 
 TEST_F(SweepRun, AFolderThatHoldsARunIsRefused) {
     run_sweep(config_of(rows, R"({"repeats": 1})"), options_);
     EXPECT_THROW(run_sweep(config_of(rows), options_), UsageError);
     EXPECT_THROW(run_sweep(config_of("[]"), options_), UsageError);
+}
+
+// Stopped after two of six repeats; then only the other four are run, and the table is that of a sweep that went through.
+TEST_F(SweepRun, ResumingRunsWhatIsMissing) {
+    int runs = 0;
+    options_.stop = [&] { return runs == 2; };
+    options_.progress = [&](const SweepProgress& progress) { runs += progress.finished.empty() ? 0 : 1; };
+    const SweepResult first = run_sweep(config_of(rows), options_);
+    EXPECT_TRUE(first.interrupted);
+    EXPECT_EQ(records("rep").size(), 2u);
+    EXPECT_THAT(text_of(options_.folder / "scaling.md"), testing::HasSubstr("this table is not complete"));
+    options_.stop = nullptr;
+    EXPECT_THROW(run_sweep(config_of(rows), options_), UsageError);
+    options_.use = FolderUse::resume;
+    Config other = config_of(rows);
+    other.train.seed = 7;
+    EXPECT_THROW(run_sweep(other, options_), UsageError);
+    const SweepResult rest = run_sweep(config_of(rows), options_);
+    EXPECT_FALSE(rest.interrupted);
+    const size_t all = records("rep").size(), summaries = records("summary").size();
+    EXPECT_EQ(static_cast<size_t>(rest.ran), all - 2);
+    EXPECT_THAT(rest.markdown, testing::Not(testing::HasSubstr("not complete")));
+    const SweepResult again = run_sweep(config_of(rows), options_);
+    EXPECT_EQ(again.ran, 0);
+    EXPECT_EQ(again.markdown, rest.markdown);
+    EXPECT_EQ(records("rep").size(), all);
+    EXPECT_EQ(records("summary").size(), summaries);
+    options_.folder = root_ / "nothing";
+    EXPECT_THROW(run_sweep(config_of(rows), options_), UsageError);
+}
+
+TEST_F(SweepRun, AFailedSerialRowIsNotAskedFor) {
+    setenv("FAKE_FAIL", "*serial*", 1);
+    const SweepResult result = run_sweep(config_of(rows, R"({"repeats": 1})"), options_);
+    EXPECT_GE(result.failed, 1);
+    EXPECT_THAT(result.markdown, testing::Not(testing::HasSubstr("add `{")));
+    EXPECT_THAT(result.markdown, testing::HasSubstr("serial-r1-t1 failed: "));
 }
 
 // What a kill leaves: records of whole repeats, and a table that says that it is not complete.

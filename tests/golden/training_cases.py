@@ -37,6 +37,8 @@ def leaves_of(case):
     train = {**TRAIN_DEFAULTS, **case["train"]}
     if train["reduction"] == "invariant":
         return train["virtual_ranks"]
+    if train["batchnorm"] == "local":
+        return case["run"]["ranks"] << (max(1, train["virtual_ranks"] // case["run"]["ranks"]).bit_length() - 1)
     return case["run"]["ranks"] * (1 << (train["accumulate"] - 1).bit_length())
 
 

@@ -74,7 +74,7 @@ TEST(CommShmProcesses, AKilledRankIsNoticed) {
         c.barrier();
         return 0;
     });
-    EXPECT_EQ(status_of(waiter), 40);  // while nobody has taken the dead process away
+    EXPECT_EQ(status_of(waiter), 41);  // nobody has taken the dead process away; it has said nothing, so the waiter does
     EXPECT_EQ(status_of(victim), 128 + SIGKILL);
 }
 
