@@ -1,11 +1,13 @@
 // What the tests of the kernels share: the problems of all operators (but those for timing only), the instruction set of
-// this machine, readable names.
+// this machine, readable names, sums over operands.
 #pragma once
 
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include "core/hardware.h"
+#include "kernels/cases/problem_data.h"
 #include "kernels/cases/problem_list.h"
 #include "kernels/registry.h"
 
@@ -35,5 +37,25 @@ inline std::vector<const Kernel*> rows_for(const LayerProblem& problem) {
         if (kernel.op == problem.op && runs_here(kernel) && kernel.supports(problem.problem())) rows.push_back(&kernel);
     return rows;
 }
+
+inline double dot(const KernelTensor& a, const KernelTensor& b) {
+    double sum = 0;
+    for (int64_t i = 0; i < elements_of(a); ++i) sum += element(a, i) * element(b, i);
+    return sum;
+}
+
+// The sum of |a||b|, to which errors are proportional.
+inline double magnitude_of_dot(const KernelTensor& a, const KernelTensor& b) {
+    double sum = 0;
+    for (int64_t i = 0; i < elements_of(a); ++i) sum += std::fabs(element(a, i) * element(b, i));
+    return sum;
+}
+
+inline void copy(const KernelTensor& from, const KernelTensor& to) {
+    for (int64_t i = 0; i < elements_of(from); ++i) set_element(to, i, element(from, i));
+}
+
+// The best row that can run here.
+inline const Kernel& best(const LayerProblem& problem) { return select(problem.problem(), Target{best_isa()}); }
 
 }  // namespace xbench
