@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bench/base/record.h"
-#include "bench/runs/run_folder.h"
+#include "bench/base/run_folder.h"
 #include "bench/sweep/launch.h"
 #include "core/config.h"
 

@@ -126,11 +126,9 @@ double tolerance_of(const LayerProblem& problem) {
 static double products_in_a_sum(const LayerProblem& problem) {
     const KernelTensor &a = problem.in[0], &b = problem.in[1];
     const auto taps = static_cast<double>(std::min(a.dim[2], b.dim[2]) * std::min(a.dim[3], b.dim[3]));
-    switch (problem.op) {
-        case OpKind::conv2d_wgrad: return static_cast<double>(a.dim[0]) * taps;
-        case OpKind::conv2d_dgrad: return static_cast<double>(b.dim[0]) * taps;
-        default: return static_cast<double>(b.dim[1]) * taps;
-    }
+    // Filters' gradients are summed over images, everything else over the channels that are read.
+    const bool over_channels = operands_of(problem.op).out[0].per_image;
+    return static_cast<double>(over_channels ? a.dim[1] : a.dim[0]) * taps;
 }
 
 // An algorithm that grows errors is Winograd's: a tile always makes up to 36 products of transformed numbers and adds them

@@ -197,7 +197,7 @@ TEST_F(SweepRun, AChildWithoutARecordHasFailed) {
     const std::string markdown = run_sweep(config_of(rows, R"({"repeats": 1})"), options_).markdown;
     EXPECT_THAT(summary_of(records("summary"), "serial-r1-t1").counters["reason"].get<std::string>(),
                 testing::StartsWith("no usable record: "));
-    EXPECT_THAT(markdown, testing::HasSubstr("No serial row ran, so there is no speed-up"));
+    EXPECT_THAT(markdown, testing::HasSubstr("No serial row has a result, so there is no speed-up: serial-r1-t1 failed"));
     EXPECT_TRUE(summary_of(records("summary"), "cpu_ddp-r2-t1").counters["speedup"].is_null());
 }
 

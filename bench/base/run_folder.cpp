@@ -1,5 +1,5 @@
 // Owning a folder. The lock is a flock on a file inside, which the kernel releases however the process ends.
-#include "bench/runs/run_folder.h"
+#include "bench/base/run_folder.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
