@@ -16,6 +16,7 @@ AlignedBuffer Device::allocate(size_t bytes, MemoryLedger* ledger, MemoryCategor
     return buffer;
 }
 
+Cpu::Cpu(const Target& target, int threads) : Device(target, threads) { check_team(threads); }
 Cpu::Cpu(int threads) : Cpu(Target{usable_isa()}, threads) {}
 
 void Cpu::copy(void* to, const void* from, size_t bytes) {

@@ -28,7 +28,6 @@ Executor::Executor(const Plan& plan, Device& device, MemoryLedger* ledger)
         throw Error(
             "a plan for " + std::to_string(plan.options.threads) + " threads, a team of " + std::to_string(device.threads()),
             "executor, plan " + plan.graph.name);
-    check_team(plan.options.threads);
     base_[static_cast<size_t>(Arena::activations)] = activations_.data();
     set_blocks({plan.options.leaves}, 0);
 }
