@@ -31,8 +31,15 @@ grep -q "not_run,this version has no CUDA" run/scaling.csv || fail "the GPU row 
 grep -q "bit for bit, in all 10 runs of 5 rows" run/scaling.md || fail "no line about the weights"
 tail -1 out.txt | grep -q "run/scaling.md" || fail "the path of the table is not the last line"
 
-# A broken rank ends the job at once, with its name.
-if timeout 60 "$xbench" --quiet --config job.json --set 'sweep=[{"trainer":"cpu_ddp","ranks":2}]' --set 'data={"path":"gone.h5"}' \
-    --set scaling.repeats=1 --out broken > broken.txt 2>&1; then :; else fail "a failed point ended the sweep"; fi
-grep -qE "failed.*xbench train, rank [01]: .*gone.h5" broken/scaling.csv || { cat broken/scaling.csv; fail "the failure is not told"; }
+# What all rows need is tried before the first.
+if "$xbench" --quiet --config job.json --set 'data={"path":"gone.h5"}' --out gone > gone.txt 2>&1; then fail "a sweep without its data set"; fi
+grep -q "gone.h5" gone.txt || { cat gone.txt; fail "the data set is not named"; }
+[ ! -e gone ] || fail "a sweep that cannot begin left a folder"
+
+# A broken rank ends its point at once, with its name, and the sweep with 1.
+code=0
+timeout 60 "$xbench" --quiet --config job.json --set 'sweep=[{"trainer":"cpu_ddp","ranks":2}]' --set train.optimizer=sgd \
+    --set train.learning_rate=1e38 --set scaling.repeats=1 --out broken > broken.txt 2>&1 || code=$?
+[ "$code" -eq 1 ] || { cat broken.txt; fail "a failed point ended the sweep with $code"; }
+grep -qE "failed.*xbench train, rank [01]: " broken/scaling.csv || { cat broken/scaling.csv; fail "the failure is not told"; }
 echo "all as expected"

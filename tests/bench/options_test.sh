@@ -50,7 +50,7 @@ line train --model '"name": "cifar_cnn"' --config small.json --model cifar_cnn -
 line train --data 'set.h5"' "${@:2}" --data set.h5
 line train --weights 'base"' "${@:2}" --weights base
 line train --epochs '"epochs": 2' "${@:2}" --epochs 2
-line train --trainer '"trainer":"cpu_ddp"' "${@:2}" --trainer cpu_ddp
+line train --trainer 'no launcher started it' "${@:2}" --trainer cpu_ddp
 line train --threads '"threads":2' "${@:2}" --threads 2
 line train --stage 'has no ZeRO stage 1' "${@:2}" --stage 1
 line train --set '"seed": 7' "${@:2}" --set train.seed=7
