@@ -8,6 +8,7 @@
 #include "data/datasets.h"
 #include "data/load/loader.h"
 #include "data/set/h5.h"
+#include "kernels/device.h"
 #include "models/registry.h"
 #include "parallel/strategy/model_state.h"
 #include "parallel/train/dataset_model.h"
@@ -42,7 +43,8 @@ void check_before_rows(const Config& config) {
         return opened;
     });
     const Graph graph = at("/model", [&] { return build_model(model_for(config.model, dataset->info())); });
-    ModelState(graph).set_positive_weights(config.train.pos_weight);
+    Cpu device;
+    ModelState(graph, device).set_positive_weights(config.train.pos_weight);
     LoaderOptions loader;
     loader.mean = config.data.mean;
     loader.std = config.data.std;

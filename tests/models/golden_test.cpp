@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "core/hardware.h"
 #include "core/rng.h"
 #include "models/registry.h"
 #include "parallel/checkpoint/safetensors.h"
