@@ -33,7 +33,7 @@ bool equal_nodes(const std::vector<int>& nodes) {
 }
 
 // The outcome on rank 0; nothing elsewhere.
-std::string outcome(Communicator& all, const Problem& problem, const Way& way, bool by_mpi_alone) {
+std::string outcome(Communicator& all, const test::Problem& problem, const Way& way, bool by_mpi_alone) {
     const std::unique_ptr<TemporaryFolder> own = all.rank() == 0 ? std::make_unique<TemporaryFolder>() : nullptr;
     const std::string checkpoints = from_rank_0(all, own ? own->path().string() : "");
     std::string said;
@@ -54,7 +54,7 @@ std::string outcome(Communicator& all, const Problem& problem, const Way& way, b
 // False where two ways differ.
 bool hold(Communicator& all, const Search& search) {
     Draw draw = search.draw();
-    const Problem problem = draw_problem(draw);
+    const test::Problem problem = draw_problem(draw);
     if (all.rank() == 0) search.announce(to_string(problem));
     const Way plain{1, {Part{}}};
     const auto self = make_self_communicator();
