@@ -98,7 +98,7 @@ private:
 // The host's own processor.
 class Cpu : public Device {
 public:
-    explicit Cpu(int threads = 1);  // with the best instruction set that may be used here
+    explicit Cpu(int threads = 1);           // with the best instruction set that may be used here
     Cpu(const Target& target, int threads);  // throws Error where the system gives fewer threads
     const char* name() const override { return "cpu"; }
     bool is_host() const override { return true; }
