@@ -1,6 +1,6 @@
 // How much a command says: --log-level error | warning | info | debug, and --quiet, which is --log-level error.
 // error: what failed; warning: notes on what was read or left out too; info (the default): the report and, on a terminal
-// or every few seconds in a log, progress; debug: what the other levels say, and where time and memory went.
+// or every few seconds in a log, progress; debug: so far as info.
 #pragma once
 
 #include <CLI/CLI.hpp>
