@@ -68,7 +68,7 @@ std::vector<Bucket> cut_buckets(const Plan& plan, Overlap when) {
 
 BucketReducer::BucketReducer(Overlap when, Communicator& communicator, std::vector<Bucket> buckets, size_t steps,
                              Reduce reduce)
-    : when_(when), communicator_(communicator), buckets_(std::move(buckets)), reduce_(std::move(reduce)) {
+    : communicator_(communicator), buckets_(std::move(buckets)), reduce_(std::move(reduce)) {
     if (when == Overlap::none) return;
     calls_.assign(steps, 0);
     for (const Bucket& bucket : buckets_) calls_[bucket.step] = hear_after_step;

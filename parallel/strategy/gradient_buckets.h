@@ -62,7 +62,6 @@ public:
 private:
     void advance(size_t ready);
 
-    const Overlap when_;
     Communicator& communicator_;
     const std::vector<Bucket> buckets_;
     const Reduce reduce_;
