@@ -13,6 +13,7 @@
 
 #include "app/commands.h"
 #include "app/data_tables.h"
+#include "app/single_process.h"
 #include "core/durable_file.h"
 #include "core/error.h"
 #include "core/hardware.h"
@@ -193,7 +194,7 @@ void add_import(CLI::App& data) {
     app->add_option("--val-share", options.val_share,
                     "Draws val anew from train and val (default 0.15 of train where only val is missing; 0: none)");
     app->add_option("--seed", options.seed, "Of the split")->capture_default_str();
-    app->add_option("--threads", options.threads, "0: all cores")->capture_default_str();
+    app->add_option("--threads", options.threads, "0: all cores")->capture_default_str()->check(CLI::Range(0, most_threads));
     app->add_flag("--quiet", command->quiet, "No progress line");
     app->callback([command] { run_import(*command); });
 }
@@ -206,7 +207,9 @@ void add_synth(CLI::App& data) {
     app->add_option("--size", command->config.size, "Pixels a side")->capture_default_str();
     app->add_option("--channels", command->config.channels, "1 or 3")->capture_default_str();
     app->add_option("--seed", command->config.seed, "Image i is a function of the seed and i alone")->capture_default_str();
-    app->add_option("--threads", command->threads, "0: all cores")->capture_default_str();
+    app->add_option("--threads", command->threads, "0: all cores")
+        ->capture_default_str()
+        ->check(CLI::Range(0, most_threads));
     app->add_flag("--quiet", command->quiet, "No progress line");
     app->callback([command] { run_synth(*command); });
 }

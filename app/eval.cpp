@@ -10,8 +10,9 @@
 #include "app/single_process.h"
 #include "app/verbosity.h"
 #include "bench/base/record.h"
+#include "core/durable_file.h"
 #include "core/error.h"
-#include "core/parallel_for.h"
+#include "core/files.h"
 #include "data/datasets.h"
 #include "eval/curves.h"
 #include "parallel/train/inference.h"
@@ -39,8 +40,32 @@ Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Da
     return json;
 }
 
+// The folder of the results, tried before the work. One that was made here and stays empty is removed.
+class ResultFolder {
+public:
+    explicit ResultFolder(const std::filesystem::path& path) : path_(path), made_(!path_exists(path)) {
+        if (!made_ && !is_folder(path)) throw UsageError("is no folder", path.string(), "name a folder with --out");
+        make_folders(path);
+        for (const char* name :
+             {"metrics.json", "classification_report.txt", "confusion_matrix.csv", "roc.csv", "pr.csv", "predictions.csv"})
+            try_output(path / name);
+    }
+    ~ResultFolder() {
+        std::error_code ignored;
+        if (made_) std::filesystem::remove(path_, ignored);
+    }
+    ResultFolder(const ResultFolder&) = delete;
+    ResultFolder& operator=(const ResultFolder&) = delete;
+
+private:
+    const std::filesystem::path path_;
+    const bool made_;
+};
+
 void run_eval(const EvalCommand& command) {
     refuse_several("xbench eval", "start it alone");
+    const std::filesystem::path out = command.out;
+    const ResultFolder folder(out);
     DataConfig config;
     config.path = command.data;
     const std::unique_ptr<Dataset> dataset = open_dataset(config);
@@ -51,7 +76,7 @@ void run_eval(const EvalCommand& command) {
     const std::vector<int64_t> indices = dataset->indices(split_from(command.split));
     if (indices.empty()) throw Error("has no images in split " + command.split, command.data, "choose another --split");
 
-    Cpu device(command.threads > 0 ? command.threads : usable_cores());
+    Cpu device(threads_to_use(command.threads));
     ProgressLine line(stderr, !command.verbosity.progress());
     const Predictions predictions =
         predict(model.graph, model.weights, model.description, *dataset, indices, device, show_images(line));
@@ -60,10 +85,7 @@ void run_eval(const EvalCommand& command) {
     const Metrics metrics = compute_metrics(predictions, names);
     const std::vector<Curve> curves = make_curves(predictions, names);
 
-    const std::filesystem::path out = command.out;
-    std::error_code ignored;  // write_text names the file that cannot be written
-    std::filesystem::create_directories(out, ignored);
-    write_text(out / "metrics.json", metrics_json(command, model, *dataset, metrics, curves).dump(2) + "\n");
+    write_text(out / "metrics.json", json_text(metrics_json(command, model, *dataset, metrics, curves), 2) + "\n");
     write_text(out / "classification_report.txt", classification_report(metrics));
     if (!metrics.multilabel) write_text(out / "confusion_matrix.csv", confusion_csv(metrics, names));
     write_text(out / "roc.csv", roc_csv(curves));
@@ -87,7 +109,7 @@ void add_eval_command(CLI::App& app) {
         ->required();
     eval->add_option("--threads", command->threads, "0: all cores that this process may use")
         ->capture_default_str()
-        ->check(CLI::NonNegativeNumber);
+        ->check(CLI::Range(0, most_threads));
     add_verbosity_options(*eval, command->verbosity);
     eval->callback([command] { run_eval(*command); });
 }

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "app/single_process.h"
 #include "bench/base/step.h"
 #include "core/error.h"
 #include "core/hardware.h"
@@ -36,10 +37,10 @@ void run(StepOptions& options) {
     find_model(options.bench.model.name);
     if (options.device != "cpu") throw UsageError("this version has no CUDA kernels", "--device", "use --device cpu");
     for (const std::string& text : options.forced) options.bench.forced.push_back(parse_choice(text));
-    bind_this_process(0, 1, options.bench.threads);
+    say_if_crowded(1, options.bench.threads, bind_this_process(0, 1, options.bench.threads).allowed_cores);
     const StepTiming timing = measure_step(options.bench);
     if (options.json)
-        fmt::print("{}\n", to_json(timing, options.bench).dump());
+        fmt::print("{}\n", json_text(to_json(timing, options.bench)));
     else
         print(timing, options);
 }
@@ -52,7 +53,7 @@ void add_step_command(CLI::App& app) {
     command->add_option("--model", options->bench.model.name, "the model; `xbench models` lists them")->required();
     command->add_option("--batch", options->bench.batch, "images of a step (default: the published batch)")
         ->check(CLI::PositiveNumber);
-    command->add_option("--threads", options->bench.threads, "compute threads")->check(CLI::PositiveNumber);
+    command->add_option("--threads", options->bench.threads, "compute threads")->check(CLI::Range(1, most_threads));
     command->add_option("--precision", options->bench.precision, "fp32 or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
     command->add_option("--device", options->device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
     command->add_option("--seconds", options->bench.seconds, "how long to measure")->check(CLI::PositiveNumber);

@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "core/files.h"
 
 namespace xbench {
 namespace {
@@ -29,7 +30,7 @@ constexpr std::array run_files{"config.resolved.json", "records.jsonl",     "env
 constexpr std::array run_folders{"checkpoints", "points"};
 
 [[noreturn]] void fail(const std::error_code& error, const fs::path& path) {
-    throw UsageError(error.message(), path.string(), "name a folder that can be written with --out");
+    throw UsageError(reason_for_no_new(path, error), path.string(), "name a folder that can be written with --out");
 }
 
 void remove_run(const fs::path& folder) {
@@ -57,11 +58,10 @@ bool is_same_file(int descriptor, const fs::path& path) {
 }  // namespace
 
 bool holds_run(const fs::path& folder) {
-    std::error_code ignored;
     for (const char* name : run_files)
-        if (fs::exists(folder / name, ignored)) return true;
+        if (path_exists(folder / name)) return true;
     for (const char* name : run_folders)
-        if (fs::is_directory(folder / name, ignored) && !fs::is_empty(folder / name, ignored)) return true;
+        if (is_folder(folder / name) && !list_folder(folder / name).empty()) return true;
     return false;
 }
 
@@ -112,9 +112,9 @@ RunFolder::~RunFolder() {
 }
 
 Config with_absolute_paths(Config config) {
-    if (!config.data.path.empty()) config.data.path = fs::absolute(config.data.path).lexically_normal().string();
-    if (!config.train.weights.empty()) config.train.weights = fs::absolute(config.train.weights).lexically_normal().string();
-    config.output = fs::absolute(config.output).lexically_normal().string();
+    if (!config.data.path.empty()) config.data.path = absolute_path(config.data.path).string();
+    if (!config.train.weights.empty()) config.train.weights = absolute_path(config.train.weights).string();
+    config.output = absolute_path(config.output).string();
     return config;
 }
 

@@ -105,7 +105,12 @@ void check_choices(const KernelSuiteOptions& options) {
     }
 }
 
+constexpr size_t longest_filter = 200;  // a regular expression recurses over its own text, and over the names
+
 std::regex expression(const std::string& filter) {
+    if (filter.size() > longest_filter)
+        throw UsageError(std::to_string(filter.size()) + " characters", "--filter",
+                         "give a regular expression of at most " + std::to_string(longest_filter));
     try {
         return std::regex(filter);
     } catch (const std::regex_error& error) {

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "kernels/cases/op_cases.h"
 #include "kernels/registry.h"
 
@@ -130,9 +131,8 @@ std::vector<LayerProblem> load_problems(const std::filesystem::path& file) {
 
 std::vector<LayerProblem> load_all_problems(const std::filesystem::path& folder) {
     std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-        if (entry.path().filename() == "problems.cfg") files.push_back(entry.path());
-    std::sort(files.begin(), files.end());
+    for (const std::filesystem::path& of_operator : list_folder(folder))
+        if (path_exists(of_operator / "problems.cfg")) files.push_back(of_operator / "problems.cfg");
     if (files.empty())
         throw Error("no problems.cfg in any folder", folder.string(), "give the folder kernels/ of the source tree");
     std::vector<LayerProblem> all;

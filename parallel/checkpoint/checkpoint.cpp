@@ -1,11 +1,13 @@
 // Weights <-> safetensors, their hash, and the description of the model in the file's metadata.
 #include "parallel/checkpoint/checkpoint.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include <fmt/core.h>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "core/hash.h"
 #include "core/json.h"
 
@@ -26,7 +28,7 @@ std::string header_hash(const TensorFile& file) {
         if (key != header_key) header["metadata"][key] = value;
     for (const NamedTensor& one : file.tensors) header["tensors"].push_back({one.name, to_string(one.shape)});
     for (const NamedInteger& one : file.integers) header["integers"].push_back({one.name, one.value});
-    const std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const std::string text = json_text(header);
     Hash hash;
     hash.add(text.data(), text.size());
     return hash.hex();
@@ -45,6 +47,22 @@ bool verify(const TensorFile& file, const WeightSet& weights, const std::filesys
         throw Error(fmt::format("damaged: the hash of its {} is not the one that was written with it", part), path.string(),
                     "copy the file again, or take another checkpoint");
     return true;
+}
+
+// PyTorch's wrappers put their own name in front of all names of a state dict: DistributedDataParallel, compile, Lightning.
+constexpr const char* wrappers[] = {"module.", "_orig_mod.", "model.", "net."};
+
+void take_off_wrappers(WeightSet& weights) {
+    for (bool found = true; found && !weights.tensors.empty();) {
+        found = false;
+        for (const std::string_view wrapper : wrappers) {
+            const auto begins = [&](const NamedTensor& tensor) { return tensor.name.starts_with(wrapper); };
+            if (!std::all_of(weights.tensors.begin(), weights.tensors.end(), begins)) continue;
+            for (NamedTensor& tensor : weights.tensors) tensor.name.erase(0, wrapper.size());
+            weights.wrapper += wrapper;
+            found = true;
+        }
+    }
 }
 
 Json model_json(const ModelConfig& model) {
@@ -89,13 +107,12 @@ void save_weights(const std::filesystem::path& path, const WeightSet& weights) {
 }
 
 std::filesystem::path find_weights(const std::filesystem::path& path) {
-    if (!std::filesystem::is_directory(path)) return path;
-    if (std::filesystem::is_directory(path / "checkpoints")) return find_weights(path / "checkpoints");
-    if (std::filesystem::exists(path / "best.safetensors")) return path / "best.safetensors";
+    if (!is_folder(path)) return path;
+    if (is_folder(path / "checkpoints")) return find_weights(path / "checkpoints");
+    if (path_exists(path / "best.safetensors")) return path / "best.safetensors";
     std::vector<std::filesystem::path> found;
-    for (const auto& entry : std::filesystem::directory_iterator(path)) {
-        if (entry.path().extension() == ".safetensors") found.push_back(entry.path());
-    }
+    for (const std::filesystem::path& entry : list_folder(path))
+        if (entry.extension() == ".safetensors") found.push_back(entry);
     if (found.size() == 1) return found.front();
     throw Error(fmt::format("holds {} .safetensors files and no best.safetensors", found.size()), path.string(),
                 "name the file itself");
@@ -114,6 +131,7 @@ WeightSet load_weights(const std::filesystem::path& path) {
     weights.tensors = file.tensors;
     weights.verified = verify(file, weights, found);
     weights.metadata = std::move(file.metadata);
+    if (!weights.verified) take_off_wrappers(weights);
     return weights;
 }
 
@@ -152,16 +170,14 @@ std::vector<const NamedTensor*> match_weights(const WeightSet& weights, const Gr
 }
 
 void describe(const ModelDescription& description, WeightSet& weights) {
-    weights.metadata["xbench.model"] = model_json(description.model).dump();
-    weights.metadata["xbench.class_names"] = Json(description.class_names).dump();
-    weights.metadata["xbench.mean"] = Json(description.mean).dump();
-    weights.metadata["xbench.std"] = Json(description.std).dump();
-    weights.metadata["xbench.positive_weights"] = Json(description.positive_weights).dump();
-    weights.metadata["xbench.evaluation"] = Json{
-        {"precision", description.precision},
-        {"batch_size", description.evaluation_batch},
-        {"virtual_ranks",
-         description.virtual_ranks}}.dump();
+    weights.metadata["xbench.model"] = json_text(model_json(description.model));
+    weights.metadata["xbench.class_names"] = json_text(Json(description.class_names));
+    weights.metadata["xbench.mean"] = json_text(Json(description.mean));
+    weights.metadata["xbench.std"] = json_text(Json(description.std));
+    weights.metadata["xbench.positive_weights"] = json_text(Json(description.positive_weights));
+    weights.metadata["xbench.evaluation"] = json_text(Json{{"precision", description.precision},
+                                                           {"batch_size", description.evaluation_batch},
+                                                           {"virtual_ranks", description.virtual_ranks}});
 }
 
 ModelDescription description_of(const WeightSet& weights, const std::string& origin) {
@@ -170,7 +186,10 @@ ModelDescription description_of(const WeightSet& weights, const std::string& ori
         if (found == weights.metadata.end()) {
             throw Error(fmt::format("its metadata has no {}", key), origin, "use a checkpoint that xbench wrote");
         }
-        return Json::parse(found->second);
+        const std::optional<Json> value = parse_json(found->second);
+        if (!value)
+            throw Error(fmt::format("its metadata {} is no JSON", key), origin, "use a checkpoint that xbench wrote");
+        return *value;
     };
     try {
         ModelDescription description;
@@ -183,7 +202,7 @@ ModelDescription description_of(const WeightSet& weights, const std::string& ori
         if (weights.metadata.contains("xbench.evaluation")) take_evaluation(json("xbench.evaluation"), description);
         return description;
     } catch (const Json::exception& error) {
-        throw Error(fmt::format("its metadata cannot be read: {}", error.what()), origin,
+        throw Error(fmt::format("its metadata cannot be read: {}", json_reason(error)), origin,
                     "use a checkpoint that xbench wrote");
     }
 }

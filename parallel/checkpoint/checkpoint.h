@@ -21,6 +21,7 @@ struct WeightSet {
     std::vector<NamedTensor> tensors;
     std::map<std::string, std::string> metadata;
     bool verified = false;  // read from a file whose hashes were there and right
+    std::string wrapper{};  // "module.": taken off the names of all tensors
 };
 
 // With two hashes in its metadata: xbench.weights_hash of the numbers, and xbench.header_hash of everything else that is

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 
+#include "core/files.h"
 #include "core/hardware.h"
 #include "core/virtual_ranks.h"
 #include "data/load/loader.h"
@@ -118,7 +119,7 @@ Training::Training(const Config& config, const Dataset& dataset, Communicator& c
 // A resumed run has its weights from its checkpoint, so the file may be gone by then.
 void Training::start_from_weights() {
     const std::filesystem::path path = config_.train.weights;
-    if (path.empty() || (options_.resume && !std::filesystem::exists(path))) return;
+    if (path.empty() || (options_.resume && !path_exists(path))) return;
     step_.state().set_weights(load_weights(path), find_weights(path).string());
 }
 
