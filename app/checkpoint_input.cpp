@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "app/command_table.h"
 #include "app/commands.h"
 #include "core/error.h"
 #include "core/nearest.h"
@@ -132,9 +133,12 @@ void describe_foreign(const CheckpointOptions& options, LoadedModel& model, cons
 }  // namespace
 
 void add_checkpoint_options(CLI::App& command, CheckpointOptions& options) {
-    command.add_option("--checkpoint", options.checkpoint, "a .safetensors file, or the folder that holds it")->required();
-    command.add_option("--model", options.model, "the model, for weights that are not from xbench");
-    command.add_option("--classes", options.classes, "of such weights: the number of classes, or their names as a,b");
+    command.add_option("--checkpoint", options.checkpoint, "a .safetensors file, or the folder that holds it")
+        ->type_name(value::path)
+        ->required();
+    command.add_option("--model", options.model, "the model, for weights that are not from xbench")->type_name(value::model);
+    command.add_option("--classes", options.classes, "of such weights: the number of classes, or their names as a,b")
+        ->type_name("COUNT|NAMES");
     command.add_option("--widths", options.widths, "of such weights, where their shapes leave it open")->delimiter(',');
     command.add_option("--size", options.size, "of such weights: input height and width (default: the model's, the set's)")
         ->check(CLI::PositiveNumber);

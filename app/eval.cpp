@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "app/checkpoint_input.h"
+#include "app/command_table.h"
 #include "app/commands.h"
 #include "app/predictions_csv.h"
 #include "app/single_process.h"
@@ -102,15 +103,17 @@ void add_eval_command(CLI::App& app) {
     CLI::App* eval = app.add_subcommand("eval", "what a checkpoint is worth on a split of a data set");
     auto command = std::make_shared<EvalCommand>();
     add_checkpoint_options(*eval, command->model);
-    eval->add_option("--data", command->data, "an HDF5 set")->required();
-    eval->add_option("--split", command->split, "train, val or test")->capture_default_str();
+    eval->add_option("--data", command->data, "an HDF5 set")->type_name(value::file)->required();
+    eval->add_option("--split", command->split, "which images")->type_name("{train,val,test}")->capture_default_str();
     eval->add_option("--out", command->out,
                      "folder for metrics.json, the report, predictions.csv, the confusion matrix and the curves")
+        ->type_name(value::folder)
         ->required();
-    eval->add_option("--threads", command->threads, "0: all cores that this process may use")
+    eval->add_option("--threads", command->threads, "threads; 0: all cores that this process may use")
         ->capture_default_str()
         ->check(CLI::Range(0, most_threads));
     add_verbosity_options(*eval, command->verbosity);
+    eval->footer("$ xbench eval --checkpoint runs/mine/checkpoints --data set.h5 --out eval");
     eval->callback([command] { run_eval(*command); });
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "app/command_table.h"
 #include "app/commands.h"
 #include "app/single_process.h"
 #include "bench/base/environment.h"
@@ -87,19 +88,24 @@ void add_kernels_command(CLI::App& app) {
     auto* command = app.add_subcommand("kernels", "time every kernel and hold it against this machine's limits");
     auto options = std::make_shared<KernelsOptions>();
     KernelSuiteOptions& suite = options->suite;
-    command->add_option("--op", suite.op, "one operator with its gradients (conv2d), or one of them (conv2d_wgrad)");
-    command->add_option("--impl", options->forced, "only this implementation: conv2d=reference (may be repeated)");
-    command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them");
+    command->add_option("--op", suite.op, "one operator with its gradients (conv2d), or one of them (conv2d_wgrad)")
+        ->type_name(value::operation);
+    command->add_option("--impl", options->forced, "only this implementation: conv2d=reference")->type_name(value::choice);
+    command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them")
+        ->type_name("REGEX");
     command->add_option("--threads", suite.threads, "compute threads")->check(CLI::Range(1, most_threads));
     command->add_option("--repetitions", suite.repetitions, "of each kernel (default 7)")->check(CLI::PositiveNumber);
     command->add_option("--min-time", suite.min_time, "seconds of a repetition (default 0.05)")->check(CLI::PositiveNumber);
     command->add_flag("--all-impls", suite.all_impls, "all rows that support a problem, not only the one a plan takes");
     command->add_flag("--no-check", options->no_check, "do not compare with the reference");
     command->add_flag("--list", options->list, "only list what would be timed");
-    command->add_option("--json", options->json, "write Google Benchmark's JSON, for its compare.py");
-    command->add_option("--passport", options->passport, "write the tables with machine and build as Markdown");
+    command->add_option("--json", options->json, "write Google Benchmark's JSON, for its compare.py")
+        ->type_name(value::file);
+    command->add_option("--passport", options->passport, "write the tables with machine and build as Markdown")
+        ->type_name(value::file);
     for (const char* unused : {"--json", "--passport", "--repetitions", "--min-time", "--no-check"})
         command->get_option("--list")->excludes(command->get_option(unused));
+    command->footer("$ xbench kernels --op conv2d --filter resnet50");
     command->callback([options] { run(*options); });
 }
 

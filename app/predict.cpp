@@ -11,6 +11,7 @@
 #include <fmt/core.h>
 
 #include "app/checkpoint_input.h"
+#include "app/command_table.h"
 #include "app/commands.h"
 #include "app/predictions_csv.h"
 #include "app/single_process.h"
@@ -149,16 +150,22 @@ void add_predict_command(CLI::App& app) {
     auto command = std::make_shared<PredictCommand>();
     add_checkpoint_options(*predict, command->model);
     predict->add_option("--data", command->data, "an HDF5 set, a folder of PNG and JPEG files, or one such file")
+        ->type_name(value::path)
         ->required();
-    predict->add_option("--split", command->split, "of an HDF5 set: train, val or test (default: all images)");
+    predict->add_option("--split", command->split, "which images of an HDF5 set (default: all)")
+        ->type_name("{train,val,test}");
     predict
         ->add_option("--out", command->out,
                      "CSV: id, label (where it is known), predicted, p_0 .. p_{K-1}; - is standard output")
+        ->type_name(value::file)
         ->required();
-    predict->add_option("--threads", command->threads, "0: all cores that this process may use")
+    predict->add_option("--threads", command->threads, "threads; 0: all cores that this process may use")
         ->capture_default_str()
         ->check(CLI::Range(0, most_threads));
     add_verbosity_options(*predict, command->verbosity);
+    predict->footer(
+        "Image files are decoded and resized as an import does it.\n\n"
+        "$ xbench predict --checkpoint runs/mine/checkpoints --data images --out p.csv");
     predict->callback([command] { run_predict(*command); });
 }
 

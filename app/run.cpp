@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "app/commands.h"
+#include "app/installed.h"
 #include "bench/base/environment.h"
 #include "bench/base/text_table.h"
 #include "bench/sweep/preflight.h"
@@ -34,7 +35,7 @@ void print_points(const Config& config) {
 }  // namespace
 
 void run_sweep_command(const RunOptions& options) {
-    const Config config = load_config(options.config, options.settings, known_models());
+    const Config config = load_config(find_config(options.config), options.settings, known_models());
     if (options.print_config) {
         fmt::print("{}\n", json_text(to_json(config), 2));
         return;

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "app/command_table.h"
 #include "app/commands.h"
 #include "app/single_process.h"
 #include "bench/base/step.h"
@@ -50,22 +51,26 @@ void run(StepOptions& options) {
 void add_step_command(CLI::App& app) {
     auto* command = app.add_subcommand("step", "time one model's training step on random data");
     auto options = std::make_shared<StepOptions>();
-    command->add_option("--model", options->bench.model.name, "the model; `xbench models` lists them")->required();
+    command->add_option("--model", options->bench.model.name, "the model; `xbench models` lists them")
+        ->type_name(value::model)
+        ->required();
     command->add_option("--batch", options->bench.batch, "images of a step (default: the published batch)")
         ->check(CLI::PositiveNumber);
     command->add_option("--threads", options->bench.threads, "compute threads")->check(CLI::Range(1, most_threads));
-    command->add_option("--precision", options->bench.precision, "fp32 or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
-    command->add_option("--device", options->device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
+    command->add_option("--precision", options->bench.precision, "of products of convolutions and linear layers")
+        ->check(CLI::IsMember({"fp32", "bf16"}));
+    command->add_option("--device", options->device, "where it computes")->check(CLI::IsMember({"cpu", "cuda"}));
     command->add_option("--seconds", options->bench.seconds, "how long to measure")->check(CLI::PositiveNumber);
-    command->add_option("--reduction", options->bench.reduction, "invariant or fast")
+    command->add_option("--reduction", options->bench.reduction, "order of sums: the same for any ranks, or any")
         ->check(CLI::IsMember({"invariant", "fast"}));
     command->add_option("--virtual-ranks", options->bench.virtual_ranks, "leaves of the invariant reduction")
         ->check(CLI::PositiveNumber);
-    command->add_option("--impl", options->forced, "force an implementation: conv2d=reference (may be repeated)");
+    command->add_option("--impl", options->forced, "force an implementation: conv2d=reference")->type_name(value::choice);
     command->add_flag("--activation-checkpointing", options->bench.activation_checkpointing,
                       "keep only what passes between units and compute the rest again");
     command->add_flag("--profile", options->bench.profile, "show the time of every step of the plan");
     command->add_flag("--json", options->json, "one line of JSON");
+    command->footer("$ xbench step --model cifar_cnn --batch 64 --threads 2 --profile");
     command->callback([options] { run(*options); });
 }
 

@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <memory>
 
+#include "app/command_table.h"
 #include "app/commands.h"
+#include "app/installed.h"
 #include "app/single_process.h"
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
@@ -40,7 +42,7 @@ struct TrainCommand {
 
 // `--resume --out FOLDER` alone goes on with what the folder says.
 std::string config_file(const TrainCommand& command) {
-    if (!command.config.empty() || !command.resume || !command.model.empty()) return command.config;
+    if (!command.config.empty() || !command.resume || !command.model.empty()) return find_config(command.config);
     const fs::path kept = fs::path(command.out) / "config.resolved.json";
     if (!path_exists(kept))
         throw UsageError("nothing to resume: there is no config.resolved.json", command.out,
@@ -263,17 +265,37 @@ void run_train(const TrainCommand& given) {
     communicator->abort(code);  // the peers wait in a collective for ever otherwise
 }
 
+constexpr const char* train_notes =
+    "The run folder holds the resolved configuration, history.csv, metrics.json, the classification report, the records and "
+    "the checkpoints. Several ranks are started by mpirun or srun; they end with the weights of one process, bit for bit. "
+    "INT, TERM, HUP and USR1 end a run at its next step with a checkpoint and exit code 75; a second one ends it at "
+    "once.\n\n"
+    "$ xbench train --model pneumonia_cnn --data set.h5 --out runs/mine\n"
+    "$ mpirun -n 2 --bind-to none xbench train --config run.json \\\n"
+    "  --trainer cpu_ddp --out runs/two\n"
+    "$ xbench train --resume --out runs/mine";
+
+std::vector<std::string> setup_names() {
+    std::vector<std::string> names;
+    for (const TrainerSetup& setup : trainer_setups()) names.emplace_back(setup.name);
+    return names;
+}
+
 }  // namespace
 
 void add_train_command(CLI::App& app) {
     CLI::App* train = app.add_subcommand("train", "one training run");
     auto command = std::make_shared<TrainCommand>();
-    train->add_option("--config", command->config, "configuration; its sweep is left aside");
-    train->add_option("--model", command->model, "a model's name, instead of or over the configuration's");
-    train->add_option("--data", command->data, "an HDF5 set, instead of or over the configuration's");
-    train->add_option("--weights", command->weights, "a checkpoint, of xbench or of PyTorch, whose weights it starts from");
+    train->add_option("--config", command->config, "configuration; its sweep is left aside")->type_name(value::file);
+    train->add_option("--model", command->model, "a model's name, instead of or over the configuration's")
+        ->type_name(value::model);
+    train->add_option("--data", command->data, "an HDF5 set, instead of or over the configuration's")
+        ->type_name(value::file);
+    train->add_option("--weights", command->weights, "a checkpoint, of xbench or of PyTorch, whose weights it starts from")
+        ->type_name(value::path);
     train->add_option("--epochs", command->epochs, "passes over the training split")->check(CLI::PositiveNumber);
-    train->add_option("--trainer", command->trainer, "serial, or cpu_ddp or sharded (started by mpirun or srun)")
+    train->add_option("--trainer", command->trainer, "how to train; all but serial are started by mpirun or srun")
+        ->type_name(value::one_of(setup_names()))
         ->capture_default_str();
     train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")
         ->check(CLI::Range(1, most_threads));
@@ -282,12 +304,14 @@ void add_train_command(CLI::App& app) {
             "--stage", command->stage,
             "of the sharded trainer: 1 splits the optimizer's state over the ranks, 2 gradients too, 3 parameters too")
         ->check(CLI::PositiveNumber);
-    train->add_option("--out", command->out, "the run folder (default: <output>/<name>-train-<UTC time>)");
-    train->add_option("--set", command->settings, "replace one value: --set train.seed=2 (may be repeated)");
+    train->add_option("--out", command->out, "the run folder (default: <output>/<name>-train-<UTC time>)")
+        ->type_name(value::folder);
+    train->add_option("--set", command->settings, "replace one value: --set train.seed=2")->type_name(value::setting);
     CLI::Option* resume = train->add_flag(
         "--resume", command->resume, "go on from the newest checkpoint in --out; without --config as that run was begun");
     train->add_flag("--overwrite", command->overwrite, "replace the run that --out holds")->excludes(resume);
     add_verbosity_options(*train, command->verbosity);
+    train->footer(train_notes);
     train->callback([command] {
         command->quiet = !command->verbosity.report();
         command->command_line = this_command_line();

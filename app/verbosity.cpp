@@ -19,10 +19,10 @@ int Verbosity::rank_of_level() const {
 }
 
 void add_verbosity_options(CLI::App& command, Verbosity& verbosity) {
-    auto* level = command.add_option("--log-level", verbosity.level, "error, warning, info or debug")
+    auto* level = command.add_option("--log-level", verbosity.level, "how much is said")
                       ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
                       ->capture_default_str();
-    command.add_flag("--quiet", verbosity.quiet, "no progress and no report: --log-level error")->excludes(level);
+    command.add_flag("--quiet", verbosity.quiet, "no progress and no report, as --log-level error")->excludes(level);
 }
 
 void note(const Verbosity& verbosity, const std::string& text) {

@@ -4,7 +4,7 @@
 #
 #   scripts/install_deps.sh             build and run xbench
 #   scripts/install_deps.sh --minimal   the same without MPI (no cpu_ddp trainer)
-#   scripts/install_deps.sh --tests     also what the tests use: GoogleTest, Slurm, clang-format
+#   scripts/install_deps.sh --tests     also what the tests use: GoogleTest, Slurm, clang-format, shells
 #   scripts/install_deps.sh --list      only print the packages
 set -euo pipefail
 
@@ -12,7 +12,8 @@ build=(g++ cmake ninja-build pkg-config git ca-certificates
     libhdf5-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpng-dev libjpeg-dev libhwloc-dev libxxhash-dev
     libbenchmark-dev)
 mpi=(openmpi-bin libopenmpi-dev)
-tests=(libturbojpeg0-dev libgtest-dev libgmock-dev slurm-wlm munge procps clang-format-14 iproute2 busybox-static)
+tests=(libturbojpeg0-dev libgtest-dev libgmock-dev slurm-wlm munge procps clang-format-14 iproute2 busybox-static
+    dpkg-dev man-db groff-base mandoc zsh fish)
 
 with_mpi=1 with_tests=0 list=0
 for argument in "$@"; do
