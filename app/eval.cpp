@@ -13,7 +13,7 @@
 #include "core/error.h"
 #include "core/parallel_for.h"
 #include "data/datasets.h"
-#include "eval/curves.h"
+#include "eval/evaluation.h"
 #include "parallel/train/inference.h"
 
 namespace xbench {
@@ -26,10 +26,20 @@ struct EvalCommand {
     Verbosity verbosity;
 };
 
-Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Dataset& dataset, const Metrics& metrics,
-                  const std::vector<Curve>& curves) {
-    Json json = to_json(metrics);
-    json["curves"] = to_json(curves);
+EvaluationOptions options_of(const ModelDescription& description, const Dataset& dataset, const Predictions& predictions,
+                             int threads) {
+    EvaluationOptions options;
+    options.thresholds = description.thresholds;
+    options.temperature = description.temperature;
+    options.bootstrap.threads = threads;
+    if (dataset.groups().empty()) return options;
+    for (const int64_t sample : predictions.samples) options.groups.push_back(dataset.groups()[static_cast<size_t>(sample)]);
+    return options;
+}
+
+Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Dataset& dataset,
+                  const Evaluation& evaluation) {
+    Json json = to_json(evaluation);
     json["split"] = command.split;
     json["model"] = model.description.model.name;
     json["checkpoint"] = model.path;
@@ -57,21 +67,23 @@ void run_eval(const EvalCommand& command) {
         predict(model.graph, model.weights, model.description, *dataset, indices, device, show_images(line));
     line.finish();
     const std::vector<std::string>& names = model.description.class_names;
-    const Metrics metrics = compute_metrics(predictions, names);
-    const std::vector<Curve> curves = make_curves(predictions, names);
+    const Evaluation evaluation =
+        evaluate(predictions, names, options_of(model.description, *dataset, predictions, device.threads()));
 
     const std::filesystem::path out = command.out;
     std::error_code ignored;  // write_text names the file that cannot be written
     std::filesystem::create_directories(out, ignored);
-    write_text(out / "metrics.json", metrics_json(command, model, *dataset, metrics, curves).dump(2) + "\n");
-    write_text(out / "classification_report.txt", classification_report(metrics));
-    if (!metrics.multilabel) write_text(out / "confusion_matrix.csv", confusion_csv(metrics, names));
-    write_text(out / "roc.csv", roc_csv(curves));
-    write_text(out / "pr.csv", pr_csv(curves));
+    write_text(out / "metrics.json", metrics_json(command, model, *dataset, evaluation).dump(2) + "\n");
+    write_text(out / "classification_report.txt", classification_report(evaluation.metrics));
+    write_text(out / "intervals.txt", evaluation_report(evaluation));
+    if (!evaluation.metrics.multilabel) write_text(out / "confusion_matrix.csv", confusion_csv(evaluation.metrics, names));
+    write_text(out / "roc.csv", roc_csv(evaluation.curves));
+    write_text(out / "pr.csv", pr_csv(evaluation.curves));
+    write_text(out / "calibration.csv", calibration_csv(evaluation.calibrations));
     const Truth truth{dataset->labels(), dataset->targets(), dataset->info().class_names};
     write_text(out / "predictions.csv",
                predictions_csv(predictions, names, model.description.model.multilabel, dataset->ids(), truth));
-    if (command.verbosity.report()) fmt::print("{}\n{}\n", classification_report(metrics), out.string());
+    if (command.verbosity.report()) fmt::print("{}\n{}\n", evaluation_report(evaluation), out.string());
 }
 
 }  // namespace
@@ -82,8 +94,9 @@ void add_eval_command(CLI::App& app) {
     add_checkpoint_options(*eval, command->model);
     eval->add_option("--data", command->data, "an HDF5 set")->required();
     eval->add_option("--split", command->split, "train, val or test")->capture_default_str();
-    eval->add_option("--out", command->out,
-                     "folder for metrics.json, the report, predictions.csv, the confusion matrix and the curves")
+    eval->add_option(
+            "--out", command->out,
+            "folder for metrics.json, the report, predictions.csv, the confusion matrix, intervals, calibration and curves")
         ->required();
     eval->add_option("--threads", command->threads, "0: all cores that this process may use")
         ->capture_default_str()
