@@ -10,6 +10,7 @@
 #include "app/single_process.h"
 #include "app/verbosity.h"
 #include "bench/base/record.h"
+#include "bench/runs/charts.h"
 #include "core/error.h"
 #include "core/parallel_for.h"
 #include "data/datasets.h"
@@ -80,6 +81,9 @@ void run_eval(const EvalCommand& command) {
     write_text(out / "roc.csv", roc_csv(evaluation.curves));
     write_text(out / "pr.csv", pr_csv(evaluation.curves));
     write_text(out / "calibration.csv", calibration_csv(evaluation.calibrations));
+    write_text(out / "roc.svg", roc_svg(evaluation.curves));
+    write_text(out / "pr.svg", pr_svg(evaluation.curves));
+    write_text(out / "calibration.svg", calibration_svg(evaluation.calibrations));
     const Truth truth{dataset->labels(), dataset->targets(), dataset->info().class_names};
     write_text(out / "predictions.csv",
                predictions_csv(predictions, names, model.description.model.multilabel, dataset->ids(), truth));
