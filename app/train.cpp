@@ -1,6 +1,7 @@
 // xbench train: one training run, in this process or as one rank of many. Rank 0 writes the run folder.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "bench/base/environment.h"
 #include "bench/base/run_folder.h"
 #include "bench/runs/history_file.h"
+#include "bench/runs/tensorboard.h"
 #include "bench/runs/train_report.h"
 #include "core/error.h"
 #include "core/failure.h"
@@ -138,6 +140,10 @@ bool says_finished(const fs::path& folder, const Config& config) {
     return true;
 }
 
+double wall_seconds() {  // since 1970
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 // The first files of a run, once nothing stands against it.
 void begin_files(const fs::path& folder, const Config& config, bool resume, const TrainStart& start) {
     if (resume && start.resumed_at == 0) {
@@ -148,6 +154,7 @@ void begin_files(const fs::path& folder, const Config& config, bool resume, cons
     }
     write_text(folder / "config.resolved.json", json_text(to_json(with_absolute_paths(config)), 2) + "\n");
     write_text(folder / "history.csv", history_csv(start.history));
+    begin_tensorboard(folder, wall_seconds(), start.history);
 }
 
 std::function<void(const TrainProgress&)> show_on(ProgressLine& line) {
@@ -172,7 +179,10 @@ TrainOptions train_options(const TrainCommand& command, const Config& config, co
     options.threads = command.threads;
     options.checkpoint_dir = folder / "checkpoints";
     options.progress = [show = show_on(line), folder](const TrainProgress& progress) {
-        if (progress.finished_epoch != nullptr) append_history(folder / "history.csv", *progress.finished_epoch);
+        if (progress.finished_epoch != nullptr) {
+            append_history(folder / "history.csv", *progress.finished_epoch);
+            append_tensorboard(folder, wall_seconds(), *progress.finished_epoch);
+        }
         show(progress);
     };
     options.started = [&, folder](const TrainStart& start) { begin_files(folder, config, command.resume, start); };

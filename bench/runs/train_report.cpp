@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "bench/base/measure.h"
+#include "bench/runs/charts.h"
 #include "bench/runs/history_file.h"
 #include "bench/runs/memory_report.h"
 #include "core/files.h"
@@ -253,6 +254,7 @@ Record train_record(const TrainRun& run) {
 void write_train_files(const TrainRun& run, const std::filesystem::path& folder) {
     const std::vector<std::string>& classes = run.dataset.info().class_names;
     write_text(folder / "history.csv", history_csv(run.result.history));
+    if (!run.result.history.empty()) write_text(folder / "curves.svg", training_svg(run.result.history));
     write_text(folder / "metrics.json", json_text(metrics_json(run), 2) + "\n");
     write_text(folder / "classification_report.txt", report_of(run.result));
     if (run.result.test.count > 0) write_text(folder / "confusion_matrix.csv", confusion_csv(run.result.test, classes));

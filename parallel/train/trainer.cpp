@@ -39,6 +39,7 @@ private:
     bool after_step(const Batch& batch, int64_t epoch, const StepClock& clock);
     void report_step(const Batch& batch, int64_t epoch, int64_t step_ns);
     void end_epoch(EpochResult& epoch);
+    Predictions predict(Split split);
     Metrics evaluate(Split split);
     bool must_stop();
     void snapshot(int64_t epoch);
@@ -207,21 +208,23 @@ bool Training::must_stop() {
     return wanted > 0;
 }
 
-Metrics Training::evaluate(Split split) {
-    const Predictions predictions = evaluator_.run(step_.state(), dataset_, loader_options(split), step_.sums());
-    return compute_metrics(predictions, dataset_.info().class_names);
+Predictions Training::predict(Split split) {
+    return evaluator_.run(step_.state(), dataset_, loader_options(split), step_.sums());
 }
+
+Metrics Training::evaluate(Split split) { return compute_metrics(predict(split), dataset_.info().class_names); }
 
 void Training::end_epoch(EpochResult& epoch) {
     const auto start = Clock::now();
-    Metrics val = evaluate(Split::val);
+    const Predictions predictions = predict(Split::val);
+    Metrics val = compute_metrics(predictions, dataset_.info().class_names);
     epoch.val_loss = val.loss;
     epoch.val_accuracy = val.accuracy;
     epoch.val_balanced_accuracy = val.balanced_accuracy;
     epoch.val_seconds = seconds_since(start);
     epoch.best = run_.best.beaten_by(epoch, config_.train.monitor);
     if (epoch.best) {
-        run_.best = {epoch, checkpoints_.described_weights(), std::move(val)};
+        run_.best = {epoch, checkpoints_.described_weights(&predictions), std::move(val)};
         checkpoints_.save("best.safetensors", run_.best.weights);
     }
     run_.history.push_back(epoch);
