@@ -181,13 +181,13 @@ double percentile(const std::vector<double>& sorted, double q) {
     return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-Interval interval_of(std::vector<double> values, double level) {
+ConfidenceInterval interval_of(std::vector<double> values, double level) {
     if (values.empty()) return {};
     std::sort(values.begin(), values.end());
     return {percentile(values, (1 - level) / 2), percentile(values, (1 + level) / 2)};
 }
 
-Json bounds(const Interval& interval) {
+Json bounds(const ConfidenceInterval& interval) {
     return std::isnan(interval.low) ? Json(nullptr) : Json{interval.low, interval.high};
 }
 

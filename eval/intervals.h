@@ -16,7 +16,7 @@
 namespace xbench {
 
 // NaN where there is none.
-struct Interval {
+struct ConfidenceInterval {
     double low = std::numeric_limits<double>::quiet_NaN(), high = std::numeric_limits<double>::quiet_NaN();
 };
 
@@ -24,7 +24,7 @@ struct Interval {
 struct AreaEstimate {
     double roc_auc = std::numeric_limits<double>::quiet_NaN();
     double variance = std::numeric_limits<double>::quiet_NaN();
-    Interval wald, logit;
+    ConfidenceInterval wald, logit;
 };
 AreaEstimate delong(std::span<const float> scores, std::span<const uint8_t> truth, double level = 0.95);
 
@@ -42,7 +42,7 @@ struct BootstrapOptions {
 struct ScoreInterval {
     std::string name;  // "accuracy", "macro f1", "pneumonia roc_auc"
     double value = 0;  // of all images, each once
-    Interval interval;
+    ConfidenceInterval interval;
     int64_t undefined = 0;
 };
 
