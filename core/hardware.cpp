@@ -208,10 +208,12 @@ Binding bind_this_process(int local_rank, int ranks_on_node, int threads) {
     const std::vector<unsigned> cores = one_thread_of_each_core(topology.get(), allowed.get());
     Binding binding;
     binding.allowed_cores = cores_within(cpu_quota(), cores.size());
-    if (has_cores_of_its_own(topology.get(), allowed.get(), ranks_on_node) &&
+    const auto needed = [&] { return static_cast<int64_t>(std::max(ranks_on_node, local_rank + 1)) * threads; };
+    // Where all ranks of the node fit into this rank's cores, these may be everybody's.
+    if (needed() > binding.allowed_cores && has_cores_of_its_own(topology.get(), allowed.get(), ranks_on_node) &&
         cores_within(cpu_quota(), cores.size() * static_cast<size_t>(ranks_on_node)) >= ranks_on_node * threads)
         local_rank = 0, ranks_on_node = 1;
-    binding.oversubscribed = static_cast<int64_t>(std::max(ranks_on_node, local_rank + 1)) * threads > binding.allowed_cores;
+    binding.oversubscribed = needed() > binding.allowed_cores;
     if (!binding.oversubscribed) {
         const Bitmap mine = make_bitmap();
         for (int thread = 0; thread < threads; ++thread)

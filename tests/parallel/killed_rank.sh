@@ -7,13 +7,14 @@ set -u
 xbench=$1
 shift
 folder=$(mktemp -d)
+bytes=$((4096 + $$ % 1000 * 4))  # a number that no other test's ranks have on their command line
 trap 'ranks | xargs -r kill -9; rm -rf "$folder"' EXIT
 trap 'exit 1' TERM INT
 cat >"$folder/run.json" <<'JSON'
 {"name": "killed", "model": {"name": "pneumonia_cnn", "widths": [4, 6, 8]}, "data": {"synthetic": {"count": 400, "size": 24}},
  "train": {"batch_size": 16, "epochs": 100000, "checkpoint_steps": 1}}
 JSON
-ranks() { pgrep -f -- "^$xbench (train --config $folder/run.json|comm -b 4K)" || true; }
+ranks() { pgrep -f -- "^$xbench (train --config $folder/run.json|comm -b $bytes)" || true; }
 fail() {
     echo "FAILED: $1"
     [ ! -f "$folder/log" ] || tail -n 20 "$folder/log"
@@ -58,10 +59,10 @@ grep -m 1 -E "^xbench train, rank 0: signal [0-9]+ while rank 0 waited in [a-z_]
 
 # The launcher, a rank, or all of them are killed while collectives are timed.
 for victim in launcher rank all; do
-    setsid "$@" "$xbench" comm -b 4K -e 4M --op all_reduce --rounds 10 >"$folder/log" 2>&1 &
+    setsid "$@" "$xbench" comm -b $bytes -e 4M --op all_reduce --rounds 10 >"$folder/log" 2>&1 &
     job=$!
     for ((wait = 0; wait < 200; ++wait)); do
-        grep -q '^ *4096' "$folder/log" && break
+        grep -q "^ *$bytes " "$folder/log" && break
         kill -0 $job 2>/dev/null || fail "comm ended by itself"
         sleep 0.05
     done

@@ -85,11 +85,13 @@ in_chroot() {
 surroundings chroot "$mounts && setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin true" in_chroot "$(place chroot)"
 surroundings user_namespace "$as_root && setpriv --reuid=65534 --regid=65534 --clear-groups test -x '$xbench' &&
     setpriv --reuid=65534 --regid=65534 --clear-groups unshare --user --map-root-user true" \
-    setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent \
+    setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent "TMPDIR=$(place user_namespace_tmp)" \
     unshare --user --map-root-user "$scratch/work" "$(place user_namespace)"
 surroundings ordinary_user "$as_root && setpriv --reuid=65534 --regid=65534 --clear-groups test -x '$xbench'" \
     setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent "$scratch/work" "$(place ordinary_user)"
 surroundings no_network "$as_root && unshare --net true" unshare --net "$scratch/work" "$(place no_network)"
+surroundings loopback_alone "$as_root && unshare --net ip link set lo up" \
+    unshare --net bash -c 'ip link set lo up && exec "$@"' _ "$scratch/work" "$(place loopback_alone)"
 
 # with_shm OPTIONS: another /dev/shm
 with_shm() { unshare --mount bash -c 'mount -t tmpfs -o "$1" tmpfs /dev/shm && shift && exec "$@"' _ "$1" "$scratch/work" "$2"; }
