@@ -30,7 +30,9 @@ failures=0 skipped=0 done=0
 cat >"$scratch/work" <<WORK
 #!/usr/bin/env bash
 if [ -n "$build" ]; then
-    cd "\${1:-.}" && exec ctest --test-dir "$build" --output-on-failure -j 2 -R '$suite'
+    # ctest's own files beside the work, as a user may not write into the build folder
+    cd "\${1:-.}" && echo 'subdirs("$build")' >CTestTestfile.cmake &&
+        exec ctest --test-dir . --output-on-failure --timeout 200 -j 2 -R '$suite'
 fi
 cd "\${1:-.}" && exec bash "$here/everyday.sh" "$xbench" "\${2:-}"
 WORK
