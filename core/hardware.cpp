@@ -2,6 +2,7 @@
 #include "core/hardware.h"
 
 #include <hwloc.h>
+#include <sched.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -36,6 +37,7 @@ using Bitmap = std::unique_ptr<hwloc_bitmap_s, BitmapDeleter>;
 Bitmap make_bitmap() { return Bitmap(hwloc_bitmap_alloc()); }
 
 Topology load_topology() {
+    setenv("HWLOC_HIDE_ERRORS", "2", 0);  // what it misses in a bare chroot is ours to say
     hwloc_topology_t raw = nullptr;
     if (hwloc_topology_init(&raw) != 0) throw Error("hwloc could not be started", "hardware");
     Topology topology(raw);
@@ -43,10 +45,27 @@ Topology load_topology() {
     return topology;
 }
 
+// The affinity of a process (0: this one), asked of the system itself: without /sys hwloc neither knows nor changes it.
+bool get_affinity(pid_t process, hwloc_bitmap_t found) {
+    cpu_set_t set;
+    if (sched_getaffinity(process, sizeof set, &set) != 0) return false;
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(cpu, &set)) hwloc_bitmap_set(found, cpu);
+    return true;
+}
+
+bool set_affinity(hwloc_const_bitmap_t wanted) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int cpu = hwloc_bitmap_first(wanted); cpu >= 0 && cpu < CPU_SETSIZE; cpu = hwloc_bitmap_next(wanted, cpu))
+        CPU_SET(static_cast<unsigned>(cpu), &set);
+    return sched_setaffinity(0, sizeof set, &set) == 0;
+}
+
 // What this process may run on: its affinity within what the system allows.
 Bitmap allowed_set(hwloc_topology_t topology) {
     Bitmap allowed = make_bitmap();
-    if (hwloc_get_cpubind(topology, allowed.get(), HWLOC_CPUBIND_PROCESS) != 0)
+    if (hwloc_get_cpubind(topology, allowed.get(), HWLOC_CPUBIND_PROCESS) != 0 && !get_affinity(0, allowed.get()))
         hwloc_bitmap_copy(allowed.get(), hwloc_topology_get_allowed_cpuset(topology));
     hwloc_bitmap_and(allowed.get(), allowed.get(), hwloc_topology_get_allowed_cpuset(topology));
     return allowed;
@@ -79,7 +98,7 @@ std::vector<unsigned> one_thread_of_each_core(hwloc_topology_t topology, hwloc_c
 // same is seen when the ranks have connected.
 bool has_cores_of_its_own(hwloc_topology_t topology, hwloc_const_bitmap_t mine, int ranks_on_node) {
     const Bitmap launcher = make_bitmap();
-    if (ranks_on_node < 2 || hwloc_get_proc_cpubind(topology, getppid(), launcher.get(), 0) != 0) return false;
+    if (ranks_on_node < 2 || !get_affinity(getppid(), launcher.get())) return false;
     const size_t here = one_thread_of_each_core(topology, mine).size();
     return here * static_cast<size_t>(ranks_on_node) <= one_thread_of_each_core(topology, launcher.get()).size();
 }
@@ -208,15 +227,18 @@ Binding bind_this_process(int local_rank, int ranks_on_node, int threads) {
     const std::vector<unsigned> cores = one_thread_of_each_core(topology.get(), allowed.get());
     Binding binding;
     binding.allowed_cores = cores_within(cpu_quota(), cores.size());
-    if (has_cores_of_its_own(topology.get(), allowed.get(), ranks_on_node) &&
+    const auto needed = [&] { return static_cast<int64_t>(std::max(ranks_on_node, local_rank + 1)) * threads; };
+    // Where all ranks of the node fit into this rank's cores, these may be everybody's.
+    if (needed() > binding.allowed_cores && has_cores_of_its_own(topology.get(), allowed.get(), ranks_on_node) &&
         cores_within(cpu_quota(), cores.size() * static_cast<size_t>(ranks_on_node)) >= ranks_on_node * threads)
         local_rank = 0, ranks_on_node = 1;
-    binding.oversubscribed = static_cast<int64_t>(std::max(ranks_on_node, local_rank + 1)) * threads > binding.allowed_cores;
+    binding.oversubscribed = needed() > binding.allowed_cores;
     if (!binding.oversubscribed) {
         const Bitmap mine = make_bitmap();
         for (int thread = 0; thread < threads; ++thread)
             hwloc_bitmap_set(mine.get(), cores[static_cast<size_t>(local_rank * threads + thread)]);
-        binding.bound = hwloc_set_cpubind(topology.get(), mine.get(), HWLOC_CPUBIND_PROCESS) == 0;
+        binding.bound =
+            hwloc_set_cpubind(topology.get(), mine.get(), HWLOC_CPUBIND_PROCESS) == 0 || set_affinity(mine.get());
     }
     binding.cpuset = to_text(allowed_set(topology.get()).get());
     return binding;

@@ -201,7 +201,8 @@ ModelDescription description_of(const WeightSet& weights, const std::string& ori
         }
         const std::optional<Json> value = parse_json(found->second);
         if (!value)
-            throw Error(fmt::format("its metadata {} is no JSON", key), origin, "use a checkpoint that xbench wrote");
+            throw Error(fmt::format("its metadata cannot be read: {} is no JSON", key), origin,
+                        "use a checkpoint that xbench wrote");
         return *value;
     };
     try {

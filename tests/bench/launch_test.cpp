@@ -62,7 +62,7 @@ TEST(Launch, SrunBindsNothing) {
 }
 
 TEST(Launch, LauncherIsChosenByWhatIsThere) {
-    const std::string path = std::getenv("PATH"), folder = testing::TempDir() + "/xb_path";
+    const std::string path = std::getenv("PATH"), folder = testing::TempDir() + "/xb_path_" + std::to_string(getpid());
     std::filesystem::create_directories(folder);
     const auto provide = [&](const char* name) {
         const std::string file = folder + "/" + name;
@@ -86,6 +86,7 @@ TEST(Launch, LauncherIsChosenByWhatIsThere) {
     EXPECT_EQ(choose_launcher("mpirun").launcher, Launcher::mpirun);
     unsetenv("SLURM_JOB_ID");
     setenv("PATH", path.c_str(), 1);
+    std::filesystem::remove_all(folder);
 }
 
 TEST(Launch, QuotingForAShell) { EXPECT_EQ(shell_text({"a", "b c", "it's", "", "x=1,2"}), "a 'b c' 'it'\\''s' '' x=1,2"); }

@@ -2,6 +2,7 @@
 #include "bench/base/measure.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
@@ -79,7 +80,7 @@ TEST(Measure, CallsWarmUpThenTimes) {
 }
 
 TEST(Energy, ReadsCountersAndTheirWrap) {
-    const std::string root = testing::TempDir() + "/xb_rapl";
+    const std::string root = testing::TempDir() + "/xb_rapl_" + std::to_string(getpid());
     std::filesystem::create_directories(root + "/intel-rapl:0");
     std::filesystem::create_directories(root + "/intel-rapl:1");
     const auto write = [&](const char* file, double value) { std::ofstream(root + file) << std::fixed << value; };
@@ -95,6 +96,7 @@ TEST(Energy, ReadsCountersAndTheirWrap) {
     const EnergyMeter none(root + "/nothing");
     EXPECT_FALSE(none.joules());
     EXPECT_EQ(none.why(), "this machine shows no RAPL counters");
+    std::filesystem::remove_all(root);
 }
 
 }  // namespace

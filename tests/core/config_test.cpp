@@ -2,6 +2,7 @@
 #include "core/config.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -215,13 +216,14 @@ TEST(Config, FileMustExistAndBeComplete) {
 }
 
 TEST(Config, DataPathFallsBackToTheFilesFolder) {
-    const std::string folder = testing::TempDir() + "/xb_config_folder";
+    const std::string folder = testing::TempDir() + "/xb_config_folder_" + std::to_string(getpid());
     std::filesystem::create_directories(folder);
     std::ofstream(folder + "/set.h5") << "x";
     std::ofstream(folder + "/c.json") << R"({"model": "m", "data": {"path": "set.h5"}})";
     EXPECT_EQ(load_config(folder + "/c.json").data.path,
               std::filesystem::path(folder + "/set.h5").lexically_normal().string());
     EXPECT_EQ(load_config(folder + "/c.json", {"data.path=missing.h5"}).data.path, "missing.h5");
+    std::filesystem::remove_all(folder);
 }
 
 TEST(Config, SampleFilesAreRead) {

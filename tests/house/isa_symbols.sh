@@ -10,7 +10,7 @@ if [ "$1" = -o ]; then
     shift
     objects=("$@")
 else
-    mapfile -t objects < <(grep . "$1")
+    mapfile -t objects <<<"$(grep . "$1")"
 fi
 if [ ${#objects[@]} = 0 ]; then
     echo "no object files: nothing was checked"
@@ -20,6 +20,7 @@ problems=0 symbols=0
 for object in "${objects[@]}"; do
     # Upper case: external; u: unique, V and v: weak objects, W and w: weak; U (undefined) is somebody else's.
     while read -r name; do
+        [ -n "$name" ] || continue
         symbols=$((symbols + 1))
         case "$name" in
             xbench::isa_*::*) ;;
@@ -28,8 +29,8 @@ for object in "${objects[@]}"; do
                 problems=$((problems + 1))
                 ;;
         esac
-    done < <(nm --demangle --defined-only "$object" | awk '$2 ~ /^[A-TV-Zuvw]$/ { sub(/^[^ ]* [^ ] /, ""); print }' |
-        sed -E 's/^(vtable|typeinfo|typeinfo name|guard variable) for //')
+    done <<<"$(nm --demangle --defined-only "$object" | awk '$2 ~ /^[A-TV-Zuvw]$/ { sub(/^[^ ]* [^ ] /, ""); print }' |
+        sed -E 's/^(vtable|typeinfo|typeinfo name|guard variable) for //')"
 done
 if [ "$problems" != 0 ]; then
     echo "$problems symbols outside of the namespaces isa_*"

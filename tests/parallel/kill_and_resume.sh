@@ -6,6 +6,7 @@
 #
 # After every EVERY-th kill the run is resumed to its end and compared; after the others the next kill hits the resumed run.
 set -u
+[ -e /proc/self/environ ] || { echo "no /proc here, by which the ranks are found: skipped" && exit 77; }
 xbench=$1 kills=$2 every=$3
 shift 3
 folder=$(mktemp -d)

@@ -4,16 +4,18 @@
 #
 #   killed_rank.sh XBENCH LAUNCHER...     a command that starts two ranks
 set -u
+[ -e /proc/self/environ ] || { echo "no /proc here, by which the ranks are found: skipped" && exit 77; }
 xbench=$1
 shift
 folder=$(mktemp -d)
+bytes=$((4096 + $$ % 1000 * 4))  # a number that no other test's ranks have on their command line
 trap 'ranks | xargs -r kill -9; rm -rf "$folder"' EXIT
 trap 'exit 1' TERM INT
 cat >"$folder/run.json" <<'JSON'
 {"name": "killed", "model": {"name": "pneumonia_cnn", "widths": [4, 6, 8]}, "data": {"synthetic": {"count": 400, "size": 24}},
  "train": {"batch_size": 16, "epochs": 100000, "checkpoint_steps": 1}}
 JSON
-ranks() { pgrep -f -- "^$xbench (train --config $folder/run.json|comm -b 16K)" || true; }
+ranks() { pgrep -f -- "^$xbench (train --config $folder/run.json|comm -b $bytes)" || true; }
 fail() {
     echo "FAILED: $1"
     [ ! -f "$folder/log" ] || tail -n 20 "$folder/log"
@@ -58,10 +60,10 @@ grep -m 1 -E "^xbench train, rank 0: signal [0-9]+ while rank 0 waited in [a-z_]
 
 # The launcher, a rank, or all of them are killed while collectives are timed.
 for victim in launcher rank all; do
-    setsid "$@" "$xbench" comm -b 16K -e 16K --op all_reduce --rounds 100000 >"$folder/log" 2>&1 &
+    setsid "$@" "$xbench" comm -b $bytes -e 4M --op all_reduce --rounds 10 >"$folder/log" 2>&1 &
     job=$!
     for ((wait = 0; wait < 200; ++wait)); do
-        grep -q '^ *16384' "$folder/log" && break
+        grep -q "^ *$bytes " "$folder/log" && break
         kill -0 $job 2>/dev/null || fail "comm ended by itself"
         sleep 0.05
     done
@@ -83,7 +85,7 @@ unshare --mount true 2>/dev/null || { echo "skipped: comm in a small /dev/shm, a
 in_shm_of() { unshare --mount bash -c 'mount -t tmpfs -o size=$1 tmpfs /dev/shm && shift && "$@"; code=$?; ls /dev/shm | grep xbench; exit $code' _ "$@"; }
 in_shm_of 64m "$@" "$xbench" comm -b 64K -e 64M -f 1024 --op all_reduce --rounds 1 >"$folder/log" 2>&1 || fail "comm in 64 MiB of shared memory: $?"
 grep -q '^note: /dev/shm has .* sizes end at' "$folder/log" || fail "comm in 64 MiB does not say where its sizes end"
-in_shm_of 1m "$@" "$xbench" comm -b 1M -e 64M --op all_reduce --rounds 1 >"$folder/log" 2>&1
+in_shm_of 1m "$@" "$xbench" comm -b 1M -e 1M --op all_reduce --rounds 1 >"$folder/log" 2>&1
 code=$?
 grep -qE "note: the ranks of a node share no memory|needs .* MiB" "$folder/log" || fail "comm in 1 MiB of shared memory says nothing of it"
 [ $code = 0 ] || [ "$(grep -c '^xbench comm' "$folder/log")" -ge 1 ] || fail "comm in 1 MiB: $code"

@@ -4,6 +4,7 @@
 #
 #   long_run.sh XBENCH [LAUNCHER...]     without a launcher: one process
 set -u
+[ -e /proc/self/environ ] || { echo "no /proc here, by which the ranks are found: skipped" && exit 77; }
 xbench=$1
 shift
 # So many that twenty looks fit into the last quarter: in one that ends during them, all may fall into a save.

@@ -4,6 +4,7 @@
 #
 #   stuck_rank.sh XBENCH LAUNCHER...     a command that starts several ranks
 set -u
+[ -e /proc/self/environ ] || { echo "no /proc here, by which the ranks are found: skipped" && exit 77; }
 xbench=$1
 shift
 limit=2 patience=6

@@ -92,8 +92,8 @@ TEST(Trainer, LearnsTheTrainingSet) {
 
 TEST(Trainer, TheCheckpointIsTheBestEpoch) {
     const Config config = small_run();
-    const auto folder = std::filesystem::path(testing::TempDir()) / "xbench_trainer_checkpoint";
-    std::filesystem::create_directories(folder);
+    const TemporaryFolder own;
+    const std::filesystem::path& folder = own.path();
     const auto dataset = open_dataset(config.data);
     const auto communicator = make_self_communicator();
     TrainOptions options;
@@ -110,7 +110,6 @@ TEST(Trainer, TheCheckpointIsTheBestEpoch) {
     const Metrics metrics = compute_metrics(predictions, about.class_names);
     EXPECT_EQ(metrics.confusion, result.test.confusion);
     EXPECT_NEAR(metrics.loss, result.test.loss, 1e-9);
-    std::filesystem::remove_all(folder);
 }
 
 // The weights of one training are the start of the next, on one rank and on two, whole and sharded.

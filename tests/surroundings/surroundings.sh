@@ -30,7 +30,9 @@ failures=0 skipped=0 done=0
 cat >"$scratch/work" <<WORK
 #!/usr/bin/env bash
 if [ -n "$build" ]; then
-    cd "\${1:-.}" && exec ctest --test-dir "$build" --output-on-failure -j 2 -R '$suite'
+    # ctest's own files beside the work, as a user may not write into the build folder
+    cd "\${1:-.}" && echo 'subdirs("$build")' >CTestTestfile.cmake &&
+        exec ctest --test-dir . --output-on-failure --timeout 200 -j 2 -R '$suite'
 fi
 cd "\${1:-.}" && exec bash "$here/everyday.sh" "$xbench" "\${2:-}"
 WORK
@@ -85,11 +87,13 @@ in_chroot() {
 surroundings chroot "$mounts && setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin true" in_chroot "$(place chroot)"
 surroundings user_namespace "$as_root && setpriv --reuid=65534 --regid=65534 --clear-groups test -x '$xbench' &&
     setpriv --reuid=65534 --regid=65534 --clear-groups unshare --user --map-root-user true" \
-    setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent \
+    setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent "TMPDIR=$(place user_namespace_tmp)" \
     unshare --user --map-root-user "$scratch/work" "$(place user_namespace)"
 surroundings ordinary_user "$as_root && setpriv --reuid=65534 --regid=65534 --clear-groups test -x '$xbench'" \
     setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent "$scratch/work" "$(place ordinary_user)"
 surroundings no_network "$as_root && unshare --net true" unshare --net "$scratch/work" "$(place no_network)"
+surroundings loopback_alone "$as_root && unshare --net ip link set lo up" \
+    unshare --net bash -c 'ip link set lo up && exec "$@"' _ "$scratch/work" "$(place loopback_alone)"
 
 # with_shm OPTIONS: another /dev/shm
 with_shm() { unshare --mount bash -c 'mount -t tmpfs -o "$1" tmpfs /dev/shm && shift && exec "$@"' _ "$1" "$scratch/work" "$2"; }
