@@ -1,5 +1,5 @@
-// Ends a long task in an orderly way when the user asks for it. The first signal (INT, TERM, HUP) is noted; the running
-// work then throws and tidies up. A second signal ends the process at once.
+// Ends a long piece of work in order when the user asks for it: the first signal (INT, TERM, HUP) is noted, so that what is
+// under way throws and tidies up; a second one ends the process at once.
 #pragma once
 
 namespace xbench {

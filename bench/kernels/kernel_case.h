@@ -1,5 +1,5 @@
-// One kernel on one problem, ready to be timed. Operands and workspace lie one after the other in one block of memory, as
-// in a plan's arena; a call allocates nothing. Its error is that of compare.h, in units of eps * sum |a||b|.
+// One kernel on one problem, ready to be timed: operands and workspace one after the other in one piece of memory, as a
+// plan's arena has them; nothing is allocated by a call. Its error is that of compare.h, in units of eps * sum |a||b|.
 #pragma once
 
 #include <string>

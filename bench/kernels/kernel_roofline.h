@@ -1,5 +1,5 @@
-// The limits of this machine, measured in the same run as the kernels: fused multiply-adds in registers, and a copy of as
-// many bytes as the working set of a kernel. Williams, Waterman, Patterson: Roofline, CACM 2009.
+// What this machine can do at most, measured in the same run as the kernels: fused multiply-adds in registers, and a copy of
+// as many bytes as a kernel's working set has. Williams, Waterman, Patterson: Roofline, CACM 2009.
 #pragma once
 
 #include <cstdint>

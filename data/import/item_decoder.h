@@ -1,4 +1,4 @@
-// Decodes files to pixels of one size: a batch of items at a time, on all threads of this process, into one buffer.
+// Files to pixels of one size: a batch of items at a time, by all threads of this process, into one buffer.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
-// Watches blocking calls of a library that has no time limits of its own (MPI). One thread per process looks at all open
-// calls about four times within the limit and at least once a second; a call itself pays for a few stores and a look at
-// the clock. A call that exceeds its limit is reported to WaitLimit::expired, as it can no longer throw.
+// Watches over blocking calls of a library that has no time limits of its own (MPI). One thread a process looks at all open
+// calls about four times within the limit, at least once a second; the calls themselves pay for a few stores and a look at
+// the clock. What is over its limit is said to WaitLimit::expired, as the call cannot throw any more.
 #pragma once
 
 #include <atomic>

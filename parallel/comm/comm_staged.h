@@ -1,5 +1,5 @@
-// Ranks whose data are in the memory of a device, over a communicator that reads and writes host memory. Every call on data
-// goes through staging memory and first waits for the device. A communicator of the device itself (NCCL) needs none of it.
+// Ranks whose data lie in a device's memory, over a communicator that reads and writes the host's: every call on data goes
+// through staging memory, and waits for the device first. What a communicator of the device itself (NCCL) does without.
 // Data of the host may be given too. Ranks do not see each other's memory, and have no second channel.
 #pragma once
 

@@ -1,5 +1,5 @@
-// A thread beside the computing ones. It runs a rank's communication tasks, always in the same order, each as soon as the
-// computation allows. It has no core of its own: it shares those of its rank, and sleeps while it waits.
+// A thread beside the computing ones that does a rank's pieces of communication, always in the same order, as soon as
+// computing allows each. It has no core of its own: it shares those of its rank, and sleeps while it waits.
 #pragma once
 
 #include <condition_variable>

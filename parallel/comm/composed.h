@@ -1,6 +1,6 @@
 // A communicator of two parts: tensors go over a data plane of their own (a network of devices), everything else over the
-// communicator that started the ranks. Splits and channels follow the control side. For each of them the data plane is made
-// anew, on its own or from what the ranks tell each other (NCCL's unique id travels as bytes of the control plane).
+// communicator that started the ranks. The parts, splits and channels follow the control side; for each the data plane is
+// made anew, by its own means or with what the ranks tell each other (NCCL's unique id is bytes of the control plane).
 #pragma once
 
 #include <functional>

@@ -1,4 +1,4 @@
-// How long computing stood still and waited for communication.
+// How long computing stood still for communication.
 #pragma once
 
 #include <chrono>

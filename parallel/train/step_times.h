@@ -1,6 +1,6 @@
-// The times of a run's training steps. A step is everything that makes one update: waiting for its batch, computing,
-// communicating. What happens between two steps (the progress line, asking all ranks whether to stop, the snapshot of a
-// checkpoint) is counted separately.
+// The times of a run's training steps. A step is what makes one update: waiting for its batch, computing, communicating.
+// What lies between two steps (the progress line, asking all ranks whether to stop, the snapshot of a checkpoint) is
+// counted by itself.
 #pragma once
 
 #include <chrono>
