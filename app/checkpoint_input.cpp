@@ -126,6 +126,8 @@ void describe_foreign(const CheckpointOptions& options, LoadedModel& model, cons
         "{} is not from xbench, or from one that wrote no hashes: taken as {} with {} classes, mean {} "
         "and std {}; damage to it would not be noticed",
         model.path, about.model.name, about.model.classes, fmt::join(about.mean, ","), fmt::join(about.std, ","));
+    if (!model.weights.wrapper.empty())
+        model.note += fmt::format("; \"{}\" was taken off the names of its tensors", model.weights.wrapper);
 }
 
 }  // namespace

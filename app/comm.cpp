@@ -12,10 +12,12 @@
 
 #include "app/command_table.h"
 #include "app/commands.h"
+#include "app/single_process.h"
 #include "bench/base/environment.h"
 #include "bench/comm/comm_suite.h"
 #include "bench/sweep/launch.h"
 #include "core/error.h"
+#include "core/failure.h"
 #include "core/hardware.h"
 #include "parallel/comm/comm_hierarchical.h"
 #include "parallel/comm/comm_shm.h"
@@ -24,6 +26,8 @@
 
 namespace xbench {
 namespace {
+
+constexpr double least_factor = 1.01;
 
 struct CommCommand {
     std::string begin = "1K", end = "64M";
@@ -36,7 +40,7 @@ struct CommCommand {
 void print_timings(const CommCommand& command, const std::vector<Transport>& transports,
                    const std::vector<CommTiming>& timings, std::string& operation) {
     for (const CommTiming& timing : timings)
-        if (command.json) fmt::print("{}\n", to_json(timing).dump());
+        if (command.json) fmt::print("{}\n", json_text(to_json(timing)));
     if (!command.json) {
         if (operation != timings[0].operation)
             fmt::print("{}{}", operation.empty() ? "" : "\n",
@@ -101,9 +105,10 @@ void run_as_mpi_rank(CommCommand& command) {
         transports.push_back({"mpi, fixed tree", mpi.get(), Reduction::invariant});
         transports.push_back({"mpi", mpi.get(), Reduction::fast});
         measure_on(command, transports);
-    } catch (const Error& error) {
-        fmt::print(stderr, "xbench comm, rank {}: {}\n", mpi->rank(), error.what());
-        mpi->abort(static_cast<int>(error.code()));
+    } catch (const std::exception& error) {
+        const Failure failure = failure_of(error);
+        fmt::print(stderr, "xbench comm, rank {}: {}\n", mpi->rank(), failure.line);
+        mpi->abort(static_cast<int>(failure.code));
     }
 }
 
@@ -135,9 +140,10 @@ int run_as_shm_rank(CommCommand command, const MeetingOptions& meeting) {
         fit_into_shared_memory(command, *shm);
         measure_on(command, {{"shm", shm.get(), Reduction::invariant}});
         return 0;
-    } catch (const Error& error) {
-        fmt::print(stderr, "xbench comm, rank {}: {}\n", meeting.rank, error.what());
-        return static_cast<int>(error.code());
+    } catch (const std::exception& error) {
+        const Failure failure = failure_of(error);
+        fmt::print(stderr, "xbench comm, rank {}: {}\n", meeting.rank, failure.line);
+        return static_cast<int>(failure.code);
     }
 }
 
@@ -158,6 +164,11 @@ void run_own_ranks(const CommCommand& command, bool oversubscribe) {
 void run(CommCommand& command) {
     command.suite.begin_bytes = parse_bytes(command.begin);
     command.suite.end_bytes = parse_bytes(command.end);
+    if (command.suite.begin_bytes > command.suite.end_bytes)
+        throw UsageError("begins above the largest, " + command.end, "--begin " + command.begin, "give a smaller --begin");
+    if (!(command.suite.factor >= least_factor))
+        throw UsageError(fmt::format("{} is no step from one size to the next", command.suite.factor), "--factor",
+                         fmt::format("give {} or more", least_factor));
     for (const std::string& operation : command.suite.operations) {
         const auto known = comm_operations();
         if (std::find(known.begin(), known.end(), operation) == known.end())
@@ -168,8 +179,7 @@ void run(CommCommand& command) {
     if (command.ranks == 0) command.ranks = std::max(2, cores);
     if (command.ranks == 1) throw UsageError("one rank has nobody to talk to", "--ranks", "give 2 or more");
     const bool oversubscribe = command.ranks > cores;
-    if (oversubscribe)
-        fmt::print(stderr, "note: {} ranks on {} cores: they take turns, and the times say so\n", command.ranks, cores);
+    if (oversubscribe) say_if_crowded(command.ranks, 1, cores);
     if (mpi_connector() != nullptr) start_under_mpi(command, oversubscribe);
     run_own_ranks(command, oversubscribe);
 }
@@ -186,7 +196,7 @@ void add_comm_command(CLI::App& app) {
     comm->add_option("-f,--factor", command->suite.factor, "from one size to the next")->capture_default_str();
     comm->add_option("--op", command->suite.operations, "only this collective")->type_name(value::one_of(comm_operations()));
     comm->add_option("--ranks", command->ranks, "processes (default: the cores of this machine, at least 2)")
-        ->check(CLI::PositiveNumber);
+        ->check(CLI::Range(1, most_threads));
     comm->add_option("--rounds", command->suite.rounds, "measurements of each size")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);

@@ -15,6 +15,7 @@
 #include "app/command_table.h"
 #include "app/commands.h"
 #include "app/data_tables.h"
+#include "app/single_process.h"
 #include "core/durable_file.h"
 #include "core/error.h"
 #include "core/hardware.h"
@@ -214,7 +215,9 @@ void add_import(CLI::App& data) {
     app->add_option("--val-share", options.val_share,
                     "Draws val anew from train and val (default 0.15 of train where only val is missing; 0: none)");
     app->add_option("--seed", options.seed, "Seed of the split")->capture_default_str();
-    app->add_option("--threads", options.threads, "Threads; 0: all cores")->capture_default_str();
+    app->add_option("--threads", options.threads, "Threads; 0: all cores")
+        ->capture_default_str()
+        ->check(CLI::Range(0, most_threads));
     app->add_flag("--quiet", command->quiet, "No progress line");
     app->footer(
         "Every file below the source is imported, quarantined with its reason, or ignored under a named rule; "
@@ -234,7 +237,9 @@ void add_synth(CLI::App& data) {
     app->add_option("--size", command->config.size, "Pixels a side")->capture_default_str();
     app->add_option("--channels", command->config.channels, "Gray or RGB")->type_name("{1,3}")->capture_default_str();
     app->add_option("--seed", command->config.seed, "Image i is a function of the seed and i alone")->capture_default_str();
-    app->add_option("--threads", command->threads, "Threads; 0: all cores")->capture_default_str();
+    app->add_option("--threads", command->threads, "Threads; 0: all cores")
+        ->capture_default_str()
+        ->check(CLI::Range(0, most_threads));
     app->add_flag("--quiet", command->quiet, "No progress line");
     app->footer("$ xbench data synth --out set.h5 --count 2000 --size 64");
     app->callback([command] { run_synth(*command); });

@@ -52,7 +52,7 @@ void add_data_info(CLI::App& data) {
     app->callback([command] {
         const SetSummary summary = summarise(read_h5_records(command->set), command->set);
         if (command->json)
-            fmt::print("{}\n", to_json(summary).dump(2));
+            fmt::print("{}\n", json_text(to_json(summary), 2));
         else
             print_summary(summary);
     });

@@ -160,10 +160,9 @@ void run_doctor(bool json) {
         Json list = Json::array();
         for (const Finding& f : found)
             list.push_back(Json{{"what", f.what}, {"level", f.level}, {"value", f.value}, {"remedy", f.remedy}});
-        fmt::print(
-            "{}\n",
-            Json{{"environment", describe_environment({"xbench", "doctor", "--json"}, hardware)}, {"findings", list}}.dump(
-                2));
+        fmt::print("{}\n", json_text(Json{{"environment", describe_environment({"xbench", "doctor", "--json"}, hardware)},
+                                          {"findings", list}},
+                                     2));
         return;
     }
     int problems = 0;

@@ -12,10 +12,12 @@
 #include "app/single_process.h"
 #include "app/verbosity.h"
 #include "bench/base/record.h"
+#include "bench/runs/charts.h"
+#include "core/durable_file.h"
 #include "core/error.h"
-#include "core/parallel_for.h"
+#include "core/files.h"
 #include "data/datasets.h"
-#include "eval/curves.h"
+#include "eval/evaluation.h"
 #include "parallel/train/inference.h"
 
 namespace xbench {
@@ -28,10 +30,20 @@ struct EvalCommand {
     Verbosity verbosity;
 };
 
-Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Dataset& dataset, const Metrics& metrics,
-                  const std::vector<Curve>& curves) {
-    Json json = to_json(metrics);
-    json["curves"] = to_json(curves);
+EvaluationOptions options_of(const ModelDescription& description, const Dataset& dataset, const Predictions& predictions,
+                             int threads) {
+    EvaluationOptions options;
+    options.thresholds = description.thresholds;
+    options.temperature = description.temperature;
+    options.bootstrap.threads = threads;
+    if (dataset.groups().empty()) return options;
+    for (const int64_t sample : predictions.samples) options.groups.push_back(dataset.groups()[static_cast<size_t>(sample)]);
+    return options;
+}
+
+Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Dataset& dataset,
+                  const Evaluation& evaluation) {
+    Json json = to_json(evaluation);
     json["split"] = command.split;
     json["model"] = model.description.model.name;
     json["checkpoint"] = model.path;
@@ -41,8 +53,33 @@ Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Da
     return json;
 }
 
+// The folder of the results, tried before the work. One that was made here and stays empty is removed.
+class ResultFolder {
+public:
+    explicit ResultFolder(const std::filesystem::path& path) : path_(path), made_(!path_exists(path)) {
+        if (!made_ && !is_folder(path)) throw UsageError("is no folder", path.string(), "name a folder with --out");
+        make_folders(path);
+        for (const char* name :
+             {"metrics.json", "classification_report.txt", "intervals.txt", "confusion_matrix.csv", "roc.csv", "pr.csv",
+              "calibration.csv", "roc.svg", "pr.svg", "calibration.svg", "predictions.csv"})
+            try_output(path / name);
+    }
+    ~ResultFolder() {
+        std::error_code ignored;
+        if (made_) std::filesystem::remove(path_, ignored);
+    }
+    ResultFolder(const ResultFolder&) = delete;
+    ResultFolder& operator=(const ResultFolder&) = delete;
+
+private:
+    const std::filesystem::path path_;
+    const bool made_;
+};
+
 void run_eval(const EvalCommand& command) {
     refuse_several("xbench eval", "start it alone");
+    const std::filesystem::path out = command.out;
+    const ResultFolder folder(out);
     DataConfig config;
     config.path = command.data;
     const std::unique_ptr<Dataset> dataset = open_dataset(config);
@@ -53,7 +90,7 @@ void run_eval(const EvalCommand& command) {
     const std::vector<int64_t> indices = dataset->indices(split_from(command.split));
     if (indices.empty()) throw Error("has no images in split " + command.split, command.data, "choose another --split");
 
-    Cpu device(command.threads > 0 ? command.threads : usable_cores());
+    Cpu device(threads_to_use(command.threads));
     ProgressLine line(stderr, !command.verbosity.progress());
     const auto start = std::chrono::steady_clock::now();
     const Predictions predictions =
@@ -61,21 +98,23 @@ void run_eval(const EvalCommand& command) {
     line.finish();
     detail(command.verbosity, details_of(model, predictions.count(), device, start));
     const std::vector<std::string>& names = model.description.class_names;
-    const Metrics metrics = compute_metrics(predictions, names);
-    const std::vector<Curve> curves = make_curves(predictions, names);
+    const Evaluation evaluation =
+        evaluate(predictions, names, options_of(model.description, *dataset, predictions, device.threads()));
 
-    const std::filesystem::path out = command.out;
-    std::error_code ignored;  // write_text names the file that cannot be written
-    std::filesystem::create_directories(out, ignored);
-    write_text(out / "metrics.json", metrics_json(command, model, *dataset, metrics, curves).dump(2) + "\n");
-    write_text(out / "classification_report.txt", classification_report(metrics));
-    if (!metrics.multilabel) write_text(out / "confusion_matrix.csv", confusion_csv(metrics, names));
-    write_text(out / "roc.csv", roc_csv(curves));
-    write_text(out / "pr.csv", pr_csv(curves));
+    write_text(out / "metrics.json", json_text(metrics_json(command, model, *dataset, evaluation), 2) + "\n");
+    write_text(out / "classification_report.txt", classification_report(evaluation.metrics));
+    write_text(out / "intervals.txt", evaluation_report(evaluation));
+    if (!evaluation.metrics.multilabel) write_text(out / "confusion_matrix.csv", confusion_csv(evaluation.metrics, names));
+    write_text(out / "roc.csv", roc_csv(evaluation.curves));
+    write_text(out / "pr.csv", pr_csv(evaluation.curves));
+    write_text(out / "calibration.csv", calibration_csv(evaluation.calibrations));
+    write_text(out / "roc.svg", roc_svg(evaluation.curves));
+    write_text(out / "pr.svg", pr_svg(evaluation.curves));
+    write_text(out / "calibration.svg", calibration_svg(evaluation.calibrations));
     const Truth truth{dataset->labels(), dataset->targets(), dataset->info().class_names};
     write_text(out / "predictions.csv",
                predictions_csv(predictions, names, model.description.model.multilabel, dataset->ids(), truth));
-    if (command.verbosity.report()) fmt::print("{}\n{}\n", classification_report(metrics), out.string());
+    if (command.verbosity.report()) fmt::print("{}\n{}\n", evaluation_report(evaluation), out.string());
 }
 
 }  // namespace
@@ -86,13 +125,14 @@ void add_eval_command(CLI::App& app) {
     add_checkpoint_options(*eval, command->model);
     eval->add_option("--data", command->data, "an HDF5 set")->type_name(value::file)->required();
     eval->add_option("--split", command->split, "which images")->type_name("{train,val,test}")->capture_default_str();
-    eval->add_option("--out", command->out,
-                     "folder for metrics.json, the report, predictions.csv, the confusion matrix and the curves")
+    eval->add_option(
+            "--out", command->out,
+            "folder for metrics.json, the report, predictions.csv, the confusion matrix, intervals, calibration and curves")
         ->type_name(value::folder)
         ->required();
     eval->add_option("--threads", command->threads, "threads; 0: all cores that this process may use")
         ->capture_default_str()
-        ->check(CLI::NonNegativeNumber);
+        ->check(CLI::Range(0, most_threads));
     add_verbosity_options(*eval, command->verbosity);
     eval->footer("$ xbench eval --checkpoint runs/mine/checkpoints --data set.h5 --out eval");
     eval->callback([command] { run_eval(*command); });

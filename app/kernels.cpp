@@ -6,6 +6,7 @@
 
 #include "app/command_table.h"
 #include "app/commands.h"
+#include "app/single_process.h"
 #include "bench/base/environment.h"
 #include "bench/kernels/kernel_problems.h"
 #include "bench/kernels/kernel_suite.h"
@@ -49,13 +50,13 @@ void run(KernelsOptions& options) {
     const std::vector<LayerProblem> problems = bundled_problems();
     const KernelSelection selection = select_entries(problems, options.suite, Target{usable_isa()});
     if (options.list) return print_list(selection);
+    if (!options.json.empty() || !options.passport.empty()) refuse_several("xbench kernels", "start it alone");
     // Tried before the suite runs: minutes of measuring shall not be lost to a mistyped path.
     for (const std::string& path : {options.json, options.passport}) {
         if (!path.empty()) try_output(path);
     }
     const Hardware hardware = query_hardware();
-    if (bind_this_process(0, 1, options.suite.threads).oversubscribed)
-        fmt::print(stderr, "xbench: more threads than cores are allowed here; the times say little\n");
+    say_if_crowded(1, options.suite.threads, bind_this_process(0, 1, options.suite.threads).allowed_cores);
 
     const bool terminal = isatty(STDERR_FILENO) != 0;
     size_t done = 0, failed = 0;
@@ -66,7 +67,7 @@ void run(KernelsOptions& options) {
     });
     if (terminal) fmt::print(stderr, "\r\033[K");
     print_report(report);
-    if (!options.json.empty()) write_durably(options.json, report.google_benchmark.dump(2) + "\n");
+    if (!options.json.empty()) write_durably(options.json, json_text(report.google_benchmark, 2) + "\n");
     if (!options.passport.empty())
         write_durably(options.passport, kernel_passport(report, hardware, build_info(), command_line()));
     if (failed > 0)
@@ -92,7 +93,7 @@ void add_kernels_command(CLI::App& app) {
     command->add_option("--impl", options->forced, "only this implementation: conv2d=reference")->type_name(value::choice);
     command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them")
         ->type_name("REGEX");
-    command->add_option("--threads", suite.threads, "compute threads")->check(CLI::PositiveNumber);
+    command->add_option("--threads", suite.threads, "compute threads")->check(CLI::Range(1, most_threads));
     command->add_option("--repetitions", suite.repetitions, "of each kernel (default 7)")->check(CLI::PositiveNumber);
     command->add_option("--min-time", suite.min_time, "seconds of a repetition (default 0.05)")->check(CLI::PositiveNumber);
     command->add_flag("--all-impls", suite.all_impls, "all rows that support a problem, not only the one a plan takes");

@@ -1,14 +1,16 @@
 // Command line, subcommands and exit codes. What a subcommand throws becomes a line on stderr and an exit code here; only
 // ranks of a job catch it themselves, to end their peers.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 #include <algorithm>
+#include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
-#include <filesystem>
-#include <new>
-#include <regex>
 #include <string_view>
 
 #include "app/command_table.h"
@@ -16,8 +18,11 @@
 #include "app/help_text.h"
 #include "app/installed.h"
 #include "app/verbosity.h"
+#include "bench/base/environment.h"
 #include "core/config.h"
 #include "core/error.h"
+#include "core/failure.h"
+#include "core/files.h"
 #include "core/nearest.h"
 #include "core/utf8.h"
 
@@ -25,15 +30,24 @@ namespace {
 
 using xbench::ExitCode;
 
+constexpr size_t longest_message = 300;
+constexpr double largest_number = 1e18;  // of whole ones: what is larger would be cut to the largest that 64 bits hold
+
 // CLI11 writes the bounds of "any positive number" with all 300 digits of the largest double, and the smallest one as
 // 2.22e-308: said in words instead.
 std::string readable(const std::string& message) {
-    static const std::regex range(R"((-?[0-9.e+-]+) not in range \[?(-?[0-9.e+-]+) ?(?:to|-) ?([0-9.e+]+)\]?)");
-    std::smatch found;
-    if (!std::regex_search(message, found, range)) return message;
-    if (std::strtod(found[3].str().c_str(), nullptr) < 1e30) return message;
-    const std::string bound = std::strtod(found[1].str().c_str(), nullptr) < 0 ? "is negative" : "is not above 0";
-    return found.prefix().str() + found[1].str() + " " + bound + found.suffix().str();
+    constexpr std::string_view words = " not in range ";
+    const size_t at = message.find(words);
+    if (at == std::string::npos) return message.substr(0, longest_message);
+    const std::string bounds = message.substr(at + words.size());  // "[1 - 9e9]", "1 to 9"
+    const size_t begin = bounds.find_first_of("-.0123456789"), space = bounds.find(' ', begin);
+    const size_t high = bounds.find_first_of(".0123456789", space);
+    const double low = std::strtod(bounds.c_str() + std::min(begin, bounds.size()), nullptr);
+    if (high != std::string::npos && std::strtod(bounds.c_str() + high, nullptr) < 1e30)
+        return message.substr(0, longest_message);
+    const double value = std::strtod(message.c_str() + std::min(message.rfind(' ', at - 1) + 1, message.size()), nullptr);
+    const char* wrong = !std::isfinite(value) ? "is not finite" : low < 0 || value < 0 ? "is negative" : "is not above 0";
+    return message.substr(0, std::min(at, longest_message)) + " " + wrong;
 }
 
 // CLI11 prints help and version itself; every mistake of the command line is a usage error here.
@@ -100,6 +114,13 @@ void check_arguments(int argc, char** argv) {
         if (!xbench::is_utf8(argv[i]))
             throw xbench::UsageError("is not UTF-8", xbench::escape_bytes(argv[i]), "rename the file or folder (convmv)");
     }
+    // These keep absolute paths, to be found from anywhere.
+    const bool sweep =
+        std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word).starts_with("--config"); });
+    if (command != "train" && !(sweep && command.starts_with("--"))) return;
+    if (const std::string here = xbench::absolute_path(".").string(); !xbench::is_utf8(here))
+        throw xbench::UsageError("the working folder is not UTF-8", xbench::escape_bytes(here),
+                                 "rename it (convmv), or start xbench in another");
 }
 
 // What is given in front of a subcommand would be left aside: `xbench --dry-run train` shall not train.
@@ -114,16 +135,41 @@ void refuse_options_before_subcommand(const CLI::App& app) {
                             app.get_subcommands()[0]->get_name()));
 }
 
-// A word that is no subcommand: what it may have meant.
+// `--out "$UNSET"` is no request for the default, and "nan" is a number for C++ but no length of time.
+void refuse_empty_values(const CLI::App& app) {
+    for (const CLI::Option* option : app.get_options())
+        for (const std::string& value : option->results()) {
+            if (value.empty())
+                throw xbench::UsageError("is empty", option->get_name(), "give a value, or leave the option out");
+            if (option->get_type_name().find("INT") != std::string::npos &&
+                std::fabs(std::atof(value.c_str())) > largest_number)
+                throw xbench::UsageError(value.substr(0, 40) + " is too large", option->get_name(), "give a smaller number");
+            if (option->get_type_name().find("FLOAT") != std::string::npos && !std::isfinite(std::atof(value.c_str())))
+                throw xbench::UsageError("\"" + value + "\" is not finite", option->get_name(), "give a number");
+        }
+    for (const CLI::App* command : app.get_subcommands()) refuse_empty_values(*command);
+}
+
+// A word that is no subcommand where one is expected: what it may have meant.
 std::string proposal_for(const CLI::App& app, int argc, char** argv) {
-    std::vector<std::string> names;
-    for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
-    const std::string word = argc > 1 ? argv[1] : "";
-    if (word.empty() || word[0] == '-') return {};
-    if (std::find(names.begin(), names.end(), word) != names.end()) return {};
-    const std::string close = xbench::nearest(word, names);
-    return close.empty() ? fmt::format("there is no subcommand {}; there are {}", word, fmt::join(names, ", "))
-                         : fmt::format("there is no subcommand {}; did you mean {}?", word, close);
+    const CLI::App* command = &app;
+    for (int i = 1; i < argc && !command->get_subcommands(nullptr).empty(); ++i) {
+        const std::string word = argv[i];
+        if (word.empty() || word[0] == '-') return {};
+        std::vector<std::string> names;
+        const CLI::App* found = nullptr;
+        for (const CLI::App* sub : command->get_subcommands(nullptr)) {
+            names.push_back(sub->get_name());
+            if (sub->get_name() == word) found = sub;
+        }
+        if (found == nullptr) {
+            const std::string close = xbench::nearest(word, names);
+            return close.empty() ? fmt::format("there is no subcommand {}; there are {}", word, fmt::join(names, ", "))
+                                 : fmt::format("there is no subcommand {}; did you mean {}?", word, close);
+        }
+        command = found;
+    }
+    return {};
 }
 
 // An option that is not known, with the nearest that the subcommand has.
@@ -165,7 +211,10 @@ int run(int argc, char** argv) {
     xbench::add_kernels_command(app);
     xbench::add_comm_command(app);
     xbench::add_doctor_command(app);
-    app.parse_complete_callback([&app] { refuse_options_before_subcommand(app); });
+    app.parse_complete_callback([&app] {
+        refuse_options_before_subcommand(app);
+        refuse_empty_values(app);
+    });
     try {
         app.parse(argc, argv);  // a subcommand does its work inside
     } catch (const CLI::ParseError& error) {
@@ -178,7 +227,7 @@ int run(int argc, char** argv) {
     }
     if (!app.get_subcommands().empty()) return 0;
     if (printed.schema)
-        fmt::print("{}\n", xbench::config_schema().dump(2));
+        fmt::print("{}\n", xbench::json_text(xbench::config_schema(), 2));
     else if (printed.docs)
         fmt::print("{}", xbench::config_markdown());
     else if (printed.help_config)
@@ -194,25 +243,32 @@ int run(int argc, char** argv) {
     return 0;
 }
 
+// A closed standard stream would be the number of the next file that is opened, and a report be written into a data set.
+void open_standard_streams() {
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (fcntl(stream, F_GETFD) == -1 && errno == EBADF)
+            if (open("/dev/null", stream == STDIN_FILENO ? O_RDONLY : O_WRONLY) < 0) return;
+}
+
+// What was printed is in a buffer, and a full disk would be noticed by nobody.
+int after_printing(int code) {
+    if (code != 0 || (std::fflush(stdout) == 0 && std::ferror(stdout) == 0)) return code;
+    fmt::print(stderr, "standard output: cannot be written: {}; is the disk full?\n", std::strerror(errno));
+    return static_cast<int>(ExitCode::failed);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+    open_standard_streams();
     try {
-        return run(argc, argv);
+        xbench::remember_command_line(argc, argv);
+        return after_printing(run(argc, argv));
     } catch (const xbench::ExitWith& exit) {
         return static_cast<int>(exit.code);
-    } catch (const xbench::Error& error) {
-        fmt::print(stderr, "{}\n", error.what());
-        return static_cast<int>(error.code());
-    } catch (const std::filesystem::filesystem_error& error) {  // the last resort: file, reason, remedy
-        fmt::print(stderr, "{}: {}; check the path and its permissions\n", error.path1().string(), error.code().message());
-        return static_cast<int>(ExitCode::failed);
-    } catch (const std::bad_alloc&) {
-        fmt::print(stderr,
-                   "xbench: not enough memory; give fewer images at a time, or raise the limit (ulimit -v, --mem)\n");
-        return static_cast<int>(ExitCode::failed);
     } catch (const std::exception& error) {
-        fmt::print(stderr, "xbench: {}\n", error.what());
-        return static_cast<int>(ExitCode::failed);
+        const xbench::Failure failure = xbench::failure_of(error);
+        fmt::print(stderr, "{}\n", failure.line);
+        return static_cast<int>(failure.code);
     }
 }

@@ -97,7 +97,7 @@ void print_list(bool json) {
         list.push_back(model_json(config));
     }
     if (json) {
-        fmt::print("{}\n", list.dump(2));
+        fmt::print("{}\n", json_text(list, 2));
         return;
     }
     fmt::print("{:<14} {:>9} {:>10} {:>7}  {}\n", "model", "input", "parameters", "buffers", "what it is");
@@ -161,7 +161,7 @@ void print_memory(const ModelsOptions& options) {
             json["rank_bytes"].push_back(Json{{"stage", stage}});
             json["rank_bytes"].back().update(to_json(rows[stage].second));
         }
-        fmt::print("{}\n", json.dump(2));
+        fmt::print("{}\n", json_text(json, 2));
         return;
     }
     fmt::print("{}, predicted for one of {} ranks, adam\n\n{}", graph.name, options.ranks, memory_table(rows));
@@ -191,7 +191,7 @@ void run(const ModelsOptions& options) {
     if (options.memory) return print_memory(options);
     const Json model = model_json(options.model);
     if (options.json)
-        fmt::print("{}\n", model.dump(2));
+        fmt::print("{}\n", json_text(model, 2));
     else
         print_model(model);
 }

@@ -20,7 +20,7 @@
 #include "bench/base/record.h"
 #include "core/durable_file.h"
 #include "core/error.h"
-#include "core/parallel_for.h"
+#include "core/files.h"
 #include "data/import/import.h"
 #include "data/set/h5.h"
 #include "parallel/train/inference.h"
@@ -62,7 +62,7 @@ private:
 // A folder that is removed with all that is in it.
 struct ScratchFolder {
     ScratchFolder() {
-        std::string name = (fs::temp_directory_path() / "xbench_predict_XXXXXX").string();
+        std::string name = (temporary_folder() / "xbench_predict_XXXXXX").string();
         if (mkdtemp(name.data()) == nullptr) throw Error("cannot make a temporary folder", name, "check TMPDIR");
         path = name;
     }
@@ -107,7 +107,7 @@ bool is_image_source(const std::string& path) {
 void run_predict(const PredictCommand& given) {
     refuse_several("xbench predict", "start it alone");
     PredictCommand command = given;
-    if (command.threads == 0) command.threads = usable_cores();
+    command.threads = threads_to_use(command.threads);
     const bool to_stdout = command.out == "-";
     if (!to_stdout) try_output(command.out);
     const bool files = is_image_source(command.data);
@@ -164,7 +164,7 @@ void add_predict_command(CLI::App& app) {
         ->required();
     predict->add_option("--threads", command->threads, "threads; 0: all cores that this process may use")
         ->capture_default_str()
-        ->check(CLI::NonNegativeNumber);
+        ->check(CLI::Range(0, most_threads));
     add_verbosity_options(*predict, command->verbosity);
     predict->footer(
         "Image files are decoded and resized as an import does it.\n\n"

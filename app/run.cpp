@@ -5,7 +5,6 @@
 
 #include "app/commands.h"
 #include "app/installed.h"
-#include "app/stop_signal.h"
 #include "bench/base/environment.h"
 #include "bench/base/text_table.h"
 #include "bench/sweep/preflight.h"
@@ -13,6 +12,7 @@
 #include "core/config.h"
 #include "core/error.h"
 #include "core/hardware.h"
+#include "core/interrupt.h"
 #include "core/progress.h"
 
 namespace xbench {
@@ -37,7 +37,7 @@ void print_points(const Config& config) {
 void run_sweep_command(const RunOptions& options) {
     const Config config = load_config(find_config(options.config), options.settings, known_models());
     if (options.print_config) {
-        fmt::print("{}\n", to_json(config).dump(2));
+        fmt::print("{}\n", json_text(to_json(config), 2));
         return;
     }
     if (options.dry_run) return print_points(config);
@@ -49,8 +49,8 @@ void run_sweep_command(const RunOptions& options) {
     if (options.resume && options.out.empty())
         throw UsageError("--resume does not know which sweep to go on with", "xbench", "give its folder with --out");
     sweep.use = options.resume ? FolderUse::resume : options.overwrite ? FolderUse::overwrite : FolderUse::fresh;
-    sweep.stop = [] { return stop_signal() != 0; };
-    note_stop_signals();
+    const InterruptGuard guard(InterruptGuard::Usr1::note);
+    sweep.stop = [] { return InterruptGuard::signal() != 0; };
     sweep.folder = options.out.empty()
                        ? make_unique_folder(config.output, fmt::format("{}-{}", config.name, utc_time("%Y%m%dT%H%M%SZ")))
                        : std::filesystem::path(options.out);
@@ -70,7 +70,7 @@ void run_sweep_command(const RunOptions& options) {
     fmt::print("{}\n{}\n", result.markdown, (sweep.folder / "scaling.md").string());
     if (result.interrupted) {
         fmt::print(stderr, "xbench: interrupted by signal {}; `--config {} --resume --out {}` runs what is missing\n",
-                   stop_signal(), options.config, folder);
+                   InterruptGuard::signal(), options.config, folder);
         throw ExitWith{ExitCode::checkpointed};
     }
     if (options.resume && result.ran == 0)

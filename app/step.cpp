@@ -5,6 +5,7 @@
 
 #include "app/command_table.h"
 #include "app/commands.h"
+#include "app/single_process.h"
 #include "bench/base/step.h"
 #include "core/error.h"
 #include "core/hardware.h"
@@ -37,10 +38,10 @@ void run(StepOptions& options) {
     find_model(options.bench.model.name);
     if (options.device != "cpu") throw UsageError("this version has no CUDA kernels", "--device", "use --device cpu");
     for (const std::string& text : options.forced) options.bench.forced.push_back(parse_choice(text));
-    bind_this_process(0, 1, options.bench.threads);
+    say_if_crowded(1, options.bench.threads, bind_this_process(0, 1, options.bench.threads).allowed_cores);
     const StepTiming timing = measure_step(options.bench);
     if (options.json)
-        fmt::print("{}\n", to_json(timing, options.bench).dump());
+        fmt::print("{}\n", json_text(to_json(timing, options.bench)));
     else
         print(timing, options);
 }
@@ -55,7 +56,7 @@ void add_step_command(CLI::App& app) {
         ->required();
     command->add_option("--batch", options->bench.batch, "images of a step (default: the published batch)")
         ->check(CLI::PositiveNumber);
-    command->add_option("--threads", options->bench.threads, "compute threads")->check(CLI::PositiveNumber);
+    command->add_option("--threads", options->bench.threads, "compute threads")->check(CLI::Range(1, most_threads));
     command->add_option("--precision", options->bench.precision, "of products of convolutions and linear layers")
         ->check(CLI::IsMember({"fp32", "bf16"}));
     command->add_option("--device", options->device, "where it computes")->check(CLI::IsMember({"cpu", "cuda"}));

@@ -1,6 +1,7 @@
 // xbench train: one training run, in this process or as one rank of many. Rank 0 writes the run folder.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -9,14 +10,17 @@
 #include "app/commands.h"
 #include "app/installed.h"
 #include "app/single_process.h"
-#include "app/stop_signal.h"
 #include "app/train_lines.h"
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
 #include "bench/base/run_folder.h"
 #include "bench/runs/history_file.h"
+#include "bench/runs/tensorboard.h"
 #include "bench/runs/train_report.h"
 #include "core/error.h"
+#include "core/failure.h"
+#include "core/files.h"
+#include "core/interrupt.h"
 #include "core/launched.h"
 #include "core/progress.h"
 #include "data/datasets.h"
@@ -43,7 +47,7 @@ struct TrainCommand {
 std::string config_file(const TrainCommand& command) {
     if (!command.config.empty() || !command.resume || !command.model.empty()) return find_config(command.config);
     const fs::path kept = fs::path(command.out) / "config.resolved.json";
-    if (!fs::exists(kept))
+    if (!path_exists(kept))
         throw UsageError("nothing to resume: there is no config.resolved.json", command.out,
                          "name the folder of a run with --out, or give --config FILE to begin one");
     return kept.string();
@@ -61,9 +65,10 @@ Config read_config(const TrainCommand& command) {
     if (!command.model.empty()) settings.push_back("model.name=" + command.model);
     if (!command.data.empty()) {
         settings.insert(settings.begin(), "data.synthetic=null");
-        settings.push_back("data.path=" + Json(command.data).dump());
+        settings.push_back("data.path=" + json_text(Json(command.data)));
     }
-    if (!command.weights.empty()) settings.push_back("train.weights=" + Json(fs::absolute(command.weights).string()).dump());
+    if (!command.weights.empty())
+        settings.push_back("train.weights=" + json_text(Json(absolute_path(command.weights).string())));
     if (command.epochs > 0) settings.push_back(fmt::format("train.epochs={}", command.epochs));
     Config config = load_config(file, settings, known_models());
     if (file.empty()) config.name = command.model;
@@ -78,6 +83,7 @@ std::shared_ptr<WaitLimit> limited_waits(int rank, double seconds) {
         fmt::print(stderr, "xbench train, rank {}: {}\n", rank, error.what());
         std::_Exit(static_cast<int>(error.code()));
     };
+    limit->stopped = [rank](const std::string& text) { fmt::print(stderr, "xbench train, rank {}: {}\n", rank, text); };
     limit->seconds = seconds;
     return limit;
 }
@@ -95,13 +101,6 @@ std::unique_ptr<Communicator> connect(const TrainerSetup& setup, const Config& c
     }
     if (!note.empty() && communicator->rank() == 0) fmt::print(stderr, "note: {}\n", note);
     return communicator;
-}
-
-// What is asked for against the cores there are.
-void say_if_crowded(const Binding& binding, const TrainCommand& command, int on_node) {
-    if (binding.oversubscribed && launched().local == 0)
-        fmt::print(stderr, "note: {} x {} threads on {} cores: they take turns, and the times say so\n",
-                   on_node == 1 ? "1 rank" : fmt::format("{} ranks", on_node), command.threads, binding.allowed_cores);
 }
 
 const TrainerSetup& usable_setup(const std::string& name) {
@@ -142,16 +141,21 @@ bool says_finished(const fs::path& folder, const Config& config) {
     return true;
 }
 
+double wall_seconds() {  // since 1970
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 // The first files of a run, once nothing stands against it.
 void begin_files(const fs::path& folder, const Config& config, bool resume, const TrainStart& start) {
     if (resume && start.resumed_at == 0) {
-        if (fs::exists(folder / "records.jsonl"))
+        if (path_exists(folder / "records.jsonl"))
             throw UsageError("holds a finished run and no checkpoint to go on from", folder.string(),
                              "begin it anew with --overwrite; train.checkpoint_steps keeps checkpoints");
         fmt::print(stderr, "xbench train: nothing to resume in {}; the run begins anew\n", folder.string());
     }
-    write_text(folder / "config.resolved.json", to_json(with_absolute_paths(config)).dump(2) + "\n");
+    write_text(folder / "config.resolved.json", json_text(to_json(with_absolute_paths(config)), 2) + "\n");
     write_text(folder / "history.csv", history_csv(start.history));
+    begin_tensorboard(folder, wall_seconds(), start.history);
 }
 
 TrainOptions train_options(const TrainCommand& command, const Config& config, const fs::path& folder, ProgressLine& line) {
@@ -159,13 +163,16 @@ TrainOptions train_options(const TrainCommand& command, const Config& config, co
     options.threads = command.threads;
     options.checkpoint_dir = folder / "checkpoints";
     options.progress = [show = show_on(line, command.verbosity), folder](const TrainProgress& progress) {
-        if (progress.finished_epoch != nullptr) append_history(folder / "history.csv", *progress.finished_epoch);
+        if (progress.finished_epoch != nullptr) {
+            append_history(folder / "history.csv", *progress.finished_epoch);
+            append_tensorboard(folder, wall_seconds(), *progress.finished_epoch);
+        }
         show(progress);
     };
     options.started = [&, folder](const TrainStart& start) { begin_files(folder, config, command.resume, start); };
     options.resume = command.resume;
     options.stage = command.stage;
-    options.stop = [] { return stop_signal() != 0; };
+    options.stop = [] { return InterruptGuard::signal() != 0; };
     return options;
 }
 
@@ -192,21 +199,21 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     const Json per_rank = gather_ranks(communicator, binding);
     ProgressLine line(stderr, command.quiet || !first);
     if (first) detail(command.verbosity, start_details(setup.name, *dataset, communicator, binding, folder.string()));
-    note_stop_signals();
+    const InterruptGuard guard(InterruptGuard::Usr1::note);
     const EnergyMeter energy;
     const TrainResult result = train(config, *dataset, communicator, train_options(command, config, folder, line));
     line.finish();
     if (result.interrupted) {
         if (first)
             fmt::print(stderr, "xbench train: checkpointed at step {} because of signal {}; `--resume --out {}` goes on\n",
-                       result.steps_done, stop_signal(), folder.string());
+                       result.steps_done, InterruptGuard::signal(), folder.string());
         throw ExitWith{ExitCode::checkpointed};
     }
     if (!first) return;
     Json environment = describe_environment(command.command_line, hardware);
     environment["cpusets"] = per_rank;
     environment["communicator"] = Json{{"name", communicator.name()}, {"nodes", communicator.nodes()}};
-    write_text(folder / "env.json", environment.dump(2) + "\n");
+    write_text(folder / "env.json", json_text(environment, 2) + "\n");
     TrainRun run{
         config,          *dataset,      result,   setup.name,      setup.device, communicator.size(),
         command.threads, command.stage, per_rank, energy.joules(), energy.why(), environment["env_id"].get<std::string>()};
@@ -234,7 +241,7 @@ void run_train(const TrainCommand& given) {
     // Before the first OpenMP region and before MPI starts its own threads.
     const int on_node = alone ? 1 : ranks_on_node_from_environment();
     const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(), on_node, command.threads);
-    say_if_crowded(binding, command, on_node);
+    if (binding.oversubscribed && launched().local == 0) say_if_crowded(on_node, command.threads, binding.allowed_cores);
     std::unique_ptr<Communicator> communicator = connect(setup, config, binding);
     const LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};
     if (link.bytes_per_second > 0 || link.latency_seconds > 0) communicator = make_slow_link(std::move(communicator), link);
@@ -245,12 +252,10 @@ void run_train(const TrainCommand& given) {
         return;
     } catch (const PeerFailure& failure) {  // that rank has said why
         code = static_cast<int>(failure.code());
-    } catch (const Error& error) {
-        fmt::print(stderr, "xbench train, rank {}: {}\n", communicator->rank(), error.what());
-        code = static_cast<int>(error.code());
     } catch (const std::exception& error) {
-        fmt::print(stderr, "xbench train, rank {}: {}\n", communicator->rank(), error.what());
-        code = static_cast<int>(ExitCode::failed);
+        const Failure failure = failure_of(error);
+        fmt::print(stderr, "xbench train, rank {}: {}\n", communicator->rank(), failure.line);
+        code = static_cast<int>(failure.code);
     }
     communicator->abort(code);  // the peers wait in a collective for ever otherwise
 }
@@ -287,7 +292,8 @@ void add_train_command(CLI::App& app) {
     train->add_option("--trainer", command->trainer, "how to train; all but serial are started by mpirun or srun")
         ->type_name(value::one_of(setup_names()))
         ->capture_default_str();
-    train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")->check(CLI::PositiveNumber);
+    train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")
+        ->check(CLI::Range(1, most_threads));
     train
         ->add_option(
             "--stage", command->stage,

@@ -189,7 +189,7 @@ std::string config_markdown() {
         for (const std::string& key : keys_of_section(section.path))
             if (const ConfigField* field = find_field(section.path + "/" + key))
                 text += fmt::format("| `{}` | {} | {} | {} | {} |\n", key, type_text(*field),
-                                    must_be_given(field->path) ? "" : "`" + default_of(*field).dump() + "`",
+                                    must_be_given(field->path) ? "" : "`" + json_text(default_of(*field)) + "`",
                                     allowed_text(*field), field->help);
     }
     return text;
@@ -202,7 +202,7 @@ std::string config_help() {
             field.choices.empty() ? to_string(field.range) : fmt::format("{}", fmt::join(field.choices, "|"));
         text +=
             fmt::format("  {:<26} {}{} [{}]\n", dotted(field.path), field.help, allowed.empty() ? "" : " (" + allowed + ")",
-                        must_be_given(field.path) ? "required" : default_of(field).dump());
+                        must_be_given(field.path) ? "required" : json_text(default_of(field)));
     }
     return text;
 }

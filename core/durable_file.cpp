@@ -6,9 +6,10 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "core/error.h"
+#include "core/files.h"
 
 namespace xbench {
 namespace {
@@ -44,7 +45,10 @@ void check_replaceable(const fs::path& path) {
     if (path.empty()) throw UsageError("no name for the file to write", "output", "name a file");
     if (!path.has_filename()) throw UsageError("names a folder", path.string(), "add the name of the file to write");
     struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0) return;  // free, or the next step says why not
+    if (::lstat(path.c_str(), &status) != 0) {
+        if (errno == ENAMETOOLONG) throw UsageError("its name is too long", path.string(), "name another file");
+        return;  // free, or the next step says why not
+    }
     if (S_ISLNK(status.st_mode)) refuse_link(path);
     if (S_ISREG(status.st_mode)) return;
     const bool folder = S_ISDIR(status.st_mode);
@@ -115,7 +119,8 @@ void DurableFile::commit() {
 }
 
 void DurableFile::fail(const char* what) const {
-    throw Error(std::string(what) + ": " + std::strerror(errno), path_.string(),
+    const std::error_code error(errno, std::generic_category());
+    throw Error(std::string(what) + ": " + reason_for_no_new(path_, error), path_.string(),
                 "check that the folder exists, is writable and has room");
 }
 

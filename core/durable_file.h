@@ -35,7 +35,7 @@ private:
     int descriptor_ = -1;
 };
 
-// Throws UsageError when `path` names something that must not be replaced: "-" and "" included.
+// Throws UsageError when `path` names something that must not be replaced, or is no name: "-" and "" included.
 void check_replaceable(const std::filesystem::path& path);
 // Tries an output before the work: makes the temporary file and removes it again. Throws as DurableFile does.
 void try_output(const std::filesystem::path& path);

@@ -3,6 +3,7 @@
 
 #include <hwloc.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
@@ -71,6 +72,16 @@ std::vector<unsigned> one_thread_of_each_core(hwloc_topology_t topology, hwloc_c
         for (int i = hwloc_bitmap_first(allowed); i >= 0; i = hwloc_bitmap_next(allowed, i))
             threads.push_back(static_cast<unsigned>(i));
     return threads;
+}
+
+// Whether the launcher has bound this rank to cores of its own (mpirun's default, --bind-to core): a part of what the
+// launcher itself may use, of which there are enough such parts for all ranks of the node. Whether two share one all the
+// same is seen when the ranks have connected.
+bool has_cores_of_its_own(hwloc_topology_t topology, hwloc_const_bitmap_t mine, int ranks_on_node) {
+    const Bitmap launcher = make_bitmap();
+    if (ranks_on_node < 2 || hwloc_get_proc_cpubind(topology, getppid(), launcher.get(), 0) != 0) return false;
+    const size_t here = one_thread_of_each_core(topology, mine).size();
+    return here * static_cast<size_t>(ranks_on_node) <= one_thread_of_each_core(topology, launcher.get()).size();
 }
 
 std::string first_line(const std::string& path) {
@@ -197,6 +208,9 @@ Binding bind_this_process(int local_rank, int ranks_on_node, int threads) {
     const std::vector<unsigned> cores = one_thread_of_each_core(topology.get(), allowed.get());
     Binding binding;
     binding.allowed_cores = cores_within(cpu_quota(), cores.size());
+    if (has_cores_of_its_own(topology.get(), allowed.get(), ranks_on_node) &&
+        cores_within(cpu_quota(), cores.size() * static_cast<size_t>(ranks_on_node)) >= ranks_on_node * threads)
+        local_rank = 0, ranks_on_node = 1;
     binding.oversubscribed = static_cast<int64_t>(std::max(ranks_on_node, local_rank + 1)) * threads > binding.allowed_cores;
     if (!binding.oversubscribed) {
         const Bitmap mine = make_bitmap();

@@ -1,6 +1,8 @@
-// A handler may do no more than set a flag.
+// A handler may do no more than set a flag that needs no lock, or give the signal its deadly meaning back. Two signals may
+// be handled by two threads at once, and only one of them is the first.
 #include "core/interrupt.h"
 
+#include <atomic>
 #include <csignal>
 
 #include "core/error.h"
@@ -8,27 +10,33 @@
 namespace xbench {
 namespace {
 
-constexpr int noted_signals[] = {SIGINT, SIGTERM, SIGHUP};
-struct sigaction former[3];
-volatile std::sig_atomic_t came = 0;
+constexpr int notable_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+struct sigaction former[4];
+std::atomic<int> came{0};
+static_assert(std::atomic<int>::is_always_lock_free);
 
-void note(int number) { came = number; }
+void note(int number) {
+    int none = 0;
+    if (came.compare_exchange_strong(none, number)) return;
+    std::signal(number, SIG_DFL);
+    std::raise(number);  // delivered when this handler returns
+}
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
+InterruptGuard::InterruptGuard(Usr1 usr1) : noted_(usr1 == Usr1::note ? 4 : 3) {
     came = 0;
     struct sigaction action {};
     action.sa_handler = note;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    for (int i = 0; i < 3; ++i) {
-        sigaction(noted_signals[i], nullptr, &former[i]);
-        if (former[i].sa_handler != SIG_IGN) sigaction(noted_signals[i], &action, nullptr);  // nohup stays nohup
+    for (int i = 0; i < noted_; ++i) {
+        sigaction(notable_signals[i], nullptr, &former[i]);
+        const bool ignored = notable_signals[i] == SIGHUP && former[i].sa_handler == SIG_IGN;
+        if (!ignored) sigaction(notable_signals[i], &action, nullptr);
     }
 }
 
 InterruptGuard::~InterruptGuard() {
-    for (int i = 0; i < 3; ++i) sigaction(noted_signals[i], &former[i], nullptr);
+    for (int i = 0; i < noted_; ++i) sigaction(notable_signals[i], &former[i], nullptr);
 }
 
 void InterruptGuard::check() const {

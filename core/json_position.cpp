@@ -65,7 +65,8 @@ private:
         const size_t begin = at_++;
         while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2 : 1;
         ++at_;
-        return Json::parse(text_.substr(begin, at_ - begin)).get<std::string>();
+        const std::optional<Json> decoded = parse_json(text_.substr(begin, at_ - begin));
+        return decoded ? decoded->get<std::string>() : std::string();
     }
 
     void skip_comma() {

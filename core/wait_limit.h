@@ -17,6 +17,9 @@ struct WaitLimit {
     // Called by another thread where the waiting call cannot throw any more because it is inside a library; must not
     // return. Set before the limit is first reached.
     std::function<void(const Error&)> expired;
+    // Called once, by another thread too, when a signal to stop came while a call waited inside a library: what the launcher
+    // sends when another rank has died. May return. Set as `expired`.
+    std::function<void(const std::string&)> stopped;
 };
 
 // "rank 1 waited 20 s for rank 0 in all_reduce of 4 MiB at step 17". `peer` is negative where nobody knows for whom.

@@ -25,6 +25,9 @@ private:
 // for 2 threads must not be one of 1.
 void check_team(int threads);
 
+// The most threads that OpenMP gives a team (OMP_THREAD_LIMIT, OMP_MAX_ACTIVE_LEVELS).
+inline int most_team_threads() { return omp_get_max_active_levels() < 1 ? 1 : omp_get_thread_limit(); }
+
 // Calls body(Team) on `threads` threads at once; on the caller's alone when there is one. The body must not throw.
 template <class Body>
 void run_team(int threads, Body&& body) {

@@ -20,7 +20,7 @@ std::optional<double> number_in(const std::string& path) {
 EnergyMeter::EnergyMeter(const std::string& root) {
     for (int package = 0;; ++package) {
         const std::string folder = root + "/intel-rapl:" + std::to_string(package);
-        if (!std::filesystem::exists(folder)) break;
+        if (std::error_code unreadable; !std::filesystem::exists(folder, unreadable)) break;
         const std::optional<double> start = number_in(folder + "/energy_uj");
         if (!start) {
             packages_.clear();

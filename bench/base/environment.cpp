@@ -14,6 +14,7 @@
 #include "build_info.h"
 #include "core/hardware.h"
 #include "core/hash.h"
+#include "core/utf8.h"
 
 extern char** environ;
 
@@ -33,6 +34,8 @@ bool is_recorded(std::string_view name) {
            (!secret && (name.starts_with("SLURM_") || name.starts_with("OMPI_") || name.starts_with("PMIX_MCA_")));
 }
 
+std::vector<std::string> given_words;  // of main
+
 Json recorded_variables() {
     std::set<std::string> lines;
     for (char** entry = environ; *entry != nullptr; ++entry) lines.insert(*entry);
@@ -40,7 +43,7 @@ Json recorded_variables() {
     for (const std::string& line : lines) {
         const size_t equals = line.find('=');
         if (equals != std::string::npos && is_recorded(std::string_view(line).substr(0, equals)))
-            variables[line.substr(0, equals)] = line.substr(equals + 1);
+            variables[escape_bytes(line.substr(0, equals))] = escape_bytes(line.substr(equals + 1));
     }
     return variables;
 }
@@ -49,7 +52,7 @@ Json hardware_json(const Hardware& hardware) {
     Json caches = Json::array();
     for (const CacheLevel& cache : hardware.data_caches)
         caches.push_back(Json{{"level", cache.level}, {"bytes", cache.bytes}, {"count", cache.count}});
-    return Json{{"host", hardware.host},
+    return Json{{"host", escape_bytes(hardware.host)},
                 {"kernel", hardware.kernel},
                 {"cpu", hardware.cpu_model},
                 {"sockets", hardware.sockets},
@@ -71,7 +74,7 @@ Json hardware_json(const Hardware& hardware) {
 
 }  // namespace
 
-Json build_info() { return Json::parse(XB_BUILD_INFO); }
+Json build_info() { return parse_json(XB_BUILD_INFO).value_or(Json::object()); }
 
 Json describe_environment(const std::vector<std::string>& command_line, const Hardware& hardware) {
     Json json{{"schema", "xbench.env/1"}, {"time_utc", utc_time("%Y-%m-%dT%H:%M:%SZ")}};
@@ -80,7 +83,8 @@ Json describe_environment(const std::vector<std::string>& command_line, const Ha
     json["mpi"] = first_line_of("mpirun --version");
     json["slurm"] = first_line_of("sinfo --version");
     json["load_average"] = hardware.load_average;
-    json["command_line"] = command_line;
+    json["command_line"] = Json::array();
+    for (const std::string& word : command_line) json["command_line"].push_back(is_utf8(word) ? word : escape_bytes(word));
     json["variables"] = recorded_variables();
     json["env_id"] = environment_id(json);
     return json;
@@ -90,19 +94,22 @@ std::string environment_id(const Json& environment) {
     Json comparable = environment;
     for (const char* key : {"time_utc", "command_line", "load_average", "variables", "env_id", "cpusets"})
         comparable.erase(key);
-    return hash_hex(comparable.dump()).substr(0, 16);
+    return hash_hex(json_text(comparable)).substr(0, 16);
 }
+
+void remember_command_line(int argc, char** argv) { given_words.assign(argv, argv + argc); }
 
 std::vector<std::string> this_command_line() {
     std::ifstream file("/proc/self/cmdline", std::ios::binary);
     std::vector<std::string> words;
     for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
+    if (words.empty()) words = given_words;
     // A bundle's starter (scripts/bundle.sh) calls the loader: its words stand before the program's own.
     if (const char* starter = std::getenv("XBENCH_PROGRAM")) {
         const auto program = std::find_if(words.begin(), words.end(),
                                           [](const std::string& word) { return word.ends_with("/libexec/xbench"); });
         if (program != words.end()) words.erase(words.begin(), program);
-        words[0] = starter;
+        if (!words.empty()) words[0] = starter;
     }
     return words;
 }

@@ -16,6 +16,8 @@ Json describe_environment(const std::vector<std::string>& command_line, const Ha
 // A digest of what makes figures comparable: everything but the time, the command line, the load and the job's variables.
 std::string environment_id(const Json& environment);
 
+// main's, for where /proc is not there.
+void remember_command_line(int argc, char** argv);
 std::vector<std::string> this_command_line();  // argv of this process
 std::string utc_time(const char* format);      // now; strftime's format
 // The first line that a program prints, or "" when it cannot be run.

@@ -56,7 +56,38 @@ T take(const Json& json, const char* key) {
     try {
         return json.at(key).get<T>();
     } catch (const Json::exception& error) {
-        throw Error(fmt::format("no usable \"{}\": {}", key, error.what()), "record");
+        throw Error(fmt::format("no usable \"{}\": {}", key, json_reason(error)), "record");
+    }
+}
+
+// What tables read of an object; the rest may be anything.
+enum class Holds { text, number, flag };
+struct KnownKey {
+    const char* key;
+    Holds holds;
+};
+constexpr KnownKey known_params[]{{"point", Holds::text},
+                                  {"isa", Holds::text},
+                                  {"trainer", Holds::text},
+                                  {"epochs", Holds::number},
+                                  {"patience", Holds::number},
+                                  {"communication_threads", Holds::number},
+                                  {"ranks", Holds::number},
+                                  {"threads", Holds::number},
+                                  {"stage", Holds::number},
+                                  {"slow_link_mb_per_s", Holds::number},
+                                  {"slow_link_latency_us", Holds::number}};
+constexpr KnownKey known_counters[]{{"epochs_run", Holds::number}, {"cores_shared", Holds::flag}};
+
+void check_keys(const Json& object, const char* name, std::span<const KnownKey> known) {
+    if (!object.is_object()) throw Error(fmt::format("\"{}\" is no object", name), "record");
+    for (const auto& [key, holds] : known) {
+        const auto found = object.find(key);
+        if (found == object.end()) continue;
+        const bool fits = holds == Holds::text     ? found->is_string()
+                          : holds == Holds::number ? found->is_number()
+                                                   : found->is_boolean();
+        if (!fits) throw Error(fmt::format("no usable \"{}/{}\"", name, key), "record");
     }
 }
 
@@ -94,6 +125,7 @@ Record record_from(const Json& json) {
     record.kind = take<std::string>(json, "kind");
     record.bench = take<std::string>(json, "bench");
     record.params = take<Json>(json, "params");
+    check_keys(record.params, "params", known_params);
     record.rep = take<int64_t>(json, "rep");
     record.unit = take<std::string>(json, "unit");
     record.value = take<double>(json, "value");
@@ -104,6 +136,7 @@ Record record_from(const Json& json) {
     record.check_ok = take<bool>(check, "ok");
     record.max_rel_err = optional_number(take<Json>(check, "max_rel_err"));
     record.counters = take<Json>(json, "counters");
+    check_keys(record.counters, "counters", known_counters);
     record.energy_j = optional_number(take<Json>(json, "energy_j"));
     record.energy_why = take<std::string>(json, "energy_why");
     record.env_id = take<std::string>(json, "env_id");
@@ -116,7 +149,7 @@ Record record_from(const Json& json) {
 void append_records(const std::filesystem::path& path, std::span<const Record> records) {
     File file(path, O_RDWR | O_CREAT | O_APPEND);
     if (!file.ends_with_newline()) file.write("\n");
-    for (const Record& record : records) file.write(to_json(record).dump() + "\n");
+    for (const Record& record : records) file.write(json_text(to_json(record)) + "\n");
     file.flush_to_disk();
 }
 
@@ -128,12 +161,12 @@ std::vector<Record> read_records(const std::filesystem::path& path) {
     std::vector<Record> records;
     for (size_t i = 0; i < lines.size(); ++i) {
         if (lines[i].empty()) continue;
-        const Json json = Json::parse(lines[i], nullptr, false);
-        if (json.is_discarded() && i + 1 == lines.size()) break;  // torn by a kill
+        const std::optional<Json> json = parse_json(lines[i]);
+        if (!json && i + 1 == lines.size()) break;  // torn by a kill
         const std::string where = fmt::format("{}:{}", path.string(), i + 1);
-        if (json.is_discarded()) throw Error("not a line of JSON", where);
+        if (!json) throw Error("not a line of JSON", where);
         try {
-            records.push_back(record_from(json));
+            records.push_back(record_from(*json));
         } catch (const Error& error) {
             throw Error(error.what(), where);
         }

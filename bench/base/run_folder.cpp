@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "core/files.h"
 
 namespace xbench {
 namespace {
@@ -21,15 +22,26 @@ namespace fs = std::filesystem;
 
 constexpr const char* lock_name = ".lock";
 // All that a training run or a sweep writes.
-constexpr std::array run_files{"config.resolved.json", "records.jsonl",     "env.json",
-                               "history.csv",          "metrics.json",      "model_summary.txt",
-                               "memory.json",          "training_time.txt", "classification_report.txt",
-                               "confusion_matrix.csv", "scaling.csv",       "scaling.md",
-                               "efficiency.csv",       "report.html",       "command.txt"};
-constexpr std::array run_folders{"checkpoints", "points"};
+constexpr std::array run_files{"config.resolved.json",
+                               "records.jsonl",
+                               "env.json",
+                               "history.csv",
+                               "metrics.json",
+                               "model_summary.txt",
+                               "memory.json",
+                               "training_time.txt",
+                               "classification_report.txt",
+                               "confusion_matrix.csv",
+                               "scaling.csv",
+                               "scaling.md",
+                               "efficiency.csv",
+                               "report.html",
+                               "command.txt",
+                               "curves.svg"};
+constexpr std::array run_folders{"checkpoints", "points", "tensorboard"};
 
 [[noreturn]] void fail(const std::error_code& error, const fs::path& path) {
-    throw UsageError(error.message(), path.string(), "name a folder that can be written with --out");
+    throw UsageError(reason_for_no_new(path, error), path.string(), "name a folder that can be written with --out");
 }
 
 void remove_run(const fs::path& folder) {
@@ -57,11 +69,10 @@ bool is_same_file(int descriptor, const fs::path& path) {
 }  // namespace
 
 bool holds_run(const fs::path& folder) {
-    std::error_code ignored;
     for (const char* name : run_files)
-        if (fs::exists(folder / name, ignored)) return true;
+        if (path_exists(folder / name)) return true;
     for (const char* name : run_folders)
-        if (fs::is_directory(folder / name, ignored) && !fs::is_empty(folder / name, ignored)) return true;
+        if (is_folder(folder / name) && !list_folder(folder / name).empty()) return true;
     return false;
 }
 
@@ -112,9 +123,9 @@ RunFolder::~RunFolder() {
 }
 
 Config with_absolute_paths(Config config) {
-    if (!config.data.path.empty()) config.data.path = fs::absolute(config.data.path).lexically_normal().string();
-    if (!config.train.weights.empty()) config.train.weights = fs::absolute(config.train.weights).lexically_normal().string();
-    config.output = fs::absolute(config.output).lexically_normal().string();
+    if (!config.data.path.empty()) config.data.path = absolute_path(config.data.path).string();
+    if (!config.train.weights.empty()) config.train.weights = absolute_path(config.train.weights).string();
+    config.output = absolute_path(config.output).string();
     return config;
 }
 

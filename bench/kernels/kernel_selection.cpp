@@ -53,7 +53,7 @@ std::string unique(const std::string& name, std::set<std::string>& taken) {
 bool is_plain(const LayerProblem& problem) { return layouts_of(problem) == "plain"; }
 
 bool can_run(const Kernel& row, const LayerProblem& problem, const Target& target) {
-    return row.op == problem.op && runs_on(row, target) && row.supports(problem.problem());
+    return row.op == problem.op && runs_on(row, target) && supports(row, problem.problem());
 }
 
 const Choice* choice_for(const LayerProblem& problem, const KernelSuiteOptions& options) {
@@ -105,7 +105,12 @@ void check_choices(const KernelSuiteOptions& options) {
     }
 }
 
+constexpr size_t longest_filter = 200;  // a regular expression recurses over its own text, and over the names
+
 std::regex expression(const std::string& filter) {
+    if (filter.size() > longest_filter)
+        throw UsageError(std::to_string(filter.size()) + " characters", "--filter",
+                         "give a regular expression of at most " + std::to_string(longest_filter));
     try {
         return std::regex(filter);
     } catch (const std::regex_error& error) {

@@ -15,6 +15,7 @@
 #include "bench/kernels/kernel_peer.h"
 #include "core/error.h"
 #include "core/hardware.h"
+#include "kernels/team.h"
 
 namespace xbench {
 namespace {
@@ -89,7 +90,12 @@ public:
     }
     void Finalize() override { json_.Finalize(); }
     // The ratio of deviation and mean of a counter that is 0 is written as NaN, which is no JSON.
-    Json json() const { return Json::parse(std::regex_replace(text_.str(), std::regex(": -?(NaN|Infinity)"), ": null")); }
+    Json json() const {
+        JsonMistake wrong;
+        const auto parsed = parse_json(std::regex_replace(text_.str(), std::regex(": -?(NaN|Infinity)"), ": null"), &wrong);
+        if (!parsed) throw Error("is no JSON: " + wrong.what, "Google Benchmark's report");
+        return *parsed;
+    }
 
 private:
     std::function<void(const std::vector<double>&, const std::string&)> finished_;
@@ -276,6 +282,7 @@ KernelReport Suite::run() {
 
 KernelReport run_kernel_suite(const KernelSuiteOptions& options, std::span<const LayerProblem> problems,
                               const std::function<void(const KernelMeasurement&)>& progress) {
+    check_team(options.threads);
     KernelSelection selection = select_entries(problems, options, Target{usable_isa()});
     Suite suite(options, std::move(selection.entries), progress);
     KernelReport report = suite.run();

@@ -10,8 +10,10 @@
 #include <sstream>
 
 #include "bench/base/measure.h"
+#include "bench/runs/charts.h"
 #include "bench/runs/history_file.h"
 #include "bench/runs/memory_report.h"
+#include "core/files.h"
 #include "core/hash.h"
 #include "core/progress.h"
 #include "models/registry.h"
@@ -131,7 +133,7 @@ std::string report_of(const TrainResult& result) {
 }
 
 bool is_finished(const std::filesystem::path& folder, const TrainConfig& config) {
-    if (!std::filesystem::exists(folder / "records.jsonl")) return false;
+    if (!path_exists(folder / "records.jsonl")) return false;
     for (const Record& record : read_records(folder / "records.jsonl")) {
         if (record.kind != "rep") continue;
         const bool all_epochs = record.counters.value("epochs_run", int64_t{0}) >= config.epochs;
@@ -153,14 +155,14 @@ Json to_json(const RankInfo& rank) {
 RankInfo this_rank(int rank, const Binding& binding) { return {rank, query_hardware().host, boot_id(), binding}; }
 
 Json gather_ranks(ControlPlane& communicator, const Binding& binding) {
-    const std::string mine = to_json(this_rank(communicator.rank(), binding)).dump() + "\n";
+    const std::string mine = json_text(to_json(this_rank(communicator.rank(), binding))) + "\n";
     std::vector<std::byte> bytes(mine.size());
     std::transform(mine.begin(), mine.end(), bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
     std::string all;
     for (const std::byte byte : communicator.all_gather_bytes(bytes)) all += static_cast<char>(byte);
     Json ranks = Json::array();
     std::stringstream lines(all);
-    for (std::string line; std::getline(lines, line);) ranks.push_back(Json::parse(line));
+    for (std::string line; std::getline(lines, line);) ranks.push_back(parse_json(line).value_or(Json::object()));
     return ranks;
 }
 
@@ -194,7 +196,7 @@ Record train_record(const TrainRun& run) {
     record.energy_j = run.energy_j;
     record.energy_why = run.energy_why;
     record.env_id = run.env_id;
-    record.config_sha = hash_hex(to_json(run.config).dump());
+    record.config_sha = hash_hex(json_text(to_json(run.config)));
     record.data_sha = run.dataset.digest();
     record.weights_hash = result.weights_hash;
     const TrainConfig& train = run.config.train;
@@ -252,11 +254,12 @@ Record train_record(const TrainRun& run) {
 void write_train_files(const TrainRun& run, const std::filesystem::path& folder) {
     const std::vector<std::string>& classes = run.dataset.info().class_names;
     write_text(folder / "history.csv", history_csv(run.result.history));
-    write_text(folder / "metrics.json", metrics_json(run).dump(2) + "\n");
+    if (!run.result.history.empty()) write_text(folder / "curves.svg", training_svg(run.result.history));
+    write_text(folder / "metrics.json", json_text(metrics_json(run), 2) + "\n");
     write_text(folder / "classification_report.txt", report_of(run.result));
     if (run.result.test.count > 0) write_text(folder / "confusion_matrix.csv", confusion_csv(run.result.test, classes));
     write_text(folder / "model_summary.txt", model_text(run.config, run.dataset) + memory_text(run.result));
-    write_text(folder / "memory.json", memory_json(run).dump(2) + "\n");
+    write_text(folder / "memory.json", json_text(memory_json(run), 2) + "\n");
     write_text(folder / "training_time.txt", time_text(run.result));
     const Record record = train_record(run);
     append_records(folder / "records.jsonl", std::span(&record, 1));

@@ -18,7 +18,9 @@
 #include <sstream>
 #include <thread>
 
+#include "bench/base/environment.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/progress.h"
 
 extern char** environ;
@@ -155,8 +157,11 @@ std::string this_program() {
     if (is_set("XBENCH_PROGRAM")) return std::getenv("XBENCH_PROGRAM");
     std::error_code error;
     const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-    if (error) throw Error("cannot be read", "/proc/self/exe");
-    return path.string();
+    if (!error) return path.string();
+    const std::vector<std::string> words = this_command_line();  // no /proc, as in a bare chroot
+    const std::string found = words.empty() ? "" : find_program(words[0]);
+    if (found.empty()) throw Error("cannot be read: " + error.message(), "/proc/self/exe", "mount /proc");
+    return absolute_path(found).string();
 }
 
 LauncherChoice choose_launcher(const std::string& wanted) {

@@ -13,9 +13,16 @@
 namespace xbench {
 namespace {
 
+// A file of records may have been written by another version, or by hand.
+std::optional<double> number_in(const Json& counters, const char* key) {
+    const auto found = counters.find(key);
+    if (found == counters.end() || !found->is_number()) return std::nullopt;
+    return found->get<double>();
+}
+
 std::vector<double> counters_of(const std::vector<const Record*>& records, const char* key) {
     std::vector<double> values;
-    for (const Record* record : records) values.push_back(record->counters.value(key, 0.0));
+    for (const Record* record : records) values.push_back(number_in(record->counters, key).value_or(0));
     return values;
 }
 
@@ -33,7 +40,7 @@ double standard_error_of(const std::vector<double>& values) {
 
 // Nothing where a run had no test split.
 std::optional<double> score_of(const std::vector<const Record*>& records, const char* key) {
-    const auto has = [&](const Record* record) { return record->counters.contains(key); };
+    const auto has = [&](const Record* record) { return number_in(record->counters, key).has_value(); };
     if (!std::all_of(records.begin(), records.end(), has)) return std::nullopt;
     return median_of(records, key);
 }

@@ -12,6 +12,7 @@
 #include "bench/base/environment.h"
 #include "bench/sweep/scaling_table.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/hardware.h"
 #include "core/hash.h"
 #include "core/progress.h"
@@ -104,18 +105,18 @@ private:
 
 void Sweep::prepare_folder() {
     if (options_.use == FolderUse::resume) check_same_sweep();
-    fs::create_directories(options_.folder / "points");
-    write_text(options_.folder / "config.resolved.json", to_json(with_absolute_paths(config_)).dump(2) + "\n");
+    make_folders(options_.folder / "points");
+    write_text(options_.folder / "config.resolved.json", json_text(to_json(with_absolute_paths(config_)), 2) + "\n");
     environment_ = describe_environment(options_.command_line, query_hardware());
     environment_["cpusets"] = Json::object();
     if (options_.use == FolderUse::resume) take_over();
-    write_text(options_.folder / "env.json", environment_.dump(2) + "\n");
+    write_text(options_.folder / "env.json", json_text(environment_, 2) + "\n");
 }
 
 // Rows and repeats may be added; what every record depends on may not change.
 void Sweep::check_same_sweep() const {
     const fs::path saved = options_.folder / "config.resolved.json";
-    if (!fs::exists(saved))
+    if (!path_exists(saved))
         throw UsageError("nothing to resume: there is no config.resolved.json", options_.folder.string(),
                          "name the folder of a sweep with --out, or leave --resume out");
     const auto kept = [](const Config& config) {
@@ -130,12 +131,12 @@ void Sweep::check_same_sweep() const {
 // What an earlier process has measured on this machine. Its summaries and a torn last line are dropped.
 void Sweep::take_over() {
     const fs::path file = options_.folder / "records.jsonl";
-    if (!fs::exists(file)) return;
+    if (!path_exists(file)) return;
     std::string kept;
     for (Record& record : read_records(file)) {
         const std::string id = record.params.value("point", "");
         if (record.kind != "rep" || !done_.emplace(id, record.rep).second) continue;
-        kept += to_json(record).dump() + "\n";
+        kept += json_text(to_json(record)) + "\n";
         for (Point& point : points_)
             if (point.id() == id) use_record(point, record);
         records_.push_back(std::move(record));
@@ -187,8 +188,8 @@ void Sweep::take_record(Point& point, int64_t repeat, const fs::path& out) {
 void Sweep::run_repeat(Point& point, int64_t repeat) {
     ++started_;
     const fs::path folder = options_.folder / "points" / point.id(), out = folder / fmt::format("rep{}", repeat);
-    if (options_.use == FolderUse::resume) fs::remove_all(out);  // what was under way when the sweep ended
-    fs::create_directories(out);
+    if (options_.use == FolderUse::resume) remove_tree(out);  // what was under way when the sweep ended
+    make_folders(out);
     const Launch launch = launch_of(point, out);
     if (repeat == 1) write_text(folder / "command.txt", shell_text(launch.command) + "\n");
     if (options_.launched) options_.launched(shell_text(launch.command));
@@ -273,13 +274,13 @@ std::string Sweep::write_tables(bool finished) {
     const std::string markdown = scaling_markdown(table);
     write_text(options_.folder / "scaling.csv", scaling_csv(table));
     write_text(options_.folder / "scaling.md", markdown);
-    write_text(options_.folder / "env.json", environment_.dump(2) + "\n");
+    write_text(options_.folder / "env.json", json_text(environment_, 2) + "\n");
     if (!finished) return markdown;
     std::vector<Record> summaries = summary_records(table);
     for (Record& record : summaries) {
         record.run_id = options_.folder.filename().string();
         record.env_id = env_id;
-        record.config_sha = hash_hex(to_json(config_).dump());
+        record.config_sha = hash_hex(json_text(to_json(config_)));
     }
     append_records(options_.folder / "records.jsonl", summaries);
     return markdown;

@@ -14,6 +14,7 @@
 #include <fmt/core.h>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "core/utf8.h"
 
 namespace xbench {
@@ -197,12 +198,10 @@ CsvTable parse_csv(const std::string& bytes, const std::string& path, char separ
 CsvTable read_csv(const std::string& path, char separator) {
     std::error_code failure;
     if (std::filesystem::is_directory(path, failure)) throw UsageError("is a folder, not a table", path, "name a CSV file");
-    std::ifstream file(path, std::ios::binary);
-    if (!file)
-        throw UsageError(std::string("cannot be opened: ") + std::strerror(errno), path, "check the path of --labels");
-    const std::string bytes(std::istreambuf_iterator<char>(file), {});
-    if (file.bad()) throw UsageError("cannot be read to its end", path);
-    return parse_csv(bytes, path, separator);
+    errno = 0;
+    const std::optional<std::string> bytes = file_text(path);
+    if (!bytes) throw UsageError(std::string("cannot be read: ") + std::strerror(errno), path, "check the path of --labels");
+    return parse_csv(*bytes, path, separator);
 }
 
 std::string csv_field(const std::string& text) {

@@ -166,7 +166,7 @@ std::string account_json(const ImportReport& report, const ImportOptions& option
     }
     account["notes"] = report.notes;
     account["warnings"] = report.warnings;
-    return account.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return json_text(account, 2) + "\n";
 }
 
 }  // namespace xbench

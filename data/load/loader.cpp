@@ -90,6 +90,7 @@ struct Loader::State {
     }
     void check() const;
     void make_slots();
+    void end_workers();
     void stop_epoch(std::unique_lock<std::mutex>& lock);
     void start_epoch(int64_t epoch, int64_t first_batch);
     const Batch* next();
@@ -112,10 +113,17 @@ Loader::State::State(const Dataset& set, const LoaderOptions& wanted)
     check();
     make_slots();
     order = indices;
-    for (int i = 0; i < options.workers; ++i) workers.emplace_back([this] { work(); });
+    try {
+        for (int i = 0; i < options.workers; ++i) workers.emplace_back([this] { work(); });
+    } catch (...) {  // no thread left: those that were started must end before this object goes
+        end_workers();
+        throw;
+    }
 }
 
-Loader::State::~State() {
+Loader::State::~State() { end_workers(); }
+
+void Loader::State::end_workers() {
     {
         const std::lock_guard lock(mutex);
         stopping = true;

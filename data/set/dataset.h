@@ -34,6 +34,8 @@ public:
     std::span<const uint8_t> targets() const { return targets_; }  // {N*K}, empty unless multilabel
     std::span<const uint8_t> splits() const { return splits_; }    // {N}, Split
     const std::vector<std::string>& ids() const { return ids_; }
+    // {N} whose image it is (a patient), "" where that is not known; empty: it is known of none.
+    const std::vector<std::string>& groups() const { return groups_; }
     bool has_boxes() const { return !box_offsets_.empty(); }
     std::span<const Box> boxes(int64_t image) const;  // none where the set has no boxes
     std::vector<int64_t> indices(Split split) const;  // ascending
@@ -47,7 +49,7 @@ protected:
     DatasetInfo info_;
     std::vector<int32_t> labels_;
     std::vector<uint8_t> targets_, splits_;
-    std::vector<std::string> ids_;
+    std::vector<std::string> ids_, groups_;
     std::vector<Box> boxes_;            // image i has boxes_[box_offsets_[i]] .. boxes_[box_offsets_[i+1] - 1]
     std::vector<int64_t> box_offsets_;  // {N+1}, or empty: no boxes are known
 };

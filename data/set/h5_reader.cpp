@@ -113,6 +113,7 @@ public:
         targets_ = std::move(records.targets);
         splits_ = std::move(records.splits);
         ids_ = std::move(records.ids);
+        groups_ = std::move(records.groups);
         boxes_ = std::move(records.boxes);
         box_offsets_ = std::move(records.box_offsets);
     }

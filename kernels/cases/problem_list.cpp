@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "kernels/cases/op_cases.h"
 #include "kernels/registry.h"
 
@@ -76,6 +77,13 @@ Problem LayerProblem::problem() const {
 
 std::string LayerProblem::text() const { return to_string(problem()) + " (" + (name.empty() ? line : name) + ")"; }
 
+LayerProblem in_nhwc(LayerProblem problem) {
+    for (auto* operands : {&problem.in, &problem.out})
+        for (KernelTensor& tensor : *operands)
+            if (tensor.rank == 4 && tensor.layout == Layout::plain) tensor.layout = Layout::nhwc;
+    return problem;
+}
+
 std::vector<LayerProblem> parse_problem(std::string_view line, const std::string& where) {
     std::istringstream tokens{std::string(line.substr(0, line.find('#')))};
     ProblemFields fields;
@@ -130,9 +138,8 @@ std::vector<LayerProblem> load_problems(const std::filesystem::path& file) {
 
 std::vector<LayerProblem> load_all_problems(const std::filesystem::path& folder) {
     std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-        if (entry.path().filename() == "problems.cfg") files.push_back(entry.path());
-    std::sort(files.begin(), files.end());
+    for (const std::filesystem::path& of_operator : list_folder(folder))
+        if (path_exists(of_operator / "problems.cfg")) files.push_back(of_operator / "problems.cfg");
     if (files.empty())
         throw Error("no problems.cfg in any folder", folder.string(), "give the folder kernels/ of the source tree");
     std::vector<LayerProblem> all;

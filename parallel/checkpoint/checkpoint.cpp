@@ -1,11 +1,14 @@
 // Weights <-> safetensors, their hash, and the description of the model in the file's metadata.
 #include "parallel/checkpoint/checkpoint.h"
 
+#include <algorithm>
+#include <cmath>
 #include <string_view>
 
 #include <fmt/core.h>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "core/hash.h"
 #include "core/json.h"
 
@@ -26,7 +29,7 @@ std::string header_hash(const TensorFile& file) {
         if (key != header_key) header["metadata"][key] = value;
     for (const NamedTensor& one : file.tensors) header["tensors"].push_back({one.name, to_string(one.shape)});
     for (const NamedInteger& one : file.integers) header["integers"].push_back({one.name, one.value});
-    const std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const std::string text = json_text(header);
     Hash hash;
     hash.add(text.data(), text.size());
     return hash.hex();
@@ -47,6 +50,22 @@ bool verify(const TensorFile& file, const WeightSet& weights, const std::filesys
     return true;
 }
 
+// PyTorch's wrappers put their own name in front of all names of a state dict: DistributedDataParallel, compile, Lightning.
+constexpr const char* wrappers[] = {"module.", "_orig_mod.", "model.", "net."};
+
+void take_off_wrappers(WeightSet& weights) {
+    for (bool found = true; found && !weights.tensors.empty();) {
+        found = false;
+        for (const std::string_view wrapper : wrappers) {
+            const auto begins = [&](const NamedTensor& tensor) { return tensor.name.starts_with(wrapper); };
+            if (!std::all_of(weights.tensors.begin(), weights.tensors.end(), begins)) continue;
+            for (NamedTensor& tensor : weights.tensors) tensor.name.erase(0, wrapper.size());
+            weights.wrapper += wrapper;
+            found = true;
+        }
+    }
+}
+
 Json model_json(const ModelConfig& model) {
     return Json{{"name", model.name},     {"widths", model.widths},           {"dropout", model.dropout},
                 {"bn_eps", model.bn_eps}, {"bn_momentum", model.bn_momentum}, {"channels", model.channels},
@@ -57,6 +76,17 @@ void take_evaluation(const Json& json, ModelDescription& description) {
     description.precision = json.at("precision").get<std::string>();
     description.evaluation_batch = json.at("batch_size").get<int64_t>();
     description.virtual_ranks = json.at("virtual_ranks").get<int64_t>();
+}
+
+Json choices_json(const ModelDescription& description) {
+    Json json{{"thresholds", description.thresholds}, {"temperature", nullptr}};
+    if (!std::isnan(description.temperature)) json["temperature"] = description.temperature;
+    return json;
+}
+
+void take_choices(const Json& json, ModelDescription& description) {
+    description.thresholds = json.at("thresholds").get<std::vector<double>>();
+    if (!json.at("temperature").is_null()) description.temperature = json.at("temperature").get<double>();
 }
 
 ModelConfig model_from(const Json& json) {
@@ -89,13 +119,12 @@ void save_weights(const std::filesystem::path& path, const WeightSet& weights) {
 }
 
 std::filesystem::path find_weights(const std::filesystem::path& path) {
-    if (!std::filesystem::is_directory(path)) return path;
-    if (std::filesystem::is_directory(path / "checkpoints")) return find_weights(path / "checkpoints");
-    if (std::filesystem::exists(path / "best.safetensors")) return path / "best.safetensors";
+    if (!is_folder(path)) return path;
+    if (is_folder(path / "checkpoints")) return find_weights(path / "checkpoints");
+    if (path_exists(path / "best.safetensors")) return path / "best.safetensors";
     std::vector<std::filesystem::path> found;
-    for (const auto& entry : std::filesystem::directory_iterator(path)) {
-        if (entry.path().extension() == ".safetensors") found.push_back(entry.path());
-    }
+    for (const std::filesystem::path& entry : list_folder(path))
+        if (entry.extension() == ".safetensors") found.push_back(entry);
     if (found.size() == 1) return found.front();
     throw Error(fmt::format("holds {} .safetensors files and no best.safetensors", found.size()), path.string(),
                 "name the file itself");
@@ -114,6 +143,7 @@ WeightSet load_weights(const std::filesystem::path& path) {
     weights.tensors = file.tensors;
     weights.verified = verify(file, weights, found);
     weights.metadata = std::move(file.metadata);
+    if (!weights.verified) take_off_wrappers(weights);
     return weights;
 }
 
@@ -152,16 +182,15 @@ std::vector<const NamedTensor*> match_weights(const WeightSet& weights, const Gr
 }
 
 void describe(const ModelDescription& description, WeightSet& weights) {
-    weights.metadata["xbench.model"] = model_json(description.model).dump();
-    weights.metadata["xbench.class_names"] = Json(description.class_names).dump();
-    weights.metadata["xbench.mean"] = Json(description.mean).dump();
-    weights.metadata["xbench.std"] = Json(description.std).dump();
-    weights.metadata["xbench.positive_weights"] = Json(description.positive_weights).dump();
-    weights.metadata["xbench.evaluation"] = Json{
-        {"precision", description.precision},
-        {"batch_size", description.evaluation_batch},
-        {"virtual_ranks",
-         description.virtual_ranks}}.dump();
+    weights.metadata["xbench.model"] = json_text(model_json(description.model));
+    weights.metadata["xbench.class_names"] = json_text(Json(description.class_names));
+    weights.metadata["xbench.mean"] = json_text(Json(description.mean));
+    weights.metadata["xbench.std"] = json_text(Json(description.std));
+    weights.metadata["xbench.positive_weights"] = json_text(Json(description.positive_weights));
+    weights.metadata["xbench.evaluation"] = json_text(Json{{"precision", description.precision},
+                                                           {"batch_size", description.evaluation_batch},
+                                                           {"virtual_ranks", description.virtual_ranks}});
+    if (!description.thresholds.empty()) weights.metadata["xbench.chosen_on_val"] = json_text(choices_json(description));
 }
 
 ModelDescription description_of(const WeightSet& weights, const std::string& origin) {
@@ -170,7 +199,10 @@ ModelDescription description_of(const WeightSet& weights, const std::string& ori
         if (found == weights.metadata.end()) {
             throw Error(fmt::format("its metadata has no {}", key), origin, "use a checkpoint that xbench wrote");
         }
-        return Json::parse(found->second);
+        const std::optional<Json> value = parse_json(found->second);
+        if (!value)
+            throw Error(fmt::format("its metadata {} is no JSON", key), origin, "use a checkpoint that xbench wrote");
+        return *value;
     };
     try {
         ModelDescription description;
@@ -181,9 +213,10 @@ ModelDescription description_of(const WeightSet& weights, const std::string& ori
         if (weights.metadata.contains("xbench.positive_weights"))
             description.positive_weights = json("xbench.positive_weights").get<std::vector<double>>();
         if (weights.metadata.contains("xbench.evaluation")) take_evaluation(json("xbench.evaluation"), description);
+        if (weights.metadata.contains("xbench.chosen_on_val")) take_choices(json("xbench.chosen_on_val"), description);
         return description;
     } catch (const Json::exception& error) {
-        throw Error(fmt::format("its metadata cannot be read: {}", error.what()), origin,
+        throw Error(fmt::format("its metadata cannot be read: {}", json_reason(error)), origin,
                     "use a checkpoint that xbench wrote");
     }
 }

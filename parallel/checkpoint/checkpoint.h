@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct WeightSet {
     std::vector<NamedTensor> tensors;
     std::map<std::string, std::string> metadata;
     bool verified = false;  // read from a file whose hashes were there and right
+    std::string wrapper{};  // "module.": taken off the names of all tensors
 };
 
 // With two hashes in its metadata: xbench.weights_hash of the numbers, and xbench.header_hash of everything else that is
@@ -48,6 +50,10 @@ struct ModelDescription {
     std::string precision = "fp32";        // of products, as train.precision
     // Images of a batch of an evaluation and its leaves: the order in which losses are added.
     int64_t evaluation_batch = 64, virtual_ranks = 1;
+    // Chosen on the validation split (eval/thresholds.h, eval/calibration.h): a threshold a class, or none; NaN: no
+    // temperature.
+    std::vector<double> thresholds;
+    double temperature = std::numeric_limits<double>::quiet_NaN();
 };
 
 void describe(const ModelDescription& description, WeightSet& weights);                // into the metadata

@@ -12,6 +12,7 @@
 
 #include "core/durable_file.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/json.h"
 
 namespace xbench {
@@ -35,6 +36,17 @@ struct Header {
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& what, const std::string& tensor = {}) {
     throw Error(what, tensor.empty() ? path.string() : path.string() + ": " + tensor, remedy);
+}
+
+// What people have instead: a zip file, a pickle, an HDF5 file, told by the first bytes where these are no length.
+void refuse_other_formats(const std::filesystem::path& path, uint64_t first_bytes) {
+    constexpr uint64_t zip = 0x04034b50, hdf5 = 0x0a1a0a0d46444889;
+    const char* what = nullptr;
+    if ((first_bytes & 0xffffffff) == zip) what = "is a zip file, as torch.save() and Keras write them";
+    if ((first_bytes & 0xff) == 0x80 && ((first_bytes >> 8) & 0xff) <= 5) what = "is a pickle, as torch.save() wrote them";
+    if (first_bytes == hdf5) what = "is an HDF5 file, as Keras writes them";
+    if (what != nullptr)
+        throw Error(what, path.string(), "save the weights with safetensors.torch.save_file(model.state_dict(), FILE)");
 }
 
 // Bytes of an element that this reader understands; 0 for others.
@@ -65,7 +77,7 @@ SortedJson parse_header(const std::filesystem::path& path, const std::string& te
         if (!header.is_object()) fail(path, "the header is no JSON object");
         return header;
     } catch (const SortedJson::exception& error) {
-        fail(path, fmt::format("the header is no JSON: {}", error.what()));
+        fail(path, fmt::format("the header is no JSON: {}", json_reason(error)));
     }
 }
 
@@ -203,7 +215,7 @@ std::string header_text(const std::filesystem::path& path, const TensorFile& fil
         add(one.name, entry_json("F32", one.shape, at, at + 4 * one.data.size()));
         at += 4 * one.data.size();
     }
-    std::string text = header.dump();
+    std::string text = json_text(header);
     text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the data is aligned to 8 bytes
     return text;
 }
@@ -214,17 +226,18 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(path, ignored))
         throw Error("no such file", path.string(), "name a .safetensors file");
-    const uint64_t file_bytes = std::filesystem::file_size(path);
+    const uint64_t whole_bytes = file_bytes(path);
     std::ifstream stream(path, std::ios::binary);
     uint64_t header_bytes = 0;
     if (!stream) throw Error("cannot be opened", path.string(), "check its permissions");
     if (!stream.read(reinterpret_cast<char*>(&header_bytes), sizeof header_bytes)) fail(path, "shorter than 8 bytes");
-    if (header_bytes > max_header_bytes || header_bytes > file_bytes - sizeof header_bytes) {
-        fail(path, fmt::format("its header claims {} bytes of a file of {}", header_bytes, file_bytes));
+    if (header_bytes > max_header_bytes || header_bytes > whole_bytes - sizeof header_bytes) {
+        refuse_other_formats(path, header_bytes);
+        fail(path, fmt::format("its header claims {} bytes of a file of {}", header_bytes, whole_bytes));
     }
     std::string text(header_bytes, '\0');
     if (!stream.read(text.data(), static_cast<std::streamsize>(text.size()))) fail(path, "the header cannot be read");
-    const Header header = parse(path, text, file_bytes - sizeof header_bytes - header_bytes);
+    const Header header = parse(path, text, whole_bytes - sizeof header_bytes - header_bytes);
 
     TensorFile file;
     file.metadata = header.metadata;

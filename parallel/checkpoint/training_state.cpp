@@ -11,6 +11,7 @@
 
 #include "core/durable_file.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/hash.h"
 #include "parallel/checkpoint/safetensors.h"
 
@@ -64,21 +65,21 @@ fs::path folder_of(const fs::path& folder, uint32_t steps) { return folder / fmt
 // The checkpoints of a folder by their steps, whole or not.
 std::map<uint32_t, fs::path> checkpoints_in(const fs::path& folder) {
     std::map<uint32_t, fs::path> found;
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-        const std::string name = entry.path().filename().string();
+    if (!is_folder(folder)) return found;
+    for (const fs::path& entry : list_folder(folder)) {
+        const std::string name = entry.filename().string();
         uint32_t steps = 0;
-        if (!name.starts_with("step-") || !entry.is_directory(ignored)) continue;
+        if (!name.starts_with("step-") || !is_folder(entry)) continue;
         const auto [end, error] = std::from_chars(name.data() + 5, name.data() + name.size(), steps);
-        if (error == std::errc{} && end == name.data() + name.size()) found[steps] = entry.path();
+        if (error == std::errc{} && end == name.data() + name.size()) found[steps] = entry;
     }
     return found;
 }
 
 void write_checkpoint(const TrainingState& state, const fs::path& folder, int64_t keep) {
     const fs::path place = folder_of(folder, state.steps);
-    fs::create_directories(place);
-    fs::remove(place / manifest_name);  // of an earlier run: until the new one is there, this is no checkpoint
+    make_folders(place);
+    remove_file(place / manifest_name);  // of an earlier run: until the new one is there, this is no checkpoint
     Json files = Json::object();
     const auto add = [&](const char* name, const WeightSet& weights) {
         save_weights(place / name, weights);
@@ -99,7 +100,7 @@ void write_checkpoint(const TrainingState& state, const fs::path& folder, int64_
                   {"files", files}};
     manifest["history"] = Json::array();
     for (const EpochResult& epoch : state.history) manifest["history"].push_back(to_json(epoch));
-    const std::string text = manifest.dump(1) + "\n";
+    const std::string text = json_text(manifest, 1) + "\n";
     DurableFile file(place / manifest_name);
     file.write(text.data(), text.size());
     file.commit();
@@ -108,13 +109,13 @@ void write_checkpoint(const TrainingState& state, const fs::path& folder, int64_
     auto oldest = all.begin();
     for (auto left = static_cast<int64_t>(all.size()); left > keep && oldest != all.end(); --left, ++oldest) {
         if (oldest->first >= state.steps) break;
-        fs::remove(oldest->second / manifest_name);  // first, so that a half-deleted folder is no checkpoint
-        fs::remove_all(oldest->second);
+        remove_file(oldest->second / manifest_name);  // first, so that a half-deleted folder is no checkpoint
+        remove_tree(oldest->second);
     }
 }
 
 TrainingState read_checkpoint(const fs::path& place) {
-    const Json manifest = Json::parse(read_text(place / manifest_name));
+    const Json manifest = parse_json(read_text(place / manifest_name)).value_or(Json::object());
     if (manifest.at("schema") != manifest_schema)
         throw Error("written by another version of xbench", (place / manifest_name).string());
     for (const auto& [name, digest] : manifest.at("files").items())
@@ -142,7 +143,7 @@ TrainingState read_checkpoint(const fs::path& place) {
 void find_differences(const Json& saved, const Json& now, const std::string& path, std::vector<std::string>& lines) {
     if (saved == now) return;
     if (!saved.is_object() || !now.is_object()) {
-        lines.push_back(fmt::format("{}: {} then, {} now", path, saved.dump(), now.dump()));
+        lines.push_back(fmt::format("{}: {} then, {} now", path, json_text(saved), json_text(now)));
         return;
     }
     for (const auto& [key, value] : now.items()) find_differences(saved.value(key, Json()), value, path + "/" + key, lines);

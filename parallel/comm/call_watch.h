@@ -1,6 +1,6 @@
 // Watches over blocking calls of a library that has no time limits of its own (MPI). One thread a process looks at all open
-// calls about four times within the limit, at least once a second; the calls themselves pay for a few stores and a look at
-// the clock. What is over its limit is said to WaitLimit::expired, as the call cannot throw any more.
+// calls about four times within the limit, at least five times a second; the calls themselves pay for a few stores and a
+// look at the clock. What is over its limit is said to WaitLimit::expired, as the call cannot throw any more.
 #pragma once
 
 #include <atomic>
@@ -55,13 +55,14 @@ public:
 
 private:
     void watch();
-    void look_at(const Line& line) const;
+    void look_at(const Line& line);
 
     const std::shared_ptr<WaitLimit> limit_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<Line*> lines_;  // under the mutex
     bool done_ = false;         // under the mutex
+    bool stopped_ = false;      // under the mutex: WaitLimit::stopped was called
     std::thread thread_;
 };
 

@@ -36,8 +36,9 @@ public:
     RunCheckpoints(const Config& config, const Dataset& dataset, TrainingStep& step, int64_t batches,
                    std::filesystem::path folder);
 
-    // The step's weights with all that describes them; collective.
-    WeightSet described_weights() const;
+    // The step's weights with all that describes them; collective. Thresholds and a temperature are chosen by predictions of
+    // the validation split, where they are given.
+    WeightSet described_weights(const Predictions* val = nullptr) const;
     void save(const char* name, const WeightSet& weights) const;
 
     // Takes a snapshot and writes it in the background; collective.

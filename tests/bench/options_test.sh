@@ -32,6 +32,7 @@ line() {
 # complete COMMAND: every flag of its help was in a line.
 complete() {
     local flag
+    # shellcheck disable=SC2086
     for flag in $("$xbench" $1 --help | grep -oE '^ +(-[a-z],)?--[a-z-]+' | grep -oE -- '--[a-z-]+'); do
         case "$seen" in *" $1$flag "*) ;; *) [ "$flag" = --help ] || fail "$1 $flag has no line in options_test.sh" ;; esac
     done
@@ -66,7 +67,7 @@ line eval --checkpoint 'absent' --checkpoint absent --data set.h5 --out out
 line eval --data 'absent' --checkpoint base --data absent.h5 --out out
 line eval --split '"split": "val"' --checkpoint base --data set.h5 --out out --split val
 line eval --out 'confusion' --checkpoint base --data set.h5 --out out
-line eval --threads 'is negative' --checkpoint base --data set.h5 --out out --threads -2
+line eval --threads 'not in range' --checkpoint base --data set.h5 --out out --threads -2
 line eval --model 'says itself' --checkpoint base --data set.h5 --out out --model cifar_cnn
 line eval --classes 'says itself' --checkpoint base --data set.h5 --out out --classes 3
 line eval --widths 'says itself' --checkpoint base --data set.h5 --out out --widths 1,2,3
@@ -82,7 +83,7 @@ line predict --checkpoint 'absent' --checkpoint absent --data set.h5 --out out.c
 line predict --data 'absent' --checkpoint base --data absent.h5 --out out.csv
 line predict --split 'tset' --checkpoint base --data set.h5 --out out.csv --split tset
 line predict --out 'id,label,predicted' --checkpoint base --data set.h5 --out out.csv
-line predict --threads 'is negative' --checkpoint base --data set.h5 --out out.csv --threads -2
+line predict --threads 'not in range' --checkpoint base --data set.h5 --out out.csv --threads -2
 for option in "--model cifar_cnn" "--classes 3" "--widths 1,2,3" "--size 17" "--mean 0.4" "--std 0.4" "--multilabel"; do
     line predict ${option% *} 'says itself' --checkpoint base --data set.h5 --out out.csv $option
 done
@@ -115,6 +116,100 @@ line step --impl 'no_such' "$@" --impl conv2d=no_such
 line step --activation-checkpointing '"activation_checkpointing":true' "$@" --activation-checkpointing
 line step --profile '"profile"' "$@" --profile
 
-for command in train eval predict models step; do complete "$command"; done
+set -- --op flatten --filter three_elements --min-time 0.001 --repetitions 1
+line kernels --op '| flatten ' "$@"
+line kernels --filter '-17_channels' "$@"
+line kernels --filter '17_channels' --list --op flatten --filter 17_channels
+line kernels --impl '(portable)' "$@" --impl flatten=reference
+line kernels --threads '2 threads' "$@" --threads 2
+line kernels --repetitions 'is negative' --op flatten --repetitions -1
+line kernels --repetitions '"repetitions": 2' --op flatten --filter three_elements --min-time 0.001 --repetitions 2 --json out.csv
+line kernels --min-time 'is not above 0' --op flatten --min-time 0
+line kernels --all-impls 'reference.portable' --list --op flatten --all-impls
+line kernels --no-check '-| 0.00 |' "$@" --no-check
+line kernels --list '-GFLOP/s' --op flatten --list
+line kernels --json '"real_time"' "$@" --json out.csv
+line kernels --passport '# ' "$@" --passport out.csv
+
+set -- -b 4K -e 4K --op all_reduce --ranks 2 --rounds 1
+line comm --begin ' 8192 ' -b 8K -e 8K --op all_reduce --ranks 2 --rounds 1
+line comm --end ' 16384 ' -b 4K -e 16K -f 4 --op all_reduce --ranks 2 --rounds 1
+line comm --end '- 8192 ' "$@"
+line comm --factor '- 8192 ' -b 4K -e 16K -f 4 --op all_reduce --ranks 2 --rounds 1
+line comm --op '# broadcast' -b 4K -e 4K --op broadcast --ranks 2 --rounds 1
+line comm --ranks '3 ranks' -b 4K -e 4K --op all_reduce --ranks 3 --rounds 1
+line comm --rounds 'is not above 0' -b 4K -e 4K --rounds 0
+line comm --json '"busbw_gb_s"' "$@" --json
+
+line doctor --json '"findings"' --json
+
+png='\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00\x3a\x7e\x9b\x55\x00\x00\x00\x0aIDAT\x78\x9c\x63\xc8\x00\x00\x00\x6a\x00\x69\x39\x46\x4a\x8a\x00\x00\x00\x00IEND\xae\x42\x60\x82'
+mkdir -p img/train/sick img/train/well img/test/sick img/test/well
+echo 'file,class,fold,patient' >labels.csv
+echo 'file;class' >semicolons.csv
+for i in 1 2 3 4 5 6 7 8; do
+    for folder_of in train/sick train/well test/sick test/well; do printf "$png" >img/$folder_of/$i.png; done
+    printf 'train/sick/%d.png,ill,train,p%d\ntrain/well/%d.png,fine,test,q\n' $i $((i % 4)) $i >>labels.csv
+    printf 'train/sick/%d.png;ill\ntrain/well/%d.png;fine\n' $i $i >>semicolons.csv
+done
+# set_line FLAG TEXT ARGUMENTS...: an import, and what `data info` then says of the set
+set_line() {
+    local flag=$1 text=$2
+    shift 2
+    rm -f out.h5*
+    "$xbench" data import img --out out.h5 "$@" >import.txt 2>&1
+    line "data info" --json "-a set that is not there" out.h5 --json
+    cat printed.txt >>import.txt
+    seen="${seen}data import$flag "
+    local found=0
+    grep -qF -- "${text#-}" import.txt && found=1
+    [ "$found" = "$([ "${text:0:1}" = - ] && echo 0 || echo 1)" ] || fail "data import $*: $text: $(tail -n 2 import.txt)"
+}
+line "data import" --out 'elsewhere.h5' img --out elsewhere.h5 --size 8
+set_line --size '1x8x8' --size 8
+set_line --channels '3x8x8' --size 8 --channels 3
+set_line --labels 'no column' --size 8 --labels labels.csv
+set_line --columns '"ill"' --size 8 --labels labels.csv --columns path=file,label=class,split=fold,group=patient
+set_line --separator '"ill"' --size 8 --labels semicolons.csv --separator semicolon --columns path=file,label=class
+set_line --format 'nih' --size 8 --format nih
+set_line --no-split-folders '"name": "train"' --size 8 --no-split-folders
+set_line --split 'set aside (--split)' --size 8 --split 50,25,25
+set_line --val-share '-became one' --size 8 --val-share 0
+set_line --seed 'seed 7' --size 8 --split 50,25,25 --seed 7
+set_line --threads 'not in range' --size 8 --threads -1
+set_line --quiet '-100%' --size 8 --quiet
+
+set -- --out out.h5 --count 8 --size 16
+line "data synth" --out 'out.h5: 8 images' "$@"
+line "data synth" --count '9 images' --out out.h5 --count 9 --size 16
+line "data synth" --size '1x24x24' --out out.h5 --count 8 --size 24
+line "data synth" --channels '3x16x16' "$@" --channels 3
+line "data synth" --threads 'not in range' "$@" --threads -1
+line "data synth" --quiet '-%' "$@" --quiet
+"$xbench" data synth "$@" --quiet >/dev/null && cp out.h5 one.h5
+line "data synth" --seed '8 images' "$@" --seed 2
+cmp -s one.h5 out.h5 && fail "data synth --seed changes nothing"
+
+sed 's/}$/, "sweep": [{"trainer": "serial"}], "scaling": {"repeats": 1}}/' small.json >sweep.json
+line "" --config '| serial ' --config sweep.json --out out
+line "" --set '"seed": 7' --config sweep.json --out out --set train.seed=7
+line "" --out 'out/scaling.md' --config sweep.json --out out
+cp -r out swept
+line "" --resume 'is complete; nothing was run' --config sweep.json --set train.seed=1 --out swept --resume
+line "" --overwrite '| serial ' --config sweep.json --out swept --overwrite
+line "" --dry-run 'nothing was run' --config sweep.json --dry-run
+line "" --print-config '"learning_rate"' --config sweep.json --print-config
+line "" --quiet '-images/s in' --config sweep.json --out out --quiet
+line "" --log-level '-images/s in' --config sweep.json --out out --log-level error
+line "" --help-config 'train.learning_rate' --help-config
+line "" --print-schema 'draft-07' --print-schema
+line "" --print-config-docs '| `learning_rate` |' --print-config-docs
+line "" --version 'xbench ' --version
+
+for command in "" train eval predict models step kernels comm doctor "data import" "data synth" "data info"; do complete "$command"; done
+# A command that has no line here is not overlooked either.
+for command in $("$xbench" --help | sed -n '/^Subcommands:/,$s/^  \([a-z]\{1,\}\) .*/\1/p') $("$xbench" data --help | sed -n '/^Subcommands:/,$s/^  \([a-z]\{1,\}\) .*/data:\1/p'); do
+    [ "$command" = data ] || case "$seen" in *" ${command/:/ }--"*) ;; *) fail "${command/:/ } has no line in options_test.sh" ;; esac
+done
 [ $failures -eq 0 ] && echo "no flag is dropped"
 exit $((failures > 0))

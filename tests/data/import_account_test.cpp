@@ -21,7 +21,7 @@
 #include "data/import/import.h"
 #include "data/import/import_list.h"
 #include "data/set/h5.h"
-#include "image_files.h"
+#include "import_fixture.h"
 
 namespace xbench {
 namespace {
@@ -31,34 +31,15 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-class Account : public testing::Test {
+class Account : public ImportFixture {
 protected:
-    ImportOptions options() const {
-        ImportOptions options;
-        options.source = folder / "src";
-        options.out = folder / "set.h5";
-        options.size = 8;
-        return options;
-    }
-    void add(const std::string& name, int value = 1) const {
-        folder.write("src/" + name, gray_png(4, 4, static_cast<uint8_t>(value)));
-    }
     Json account() const {
         const auto bytes = read_bytes(folder / "set.h5.import.json");
         return Json::parse(bytes.begin(), bytes.end());
     }
-    std::string refusal(const ImportOptions& chosen) const {
-        try {
-            import_images(chosen);
-        } catch (const Error& error) {
-            return error.what();
-        }
-        return "accepted";
-    }
     size_t left_behind() const {  // beside src
         return static_cast<size_t>(std::distance(fs::directory_iterator(folder.string()), {})) - 1;
     }
-    TemporaryFolder folder;
 };
 
 // What `find` would count: everything that is no folder, links to folders followed.

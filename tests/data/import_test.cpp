@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "data/set/h5.h"
-#include "image_files.h"
+#include "import_fixture.h"
 
 namespace xbench {
 namespace {
@@ -16,16 +16,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-class Import : public testing::Test {
+class Import : public ImportFixture {
 protected:
-    ImportOptions options() const {
-        ImportOptions options;
-        options.source = folder / "src";
-        options.out = folder / "set.h5";
-        options.size = 8;
-        return options;
-    }
-    void add(const std::string& name, uint8_t value) const { folder.write("src/" + name, gray_png(8, 8, value)); }
     void table(const std::string& text) const { folder.write("labels.csv", text); }
     ImportOptions with_table() const {
         ImportOptions chosen = options();
@@ -33,15 +25,6 @@ protected:
         return chosen;
     }
     ImageSet set() const { return read_h5(folder / "set.h5"); }
-    std::string refusal(const ImportOptions& chosen) const {
-        try {
-            import_images(chosen);
-        } catch (const Error& error) {
-            return error.what();
-        }
-        return "accepted";
-    }
-    TemporaryFolder folder;
 };
 
 TEST_F(Import, TakesClassesAndSplitsFromFolders) {

@@ -3,6 +3,7 @@
 # with one thing wrong, which it must refuse while naming the place.
 #
 #   self_test.sh CHECK COMPILER      CHECK: include_directions isa_symbols file_headers paths readme format operator_places
+#                                  library_exceptions
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 check=$1 compiler=${2:-c++}
@@ -144,6 +145,23 @@ test_operator_places() {
     fresh
     rm -r "$scratch/tree/kernels/silu"
     expect refused 'kernels/silu: the folder is not there'
+}
+
+test_library_exceptions() {
+    local throwing='throws a library'"'"'s exception'
+    bad core/b.cpp '// B.\nbool there = std::filesystem::exists(path);\n' 'core/b.cpp:2'
+    bad data/d.cpp '// D.\n    fs::create_directories(folder / "points");\n' "$throwing"
+    bad bench/base/b.cpp '// B.\n    if (fs::is_directory(a, error) && !fs::is_empty(a)) return;\n' 'bench/base/b.cpp:2'
+    bad app/a.cpp '// A.\nconst auto full = fs::absolute(fs::path(name)).string();\n' 'app/a.cpp:2'
+    bad app/a.cpp '// A.\nfs::directory_iterator entry(folder);\n' 'app/a.cpp:2'
+    bad app/a.cpp '// A.\nfor (const auto& e : fs::directory_iterator(folder, ignored)) use(e);\n' 'its increment throws'
+    bad bench/base/b.cpp '// B.\nconst Json json = Json::parse(text);\n' 'parse_json()'
+    bad parallel/comm/d.cpp '// D.\nwrite(json.dump(2));\n' 'json_text()'
+    bad eval/f.cpp '// F.\nint n = std::stoi(word);\n' 'std::from_chars'
+    bad models/n.cpp '// N.\nconst std::regex wanted(pattern);\n' 'std::regex_error'
+    fresh
+    put core/b.cpp '// B: no fs::exists(path).\nif (fs::exists(path, error) && !fs::is_directory(path, error)) return;\nfs::directory_iterator entry(folder, error);\nentry != fs::directory_iterator();\n'
+    expect accepted
 }
 
 test_format() {

@@ -9,7 +9,7 @@ inline Config small_run() {
     Config config;
     config.model.name = "pneumonia_cnn";
     config.model.widths = {4, 6, 8};
-    config.data.synthetic.count = 150;  // 105 to train on: the last batch has 9 images
+    config.data.synthetic.count = 150;  // 106 to train on: the last batch has 10 images
     config.data.synthetic.size = 24;
     config.train.batch_size = 16;
     config.train.epochs = 2;
