@@ -31,7 +31,8 @@ grep -q '^epoch 300/300' train || fail "the last epoch is not shown"
 grep -q '% .*step' train || fail "train shows no progress"
 grep -E '^epoch|%' train >train_lines
 [ -z "$(wide train_lines)" ] || fail "train: a line of progress is wider than the terminal: $(wide train_lines)"
-[ -z "$(wide synth)" ] || fail "data synth: wider than the terminal: $(wide synth)"
+grep '%' synth >synth_lines
+[ -z "$(wide synth_lines)" ] || fail "data synth: wider than the terminal: $(wide synth_lines)"
 on_terminal eval eval --checkpoint run --data a_set_with_a_long_name.h5 --split train --out scores
 grep -q '% .*images' eval || fail "eval shows no progress"
 on_terminal predict predict --checkpoint run --data a_set_with_a_long_name.h5 --out p.csv
