@@ -168,6 +168,14 @@ LoadedModel load_model(const CheckpointOptions& options, const DatasetInfo* info
     return model;
 }
 
+std::string details_of(const LoadedModel& model, int64_t images, const Device& device,
+                       std::chrono::steady_clock::time_point start) {
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return fmt::format("{} from {}, weights {}\n{} images in {:.2f} s, {:.0f} images/s: {} threads, {}",
+                       model.description.model.name, model.path, weights_hash(model.weights), images, seconds,
+                       static_cast<double>(images) / seconds, device.threads(), to_string(device.target()));
+}
+
 void check_images_fit(const LoadedModel& model, const DatasetInfo& info) {
     const ModelConfig& want = model.description.model;
     if (info.channels == want.channels && info.height == want.size && info.width == want.size) return;

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/help_text.h"
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
 #include "bench/base/measure.h"
@@ -165,9 +166,10 @@ void run_doctor(bool json) {
         return;
     }
     int problems = 0;
+    const size_t columns = isatty(STDOUT_FILENO) != 0 ? columns_here() : std::string::npos / 2;
     for (const Finding& f : found) {
-        fmt::print("{:<6} {:<18} {}\n", f.level, f.what, f.value);
-        if (!f.remedy.empty()) fmt::print("{:<25} -> {}\n", "", f.remedy);
+        fmt::print("{:<6} {:<18} {}\n", f.level, f.what, wrapped(f.value, columns - 26, 26));
+        if (!f.remedy.empty()) fmt::print("{:<25} -> {}\n", "", wrapped(f.remedy, columns - 29, 29));
         problems += f.level == "warn" || f.level == "wrong" ? 1 : 0;
     }
     fmt::print("\n{}\n", problems == 0 ? "nothing is wrong" : fmt::format("{} of {} need a look", problems, found.size()));

@@ -1,4 +1,5 @@
 // xbench eval: what a checkpoint is worth on one split of a data set.
+#include <chrono>
 #include <filesystem>
 #include <memory>
 
@@ -91,9 +92,11 @@ void run_eval(const EvalCommand& command) {
 
     Cpu device(threads_to_use(command.threads));
     ProgressLine line(stderr, !command.verbosity.progress());
+    const auto start = std::chrono::steady_clock::now();
     const Predictions predictions =
         predict(model.graph, model.weights, model.description, *dataset, indices, device, show_images(line));
     line.finish();
+    detail(command.verbosity, details_of(model, predictions.count(), device, start));
     const std::vector<std::string>& names = model.description.class_names;
     const Evaluation evaluation =
         evaluate(predictions, names, options_of(model.description, *dataset, predictions, device.threads()));

@@ -13,13 +13,6 @@ namespace {
 
 constexpr size_t names_width = 27, widest = 110;
 
-// Of the terminal; 80 where the text goes elsewhere. Longer lines than `widest` are hard to read.
-size_t columns_here() {
-    winsize size{};
-    const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40;
-    return known ? std::min<size_t>(size.ws_col, widest) : 80;
-}
-
 std::string names_of(const OptionRow& row) {
     std::vector<std::string> names = row.names;
     std::reverse(names.begin(), names.end());  // -b,--begin
@@ -80,6 +73,12 @@ std::string notes_text(const std::string& notes, size_t columns) {
 }
 
 }  // namespace
+
+size_t columns_here() {
+    winsize size{};
+    const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40;
+    return known ? std::min<size_t>(size.ws_col, widest) : 80;
+}
 
 std::string wrapped(const std::string& text, size_t columns, size_t indent) {
     std::string result;

@@ -1,6 +1,5 @@
 // xbench kernels: every kernel against this machine's limits, the reference and, where the build has one, a peer library.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <memory>
 
@@ -13,6 +12,7 @@
 #include "bench/kernels/kernel_table.h"
 #include "core/durable_file.h"
 #include "core/error.h"
+#include "core/progress.h"
 
 namespace xbench {
 namespace {
@@ -58,14 +58,15 @@ void run(KernelsOptions& options) {
     const Hardware hardware = query_hardware();
     say_if_crowded(1, options.suite.threads, bind_this_process(0, 1, options.suite.threads).allowed_cores);
 
-    const bool terminal = isatty(STDERR_FILENO) != 0;
+    ProgressLine line(stderr);
     size_t done = 0, failed = 0;
     const KernelReport report = run_kernel_suite(options.suite, problems, [&](const KernelMeasurement& row) {
         ++done;
         failed += row.failure.empty() ? 0 : 1;
-        if (terminal) fmt::print(stderr, "\r\033[K{}/{} {}", done, selection.entries.size(), row.name);
+        line.update(static_cast<double>(done), static_cast<double>(selection.entries.size()),
+                    fmt::format("{}/{} {}", done, selection.entries.size(), row.name));
     });
-    if (terminal) fmt::print(stderr, "\r\033[K");
+    line.finish();
     print_report(report);
     if (!options.json.empty()) write_durably(options.json, json_text(report.google_benchmark, 2) + "\n");
     if (!options.passport.empty())

@@ -99,6 +99,7 @@ void add_root_options(CLI::App& app, xbench::RunOptions& options, Printed& print
             ->excludes(dry_run)
             ->excludes(out);
     xbench::add_verbosity_options(app, options.verbosity);
+    app.get_option("--quiet")->description("No progress; the table is printed all the same");
     for (CLI::Option* alone : add_printing_options(app, printed))
         for (CLI::Option* other : {config, set, out, dry_run, print, resume, overwrite}) alone->excludes(other);
     app.require_subcommand(0, 1);

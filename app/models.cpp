@@ -100,9 +100,9 @@ void print_list(bool json) {
         fmt::print("{}\n", json_text(list, 2));
         return;
     }
-    fmt::print("{:<16} {:>12} {:>12} {:>8}  {}\n", "model", "input", "parameters", "buffers", "what it is");
+    fmt::print("{:<14} {:>9} {:>10} {:>7}  {}\n", "model", "input", "parameters", "buffers", "what it is");
     for (size_t i = 0; i < list.size(); ++i)
-        fmt::print("{:<16} {:>12} {:>12} {:>8}  {}\n", list[i]["name"].get<std::string>(), joined(list[i]["input"]),
+        fmt::print("{:<14} {:>9} {:>10} {:>7}  {}\n", list[i]["name"].get<std::string>(), joined(list[i]["input"]),
                    list[i]["parameters"].get<int64_t>(), list[i]["buffers"].get<int64_t>(), model_table()[i].summary);
 }
 

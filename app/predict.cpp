@@ -1,6 +1,7 @@
 // xbench predict: the probabilities that a checkpoint gives to each image of a set, a folder or a file. Nothing is asked of
 // labels; where a set has them, they stand beside what was predicted.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -127,9 +128,11 @@ void run_predict(const PredictCommand& given) {
     if (indices.empty()) throw Error("no images to predict", command.data, "choose another --split or data set");
     Cpu device(command.threads);
     ProgressLine line(stderr, !command.verbosity.progress());
+    const auto start = std::chrono::steady_clock::now();
     const Predictions predictions =
         predict(model.graph, model.weights, model.description, dataset, indices, device, show_images(line));
     line.finish();
+    detail(command.verbosity, details_of(model, predictions.count(), device, start));
     // Image files have no labels: those that the import gave them say nothing.
     const Truth truth = files ? Truth{} : Truth{images->labels(), images->targets(), images->info().class_names};
     const std::string csv = predictions_csv(predictions, model.description.class_names, model.description.model.multilabel,

@@ -28,8 +28,8 @@ void print(const StepTiming& t, const StepOptions& options) {
                t.step_ms_low, t.step_ms_high, t.steps);
     fmt::print("  rate      {:.1f} images/s\n", t.images_per_second);
     fmt::print(
-        "  work      {:.1f} MFLOP a step in convolutions and linear layers: {:.1f} GFLOP/s, {:.1f}% of the measured peak "
-        "of {:.0f}\n",
+        "  work      {:.1f} MFLOP a step in convolutions and linear layers\n"
+        "  speed     {:.1f} GFLOP/s, {:.1f}% of the measured peak of {:.0f}\n",
         t.flops_per_step * 1e-6, t.flops_per_step / t.step_ms_median * 1e-6, 100 * t.share_of_peak, t.peak_gflops);
     for (const auto& [step, microseconds] : t.profile) fmt::print("  {:>10.1f} us  {}\n", microseconds, step);
 }

@@ -10,6 +10,7 @@
 #include "app/commands.h"
 #include "app/installed.h"
 #include "app/single_process.h"
+#include "app/train_lines.h"
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
 #include "bench/base/run_folder.h"
@@ -157,28 +158,11 @@ void begin_files(const fs::path& folder, const Config& config, bool resume, cons
     begin_tensorboard(folder, wall_seconds(), start.history);
 }
 
-std::function<void(const TrainProgress&)> show_on(ProgressLine& line) {
-    return [&line](const TrainProgress& p) {
-        if (p.finished_epoch != nullptr) {
-            const EpochResult& e = *p.finished_epoch;
-            line.note_often(fmt::format("epoch {:>3}/{}  loss {:.4f}  val {:.4f}  accuracy {:.4f}  {:.0f} images/s{}",
-                                        e.epoch, p.epochs, e.train_loss, e.val_loss, e.val_accuracy,
-                                        static_cast<double>(e.images) / e.train_seconds, e.best ? "  best" : ""),
-                            e.epoch == p.epochs);
-        } else {
-            line.update(static_cast<double>(p.step), static_cast<double>(p.steps),
-                        fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}  {:.0f} images/s", p.epoch, p.epochs, p.step,
-                                    p.steps, p.loss, p.images_per_second),
-                        p.seconds_left);
-        }
-    };
-}
-
 TrainOptions train_options(const TrainCommand& command, const Config& config, const fs::path& folder, ProgressLine& line) {
     TrainOptions options;
     options.threads = command.threads;
     options.checkpoint_dir = folder / "checkpoints";
-    options.progress = [show = show_on(line), folder](const TrainProgress& progress) {
+    options.progress = [show = show_on(line, command.verbosity), folder](const TrainProgress& progress) {
         if (progress.finished_epoch != nullptr) {
             append_history(folder / "history.csv", *progress.finished_epoch);
             append_tensorboard(folder, wall_seconds(), *progress.finished_epoch);
@@ -196,7 +180,7 @@ void print_result(const TrainResult& result, const fs::path& folder) {
     fmt::print("{}", report_of(result));
     const bool tested = result.test.count > 0;
     const Metrics& shown = tested ? result.test : result.val;
-    fmt::print("{} accuracy {:.4f}  balanced {:.4f}  majority {:.4f}  loss {:.4f}  (best epoch {})\nweights {}\n{}\n",
+    fmt::print("{} accuracy {:.4f}  balanced {:.4f}  majority {:.4f}  loss {:.4f}\nbest epoch {}\nweights {}\n{}\n",
                tested ? "test" : "validation", shown.accuracy, shown.balanced_accuracy, shown.majority_baseline, shown.loss,
                result.best_epoch, result.weights_hash, folder.string());
 }
@@ -214,6 +198,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
         fmt::print(stderr, "xbench train: {} has no test split; there will be no test scores\n", dataset->info().source);
     const Json per_rank = gather_ranks(communicator, binding);
     ProgressLine line(stderr, command.quiet || !first);
+    if (first) detail(command.verbosity, start_details(setup.name, *dataset, communicator, binding, folder.string()));
     const InterruptGuard guard(InterruptGuard::Usr1::note);
     const EnergyMeter energy;
     const TrainResult result = train(config, *dataset, communicator, train_options(command, config, folder, line));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <sstream>
 
 namespace xbench {
 namespace {
@@ -27,6 +28,12 @@ void add_verbosity_options(CLI::App& command, Verbosity& verbosity) {
 
 void note(const Verbosity& verbosity, const std::string& text) {
     if (!text.empty() && verbosity.warnings()) fmt::print(stderr, "note: {}\n", text);
+}
+
+void detail(const Verbosity& verbosity, const std::string& text) {
+    if (!verbosity.debug()) return;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) fmt::print(stderr, "debug: {}\n", line);
 }
 
 std::function<void(int64_t done, int64_t total)> show_images(ProgressLine& line) {

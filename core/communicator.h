@@ -1,8 +1,8 @@
-// How ranks talk, in three facets: the data plane moves tensors, the control plane says who the ranks are and carries what
-// the host has to say, the node memory is what ranks of one node see of each other. One object is all three for one process
-// (Self), shared memory and MPI; parallel/comm/composed.h makes one of parts, as NCCL over MPI. The trainers see nothing
-// else. Every call is collective: all ranks call it in the same order with the same sizes. Blocking. Called by one thread; a
-// second one takes a channel().
+// How ranks talk, in three facets. The data plane moves tensors. The control plane knows who the ranks are and carries
+// what their hosts tell each other. The node memory is what the ranks of one node can see of each other. For one process
+// (Self), shared memory and MPI, one object implements all three; parallel/comm/composed.h combines parts, as NCCL over MPI.
+// The trainers see nothing else. Every call is collective and blocks: all ranks make it in the same order with the same
+// sizes. One thread calls; a second one takes a channel().
 #pragma once
 
 #include <memory>

@@ -1,8 +1,8 @@
 // Philox4x32-10, the counter-based random generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy
-// as 1, 2, 3", SC 2011. (key, counter) -> 128 random bits without state, so a random number depends on what it is for
+// as 1, 2, 3", SC 2011. (key, counter) -> 128 random bits, without state. A random number therefore depends on its purpose
 // (seed, step, sample, operator, element) and never on a rank, a thread or an order.
-// Everything here is `static inline`: kernels built for one instruction set include it, and an external inline function
-// compiled with AVX-512 could be kept by the linker for every caller.
+// Everything here is `static inline`: kernels built for one instruction set include it, and the linker could keep an
+// external inline function that was compiled with AVX-512 for every caller.
 #pragma once
 
 #include <cstdint>

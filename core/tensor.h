@@ -1,4 +1,4 @@
-// Shapes, element types, memory layouts, and a view of a tensor that somebody else owns.
+// Shapes, element types, memory layouts, and a view of a tensor that has another owner.
 // A tensor is always dense in its layout: there are no strides (docs/adr/0002-dense-layouts.md).
 #pragma once
 

@@ -1,5 +1,5 @@
-// Element types and memory layouts: the two enumerations of core/tensor.h that kernels need, as plain data, so that files
-// built for one instruction set can include them.
+// Element types and memory layouts: the two enumerations of core/tensor.h that kernels need. Plain data, so that files
+// that are built for one instruction set can include them.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
-// Runs a plan: a team of threads walks the list of steps together, with a barrier after each. Nothing is allocated and no
-// decision is made inside a step.
+// Runs a plan: a team of threads walks the list of steps together, with a barrier after each. Inside a step nothing is
+// allocated and nothing is decided.
 //
-// Blocks. Where the leaves of a rank are no subtree of the tree over all leaves (3 ranks and 8 leaves), their partial sums
-// must leave the rank one for each subtree. The executor then runs each kernel that works on images once for each block of
-// leaves, on that block's images, and keeps a block's sums and parameter gradients apart. One block is the usual case and
-// costs nothing.
+// Blocks. If the leaves of a rank are not a subtree of the tree over all leaves (3 ranks and 8 leaves), its partial sums
+// must leave the rank separately, one for each subtree. The executor then runs every kernel that works on images once per
+// block of leaves, on the images of that block, and keeps the sums and parameter gradients of the blocks apart. One block is
+// the usual case and costs nothing.
 #pragma once
 
 #include <array>

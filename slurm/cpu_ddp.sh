@@ -3,7 +3,7 @@
 #
 #   sbatch --ntasks=8 slurm/cpu_ddp.sh [configs/scaling.json [xbench options ...]]
 #
-# Submit from the root of the project. xbench starts each point of the sweep with srun (or mpirun) inside this allocation and
+# Submit from the root of the project, or from anywhere where xbench is installed. xbench starts each point of the sweep with srun (or mpirun) inside this allocation and
 # binds its ranks itself. The table lies in results/runs/slurm-JOB/scaling.csv, and its path is the last line of the log.
 #
 # To adapt to a cluster, on the command line of sbatch or here (a # more turns a line off):
@@ -12,7 +12,8 @@
 #   ranks on several nodes                     --nodes=2 --ntasks-per-node=4 (docs/clusters.md: how they then talk)
 #   memory a core, where the default is small  --mem-per-cpu=2G
 #   compiler and MPI from modules              a line "module load ..." below
-# Environment: XBENCH names the program (default: the newest build/*/xbench), XBENCH_OUT the run folder.
+# Environment: XBENCH names the program (default: the newest build/*/xbench, else the one on PATH), XBENCH_OUT the run folder.
+# The log shows how far the sweep is.
 #
 #SBATCH --job-name=xbench-cpu-ddp
 #SBATCH --ntasks=2
@@ -33,9 +34,10 @@ fail() {
     echo "cpu_ddp.sh: $1" >&2
     exit 2
 }
-[ -f "$config" ] || fail "$config: no such file; submit from the root of the project"
 xbench=${XBENCH:-$(ls -t build/*/xbench build/xbench 2>/dev/null | head -n 1 || true)}
-[ -x "$xbench" ] || fail "no xbench program; build it first (scripts/first_run.sh) or set XBENCH"
+[ -n "$xbench" ] || xbench=$(command -v xbench || true)
+[ -x "$xbench" ] || fail "no xbench program; build it first (scripts/first_run.sh), install it, or set XBENCH"
+"$xbench" --config "$config" --print-config >/dev/null || fail "$config is not a configuration; submit from the root of the project"
 tasks=${SLURM_NTASKS:-1} threads=${SLURM_CPUS_PER_TASK:-1}
 
 # 1, 2, 4 ... and the number of tasks itself.
@@ -46,6 +48,6 @@ sweep="[{\"trainer\":\"serial\",\"threads\":$threads},{\"trainer\":\"cpu_ddp\",\
 
 out=${XBENCH_OUT:-results/runs/slurm-$SLURM_JOB_ID}
 echo "cpu_ddp.sh: job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, $tasks tasks x $threads cores, $config"
-"$xbench" --config "$config" --set "sweep=$sweep" --out "$out" --quiet "$@"
+"$xbench" --config "$config" --set "sweep=$sweep" --out "$out" "$@"
 cat "$out/scaling.csv"
 echo "$out/scaling.csv"

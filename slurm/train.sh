@@ -5,8 +5,8 @@
 #
 #   sbatch --ntasks=8 slurm/train.sh configs/scaling.json [xbench train options ...]
 #
-# Submit from the root of the project. The run lies in results/runs/train-JOB, metrics.json once it is done; the job keeps its
-# number when it is requeued.
+# Submit from the root of the project, or from anywhere where xbench is installed. The run lies in results/runs/train-JOB,
+# metrics.json once it is done; the job keeps its number when it is requeued. The log shows how far it is.
 #
 # An array trains one seed a task, each in a folder of its own:
 #
@@ -19,8 +19,9 @@
 #                                              docs/clusters.md says how they talk)
 #   memory a core, where the default is small  --mem-per-cpu=2G
 #   compiler and MPI from modules              a line "module load ..." below
-# Environment: XBENCH names the program (default: the newest build/*/xbench), XBENCH_OUT the run folder, XBENCH_IMAGE an
-# Apptainer image to run it in (slurm/xbench.def), SLURM_MPI_TYPE how srun starts the ranks (default: PMIx where there is).
+# Environment: XBENCH names the program (default: the newest build/*/xbench, else the one on PATH), XBENCH_OUT the run
+# folder, XBENCH_IMAGE an Apptainer image to run it in (slurm/xbench.def), SLURM_MPI_TYPE how srun starts the ranks (default:
+# PMIx where there is).
 #
 #SBATCH --job-name=xbench-train
 #SBATCH --ntasks=2
@@ -45,15 +46,17 @@ fail() {
 [ $# -ge 1 ] || fail "name a configuration: sbatch slurm/train.sh configs/scaling.json"
 config=$1
 shift
-[ -f "$config" ] || fail "$config: no such file; submit from the root of the project"
 xbench=${XBENCH:-$(ls -t build/*/xbench build/xbench 2>/dev/null | head -n 1 || true)}
+[ -n "$xbench" ] || xbench=$(command -v xbench || true)
 program=("$xbench")
 if [ -n "${XBENCH_IMAGE:-}" ]; then
     [ -f "$XBENCH_IMAGE" ] || fail "$XBENCH_IMAGE: no such image; apptainer build $XBENCH_IMAGE slurm/xbench.def"
     program=(apptainer exec "$XBENCH_IMAGE" xbench)
 elif [ ! -x "$xbench" ]; then
-    fail "no xbench program; build it first (scripts/first_run.sh) or set XBENCH"
+    fail "no xbench program; build it first (scripts/first_run.sh), install it, or set XBENCH"
 fi
+"${program[@]}" --config "$config" --print-config >/dev/null ||
+    fail "$config is not a configuration; submit from the root of the project"
 tasks=${SLURM_NTASKS:-1} threads=${SLURM_CPUS_PER_TASK:-1}
 trainer=serial
 [ "$tasks" = 1 ] || trainer=cpu_ddp

@@ -55,9 +55,10 @@ struct SweepOptions {
     std::string program;                    // the xbench executable that trains
     std::vector<std::string> command_line;  // for env.json
     std::function<void(const SweepProgress&)> progress;
-    std::optional<SweepLimits> limits;  // none: limits_here()
-    FolderUse use = FolderUse::fresh;   // resume: only what is missing in the folder is run
-    std::function<bool()> stop;         // asked all the time: yes ends the run under way and the sweep
+    std::function<void(const std::string& command)> launched;  // each process, before it starts
+    std::optional<SweepLimits> limits;                         // none: limits_here()
+    FolderUse use = FolderUse::fresh;                          // resume: only what is missing in the folder is run
+    std::function<bool()> stop;  // asked all the time: yes ends the run under way and the sweep
 };
 
 struct SweepResult {

@@ -1,5 +1,5 @@
-// The files of a list to pixels: decoded and resized by all threads, and written window by window; the order of the set is
-// the order of the list, whatever the number of threads.
+// Decodes and resizes the files of a list on all threads, and writes them window by window. The order of the set is the
+// order of the list, whatever the number of threads.
 #pragma once
 
 #include <array>

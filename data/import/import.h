@@ -1,6 +1,6 @@
-// Image files and their labels -> one HDF5 set, and an account of everything that lies below the source: each file is
-// imported, quarantined with its reason (OUT.quarantine.csv), or ignored under a named rule; OUT.import.json holds the
-// counts, which add up. Files that cannot be decoded never end an import unless nothing is left.
+// Image files and their labels -> one HDF5 set, and an account of everything below the source. Each file is imported,
+// quarantined with its reason (OUT.quarantine.csv), or ignored under a named rule. OUT.import.json holds the counts, which
+// add up. Files that cannot be decoded end an import only if nothing is left.
 #pragma once
 
 #include <array>

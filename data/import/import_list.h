@@ -1,5 +1,5 @@
 // What an import will read: items with their labels, boxes, splits and groups, found by walking folders or listed in a
-// CSV, and an account of everything else that lies below the source.
+// CSV; and an account of everything else below the source.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// A labelled set of images, wherever it lies (HDF5 file, memory, generator).
+// A labelled set of images, wherever it is stored (HDF5 file, memory, generator).
 #pragma once
 
 #include <array>

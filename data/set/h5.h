@@ -1,7 +1,7 @@
-// The HDF5 set of format.md, written and read. Nothing else in xbench includes hdf5.h.
+// Writes and reads the HDF5 set of format.md. Nothing else in xbench includes hdf5.h.
 //
-// HDF5's C library is not safe for threads: every call of this file is made under one mutex of the process. Sets whose
-// pixels fit (memory_limit_bytes) are read once into memory and are then free of it.
+// HDF5's C library is not thread-safe: every call in this file is made under one mutex of the process. Sets whose pixels
+// fit (memory_limit_bytes) are read into memory once and do not need it afterwards.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// An open set: its parts by name, with every size checked before anything is allocated for it, and errors that name file,
-// place and remedy. Used by h5_reader.cpp, under the library's lock.
+// An open set: its parts by name. Every size is checked before anything is allocated for it, and errors name file, place
+// and remedy. Used by h5_reader.cpp, under the library's lock.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// A labelled set of images as import and synth make it and as the HDF5 file holds it: SetRecords is everything but the
-// pixels, ImageSet adds them. format.md describes the file.
+// A labelled set of images as import and synth make it and as the HDF5 file stores it. SetRecords is everything but the
+// pixels; ImageSet adds them. format.md describes the file.
 #pragma once
 
 #include <cstdint>

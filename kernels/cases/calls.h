@@ -1,4 +1,4 @@
-// What the cases.cpp of the operators share: making the calls of a line, and filling and measuring their operands.
+// Shared by the cases.cpp of the operators: turning a line into calls, and filling and measuring their operands.
 #pragma once
 
 #include <algorithm>

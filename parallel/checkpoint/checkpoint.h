@@ -1,7 +1,7 @@
 // Weights of a model on disk and in memory, under the names that PyTorch gives them.
-// A checkpoint is one .safetensors file; its metadata holds everything that `eval` and `predict` need besides the data:
-// the model's configuration, the class names, the mean and standard deviation that images are normalised with, and how the
-// training run evaluated: what the loss and its bits depend on.
+// A checkpoint is one .safetensors file. Its metadata holds everything that `eval` and `predict` need besides the data: the
+// model's configuration, the class names, the mean and standard deviation for normalising images, and everything on which
+// the loss of the training run and its bits depend.
 // BatchNorm's num_batches_tracked, which PyTorch's strict loading demands, is written as 0 and ignored when read.
 #pragma once
 

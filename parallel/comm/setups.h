@@ -1,4 +1,4 @@
-// The trainers by name: which communicator each of them runs over. A row that cannot run in this build says why.
+// The trainers by name, and the communicator that each runs over. A row that cannot run in this build says why.
 #pragma once
 
 #include <memory>

@@ -1,13 +1,13 @@
-// The gradients in buckets: contiguous ranges of the flat buffer in the order in which the backward pass completes them, and
-// when each is reduced over the ranks.
+// The gradients in buckets: contiguous ranges of the flat buffer, in the order in which the backward pass completes them,
+// and the time at which each is reduced over the ranks.
 //
 //   none    after the backward pass, one after the other
 //   inline  by the computing thread, as soon as a bucket is complete: its gradients are still in the cache
-//   thread  by a thread of its own on a channel of its own (Communicator::channel), while the backward pass goes on
+//   thread  by a thread of its own on a channel of its own (Communicator::channel), during the backward pass
 //   fused   not in buckets, but by the pass that updates the parameters (parallel/strategy/fused_update.h)
 //
-// On every rank buckets are the same and are reduced in the same order. Sums are element by element, so the bits are those
-// of every mode.
+// All ranks have the same buckets and reduce them in the same order. Sums are element by element, so that every mode gives
+// the same bits.
 #pragma once
 
 #include <functional>

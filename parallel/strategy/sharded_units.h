@@ -21,7 +21,7 @@
 
 namespace xbench {
 
-// How far, and over whom. Groups have equally many ranks, and the ranks of a group follow each other.
+// How far, and over whom. Groups have the same number of ranks, and the ranks of a group are consecutive.
 struct Sharding {
     int stage = 0;                     // 0: nothing is split
     Communicator* group = nullptr;     // the ranks that a shard is split over; null: all

@@ -1,4 +1,4 @@
-// How the parameters and their update are spread over the ranks. The training loop sees only this.
+// How the parameters and their update are divided among the ranks. The training loop sees only this.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// A training run's files in its checkpoints folder: the best and the last weights, and the snapshots to resume from
-// (parallel/checkpoint/training_state.h), taken on all ranks and written by rank 0.
+// The files in a run's checkpoints folder: the best and the last weights, and the snapshots to resume from
+// (parallel/checkpoint/training_state.h). All ranks take part in a snapshot; rank 0 writes it.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// How far a training run is, for whoever watches it. Rank 0 reports after every step and every epoch.
+// How far a training run is, for its observer. Rank 0 reports after every step and every epoch.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// The training loop: one for every trainer. Serial, cpu_ddp and the sharded trainers differ in the communicator and the
-// strategy that they hand to it, never in the loop.
+// The training loop, one for every trainer. Serial, cpu_ddp and the sharded trainers give it different communicators and
+// strategies, never another loop.
 #pragma once
 
 #include <cstdint>

@@ -57,6 +57,8 @@ line train --stage 'has no ZeRO stage 1' "${@:2}" --stage 1
 line train --set '"seed": 7' "${@:2}" --set train.seed=7
 line train --quiet '-accuracy' --config small.json --out quiet --quiet
 line train --log-level '-accuracy' --config small.json --out error --log-level error
+line train --log-level 'debug: epoch 1/1  step 3/3' --config small.json --out out --log-level debug --set train.epochs=1
+line train --log-level '-debug:' --config small.json --out out --log-level info
 cp -r base kept
 line train --resume 'kept' "${@:2:2}" --out kept --resume
 "$xbench" train --help | grep -q -- --overwrite && line train --overwrite 'epoch' --config small.json --out kept --overwrite
@@ -74,6 +76,7 @@ line eval --mean 'says itself' --checkpoint base --data set.h5 --out out --mean 
 line eval --std 'says itself' --checkpoint base --data set.h5 --out out --std 0.4
 line eval --multilabel 'says itself' --checkpoint base --data set.h5 --out out --multilabel
 line eval --quiet '-accuracy' --checkpoint base --data set.h5 --out quiet_eval --quiet
+line eval --log-level 'debug: pneumonia_cnn from base' --checkpoint base --data set.h5 --out debug_eval --log-level debug
 line eval --log-level '-accuracy' --checkpoint base --data set.h5 --out error_eval --log-level error
 
 line predict --checkpoint 'absent' --checkpoint absent --data set.h5 --out out.csv
