@@ -1,6 +1,7 @@
 // The parts of a batch normalisation (core/ops.h) of plain f32 images. The two sums over the batch are taken in double: a
 // group of threads a channel of an image, then leaf by leaf (kernels/cuda/image_sums.cuh). Everything else is one pass with
 // 128-bit accesses where a channel's pixels are a multiple of four. Bound by memory.
+#include "kernels/batchnorm/input_gradient.cuh"
 #include "kernels/batchnorm/plane.cuh"
 #include "kernels/cuda/image_sums.cuh"
 
@@ -151,20 +152,18 @@ extern "C" __global__ void normalisation_gradient(const float* x, const float* d
                                                   const StepContext* step, int vectors) {
     const FourOfImage at(channels * pixels, blocks_of_image);
     if (at.outside()) return;
-    const double share = 1 / (static_cast<double>(step->global_batch) * static_cast<double>(a.pixels));
-    const bool input_relu = a.input_activation == Activation::relu;
     const Four value = load_four(x + at.begin, at.first, at.count, vectors);
     const Four output = y ? load_four(y + at.begin, at.first, at.count, vectors) : Four{{1, 1, 1, 1}};
     Four four = load_four(dy + at.begin, at.first, at.count, vectors);
     int c = at.channel(0, pixels);
+    InputGradient gradient = input_gradient(mean_rstd, gamma, sums, channels, c, a, step);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-        if (!vectors && i > 0) c = at.channel(i, pixels);
-        const Norm norm(mean_rstd, channels, c);
-        const auto mean_dy = static_cast<float>(sums[c] * share), slope = static_cast<float>(sums[channels + c] * share);
-        const float d = output.v[i] > 0 ? four.v[i] : 0.0f;
-        const float result = gamma[c] * norm.rstd * (d - mean_dy - norm(value.v[i]) * slope);
-        four.v[i] = input_relu && !(value.v[i] > 0) ? 0.0f : result;
+        if (!vectors && i > 0 && at.channel(i, pixels) != c) {  // else all four are of one channel
+            c = at.channel(i, pixels);
+            gradient = input_gradient(mean_rstd, gamma, sums, channels, c, a, step);
+        }
+        four.v[i] = gradient(value.v[i], output.v[i] > 0 ? four.v[i] : 0.0f);
     }
     store_four(dx + at.begin, four, at.first, at.count, vectors);
 }

@@ -1,6 +1,7 @@
 // A batch normalisation in front of a max-pooling (core/ops.h, BatchNormPool) of plain f32 images: the normalised image is
 // never written. A thread takes a window; windows of 2x2 on images of even width read pairs and have kernels of their own,
 // as in kernels/pool2d. Bound by memory.
+#include "kernels/batchnorm/input_gradient.cuh"
 #include "kernels/batchnorm/plane.cuh"
 #include "kernels/cuda/image_sums.cuh"
 #include "kernels/cuda/philox.cuh"
@@ -48,26 +49,6 @@ __device__ __forceinline__ void store_window(const NormalisedWindow& window, con
     to.xhat[place] = window.xhat;
     to.index[place] = static_cast<uint8_t>(closed ? closed_window : window.place);
 }
-
-// What dx of batchnorm_pool_grad_input is made of: d is the gradient that the pooling gives to the pixel.
-class InputGradient {
-public:
-    __device__ InputGradient(const float* mean_rstd, const float* gamma, const double* sums, int channels, int c,
-                             const BatchNorm& a, const StepContext* step)
-        : norm_(mean_rstd, channels, c), factor_(gamma[c] * norm_.rstd), masks_(a.input_activation == Activation::relu) {
-        const double share = 1 / (static_cast<double>(step->global_batch) * static_cast<double>(a.pixels));
-        mean_dy_ = static_cast<float>(sums[c] * share);
-        slope_ = static_cast<float>(sums[channels + c] * share);
-    }
-    __device__ __forceinline__ float operator()(float x, float d) const {
-        return masks_ && !(x > 0) ? 0.0f : factor_ * (d - mean_dy_ - norm_(x) * slope_);
-    }
-
-private:
-    Norm norm_;
-    float factor_, mean_dy_, slope_;
-    bool masks_;
-};
 
 template <int threads>
 __device__ __forceinline__ void statistics_of_planes(const float* xhat, const float* dy, const uint8_t* index,
@@ -151,7 +132,7 @@ extern "C" __global__ void normalise_pool_gradient(const float* x, const float* 
     const int o = place_in_image(s);
     if (o >= x_count(s)) return;
     const Place at(o, s.h, s.w);
-    const InputGradient gradient(mean_rstd, gamma, sums, s.channels, at.c, a.norm, step);
+    const InputGradient gradient = input_gradient(mean_rstd, gamma, sums, s.channels, at.c, a.norm, step);
     const int p = at.i / a.r, q = at.j / a.s;
     float d = 0;
     if (p < s.p && q < s.q) {  // odd sizes leave a rim that no window covers
@@ -168,7 +149,7 @@ extern "C" __global__ void normalise_pool_gradient_2x2(const float* x, const flo
     const int rows = (s.h + 1) / 2, columns = s.w / 2, o = place_in_image(s);
     if (o >= s.channels * rows * columns) return;
     const Place at(o, rows, columns);
-    const InputGradient gradient(mean_rstd, gamma, sums, s.channels, at.c, a.norm, step);
+    const InputGradient gradient = input_gradient(mean_rstd, gamma, sums, s.channels, at.c, a.norm, step);
     float d = 0;
     int place = closed_window;
     if (at.i < s.p) {
