@@ -42,7 +42,14 @@ const char* name_of(DType dtype) {
     return "?";
 }
 
-const char* name_of(Layout layout) { return layout == Layout::plain ? "plain" : "nchw16c"; }
+const char* name_of(Layout layout) {
+    switch (layout) {
+        case Layout::plain: return "plain";
+        case Layout::nchw16c: return "nchw16c";
+        case Layout::nhwc: return "nhwc";
+    }
+    return "?";
+}
 
 std::string to_string(const Shape& shape) {
     std::string text;
@@ -51,7 +58,7 @@ std::string to_string(const Shape& shape) {
 }
 
 int64_t stored_elements(const Shape& shape, Layout layout) {
-    if (layout == Layout::plain) return shape.elements();
+    if (layout != Layout::nchw16c) return shape.elements();
     Shape padded = shape;
     padded[1] = (shape[1] + channel_block - 1) / channel_block * channel_block;
     return padded.elements();
@@ -59,6 +66,17 @@ int64_t stored_elements(const Shape& shape, Layout layout) {
 
 size_t stored_bytes(const Shape& shape, DType dtype, Layout layout) {
     return static_cast<size_t>(stored_elements(shape, layout)) * size_of(dtype);
+}
+
+int64_t stored_index(const Shape& shape, Layout layout, int64_t element) {
+    if (layout == Layout::plain) return element;
+    int64_t pixels = 1;
+    for (int axis = 2; axis < shape.rank; ++axis) pixels *= shape[axis];
+    const int64_t channels = shape[1], pixel = element % pixels, c = element / pixels % channels;
+    const int64_t n = element / pixels / channels;
+    if (layout == Layout::nhwc) return (n * pixels + pixel) * channels + c;
+    const int64_t blocks = (channels + channel_block - 1) / channel_block;
+    return ((n * blocks + c / channel_block) * pixels + pixel) * channel_block + c % channel_block;
 }
 
 }  // namespace xbench

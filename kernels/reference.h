@@ -44,8 +44,7 @@ template <class T>
 class RefTensor {
 public:
     RefTensor() = default;
-    explicit RefTensor(const KernelTensor& tensor)
-        : data_(static_cast<T*>(tensor.data)), blocked_(tensor.layout == Layout::nchw16c) {
+    explicit RefTensor(const KernelTensor& tensor) : data_(static_cast<T*>(tensor.data)), layout_(tensor.layout) {
         for (int axis = 0; axis < 4; ++axis) dim_[axis] = axis < tensor.rank ? tensor.dim[axis] : 1;
     }
     // An operand that may be absent.
@@ -61,13 +60,14 @@ public:
     T* data() const { return data_; }
 
     T& at(int64_t n, int64_t c = 0, int64_t h = 0, int64_t w = 0) const {
-        if (!blocked_) return data_[((n * dim_[1] + c) * dim_[2] + h) * dim_[3] + w];
+        if (layout_ == Layout::plain) return data_[((n * dim_[1] + c) * dim_[2] + h) * dim_[3] + w];
+        if (layout_ == Layout::nhwc) return data_[((n * dim_[2] + h) * dim_[3] + w) * dim_[1] + c];
         return data_[(((n * blocks() + c / 16) * dim_[2] + h) * dim_[3] + w) * 16 + c % 16];
     }
 
     // Zeroes the channels past c of nchw16c; each thread its images.
     void clear_padding(const Team& team) const {
-        if (!blocked_) return;
+        if (layout_ != Layout::nchw16c) return;
         for (auto [image, end] = share(n(), team); image < end; ++image)
             for (int64_t channel = c(); channel < blocks() * 16; ++channel)
                 for (int64_t i = 0; i < h(); ++i)
@@ -78,7 +78,7 @@ private:
     int64_t blocks() const { return (dim_[1] + 15) / 16; }
     T* data_ = nullptr;
     int64_t dim_[4] = {0, 0, 0, 0};
-    bool blocked_ = false;
+    Layout layout_ = Layout::plain;
 };
 
 // out(n, c, h, w) = body(n, c, h, w) for this thread's images; the padding becomes zero.

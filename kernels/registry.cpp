@@ -75,7 +75,7 @@ std::string rows_of(const Problem& problem) {
     for (const Kernel& row : kernel_table()) {
         if (row.op != problem.op) continue;
         text += (text.empty() ? "" : ", ") + std::string(row.name) + " (" + name_of(row.isa) + ")";
-        if (const Support support = row.supports(problem); !support) text += std::string(" refuses: ") + support.why_not;
+        if (const Support support = supports(row, problem); !support) text += std::string(" refuses: ") + support.why_not;
     }
     return text.empty() ? "none" : text;
 }
@@ -131,8 +131,17 @@ std::string to_string(const Target& target) {
 // Blocks of 16 channels are the lanes of AVX-512, and 2 vectors of AVX2; fewer channels would be partly padding.
 LayoutWishes wished_layouts(const Target&) { return {Layout::nchw16c, 16, 4}; }
 
+Support supports(const Kernel& row, const Problem& problem) {
+    const auto nhwc = [](const KernelTensor& tensor) { return tensor.rank > 0 && tensor.layout == Layout::nhwc; };
+    if (row.run && row.run != op_def(row.op).reference &&
+        (std::any_of(problem.in, problem.in + problem.n_in, nhwc) ||
+         std::any_of(problem.out, problem.out + problem.n_out, nhwc)))
+        return refused("layout nhwc");
+    return row.supports(problem);
+}
+
 bool is_candidate(const Kernel& row, const Problem& problem) {
-    return row.supports(problem) && (!row.wins || row.wins(problem));
+    return supports(row, problem) && (!row.wins || row.wins(problem));
 }
 
 const Kernel& select(const Problem& problem, const Target& target, std::span<const Choice> forced) {
@@ -141,7 +150,7 @@ const Kernel& select(const Problem& problem, const Target& target, std::span<con
         if (candidate.op == name_of(problem.op)) choice = &candidate;
     for (const Kernel& row : kernel_table()) {
         if (row.op != problem.op || !runs_on(row, target) || (choice && choice->kernel != row.name)) continue;
-        if (choice ? bool(row.supports(problem)) : is_candidate(row, problem)) return row;
+        if (choice ? bool(supports(row, problem)) : is_candidate(row, problem)) return row;
     }
     no_kernel(problem, target, choice);
 }

@@ -42,6 +42,9 @@ struct Choice {
 // All rows, best first within an operator; the references come last.
 std::span<const Kernel> kernel_table();
 
+// Whether the row computes this problem: what it says itself, and that no row of the CPU but a reference reads nhwc.
+Support supports(const Kernel& row, const Problem& problem);
+
 bool runs_on(const Kernel& row, const Target& target);  // it is a cpu with the row's instruction set
 // Whether a row may be chosen for this problem without being forced.
 bool is_candidate(const Kernel& row, const Problem& problem);

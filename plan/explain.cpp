@@ -31,6 +31,7 @@ std::string operands(const Plan& plan, const std::vector<ValueId>& ids) {
         if (!text.empty()) text += ' ';
         text += to_string(value.shape);
         if (value.layout == Layout::nchw16c) text += "/16c";
+        if (value.layout == Layout::nhwc) text += "/nhwc";
         text += fmt::format("@{}+{}", name_of(value.arena), value.offset_bytes);
     }
     return text;

@@ -15,17 +15,17 @@ namespace {
 constexpr size_t guard_words = 8;
 constexpr uint64_t guard = 0xFFF7A5A5A5A5A5A5u;  // a NaN as f64, NaNs as two f32: reading past the end shows too
 
-int64_t stored_elements_of(const KernelTensor& t) {
-    int64_t count = elements_of(t);
-    if (t.layout == Layout::nchw16c) count = count / t.dim[1] * ((t.dim[1] + 15) / 16 * 16);
-    return count;
+Shape shape_of(const KernelTensor& t) {
+    Shape shape;
+    shape.rank = t.rank;
+    std::copy_n(t.dim, t.rank, shape.dim.begin());
+    return shape;
 }
 
+int64_t stored_elements_of(const KernelTensor& t) { return t.rank ? stored_elements(shape_of(t), t.layout) : 0; }
+
 int64_t stored_index(const KernelTensor& t, int64_t index) {
-    if (t.layout != Layout::nchw16c) return index;
-    const int64_t pixels = t.dim[2] * t.dim[3], pixel = index % pixels, c = index / pixels % t.dim[1];
-    const int64_t n = index / pixels / t.dim[1], blocks = (t.dim[1] + 15) / 16;
-    return ((n * blocks + c / 16) * pixels + pixel) * 16 + c % 16;
+    return t.layout == Layout::plain ? index : xbench::stored_index(shape_of(t), t.layout, index);
 }
 
 double stored_element(const KernelTensor& t, int64_t i) {
@@ -59,11 +59,7 @@ bool updates_in_place(OpKind op) {
 }  // namespace
 
 int64_t stored_bytes_of(const KernelTensor& tensor) {
-    if (tensor.rank == 0) return 0;
-    Shape shape;
-    shape.rank = tensor.rank;
-    for (int axis = 0; axis < tensor.rank; ++axis) shape[axis] = tensor.dim[axis];
-    return static_cast<int64_t>(stored_bytes(shape, tensor.dtype, tensor.layout));
+    return stored_elements_of(tensor) * static_cast<int64_t>(size_of(tensor.dtype));
 }
 
 int64_t elements_of(const KernelTensor& t) {

@@ -43,6 +43,9 @@ struct LayerProblem {
     std::string text() const;  // "conv2d_wgrad 8x8x32x32 plain, ... (pneumonia.f.4)"
 };
 
+// The same call with its plain images and filters (operands of four dimensions) in nhwc.
+LayerProblem in_nhwc(LayerProblem problem);
+
 // All kernel calls that a line stands for. Throws UsageError, `where` names the place, for what it does not understand.
 std::vector<LayerProblem> parse_problem(std::string_view line, const std::string& where);
 // The same for a whole list; `where` is the name of its file.

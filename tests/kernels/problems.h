@@ -34,7 +34,7 @@ inline bool is_reference(const Kernel& kernel) { return &kernel == &reference(ke
 inline std::vector<const Kernel*> rows_for(const LayerProblem& problem) {
     std::vector<const Kernel*> rows;
     for (const Kernel& kernel : kernel_table())
-        if (kernel.op == problem.op && runs_here(kernel) && kernel.supports(problem.problem())) rows.push_back(&kernel);
+        if (kernel.op == problem.op && runs_here(kernel) && supports(kernel, problem.problem())) rows.push_back(&kernel);
     return rows;
 }
 
