@@ -9,6 +9,9 @@
 #include "core/error.h"
 #include "core/virtual_ranks.h"
 #include "parallel/comm/comm_staged.h"
+#include "parallel/comm/composed.h"
+#include "parallel/comm/lone_plane.h"
+#include "parallel/comm/nccl.h"
 #include "parallel/train/health.h"
 #include "parallel/train/learning_rate.h"
 
@@ -41,6 +44,9 @@ void refuse_host_only(const TrainConfig& config, const Device& device) {
 
 std::unique_ptr<Communicator> checked_and_staged(const TrainConfig& config, Communicator& over, Device& device) {
     refuse_host_only(config, device);
+    if (device.is_host()) return nullptr;
+    if (over.size() == 1) return compose(over.split(0), make_lone_plane, device, "self");
+    if (why_no_nccl(over, device).empty()) return compose(over.split(0), make_nccl_plane, device, "nccl");
     return make_staged_communicator(over, device);
 }
 

@@ -90,6 +90,25 @@ TEST_F(GpuTrainer, ACheckpointMovesBetweenCpuAndGpu) {
     }
 }
 
+TEST_F(GpuTrainer, CapturedAndUncapturedStepsHaveTheSameBits) {
+    for (const int64_t virtual_ranks : {8, 6}) {  // one block of leaves, and two
+        Config config = config_of();
+        config.train.virtual_ranks = virtual_ranks;
+        config.train.epochs = 3;
+        const auto dataset = open_dataset(config.data);
+        std::vector<std::string> hashes;
+        for (const bool captured : {true, false}) {
+            const auto communicator = make_self_communicator();
+            const auto device = make_cuda_device(0);
+            device->allow_replays(captured);
+            TrainOptions options;
+            options.device = device.get();
+            hashes.push_back(train(config, *dataset, *communicator, options).final_weights_hash);
+        }
+        EXPECT_EQ(hashes[0], hashes[1]) << virtual_ranks << " virtual ranks";
+    }
+}
+
 const std::vector<Way> ways{{"two", 2},      {"three", 3},    {"four", 4},         {"zero1", 2, 1},
                             {"zero2", 2, 2}, {"zero3", 2, 3}, {"zero3_of_3", 3, 3}};
 
