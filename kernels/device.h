@@ -50,6 +50,7 @@ public:
     AlignedBuffer allocate(size_t bytes, MemoryLedger* ledger, MemoryCategory category);
     // Not zeroed but full of NaN, or of what an emulated GPU reports when it is read: for tests.
     virtual AlignedBuffer allocate_undefined(size_t bytes);
+    virtual size_t free_bytes() { return SIZE_MAX; }  // that allocate() may still take; the host's are not counted
     // Zeroed host memory that copies reach without another copy.
     virtual AlignedBuffer allocate_staging(size_t bytes) = 0;
 

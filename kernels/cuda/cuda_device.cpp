@@ -85,6 +85,13 @@ AlignedBuffer CudaDevice::allocate_undefined(size_t bytes) {
     return buffer;
 }
 
+size_t CudaDevice::free_bytes() {
+    gpu_.use();
+    size_t free_here = 0, total_bytes = 0;
+    check(cuda_driver().cuMemGetInfo(&free_here, &total_bytes), "its memory cannot be read");
+    return free_here;
+}
+
 AlignedBuffer CudaDevice::allocate_staging(size_t bytes) {
     if (bytes == 0) return {};
     gpu_.use();

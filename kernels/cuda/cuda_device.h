@@ -21,6 +21,7 @@ public:
     using Device::allocate;
     AlignedBuffer allocate(size_t bytes) override;
     AlignedBuffer allocate_undefined(size_t bytes) override;
+    size_t free_bytes() override;
     AlignedBuffer allocate_staging(size_t bytes) override;
     void copy(void* to, const void* from, size_t bytes) override;
     void zero(void* data, size_t bytes) override;

@@ -11,6 +11,7 @@
 #include "models/registry.h"
 #include "parallel/train/inference.h"
 #include "parallel/train/trainer.h"
+#include "parallel/train/training_step.h"
 #include "tests/parallel/small_run.h"
 #include "tests/parallel/temporary_folder.h"
 #include "tests/parallel/thread_communicator.h"
@@ -87,6 +88,21 @@ TEST_F(GpuTrainer, ACheckpointMovesBetweenCpuAndGpu) {
         const TrainResult rest = train_on(second, config, 1, 0, options);
         EXPECT_EQ(rest.resumed_at, 3u);
         EXPECT_NEAR(rest.history.back().train_loss, whole.history.back().train_loss, 1e-4);
+    }
+}
+
+TEST_F(GpuTrainer, TooLargeABatchSaysWhatItNeedsAndWhichWouldFit) {
+    Config config = config_of();
+    config.train.batch_size = 1 << 30;
+    const auto device = make_cuda_device(0);
+    ModelConfig model = config.model;
+    model.size = 24;
+    const auto communicator = make_self_communicator();
+    try {
+        TrainingStep step(build_model(resolve_model(model)), config.train, *communicator, *device);
+        FAIL() << "a batch of 2^30 images";
+    } catch (const Error& error) {
+        EXPECT_THAT(error.what(), testing::ContainsRegex("needs .* MiB for images.*free.*batch of [0-9]+ would fit"));
     }
 }
 
