@@ -34,12 +34,16 @@ void Cpu::zero(void* data, size_t bytes) {
     if (bytes > 0) std::memset(data, 0, bytes);
 }
 
-void Cpu::sum(const Addends<float>& addends, float* total, size_t count) {
+template <class T>
+void Cpu::sum_here(const Addends<T>& addends, T* total, size_t count) {
     run([&](const Team& team) {
         const RankRange part = range_of_rank(count, team.rank, team.size);
         sum_over_ranks(target().isa, addends, &total, 1, part.begin, part.end);
     });
 }
+
+void Cpu::sum(const Addends<float>& addends, float* total, size_t count) { sum_here(addends, total, count); }
+void Cpu::sum(const Addends<double>& addends, double* total, size_t count) { sum_here(addends, total, count); }
 
 DeviceEvent Cpu::record() {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();

@@ -4,19 +4,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "core/error.h"
 #include "core/virtual_ranks.h"
 #include "parallel/comm/comm_staged.h"
+#include "parallel/comm/composed.h"
+#include "parallel/comm/lone_plane.h"
+#include "parallel/comm/nccl.h"
 #include "parallel/train/health.h"
 #include "parallel/train/learning_rate.h"
 
 namespace xbench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // What every rank's device runs: other kernels round differently.
 Target common_target(const Target& mine, Communicator& communicator) {
@@ -44,6 +44,9 @@ void refuse_host_only(const TrainConfig& config, const Device& device) {
 
 std::unique_ptr<Communicator> checked_and_staged(const TrainConfig& config, Communicator& over, Device& device) {
     refuse_host_only(config, device);
+    if (device.is_host()) return nullptr;
+    if (over.size() == 1) return compose(over.split(0), make_lone_plane, device, "self");
+    if (why_no_nccl(over, device).empty()) return compose(over.split(0), make_nccl_plane, device, "nccl");
     return make_staged_communicator(over, device);
 }
 
@@ -156,10 +159,10 @@ void TrainingStep::check_loss(double loss, uint32_t step) const {
 void TrainingStep::run(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
     compute(batch, plan_step_ns);
     read_losses(device_.is_host() ? 0 : 1);
-    const auto before_update = Clock::now();
+    const DeviceEvent before_update = plan_step_ns ? device_.record() : DeviceEvent{};
     update();
     batch_.wait();
-    if (plan_step_ns) plan_step_ns->push_back(std::chrono::nanoseconds(Clock::now() - before_update).count());
+    if (plan_step_ns) plan_step_ns->push_back(device_.elapsed_ns(before_update, device_.record()));
     const int64_t every = config_.check_steps;
     if (every > 0 && context_.step % static_cast<uint32_t>(every) == 0) {
         check_finite(state_, context_.step, communicator_.rank());

@@ -1,0 +1,413 @@
+// NCCL by dlopen, and the collectives of a DataPlane made of its calls.
+//
+// The invariant sum: each rank receives all ranks' addends of its own range (grouped sends and receives), adds them in the
+// fixed tree on the device (Device::sum), and the sums are gathered. Small sums are gathered whole and added by every rank.
+// The fast sum is ncclAllReduce. Ranges of ranks are whole cache lines and need not be equal, so that gathers are grouped
+// broadcasts.
+#include "parallel/comm/nccl.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+#include <cstring>
+#include <deque>
+#include <thread>
+#include <vector>
+
+#include "core/error.h"
+
+namespace xbench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// ---- what a program of NCCL 2 sees of it ----
+struct NcclId {
+    char bytes[128];
+};
+using NcclComm = void*;
+enum NcclResult : int { nccl_success = 0, nccl_in_progress = 7 };
+enum NcclType : int { nccl_u8 = 1, nccl_f32 = 7, nccl_f64 = 8 };
+enum NcclReduction : int { nccl_sum = 0 };
+// ncclConfig_t as of 2.18; later versions read its size and fill up the rest.
+struct NcclConfig {
+    size_t size = sizeof(NcclConfig);
+    unsigned magic = 0xcafebeef, version = 21805;
+    int blocking = 0, cga_cluster_size = INT_MIN, min_ctas = INT_MIN, max_ctas = INT_MIN;
+    const char* net_name = nullptr;
+    int split_share = INT_MIN;
+};
+
+struct Nccl {
+    int (*ncclGetVersion)(int*);
+    const char* (*ncclGetErrorString)(int);
+    const char* (*ncclGetLastError)(NcclComm);
+    int (*ncclGetUniqueId)(NcclId*);
+    int (*ncclCommInitRankConfig)(NcclComm*, int, NcclId, int, NcclConfig*);
+    int (*ncclCommGetAsyncError)(NcclComm, int*);
+    int (*ncclCommFinalize)(NcclComm);
+    int (*ncclCommDestroy)(NcclComm);
+    int (*ncclCommAbort)(NcclComm);
+    int (*ncclGroupStart)();
+    int (*ncclGroupEnd)();
+    int (*ncclAllReduce)(const void*, void*, size_t, int, int, NcclComm, void*);
+    int (*ncclReduce)(const void*, void*, size_t, int, int, int, NcclComm, void*);
+    int (*ncclAllGather)(const void*, void*, size_t, int, NcclComm, void*);
+    int (*ncclBroadcast)(const void*, void*, size_t, int, int, NcclComm, void*);
+    int (*ncclSend)(const void*, size_t, int, int, NcclComm, void*);
+    int (*ncclRecv)(void*, size_t, int, int, NcclComm, void*);
+    bool is_double = false;  // that of the tests, for emulated GPUs
+};
+
+template <class F>
+bool find(void* library, const char* name, F*& function) {
+    function = reinterpret_cast<F*>(dlsym(library, name));
+    return function != nullptr;
+}
+
+const Nccl* open_nccl() {
+    static Nccl nccl;
+    void* const library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL);
+    if (!library) return nullptr;
+#define XB_FIND(name) \
+    if (!find(library, #name, nccl.name)) return nullptr;
+    XB_FIND(ncclGetVersion)
+    XB_FIND(ncclGetErrorString)
+    XB_FIND(ncclGetLastError)
+    XB_FIND(ncclGetUniqueId)
+    XB_FIND(ncclCommInitRankConfig)
+    XB_FIND(ncclCommGetAsyncError)
+    XB_FIND(ncclCommFinalize)
+    XB_FIND(ncclCommDestroy)
+    XB_FIND(ncclCommAbort)
+    XB_FIND(ncclGroupStart)
+    XB_FIND(ncclGroupEnd)
+    XB_FIND(ncclAllReduce)
+    XB_FIND(ncclReduce)
+    XB_FIND(ncclAllGather)
+    XB_FIND(ncclBroadcast)
+    XB_FIND(ncclSend)
+    XB_FIND(ncclRecv)
+#undef XB_FIND
+    nccl.is_double = dlsym(library, "xbench_nccl_double") != nullptr;
+    return &nccl;
+}
+
+// Null where there is none.
+const Nccl* nccl_library() {
+    static const Nccl* const library = open_nccl();
+    return library;
+}
+
+NcclType type_of(const float*) { return nccl_f32; }
+NcclType type_of(const double*) { return nccl_f64; }
+
+// Up to this size every rank adds everything itself.
+constexpr size_t redundant_bytes = size_t{64} << 10;
+
+class NcclPlane final : public DataPlane {
+public:
+    NcclPlane(Communicator& ranks, Device& device);
+    ~NcclPlane() override;
+
+    void all_reduce_sum(float* data, size_t count, Reduction how) override { sum(data, count, how); }
+    void all_reduce_sum(double* data, size_t count, Reduction how) override { sum(data, count, how); }
+    void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) override {
+        sum_in_tree(data, count, stride, tree);
+    }
+    void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) override {
+        sum_in_tree(data, count, stride, tree);
+    }
+    void reduce_scatter_sum(float* data, size_t count, Reduction how) override;
+    void all_gather(float* data, size_t count) override { gather_ranges(data, count, "all_gather"); }
+    void broadcast(void* data, size_t bytes, int root) override {
+        call("broadcast", bytes, [&] { return nccl_.ncclBroadcast(data, data, bytes, nccl_u8, root, comm_, order()); });
+    }
+    void shift(const void* send, void* receive, size_t bytes, int distance) override;
+    bool moves_by_this_core() const override { return false; }
+
+private:
+    struct Pending {
+        DeviceEvent done;
+        const char* operation;
+        uint64_t bytes;
+    };
+    void* order() { return device_.native_order(); }
+    void connect();
+    [[noreturn]] void give_up(const std::string& what, const char* operation, uint64_t bytes);
+    void settle(int result, const char* operation, uint64_t bytes);
+    template <class F>
+    void call(const char* operation, uint64_t bytes, F&& submit);
+    template <class F>
+    void grouped(const char* operation, uint64_t bytes, F&& submit);
+    void look();
+    template <class T>
+    T* buffer(size_t count);
+    template <class T>
+    void add(const T* addends, size_t stride, size_t count, const SumTree& tree, T* total);
+    template <class T>
+    void sum(T* data, size_t count, Reduction how);
+    template <class T>
+    void sum_in_tree(T* data, size_t count, size_t stride, const SumTree& tree);
+    template <class T>
+    void sum_redundantly(T* data, size_t count, size_t stride, const SumTree& tree);
+    template <class T>
+    void sum_own_range(T* data, size_t count, size_t stride, const SumTree& tree);
+    template <class T>
+    void gather_ranges(T* data, size_t count, const char* operation);
+
+    const Nccl& nccl_;
+    Communicator& ranks_;
+    Device& device_;
+    const int rank_, size_;
+    const SumTree over_ranks_;
+    NcclComm comm_ = nullptr;
+    AlignedBuffer buffer_;         // of what is received; grows with the largest call, which the first step makes
+    std::deque<Pending> pending_;  // in the order of the device
+    Clock::time_point oldest_since_{};
+};
+
+NcclPlane::NcclPlane(Communicator& ranks, Device& device)
+    : nccl_(*nccl_library()),
+      ranks_(ranks),
+      device_(device),
+      rank_(ranks.rank()),
+      size_(ranks.size()),
+      over_ranks_(sum_tree(size_, size_)) {
+    connect();
+    device_.look_while_waiting([this] { look(); });
+}
+
+NcclPlane::~NcclPlane() {
+    device_.look_while_waiting(nullptr);
+    if (!comm_) return;
+    if (std::uncaught_exceptions() > 0) {  // the peers do not come to an orderly end
+        nccl_.ncclCommAbort(comm_);
+        return;
+    }
+    int state = nccl_.ncclCommFinalize(comm_);
+    while (state == nccl_in_progress && nccl_.ncclCommGetAsyncError(comm_, &state) == nccl_success)
+        std::this_thread::yield();
+    nccl_.ncclCommDestroy(comm_);
+}
+
+void NcclPlane::connect() {
+    device_.wait();  // makes the device this thread's
+    NcclId id{};
+    if (rank_ == 0) settle(nccl_.ncclGetUniqueId(&id), "connecting", 0);
+    std::vector<std::byte> mine(rank_ == 0 ? sizeof id : 0);
+    if (rank_ == 0) std::memcpy(mine.data(), &id, sizeof id);
+    const std::vector<std::byte> all = ranks_.all_gather_bytes(mine);
+    std::memcpy(&id, all.data(), sizeof id);
+    NcclConfig config;
+    settle(nccl_.ncclCommInitRankConfig(&comm_, size_, id, rank_, &config), "connecting", 0);
+}
+
+void NcclPlane::give_up(const std::string& what, const char* operation, uint64_t bytes) {
+    const char* const more = comm_ ? nccl_.ncclGetLastError(comm_) : nullptr;
+    std::string text = what;
+    if (more && *more) text += std::string(": ") + more;
+    if (comm_) nccl_.ncclCommAbort(comm_);
+    comm_ = nullptr;
+    pending_.clear();
+    const uint32_t step = ranks_.wait_limit()->step;
+    throw Error(text + ", in " + operation + " of " + size_text(bytes) +
+                    (step > 0 ? " at step " + std::to_string(step) : std::string()),
+                "NCCL, rank " + std::to_string(ranks_.known_as()), "NCCL_DEBUG=INFO says more");
+}
+
+// A call that is in progress has to come to its end before the next one.
+void NcclPlane::settle(int result, const char* operation, uint64_t bytes) {
+    const auto start = Clock::now();
+    const double limit = ranks_.wait_limit()->seconds;
+    while (result == nccl_in_progress && comm_) {
+        if (nccl_.ncclCommGetAsyncError(comm_, &result) != nccl_success) break;
+        if (limit > 0 && std::chrono::duration<double>(Clock::now() - start).count() > limit)
+            give_up(waited_text(*ranks_.wait_limit(), ranks_.known_as(), -1, operation, bytes), operation, bytes);
+        std::this_thread::yield();
+    }
+    if (result != nccl_success) give_up(nccl_.ncclGetErrorString(result), operation, bytes);
+}
+
+template <class F>
+void NcclPlane::call(const char* operation, uint64_t bytes, F&& submit) {
+    if (!comm_) throw Error("the ranks are no longer connected", "NCCL, rank " + std::to_string(ranks_.known_as()));
+    settle(submit(), operation, bytes);
+    if (pending_.empty()) oldest_since_ = Clock::now();
+    pending_.push_back({device_.record(), operation, bytes});
+    while (pending_.size() > 1 && device_.is_done(pending_.front().done)) pending_.pop_front();
+}
+
+template <class F>
+void NcclPlane::grouped(const char* operation, uint64_t bytes, F&& submit) {
+    call(operation, bytes, [&] {
+        int result = nccl_.ncclGroupStart();
+        if (result == nccl_success) result = submit();
+        const int ended = nccl_.ncclGroupEnd();
+        return result == nccl_success || result == nccl_in_progress ? ended : result;
+    });
+}
+
+// Of a host that waits: whether what is waited for still comes.
+void NcclPlane::look() {
+    if (!comm_) return;
+    while (!pending_.empty() && device_.is_done(pending_.front().done)) {
+        pending_.pop_front();
+        oldest_since_ = Clock::now();
+    }
+    if (pending_.empty()) return;
+    const Pending& oldest = pending_.front();
+    int state = nccl_success;
+    nccl_.ncclCommGetAsyncError(comm_, &state);
+    if (state != nccl_success && state != nccl_in_progress)
+        give_up(nccl_.ncclGetErrorString(state), oldest.operation, oldest.bytes);
+    const double limit = ranks_.wait_limit()->seconds;
+    if (limit > 0 && std::chrono::duration<double>(Clock::now() - oldest_since_).count() > limit) {
+        const Pending late = oldest;
+        give_up(waited_text(*ranks_.wait_limit(), ranks_.known_as(), -1, late.operation, late.bytes), late.operation,
+                late.bytes);
+    }
+}
+
+template <class T>
+T* NcclPlane::buffer(size_t count) {
+    if (buffer_.bytes() < count * sizeof(T)) {
+        device_.wait();  // for who still uses the old one
+        buffer_ = device_.allocate(count * sizeof(T));
+    }
+    return buffer_.as<T>();
+}
+
+// Adds all ranks' addends, each `stride` elements after the one before.
+template <class T>
+void NcclPlane::add(const T* addends, size_t stride, size_t count, const SumTree& tree, T* total) {
+    std::vector<const T*> from;
+    for (size_t a = 0; a < tree.merges.size(); ++a) from.push_back(addends + a * stride);
+    device_.sum(Addends<T>{from.data(), static_cast<int>(from.size()), tree.merges.data()}, total, count);
+}
+
+template <class T>
+void NcclPlane::sum(T* data, size_t count, Reduction how) {
+    if (how == Reduction::invariant) return sum_in_tree(data, count, count, over_ranks_);
+    call("all_reduce", count * sizeof(T),
+         [&] { return nccl_.ncclAllReduce(data, data, count, type_of(data), nccl_sum, comm_, order()); });
+}
+
+template <class T>
+void NcclPlane::sum_in_tree(T* data, size_t count, size_t stride, const SumTree& tree) {
+    if (count * sizeof(T) <= redundant_bytes) return sum_redundantly(data, count, stride, tree);
+    sum_own_range(data, count, stride, tree);
+    gather_ranges(data, count, "all_reduce");
+}
+
+// Every rank broadcasts its addends, and every rank adds all of them.
+template <class T>
+void NcclPlane::sum_redundantly(T* data, size_t count, size_t stride, const SumTree& tree) {
+    T* const all = buffer<T>(tree.merges.size() * count);
+    grouped("all_reduce", count * sizeof(T), [&] {
+        int result = nccl_success;
+        size_t at = 0;
+        for (int rank = 0; rank < size_; ++rank)
+            for (int a = 0; a < tree.addends[static_cast<size_t>(rank)]; ++a, at += count)
+                if (result == nccl_success || result == nccl_in_progress)
+                    result = nccl_.ncclBroadcast(data + static_cast<size_t>(a) * (rank == rank_ ? stride : 0), all + at,
+                                                 count, type_of(data), rank, comm_, order());
+        return result;
+    });
+    add(all, count, count, tree, data);
+}
+
+// Afterwards this rank's range of the first addend holds the sum over all ranks.
+template <class T>
+void NcclPlane::sum_own_range(T* data, size_t count, size_t stride, const SumTree& tree) {
+    const RankRange own = range_of_rank(count, rank_, size_);
+    const size_t width = own.end - own.begin;
+    T* const all = buffer<T>(std::max<size_t>(1, tree.merges.size() * width));
+    grouped("all_reduce", count * sizeof(T), [&] {
+        int result = nccl_success;
+        const auto go_on = [&] { return result == nccl_success || result == nccl_in_progress; };
+        for (int peer = 0; peer < size_; ++peer) {
+            const RankRange theirs = range_of_rank(count, peer, size_);
+            for (int a = 0; a < tree.addends[static_cast<size_t>(rank_)] && go_on() && theirs.end > theirs.begin; ++a)
+                result = nccl_.ncclSend(data + static_cast<size_t>(a) * stride + theirs.begin, theirs.end - theirs.begin,
+                                        type_of(data), peer, comm_, order());
+        }
+        size_t at = 0;
+        for (int peer = 0; peer < size_; ++peer)
+            for (int a = 0; a < tree.addends[static_cast<size_t>(peer)] && go_on() && width > 0; ++a, at += width)
+                result = nccl_.ncclRecv(all + at, width, type_of(data), peer, comm_, order());
+        return result;
+    });
+    if (width > 0) add(all, width, width, tree, data + own.begin);
+}
+
+void NcclPlane::reduce_scatter_sum(float* data, size_t count, Reduction how) {
+    if (how == Reduction::invariant) return sum_own_range(data, count, count, over_ranks_);
+    grouped("reduce_scatter", count * sizeof(float), [&] {
+        int result = nccl_success;
+        for (int root = 0; root < size_ && (result == nccl_success || result == nccl_in_progress); ++root) {
+            const RankRange range = range_of_rank(count, root, size_);
+            if (range.end > range.begin)
+                result = nccl_.ncclReduce(data + range.begin, data + range.begin, range.end - range.begin, nccl_f32,
+                                          nccl_sum, root, comm_, order());
+        }
+        return result;
+    });
+}
+
+template <class T>
+void NcclPlane::gather_ranges(T* data, size_t count, const char* operation) {
+    grouped(operation, count * sizeof(T), [&] {
+        int result = nccl_success;
+        for (int root = 0; root < size_ && (result == nccl_success || result == nccl_in_progress); ++root) {
+            const RankRange range = range_of_rank(count, root, size_);
+            if (range.end > range.begin)
+                result = nccl_.ncclBroadcast(data + range.begin, data + range.begin, range.end - range.begin, type_of(data),
+                                             root, comm_, order());
+        }
+        return result;
+    });
+}
+
+void NcclPlane::shift(const void* send, void* receive, size_t bytes, int distance) {
+    grouped("shift", bytes, [&] {
+        const int result = nccl_.ncclSend(send, bytes, nccl_u8, (rank_ + distance) % size_, comm_, order());
+        if (result != nccl_success && result != nccl_in_progress) return result;
+        return nccl_.ncclRecv(receive, bytes, nccl_u8, (rank_ - distance + size_) % size_, comm_, order());
+    });
+}
+
+// What one rank has against it.
+std::string objection(const Device& device) {
+    const Nccl* const nccl = nccl_library();
+    if (!nccl) return "libnccl.so.2 is not found";
+    if (device.is_emulated() != nccl->is_double)
+        return nccl->is_double ? "the double of NCCL is for emulated GPUs" : "NCCL itself finds no emulated GPU";
+    return "";
+}
+
+}  // namespace
+
+std::string why_no_nccl(ControlPlane& ranks, Device& device) {
+    const std::string mine = std::string(device.name()) == "cuda" ? objection(device) : "the device is no GPU";
+    std::vector<std::byte> bytes(mine.size());
+    std::transform(mine.begin(), mine.end(), bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
+    std::string all;
+    for (const std::byte byte : ranks.all_gather_bytes(bytes)) all += static_cast<char>(byte);
+    return mine.empty() ? all : mine;
+}
+
+std::unique_ptr<DataPlane> make_nccl_plane(Communicator& ranks, Device& device) {
+    return std::make_unique<NcclPlane>(ranks, device);
+}
+
+std::string nccl_version() {
+    int version = 0;
+    const Nccl* const nccl = nccl_library();
+    if (!nccl || nccl->ncclGetVersion(&version) != nccl_success) return "";
+    return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." + std::to_string(version % 100);
+}
+
+}  // namespace xbench
