@@ -45,6 +45,11 @@ public:
     };
     // Loads it when it is asked for the first time. Throws CudaError.
     Loaded& load(const CudaFunction& function);
+    // Calls body(const CudaFunction&, CUfunction) for each that was loaded so far: for tests that count on the emulated GPU.
+    template <class Body>
+    void for_each_loaded(Body&& body) const {
+        for (const auto& [function, loaded] : functions_) body(*function, loaded.function);
+    }
 
 private:
     CUmodule module_of(const char* stem);
