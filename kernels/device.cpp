@@ -16,6 +16,20 @@ AlignedBuffer Device::allocate(size_t bytes, MemoryLedger* ledger, MemoryCategor
     return buffer;
 }
 
+void Device::look_while_waiting(const void* who, std::function<void()> look) {
+    const std::lock_guard lock(looks_->mutex);
+    if (look)
+        looks_->all[who] = std::move(look);
+    else
+        looks_->all.erase(who);
+}
+
+bool Device::look() {
+    const std::lock_guard lock(looks_->mutex);
+    for (const auto& [who, look] : looks_->all) look();
+    return !looks_->all.empty();
+}
+
 AlignedBuffer Device::allocate_undefined(size_t bytes) {
     AlignedBuffer buffer = allocate(bytes);
     const std::vector<unsigned char> pattern(bytes, 0xFF);

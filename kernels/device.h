@@ -14,7 +14,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <type_traits>
 #include <vector>
 
@@ -94,9 +96,9 @@ public:
     virtual bool is_emulated() const { return false; }
     // What libraries that work in this order call it: a CUstream. Null: there is none.
     virtual void* native_order() { return nullptr; }
-    // Called again and again while the host waits for the device, for who must know that it waits in vain (a network of
-    // devices whose peers do not come); what it throws ends the wait. Null: nobody.
-    void look_while_waiting(std::function<void()> look) { look_ = std::move(look); }
+    // Called again and again while the host waits for any order of this device, for `who` must know that it waits in vain (a
+    // network of devices whose peers do not come); what it throws ends the wait. Null: `who` no longer looks.
+    void look_while_waiting(const void* who, std::function<void()> look);
 
     // Another order on the same memory, whose copies and sums happen beside the calls of this one: for communication while
     // steps compute. One thread uses it, which need not be this one's. This device outlives it.
@@ -132,7 +134,13 @@ public:
     }
 
 protected:
-    std::function<void()> look_;
+    // Shared by all orders of a device.
+    struct Looks {
+        std::mutex mutex;
+        std::map<const void*, std::function<void()>> all;
+    };
+    std::shared_ptr<Looks> looks_ = std::make_shared<Looks>();
+    bool look();  // calls all of them; false: there are none
     bool replays_ = true;
 
 private:

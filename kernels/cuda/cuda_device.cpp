@@ -176,18 +176,11 @@ bool CudaDevice::is_done(const DeviceEvent& event) {
 void CudaDevice::wait(const DeviceEvent& event) {
     if (event.handle == 0) return;
     gpu_.use();
-    while (look_ && !is_done(event)) {
-        look_();
-        std::this_thread::yield();
-    }
+    while (!is_done(event) && look()) std::this_thread::yield();
     check(cuda_driver().cuEventSynchronize(event_of(event)), "a kernel failed");
 }
 
-void CudaDevice::wait() {
-    if (look_) return wait(record());
-    gpu_.use();
-    check(cuda_driver().cuStreamSynchronize(stream_), "a kernel failed");
-}
+void CudaDevice::wait() { wait(record()); }
 
 int64_t CudaDevice::elapsed_ns(const DeviceEvent& from, const DeviceEvent& to) {
     if (from.handle == to.handle) return 0;
@@ -202,6 +195,7 @@ int64_t CudaDevice::elapsed_ns(const DeviceEvent& from, const DeviceEvent& to) {
 std::unique_ptr<Device> CudaDevice::another_order() {
     auto order = std::make_unique<CudaDevice>(gpu_.ordinal());
     order->restrict_to(target());
+    order->looks_ = looks_;
     return order;
 }
 

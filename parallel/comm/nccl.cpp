@@ -13,6 +13,8 @@
 #include <climits>
 #include <cstring>
 #include <deque>
+#include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -133,16 +135,20 @@ private:
         DeviceEvent done;
         const char* operation;
         uint64_t bytes;
+        Clock::time_point since;
     };
     void* order() { return device_.native_order(); }
     void connect();
-    [[noreturn]] void give_up(const std::string& what, const char* operation, uint64_t bytes);
+    [[noreturn]] void give_up(const std::string& what);
+    std::string failure(int result, const char* operation, uint64_t bytes) const;
+    std::string too_late(const char* operation, uint64_t bytes) const;
     void settle(int result, const char* operation, uint64_t bytes);
     template <class F>
     void call(const char* operation, uint64_t bytes, F&& submit);
     template <class F>
     void grouped(const char* operation, uint64_t bytes, F&& submit);
     void look();
+    std::optional<Pending> oldest_pending();
     template <class T>
     T* buffer(size_t count);
     template <class T>
@@ -165,8 +171,8 @@ private:
     const SumTree over_ranks_;
     NcclComm comm_ = nullptr;
     AlignedBuffer buffer_;         // of what is received; grows with the largest call, which the first step makes
+    std::mutex mutex_;             // over what follows: any thread that waits for the device looks
     std::deque<Pending> pending_;  // in the order of the device
-    Clock::time_point oldest_since_{};
 };
 
 NcclPlane::NcclPlane(Communicator& ranks, Device& device)
@@ -177,11 +183,11 @@ NcclPlane::NcclPlane(Communicator& ranks, Device& device)
       size_(ranks.size()),
       over_ranks_(sum_tree(size_, size_)) {
     connect();
-    device_.look_while_waiting([this] { look(); });
+    device_.look_while_waiting(this, [this] { look(); });
 }
 
 NcclPlane::~NcclPlane() {
-    device_.look_while_waiting(nullptr);
+    device_.look_while_waiting(this, nullptr);
     if (!comm_) return;
     if (std::uncaught_exceptions() > 0) {  // the peers do not come to an orderly end
         nccl_.ncclCommAbort(comm_);
@@ -205,17 +211,23 @@ void NcclPlane::connect() {
     settle(nccl_.ncclCommInitRankConfig(&comm_, size_, id, rank_, &config), "connecting", 0);
 }
 
-void NcclPlane::give_up(const std::string& what, const char* operation, uint64_t bytes) {
+void NcclPlane::give_up(const std::string& what) {
     const char* const more = comm_ ? nccl_.ncclGetLastError(comm_) : nullptr;
-    std::string text = what;
-    if (more && *more) text += std::string(": ") + more;
+    const std::string text = more && *more ? what + ": " + more : what;
     if (comm_) nccl_.ncclCommAbort(comm_);
     comm_ = nullptr;
-    pending_.clear();
+    throw Error(text, "NCCL, rank " + std::to_string(ranks_.known_as()), "NCCL_DEBUG=INFO says more");
+}
+
+// "unhandled CUDA error, in all_reduce of 4 MiB at step 17"
+std::string NcclPlane::failure(int result, const char* operation, uint64_t bytes) const {
     const uint32_t step = ranks_.wait_limit()->step;
-    throw Error(text + ", in " + operation + " of " + size_text(bytes) +
-                    (step > 0 ? " at step " + std::to_string(step) : std::string()),
-                "NCCL, rank " + std::to_string(ranks_.known_as()), "NCCL_DEBUG=INFO says more");
+    return std::string(nccl_.ncclGetErrorString(result)) + ", in " + operation + " of " + size_text(bytes) +
+           (step > 0 ? " at step " + std::to_string(step) : " before the first step");
+}
+
+std::string NcclPlane::too_late(const char* operation, uint64_t bytes) const {
+    return waited_text(*ranks_.wait_limit(), ranks_.known_as(), -1, operation, bytes);
 }
 
 // A call that is in progress has to come to its end before the next one.
@@ -225,18 +237,18 @@ void NcclPlane::settle(int result, const char* operation, uint64_t bytes) {
     while (result == nccl_in_progress && comm_) {
         if (nccl_.ncclCommGetAsyncError(comm_, &result) != nccl_success) break;
         if (limit > 0 && std::chrono::duration<double>(Clock::now() - start).count() > limit)
-            give_up(waited_text(*ranks_.wait_limit(), ranks_.known_as(), -1, operation, bytes), operation, bytes);
+            give_up(too_late(operation, bytes));
         std::this_thread::yield();
     }
-    if (result != nccl_success) give_up(nccl_.ncclGetErrorString(result), operation, bytes);
+    if (result != nccl_success) give_up(failure(result, operation, bytes));
 }
 
 template <class F>
 void NcclPlane::call(const char* operation, uint64_t bytes, F&& submit) {
     if (!comm_) throw Error("the ranks are no longer connected", "NCCL, rank " + std::to_string(ranks_.known_as()));
     settle(submit(), operation, bytes);
-    if (pending_.empty()) oldest_since_ = Clock::now();
-    pending_.push_back({device_.record(), operation, bytes});
+    const std::lock_guard lock(mutex_);
+    pending_.push_back({device_.record(), operation, bytes, Clock::now()});
     while (pending_.size() > 1 && device_.is_done(pending_.front().done)) pending_.pop_front();
 }
 
@@ -252,23 +264,25 @@ void NcclPlane::grouped(const char* operation, uint64_t bytes, F&& submit) {
 
 // Of a host that waits: whether what is waited for still comes.
 void NcclPlane::look() {
-    if (!comm_) return;
-    while (!pending_.empty() && device_.is_done(pending_.front().done)) {
-        pending_.pop_front();
-        oldest_since_ = Clock::now();
-    }
-    if (pending_.empty()) return;
-    const Pending& oldest = pending_.front();
+    const std::optional<Pending> oldest = oldest_pending();
+    if (!oldest || !comm_) return;
     int state = nccl_success;
     nccl_.ncclCommGetAsyncError(comm_, &state);
-    if (state != nccl_success && state != nccl_in_progress)
-        give_up(nccl_.ncclGetErrorString(state), oldest.operation, oldest.bytes);
+    if (state != nccl_success && state != nccl_in_progress) give_up(failure(state, oldest->operation, oldest->bytes));
     const double limit = ranks_.wait_limit()->seconds;
-    if (limit > 0 && std::chrono::duration<double>(Clock::now() - oldest_since_).count() > limit) {
-        const Pending late = oldest;
-        give_up(waited_text(*ranks_.wait_limit(), ranks_.known_as(), -1, late.operation, late.bytes), late.operation,
-                late.bytes);
+    if (limit > 0 && std::chrono::duration<double>(Clock::now() - oldest->since).count() > limit)
+        give_up(too_late(oldest->operation, oldest->bytes));
+}
+
+// With the moment since when it has been the oldest.
+std::optional<NcclPlane::Pending> NcclPlane::oldest_pending() {
+    const std::lock_guard lock(mutex_);
+    while (!pending_.empty() && device_.is_done(pending_.front().done)) {
+        pending_.pop_front();
+        if (!pending_.empty()) pending_.front().since = Clock::now();
     }
+    if (pending_.empty()) return std::nullopt;
+    return pending_.front();
 }
 
 template <class T>
