@@ -1,4 +1,4 @@
-// NCCL by dlopen, and the collectives of a DataPlane made of its calls.
+// The collectives of a DataPlane made of NCCL's calls.
 //
 // The invariant sum: each rank receives all ranks' addends of its own range (grouped sends and receives), adds them in the
 // fixed tree on the device (Device::sum), and the sums are gathered. Small sums are gathered whole and added by every rank.
@@ -6,11 +6,8 @@
 // broadcasts.
 #include "parallel/comm/nccl.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <chrono>
-#include <climits>
 #include <cstring>
 #include <deque>
 #include <mutex>
@@ -19,89 +16,12 @@
 #include <vector>
 
 #include "core/error.h"
+#include "parallel/comm/nccl_library.h"
 
 namespace xbench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// ---- what a program of NCCL 2 sees of it ----
-struct NcclId {
-    char bytes[128];
-};
-using NcclComm = void*;
-enum NcclResult : int { nccl_success = 0, nccl_in_progress = 7 };
-enum NcclType : int { nccl_u8 = 1, nccl_f32 = 7, nccl_f64 = 8 };
-enum NcclReduction : int { nccl_sum = 0 };
-// ncclConfig_t as of 2.18; later versions read its size and fill up the rest.
-struct NcclConfig {
-    size_t size = sizeof(NcclConfig);
-    unsigned magic = 0xcafebeef, version = 21805;
-    int blocking = 0, cga_cluster_size = INT_MIN, min_ctas = INT_MIN, max_ctas = INT_MIN;
-    const char* net_name = nullptr;
-    int split_share = INT_MIN;
-};
-
-struct Nccl {
-    int (*ncclGetVersion)(int*);
-    const char* (*ncclGetErrorString)(int);
-    const char* (*ncclGetLastError)(NcclComm);
-    int (*ncclGetUniqueId)(NcclId*);
-    int (*ncclCommInitRankConfig)(NcclComm*, int, NcclId, int, NcclConfig*);
-    int (*ncclCommGetAsyncError)(NcclComm, int*);
-    int (*ncclCommFinalize)(NcclComm);
-    int (*ncclCommDestroy)(NcclComm);
-    int (*ncclCommAbort)(NcclComm);
-    int (*ncclGroupStart)();
-    int (*ncclGroupEnd)();
-    int (*ncclAllReduce)(const void*, void*, size_t, int, int, NcclComm, void*);
-    int (*ncclReduce)(const void*, void*, size_t, int, int, int, NcclComm, void*);
-    int (*ncclAllGather)(const void*, void*, size_t, int, NcclComm, void*);
-    int (*ncclBroadcast)(const void*, void*, size_t, int, int, NcclComm, void*);
-    int (*ncclSend)(const void*, size_t, int, int, NcclComm, void*);
-    int (*ncclRecv)(void*, size_t, int, int, NcclComm, void*);
-    bool is_double = false;  // that of the tests, for emulated GPUs
-};
-
-template <class F>
-bool find(void* library, const char* name, F*& function) {
-    function = reinterpret_cast<F*>(dlsym(library, name));
-    return function != nullptr;
-}
-
-const Nccl* open_nccl() {
-    static Nccl nccl;
-    void* const library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL);
-    if (!library) return nullptr;
-#define XB_FIND(name) \
-    if (!find(library, #name, nccl.name)) return nullptr;
-    XB_FIND(ncclGetVersion)
-    XB_FIND(ncclGetErrorString)
-    XB_FIND(ncclGetLastError)
-    XB_FIND(ncclGetUniqueId)
-    XB_FIND(ncclCommInitRankConfig)
-    XB_FIND(ncclCommGetAsyncError)
-    XB_FIND(ncclCommFinalize)
-    XB_FIND(ncclCommDestroy)
-    XB_FIND(ncclCommAbort)
-    XB_FIND(ncclGroupStart)
-    XB_FIND(ncclGroupEnd)
-    XB_FIND(ncclAllReduce)
-    XB_FIND(ncclReduce)
-    XB_FIND(ncclAllGather)
-    XB_FIND(ncclBroadcast)
-    XB_FIND(ncclSend)
-    XB_FIND(ncclRecv)
-#undef XB_FIND
-    nccl.is_double = dlsym(library, "xbench_nccl_double") != nullptr;
-    return &nccl;
-}
-
-// Null where there is none.
-const Nccl* nccl_library() {
-    static const Nccl* const library = open_nccl();
-    return library;
-}
 
 NcclType type_of(const float*) { return nccl_f32; }
 NcclType type_of(const double*) { return nccl_f64; }
@@ -393,35 +313,10 @@ void NcclPlane::shift(const void* send, void* receive, size_t bytes, int distanc
     });
 }
 
-// What one rank has against it.
-std::string objection(const Device& device) {
-    const Nccl* const nccl = nccl_library();
-    if (!nccl) return "libnccl.so.2 is not found";
-    if (device.is_emulated() != nccl->is_double)
-        return nccl->is_double ? "the double of NCCL is for emulated GPUs" : "NCCL itself finds no emulated GPU";
-    return "";
-}
-
 }  // namespace
-
-std::string why_no_nccl(ControlPlane& ranks, Device& device) {
-    const std::string mine = std::string(device.name()) == "cuda" ? objection(device) : "the device is no GPU";
-    std::vector<std::byte> bytes(mine.size());
-    std::transform(mine.begin(), mine.end(), bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
-    std::string all;
-    for (const std::byte byte : ranks.all_gather_bytes(bytes)) all += static_cast<char>(byte);
-    return mine.empty() ? all : mine;
-}
 
 std::unique_ptr<DataPlane> make_nccl_plane(Communicator& ranks, Device& device) {
     return std::make_unique<NcclPlane>(ranks, device);
-}
-
-std::string nccl_version() {
-    int version = 0;
-    const Nccl* const nccl = nccl_library();
-    if (!nccl || nccl->ncclGetVersion(&version) != nccl_success) return "";
-    return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." + std::to_string(version % 100);
 }
 
 }  // namespace xbench

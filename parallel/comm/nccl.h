@@ -1,6 +1,7 @@
-// NCCL as the data plane of ranks with a GPU each, opened at run time: nccl.cpp is the only file that knows it. Collectives
-// are put into the order of the rank's device and the host goes on; where it waits for the device in vain, because a peer
-// does not come or NCCL reports an error, the wait ends with a line that names rank, step, operation and bytes.
+// NCCL as the data plane of ranks with a GPU each, opened at run time: nccl.cpp and nccl_library.cpp are the only files that
+// know it. Collectives are put into the order of the rank's device and the host goes on; where it waits for the device in
+// vain, because a peer does not come or NCCL reports an error, the wait ends with a line that names rank, step, operation
+// and bytes.
 #pragma once
 
 #include <memory>
