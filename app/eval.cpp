@@ -8,6 +8,7 @@
 #include "app/checkpoint_input.h"
 #include "app/command_table.h"
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "app/predictions_csv.h"
 #include "app/single_process.h"
 #include "app/verbosity.h"
@@ -18,6 +19,7 @@
 #include "core/files.h"
 #include "data/datasets.h"
 #include "eval/evaluation.h"
+#include "kernels/cuda/devices.h"
 #include "parallel/train/inference.h"
 
 namespace xbench {
@@ -25,7 +27,7 @@ namespace {
 
 struct EvalCommand {
     CheckpointOptions model;
-    std::string data, split = "test", out;
+    std::string data, split = "test", out, device = "cpu";
     int threads = 0;
     Verbosity verbosity;
 };
@@ -90,16 +92,16 @@ void run_eval(const EvalCommand& command) {
     const std::vector<int64_t> indices = dataset->indices(split_from(command.split));
     if (indices.empty()) throw Error("has no images in split " + command.split, command.data, "choose another --split");
 
-    Cpu device(threads_to_use(command.threads));
+    const std::unique_ptr<Device> device = make_device(command.device, threads_to_use(command.threads));
     ProgressLine line(stderr, !command.verbosity.progress());
     const auto start = std::chrono::steady_clock::now();
     const Predictions predictions =
-        predict(model.graph, model.weights, model.description, *dataset, indices, device, show_images(line));
+        predict(model.graph, model.weights, model.description, *dataset, indices, *device, show_images(line));
     line.finish();
-    detail(command.verbosity, details_of(model, predictions.count(), device, start));
+    detail(command.verbosity, details_of(model, predictions.count(), *device, start));
     const std::vector<std::string>& names = model.description.class_names;
     const Evaluation evaluation =
-        evaluate(predictions, names, options_of(model.description, *dataset, predictions, device.threads()));
+        evaluate(predictions, names, options_of(model.description, *dataset, predictions, device->threads()));
 
     write_text(out / "metrics.json", json_text(metrics_json(command, model, *dataset, evaluation), 2) + "\n");
     write_text(out / "classification_report.txt", classification_report(evaluation.metrics));
@@ -133,6 +135,7 @@ void add_eval_command(CLI::App& app) {
     eval->add_option("--threads", command->threads, "threads; 0: all cores that this process may use")
         ->capture_default_str()
         ->check(CLI::Range(0, most_threads));
+    add_device_option(*eval, command->device);
     add_verbosity_options(*eval, command->verbosity);
     eval->footer("$ xbench eval --checkpoint runs/mine/checkpoints --data set.h5 --out eval");
     eval->callback([command] { run_eval(*command); });

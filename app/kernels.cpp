@@ -5,14 +5,17 @@
 
 #include "app/command_table.h"
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "app/single_process.h"
 #include "bench/base/environment.h"
+#include "bench/kernels/gpu_suite.h"
 #include "bench/kernels/kernel_problems.h"
 #include "bench/kernels/kernel_suite.h"
 #include "bench/kernels/kernel_table.h"
 #include "core/durable_file.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "kernels/cuda/devices.h"
 
 namespace xbench {
 namespace {
@@ -20,13 +23,13 @@ namespace {
 struct KernelsOptions {
     KernelSuiteOptions suite;
     std::vector<std::string> forced;
-    std::string json, passport;
+    std::string json, passport, device = "cpu";
     bool list = false, no_check = false;
 };
 
 void print_list(const KernelSelection& selection) {
     for (const KernelSuiteEntry& entry : selection.entries)
-        fmt::print("{:<70} {} ({})\n", entry.name, entry.kernel->name, name_of(entry.kernel->isa));
+        fmt::print("{:<70} {} ({})\n", entry.name, entry.kernel->name, place_of(*entry.kernel));
 }
 
 std::string command_line() {
@@ -44,9 +47,31 @@ void print_report(const KernelReport& report) {
         fmt::print("{} calls left out that no plan makes; --all-impls times them too\n", report.left_out);
 }
 
+void run_on_gpu(const KernelsOptions& options) {
+    if (!options.json.empty() || !options.passport.empty())
+        throw UsageError("there is no file of the kernels on a GPU yet", "--device", "leave --json and --passport out");
+    const std::unique_ptr<Device> device = make_device(options.device, options.suite.threads);
+    const std::vector<LayerProblem> problems = bundled_problems();
+    if (options.list) return print_list(select_entries(problems, options.suite, device->target()));
+    const bool terminal = isatty(STDERR_FILENO) != 0;
+    size_t done = 0, failed = 0;
+    const auto rows = run_gpu_suite(options.suite, problems, *device, [&](const GpuMeasurement& row) {
+        ++done;
+        failed += row.failure.empty() ? 0 : 1;
+        if (terminal) fmt::print(stderr, "\r\033[K{} {}", done, row.name);
+    });
+    if (terminal) fmt::print(stderr, "\r\033[K");
+    fmt::print("{}\n{}{}\n", gpu_table_text(rows), to_string(device->target()),
+               device->is_emulated() ? ", emulated GPU: nothing was timed" : "");
+    if (failed > 0)
+        throw Error(fmt::format("{} of {} kernels did not run or are too far from the reference", failed, done), "kernels",
+                    "see the remarks in the table");
+}
+
 void run(KernelsOptions& options) {
     for (const std::string& text : options.forced) options.suite.forced.push_back(parse_choice(text));
     options.suite.check = !options.no_check;
+    if (options.device == "cuda") return run_on_gpu(options);
     const std::vector<LayerProblem> problems = bundled_problems();
     const KernelSelection selection = select_entries(problems, options.suite, Target{usable_isa()});
     if (options.list) return print_list(selection);
@@ -92,6 +117,7 @@ void add_kernels_command(CLI::App& app) {
     command->add_option("--op", suite.op, "one operator with its gradients (conv2d), or one of them (conv2d_wgrad)")
         ->type_name(value::operation);
     command->add_option("--impl", options->forced, "only this implementation: conv2d=reference")->type_name(value::choice);
+    add_device_option(*command, options->device);
     command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them")
         ->type_name("REGEX");
     command->add_option("--threads", suite.threads, "compute threads")->check(CLI::Range(1, most_threads));

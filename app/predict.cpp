@@ -14,6 +14,7 @@
 #include "app/checkpoint_input.h"
 #include "app/command_table.h"
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "app/predictions_csv.h"
 #include "app/single_process.h"
 #include "app/verbosity.h"
@@ -23,6 +24,7 @@
 #include "core/files.h"
 #include "data/import/import.h"
 #include "data/set/h5.h"
+#include "kernels/cuda/devices.h"
 #include "parallel/train/inference.h"
 
 namespace xbench {
@@ -32,7 +34,7 @@ namespace fs = std::filesystem;
 
 struct PredictCommand {
     CheckpointOptions model;
-    std::string data, split, out;
+    std::string data, split, out, device = "cpu";
     int threads = 0;
     Verbosity verbosity;
 };
@@ -126,13 +128,13 @@ void run_predict(const PredictCommand& given) {
         indices = dataset.indices(split_from(command.split));
     }
     if (indices.empty()) throw Error("no images to predict", command.data, "choose another --split or data set");
-    Cpu device(command.threads);
+    const std::unique_ptr<Device> device = make_device(command.device, command.threads);
     ProgressLine line(stderr, !command.verbosity.progress());
     const auto start = std::chrono::steady_clock::now();
     const Predictions predictions =
-        predict(model.graph, model.weights, model.description, dataset, indices, device, show_images(line));
+        predict(model.graph, model.weights, model.description, dataset, indices, *device, show_images(line));
     line.finish();
-    detail(command.verbosity, details_of(model, predictions.count(), device, start));
+    detail(command.verbosity, details_of(model, predictions.count(), *device, start));
     // Image files have no labels: those that the import gave them say nothing.
     const Truth truth = files ? Truth{} : Truth{images->labels(), images->targets(), images->info().class_names};
     const std::string csv = predictions_csv(predictions, model.description.class_names, model.description.model.multilabel,
@@ -165,6 +167,7 @@ void add_predict_command(CLI::App& app) {
     predict->add_option("--threads", command->threads, "threads; 0: all cores that this process may use")
         ->capture_default_str()
         ->check(CLI::Range(0, most_threads));
+    add_device_option(*predict, command->device);
     add_verbosity_options(*predict, command->verbosity);
     predict->footer(
         "Image files are decoded and resized as an import does it.\n\n"

@@ -24,6 +24,7 @@
 #include "core/launched.h"
 #include "core/progress.h"
 #include "data/datasets.h"
+#include "kernels/cuda/devices.h"
 #include "models/registry.h"
 #include "parallel/checkpoint/training_state.h"
 #include "parallel/comm/setups.h"
@@ -35,7 +36,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct TrainCommand {
-    std::string config, model, data, weights, trainer = "serial", out;
+    std::string config, model, data, weights, trainer = "serial", device, out;
     std::vector<std::string> settings, command_line;
     int64_t epochs = 0;
     int threads = 0, stage = 0;
@@ -103,10 +104,19 @@ std::unique_ptr<Communicator> connect(const TrainerSetup& setup, const Config& c
     return communicator;
 }
 
-const TrainerSetup& usable_setup(const std::string& name) {
-    const TrainerSetup& setup = find_setup(name);
-    if (!setup.available) throw Error(setup.reason, "trainer " + name, "`xbench doctor` lists what this build has");
+const TrainerSetup& usable_setup(const TrainCommand& command) {
+    const TrainerSetup& setup = find_setup(command.trainer, command.device);
+    if (const std::string why_not = why_not_here(setup); !why_not.empty())
+        throw Error(why_not, "trainer " + command.trainer, "`xbench doctor` lists what there is");
     return setup;
+}
+
+// Their PCI addresses, where this process sees one for each rank of the node.
+std::vector<std::string> gpus_of_ranks(int ranks_on_node) {
+    std::vector<std::string> addresses;
+    for (const GpuDescription& gpu : query_gpus().gpus) addresses.push_back(gpu.pci_address);
+    if (static_cast<int>(addresses.size()) < ranks_on_node) addresses.clear();
+    return addresses;
 }
 
 FolderUse use_of(const TrainCommand& command) {
@@ -196,12 +206,16 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     if (!from_rank_0(finished ? "finished" : "", communicator).empty()) return;
     if (first && dataset->indices(Split::test).empty())
         fmt::print(stderr, "xbench train: {} has no test split; there will be no test scores\n", dataset->info().source);
+    const std::unique_ptr<Device> device =
+        make_device(setup.device, command.threads, communicator.size() > 1 ? local_rank_from_environment() : 0);
     const Json per_rank = gather_ranks(communicator, binding);
     ProgressLine line(stderr, command.quiet || !first);
     if (first) detail(command.verbosity, start_details(setup.name, *dataset, communicator, binding, folder.string()));
     const InterruptGuard guard(InterruptGuard::Usr1::note);
     const EnergyMeter energy;
-    const TrainResult result = train(config, *dataset, communicator, train_options(command, config, folder, line));
+    TrainOptions options = train_options(command, config, folder, line);
+    options.device = device.get();
+    const TrainResult result = train(config, *dataset, communicator, options);
     line.finish();
     if (result.interrupted) {
         if (first)
@@ -214,9 +228,19 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     environment["cpusets"] = per_rank;
     environment["communicator"] = Json{{"name", communicator.name()}, {"nodes", communicator.nodes()}};
     write_text(folder / "env.json", json_text(environment, 2) + "\n");
-    TrainRun run{
-        config,          *dataset,      result,   setup.name,      setup.device, communicator.size(),
-        command.threads, command.stage, per_rank, energy.joules(), energy.why(), environment["env_id"].get<std::string>()};
+    TrainRun run{config,
+                 *dataset,
+                 result,
+                 setup.name,
+                 setup.device,
+                 communicator.size(),
+                 command.threads,
+                 command.stage,
+                 per_rank,
+                 energy.joules(),
+                 energy.why(),
+                 environment["env_id"].get<std::string>(),
+                 std::string(setup.device) == "cuda" && environment.value("emulated", false)};
     write_train_files(run, folder);
     if (!command.quiet) print_result(result, folder);
 }
@@ -224,7 +248,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
 void run_train(const TrainCommand& given) {
     TrainCommand command = given;
     const Config config = read_config(command);
-    const TrainerSetup& setup = usable_setup(command.trainer);
+    const TrainerSetup& setup = usable_setup(command);
     if (command.threads == 0) command.threads = 1;
     if (command.trainer == "sharded" && command.stage == 0) command.stage = lowest_stage;
     if (command.trainer == "sharded" ? command.stage > highest_stage : command.stage != 0)
@@ -240,7 +264,9 @@ void run_train(const TrainCommand& given) {
     const Hardware hardware = query_hardware();
     // Before the first OpenMP region and before MPI starts its own threads.
     const int on_node = alone ? 1 : ranks_on_node_from_environment();
-    const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(), on_node, command.threads);
+    const Binding binding =
+        bind_this_process(alone ? 0 : local_rank_from_environment(), on_node, command.threads,
+                          std::string(setup.device) == "cuda" ? gpus_of_ranks(on_node) : std::vector<std::string>{});
     if (binding.oversubscribed && launched().local == 0) say_if_crowded(on_node, command.threads, binding.allowed_cores);
     std::unique_ptr<Communicator> communicator = connect(setup, config, binding);
     const LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};
@@ -292,6 +318,8 @@ void add_train_command(CLI::App& app) {
     train->add_option("--trainer", command->trainer, "how to train; all but serial are started by mpirun or srun")
         ->type_name(value::one_of(setup_names()))
         ->capture_default_str();
+    train->add_option("--device", command->device, "where it computes (default: the trainer's own)")
+        ->check(CLI::IsMember({"cpu", "cuda"}));
     train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")
         ->check(CLI::Range(1, most_threads));
     train

@@ -11,8 +11,8 @@
 #   threads a rank                             --cpus-per-task=T
 #   ranks on several nodes                     --nodes=2 --ntasks-per-node=4 (docs/clusters.md: how they then talk)
 #   memory a core, where the default is small  --mem-per-cpu=2G
-#   compiler and MPI from modules              a line "module load ..." below
-# Environment: XBENCH names the program (default: the newest build/*/xbench, else the one on PATH), XBENCH_OUT the run folder.
+#   compiler and MPI from modules              XBENCH_MODULES="gcc/12 openmpi/4.1"
+# slurm/lib.sh lists the environment.
 # The log shows how far the sweep is.
 #
 #SBATCH --job-name=xbench-cpu-ddp
@@ -24,30 +24,16 @@
 ##SBATCH --partition=PARTITION
 ##SBATCH --account=ACCOUNT
 set -euo pipefail
-
-# sbatch runs a copy of this file, so its own path says nothing about the project.
-cd "${SLURM_SUBMIT_DIR:?run this with sbatch}"
+script=cpu_ddp.sh
+lib=${SLURM_SUBMIT_DIR:?run this with sbatch}/slurm/lib.sh
+[ -f "$lib" ] || lib=$(dirname "$(dirname "$(readlink -f "${XBENCH:-$(command -v xbench)}")")")/share/xbench/slurm/lib.sh
+source "$lib"
+enter_project
 config=${1:-configs/scaling.json}
 [ $# = 0 ] || shift
-
-fail() {
-    echo "cpu_ddp.sh: $1" >&2
-    exit 2
-}
-xbench=${XBENCH:-$(ls -t build/*/xbench build/xbench 2>/dev/null | head -n 1 || true)}
-[ -n "$xbench" ] || xbench=$(command -v xbench || true)
-[ -x "$xbench" ] || fail "no xbench program; build it first (scripts/first_run.sh), install it, or set XBENCH"
-"$xbench" --config "$config" --print-config >/dev/null || fail "$config is not a configuration; submit from the root of the project"
+find_xbench
+check_config "$config"
 tasks=${SLURM_NTASKS:-1} threads=${SLURM_CPUS_PER_TASK:-1}
-
-# 1, 2, 4 ... and the number of tasks itself.
-ranks=1
-for ((n = 2; n < tasks; n *= 2)); do ranks+=,$n; done
-[ "$tasks" = 1 ] || ranks+=,$tasks
-sweep="[{\"trainer\":\"serial\",\"threads\":$threads},{\"trainer\":\"cpu_ddp\",\"ranks\":[$ranks],\"threads\":$threads}]"
-
-out=${XBENCH_OUT:-results/runs/slurm-$SLURM_JOB_ID}
-echo "cpu_ddp.sh: job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, $tasks tasks x $threads cores, $config"
-"$xbench" --config "$config" --set "sweep=$sweep" --out "$out" "$@"
-cat "$out/scaling.csv"
-echo "$out/scaling.csv"
+rows="[{\"trainer\":\"serial\",\"threads\":$threads},"
+rows+="{\"trainer\":\"cpu_ddp\",\"ranks\":[$(doubling_ranks "$tasks")],\"threads\":$threads}]"
+run_sweep "$config" "$rows" "$@"

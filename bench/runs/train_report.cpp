@@ -221,6 +221,7 @@ Record train_record(const TrainRun& run) {
                          {"accumulate", train.accumulate},
                          {"compression", train.compression},
                          {"isa", result.isa},
+                         {"communicator", result.communicator},
                          {"overlap", result.overlap},
                          // Of the processors that efficiency counts, as it has no core of its own.
                          {"communication_threads", result.overlap == "thread" ? run.ranks : 0},
@@ -247,6 +248,7 @@ Record train_record(const TrainRun& run) {
                            {"val_accuracy", result.val.accuracy},
                            {"final_weights_hash", result.final_weights_hash},
                            {"cores_shared", cores_are_shared(run.per_rank)}};
+    if (run.emulated) record.params["emulated"] = true;
     add_test_counters(result.test, record.counters);
     return record;
 }
