@@ -1,0 +1,152 @@
+// The filter gradient of implicit_gemm.h: dw{k, (r,s,c)} = dy{pixels, k}^T gathered x{pixels, (r,s,c)}, both with pixels
+// outside, so that shared memory holds them rows inside. A thread's filter position and channel stay, pixels go by. Each
+// block makes the partial sum of a tile over the pixels of a part of an image, or of all images of a leaf, in ascending
+// order, and writes it; image_sums.cuh adds them up in an order that no split of the batch changes. vec 4: copies of 16
+// bytes, for channels that are a multiple of 4; vec 1: of 4 bytes, for any.
+#pragma once
+
+#include "kernels/conv2d/implicit_gemm/gather_product.cuh"
+#include "kernels/kernel.h"
+
+namespace xbench {
+
+// Pixels first .. end-1 of the batch.
+struct Pixels {
+    int first, end;
+};
+
+__device__ __forceinline__ Pixels pixels_of_unit(const FilterGradient& p, const StepContext* step, int unit) {
+    const int pixels = p.h.result * p.w.result;
+    if (p.parts == 0) {
+        if (unit >= step->leaves) return {0, -1};
+        return {step->leaf_begin[unit] * pixels, step->leaf_begin[unit + 1] * pixels};
+    }
+    const int image = unit / p.parts, first = (unit - image * p.parts) * p.part_pixels;
+    return {image * pixels + first, image * pixels + min(pixels, first + p.part_pixels)};
+}
+
+// Copies 32 pixels of dy for the tile's filters.
+template <class T, int vec>
+class GradientRows {
+    static constexpr int across = T::rows / vec, apart = T::threads / across, copies = k_of_stage / apart;
+    static_assert(apart > 0 && copies > 0 && (vec == 1 || apart % 4 == 0));
+
+public:
+    __device__ __forceinline__ GradientRows(const FilterGradient& p, Pixels pixels, int first_filter) {
+        const int filter = first_filter + threadIdx.x % across * vec, first = threadIdx.x / across;
+        at_ = p.gradient + static_cast<int64_t>(pixels.first + first) * p.filters + filter;
+        row_ = static_cast<int64_t>(apart) * p.filters;
+        left_ = filter < p.filters || leaves_out(Mutation::no_column_mask) ? pixels.end - pixels.first - first : 0;
+    }
+    __device__ __forceinline__ void operator()(uint32_t stage) {
+        const int first = threadIdx.x / across, column = threadIdx.x % across;
+#pragma unroll
+        for (int j = 0; j < copies; ++j, at_ += row_) {
+            const int k = first + j * apart;
+            const uint32_t to = vec == 4 ? place_rows_inside<T::rows>(first, column) + j * apart * T::rows * 4
+                                         : place_rows_inside<T::rows>(k, column / 4) + column % 4 * 4;
+            copy_async<4 * vec>(stage + to, at_, leaves_out(Mutation::no_k_mask) || j * apart < left_);
+        }
+        left_ -= k_of_stage;
+    }
+
+private:
+    const float* at_;
+    int64_t row_;
+    int left_;
+};
+
+// Copies what 32 pixels read of x for the tile's filter positions and channels.
+template <class T, int vec>
+class GatheredRows {
+    static constexpr int across = T::columns / vec, apart = T::threads / across, copies = k_of_stage / apart;
+    static_assert(apart > 0 && copies > 0 && (vec == 1 || apart % 4 == 0));
+
+public:
+    __device__ __forceinline__ GatheredRows(const FilterGradient& p, Pixels pixels, int first_column) : p_(p) {
+        const int column = first_column + threadIdx.x % across * vec;
+        const int tap = divide(column, p.by_channels), channel = column - tap * p.channels;
+        const int tap_h = divide(tap, p.by_taps_w), tap_w = tap - tap_h * p.w.taps;
+        h_ = tap_h * p.h.dilation - p.h.pad;
+        w_ = tap_w * p.w.dilation - p.w.pad;
+        if (tap_h >= p.h.taps && !leaves_out(Mutation::no_column_mask)) h_ = -(1 << 30);  // misses every image
+        source_ = p.source + channel;
+        pixel_ = pixels.first + threadIdx.x / across;
+        end_ = pixels.end;
+    }
+    __device__ __forceinline__ void operator()(uint32_t stage) {
+        const int first = threadIdx.x / across, column = threadIdx.x % across;
+#pragma unroll
+        for (int j = 0; j < copies; ++j, pixel_ += apart) {
+            const int image = divide(pixel_, p_.by_pixels), pixel = pixel_ - image * static_cast<int>(p_.by_pixels.divisor);
+            const int i = divide(pixel, p_.by_width), h = i * p_.h.stride + h_;
+            const int w = (pixel - i * p_.w.result) * p_.w.stride + w_;
+            const bool hit = static_cast<unsigned>(h) < static_cast<unsigned>(p_.h.source) &&
+                             static_cast<unsigned>(w) < static_cast<unsigned>(p_.w.source);
+            const int row = (image * p_.h.source + h) * p_.w.source + w;
+            const int k = first + j * apart;
+            const uint32_t to = vec == 4 ? place_rows_inside<T::columns>(first, column) + j * apart * T::columns * 4
+                                         : place_rows_inside<T::columns>(k, column / 4) + column % 4 * 4;
+            copy_async<4 * vec>(stage + T::a_bytes + to, source_ + static_cast<int64_t>(row) * p_.channels,
+                                (hit || leaves_out(Mutation::no_source_mask)) && pixel_ < end_);
+        }
+    }
+
+private:
+    const FilterGradient& p_;
+    const float* source_;
+    int h_, w_, pixel_, end_;
+};
+
+template <Product product, class T, int vec_of_gradient, int vec_of_source>
+__device__ __forceinline__ void filter_gradient(const FilterGradient& p, const StepContext* step) {
+    extern __shared__ __align__(128) unsigned char ring[];
+    const int unit = static_cast<int>(blockIdx.x) / p.tiles, tile = static_cast<int>(blockIdx.x) - unit * p.tiles;
+    const int tile_row = tile / p.tiles_of_columns, tile_column = tile - tile_row * p.tiles_of_columns;
+    const Pixels pixels = pixels_of_unit(p, step, unit);
+    if (pixels.end < pixels.first) return;
+    GradientRows<T, vec_of_gradient> gradient(p, pixels, tile_row * T::rows);
+    GatheredRows<T, vec_of_source> gathered(p, pixels, tile_column * T::columns);
+    Sums<T> sums;
+    multiply_all<T, product, false, false>(sums, (pixels.end - pixels.first + k_of_stage - 1) / k_of_stage,
+                                           shared_address(ring), [&](uint32_t stage) {
+                                               gradient(stage);
+                                               gathered(stage);
+                                           });
+    float* const partial = p.partial + unit * p.width;
+    for_each_four<T>(sums, [&](int row, int column, float4 value) {
+        row += tile_row * T::rows, column += tile_column * T::columns;
+        if ((row < p.filters || leaves_out(Mutation::no_store_mask)) && column < p.pitch)
+            *reinterpret_cast<float4*>(partial + static_cast<int64_t>(row) * p.pitch + column) = value;
+    });
+}
+
+template <Product product>
+__device__ __forceinline__ float rounded(float value) {
+    if constexpr (product == Product::tf32) return __uint_as_float(round_tf32(__float_as_uint(value)));
+    const uint32_t pair = round_pair<product>(__float_as_uint(value), 0);
+    if constexpr (product == Product::bf16) return __uint_as_float(pair << 16);
+    float result;
+    asm("{.reg .b16 low, high; mov.b32 {low, high}, %1; cvt.f32.f16 %0, low;}" : "=f"(result) : "r"(pair));
+    return result;
+}
+
+// db: a block of (32, 8) threads adds a unit's pixels for 32 filters, each row of threads every eighth pixel.
+template <Product product>
+__device__ __forceinline__ void bias_gradient(const FilterGradient& p, const StepContext* step) {
+    __shared__ float sums[8][32];
+    const int unit = blockIdx.x, filter = blockIdx.y * 32 + threadIdx.x;
+    const Pixels pixels = pixels_of_unit(p, step, unit);
+    if (pixels.end < pixels.first) return;
+    float sum = 0;
+    if (filter < p.filters)
+        for (int pixel = pixels.first + threadIdx.y; pixel < pixels.end; pixel += 8)
+            sum += rounded<product>(p.gradient[static_cast<int64_t>(pixel) * p.filters + filter]);
+    sums[threadIdx.y][threadIdx.x] = sum;
+    if constexpr (!leaves_out(Mutation::no_barrier)) __syncthreads();
+    if (threadIdx.y > 0 || filter >= p.filters) return;
+    for (int row = 1; row < 8; ++row) sum += sums[row][threadIdx.x];
+    p.partial[unit * p.width + static_cast<int64_t>(p.filters) * p.pitch + filter] = sum;
+}
+
+}  // namespace xbench
