@@ -56,46 +56,79 @@ private:
     int left_;
 };
 
-// Copies what 32 pixels read of x for the tile's filter positions and channels.
+// Where a pixel of dy reads x with its first tap: place of channel 0, which may lie outside of the image, and position.
+struct alignas(16) PixelOfSource {
+    const char* source;
+    int h, w;
+};
+constexpr int pixel_tables = 4, pixel_table_bytes = pixel_tables * k_of_stage * static_cast<int>(sizeof(PixelOfSource));
+
+// Copies what 32 pixels read of x for the tile's filter positions and channels. Where the pixels of a stage read is worked out
+// once for the block, by one of its warps and two stages ahead, into a table in shared memory. Two barriers of the main loop
+// lie between a table's last use and the next that takes its place.
 template <class T, int vec>
 class GatheredRows {
     static constexpr int across = T::columns / vec, apart = T::threads / across, copies = k_of_stage / apart;
-    static_assert(apart > 0 && copies > 0 && (vec == 1 || apart % 4 == 0));
+    static_assert(apart > 0 && copies % 4 == 0 && (vec == 1 || apart % 4 == 0) && T::threads >= pixel_tables * 32);
 
 public:
-    __device__ __forceinline__ GatheredRows(const FilterGradient& p, Pixels pixels, int first_column) : p_(p) {
+    __device__ __forceinline__ GatheredRows(const FilterGradient& p, Pixels pixels, int first_column, unsigned char* tables)
+        : p_(p), tables_(reinterpret_cast<PixelOfSource*>(tables)) {
         const int column = first_column + threadIdx.x % across * vec;
         const int tap = divide(column, p.by_channels), channel = column - tap * p.channels;
         const int tap_h = divide(tap, p.by_taps_w), tap_w = tap - tap_h * p.w.taps;
-        h_ = tap_h * p.h.dilation - p.h.pad;
-        w_ = tap_w * p.w.dilation - p.w.pad;
+        h_ = tap_h * p.h.dilation;
+        w_ = tap_w * p.w.dilation;
+        offset_ = ((h_ * p.w.source + w_) * p.channels + channel) * static_cast<int>(sizeof(float));
         if (tap_h >= p.h.taps && !leaves_out(Mutation::no_column_mask)) h_ = -(1 << 30);  // misses every image
-        source_ = p.source + channel;
-        pixel_ = pixels.first + threadIdx.x / across;
-        end_ = pixels.end;
+        pixel_ = pixels.first + threadIdx.x % 32, end_ = pixels.end;
+        note_pixels(0);
+        note_pixels(1);
+        __syncthreads();
     }
     __device__ __forceinline__ void operator()(uint32_t stage) {
-        const int first = threadIdx.x / across, column = threadIdx.x % across;
+        const int first = threadIdx.x / across;
+        const uint32_t table = shared_address(tables_ + (step_ % pixel_tables * k_of_stage + first));
+        // Four at a time: reads of the table and copies by turns would wait for each other.
 #pragma unroll
-        for (int j = 0; j < copies; ++j, pixel_ += apart) {
-            const int image = divide(pixel_, p_.by_pixels), pixel = pixel_ - image * static_cast<int>(p_.by_pixels.divisor);
-            const int i = divide(pixel, p_.by_width), h = i * p_.h.stride + h_;
-            const int w = (pixel - i * p_.w.result) * p_.w.stride + w_;
-            const bool hit = static_cast<unsigned>(h) < static_cast<unsigned>(p_.h.source) &&
-                             static_cast<unsigned>(w) < static_cast<unsigned>(p_.w.source);
-            const int row = (image * p_.h.source + h) * p_.w.source + w;
-            const int k = first + j * apart;
-            const uint32_t to = vec == 4 ? place_rows_inside<T::columns>(first, column) + j * apart * T::columns * 4
-                                         : place_rows_inside<T::columns>(k, column / 4) + column % 4 * 4;
-            copy_async<4 * vec>(stage + T::a_bytes + to, source_ + static_cast<int64_t>(row) * p_.channels,
-                                (hit || leaves_out(Mutation::no_source_mask)) && pixel_ < end_);
+        for (int quarter = 0; quarter < copies; quarter += 4) {
+            uint32_t from[4][4];  // PixelOfSource
+#pragma unroll
+            for (int j = 0; j < 4; ++j)
+                load_vector(from[j], table + (quarter + j) * apart * static_cast<int>(sizeof(PixelOfSource)));
+#pragma unroll
+            for (int j = 0; j < 4; ++j) copy(stage, quarter + j, from[j]);
         }
+        note_pixels(step_ + 2);
+        ++step_;
     }
 
 private:
+    __device__ __forceinline__ void copy(uint32_t stage, int j, const uint32_t (&from)[4]) const {
+        const int first = threadIdx.x / across, column = threadIdx.x % across;
+        const bool hit =
+            from[2] + h_ < static_cast<unsigned>(p_.h.source) && from[3] + w_ < static_cast<unsigned>(p_.w.source);
+        const char* const source = reinterpret_cast<const char*>(static_cast<uint64_t>(from[1]) << 32 | from[0]);
+        const uint32_t to = vec == 4 ? place_rows_inside<T::columns>(first, column) + j * apart * T::columns * 4
+                                     : place_rows_inside<T::columns>(first + j * apart, column / 4) + column % 4 * 4;
+        copy_async<4 * vec>(stage + T::a_bytes + to, source + offset_, hit || leaves_out(Mutation::no_source_mask));
+    }
+    __device__ __forceinline__ void note_pixels(int step) {
+        if (step % pixel_tables != threadIdx.x / 32) return;
+        const int pixel = pixel_ + step * k_of_stage;
+        const int image = divide(pixel, p_.by_pixels), rest = pixel - image * static_cast<int>(p_.by_pixels.divisor);
+        const int i = divide(rest, p_.by_width), j = rest - i * p_.w.result;
+        PixelOfSource at;
+        at.h = i * p_.h.stride - p_.h.pad, at.w = j * p_.w.stride - p_.w.pad;
+        const int64_t row = static_cast<int64_t>(image * p_.h.source + at.h) * p_.w.source + at.w;
+        at.source = reinterpret_cast<const char*>(p_.source + row * p_.channels);
+        if (pixel >= end_ && !leaves_out(Mutation::no_k_mask)) at.h = -(1 << 30);
+        tables_[step % pixel_tables * k_of_stage + threadIdx.x % 32] = at;
+    }
+
     const FilterGradient& p_;
-    const float* source_;
-    int h_, w_, pixel_, end_;
+    PixelOfSource* tables_;
+    int h_, w_, offset_, pixel_, end_, step_ = 0;
 };
 
 template <Product product, class T, int vec_of_gradient, int vec_of_source>
@@ -106,7 +139,7 @@ __device__ __forceinline__ void filter_gradient(const FilterGradient& p, const S
     const Pixels pixels = pixels_of_unit(p, step, unit);
     if (pixels.end < pixels.first) return;
     GradientRows<T, vec_of_gradient> gradient(p, pixels, tile_row * T::rows);
-    GatheredRows<T, vec_of_source> gathered(p, pixels, tile_column * T::columns);
+    GatheredRows<T, vec_of_source> gathered(p, pixels, tile_column * T::columns, ring + T::ring_bytes);
     Sums<T> sums;
     multiply_all<T, product, false, false>(sums, (pixels.end - pixels.first + k_of_stage - 1) / k_of_stage,
                                            shared_address(ring), [&](uint32_t stage) {

@@ -10,7 +10,7 @@ namespace xbench {
 
 #define XB_JOIN_(a, b, c)        xb_##a##_##b##_##c
 #define XB_JOIN(a, b, c)         XB_JOIN_(a, b, c)
-#define XB_KERNEL(pass, name, T) extern "C" __global__ void __launch_bounds__(T::threads) XB_JOIN(pass, name, XB_PRODUCT)
+#define XB_KERNEL(pass, name, T) extern "C" __global__ void __launch_bounds__(T::threads, 1) XB_JOIN(pass, name, XB_PRODUCT)
 #define XB_GATHER_KERNEL(name, T, vec, Filters)                           \
     XB_KERNEL(gather, name, T)(const __grid_constant__ GatherProduct p) { \
         gather_product<Product::XB_PRODUCT, T, vec, Filters>(p);          \

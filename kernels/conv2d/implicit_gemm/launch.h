@@ -38,7 +38,8 @@ struct TiledFunction {
                                             T::columns,                                 \
                                             T::threads,                                 \
                                             T::ring_bytes + more_bytes};
-// A row of the table of an odd product is 16 bytes.
+// A row of the table of an odd product and a pixel of a filter gradient are 16 bytes.
+inline constexpr int pixel_tables_bytes = 4 * k_of_stage * 16;
 XB_TILED_FUNCTION(gather_wide, "gather_wide", WideTile, 0)
 XB_TILED_FUNCTION(gather_medium, "gather_medium", MediumTile, 0)
 XB_TILED_FUNCTION(gather_narrow, "gather_narrow", NarrowTile, 0)
@@ -47,11 +48,11 @@ XB_TILED_FUNCTION(gather_odd, "gather_odd", NarrowTile, NarrowTile::rows * 16)
 XB_TILED_FUNCTION(gather_crossed, "gather_crossed", WideTile, 0)
 XB_TILED_FUNCTION(gather_crossed_low, "gather_crossed_low", LowestTile, 0)
 XB_TILED_FUNCTION(gather_crossed_odd, "gather_crossed_odd", NarrowTile, NarrowTile::rows * 16)
-XB_TILED_FUNCTION(filters_wide, "filters_wide", WideTile, 0)
-XB_TILED_FUNCTION(filters_low, "filters_low", LowTile, 0)
-XB_TILED_FUNCTION(filters_lowest, "filters_lowest", LowestTile, 0)
-XB_TILED_FUNCTION(filters_stem, "filters_stem", LowestTile, 0)
-XB_TILED_FUNCTION(filters_odd, "filters_odd", LowestTile, 0)
+XB_TILED_FUNCTION(filters_wide, "filters_wide", WideTile, pixel_tables_bytes)
+XB_TILED_FUNCTION(filters_low, "filters_low", LowTile, pixel_tables_bytes)
+XB_TILED_FUNCTION(filters_lowest, "filters_lowest", LowestTile, pixel_tables_bytes)
+XB_TILED_FUNCTION(filters_stem, "filters_stem", LowestTile, pixel_tables_bytes)
+XB_TILED_FUNCTION(filters_odd, "filters_odd", LowestTile, pixel_tables_bytes)
 XB_TILED_FUNCTION(filters_bias, "filters_bias", LowestTile, 0)
 #undef XB_TILED_FUNCTION
 XB_CUDA_FUNCTION(transpose_filters, filter_order, xb_transpose_filters);
