@@ -24,7 +24,7 @@ struct KernelsOptions {
 
 void print_list(const KernelSelection& selection) {
     for (const KernelSuiteEntry& entry : selection.entries)
-        fmt::print("{:<70} {} ({})\n", entry.name, entry.kernel->name, name_of(entry.kernel->isa));
+        fmt::print("{:<70} {} ({})\n", entry.name, entry.kernel->name, place_of(*entry.kernel));
 }
 
 std::string command_line() {

@@ -16,6 +16,13 @@ AlignedBuffer Device::allocate(size_t bytes, MemoryLedger* ledger, MemoryCategor
     return buffer;
 }
 
+AlignedBuffer Device::allocate_undefined(size_t bytes) {
+    AlignedBuffer buffer = allocate(bytes);
+    const std::vector<unsigned char> pattern(bytes, 0xFF);
+    copy(buffer.data(), pattern.data(), bytes);
+    return buffer;
+}
+
 Cpu::Cpu(const Target& target, int threads) : Device(target, threads) { check_team(threads); }
 Cpu::Cpu(int threads) : Cpu(Target{usable_isa()}, threads) {}
 

@@ -44,6 +44,8 @@ public:
     // Zeroed, at least 64-byte aligned. Counted in the ledger, where there is one.
     virtual AlignedBuffer allocate(size_t bytes) = 0;
     AlignedBuffer allocate(size_t bytes, MemoryLedger* ledger, MemoryCategory category);
+    // Not zeroed but full of NaN, or of what an emulated GPU reports when it is read: for tests.
+    virtual AlignedBuffer allocate_undefined(size_t bytes);
     // Zeroed host memory that copies reach without another copy.
     virtual AlignedBuffer allocate_staging(size_t bytes) = 0;
 

@@ -49,10 +49,12 @@ void Executor::set_blocks(std::vector<int32_t> leaves_of_block, size_t gradient_
         }
     }
     leaf_begin_ = device_.allocate((static_cast<size_t>(first) + blocks_.size()) * sizeof(int32_t));
+    if (!device_.is_host()) contexts_ = device_.allocate(blocks_.size() * sizeof(StepContext));
     int32_t* next = leaf_begin_.as<int32_t>();
-    for (Block& block : blocks_) {
-        block.device_leaf_begin = next;
-        next += block.leaves + 1;
+    for (size_t b = 0; b < blocks_.size(); ++b) {
+        blocks_[b].device_leaf_begin = next;
+        next += blocks_[b].leaves + 1;
+        if (!device_.is_host()) blocks_[b].device_context = contexts_.as<StepContext>() + b;
     }
     find_block_sums();
     batch_ = -1;
@@ -175,6 +177,8 @@ void Executor::set_block(Block& block, const StepContext& context) {
     block.context.leaf_begin = block.device_leaf_begin;
     block.context.leaves = leaves;
     if (context.sample_ids) block.context.sample_ids = context.sample_ids + begin;
+    block.context.on_device = block.device_context;
+    if (block.device_context) device_.copy(block.device_context, &block.context, sizeof block.context);
 }
 
 void Executor::run(const StepContext& context, StepObserver* observer, std::vector<int64_t>* step_ns) {

@@ -74,7 +74,8 @@ private:
         int32_t first_leaf = 0, leaves = 0;
         int64_t first_image = 0, images = 0;
         std::vector<int32_t> leaf_begin;
-        int32_t* device_leaf_begin = nullptr;  // what kernels read: a copy of it
+        int32_t* device_leaf_begin = nullptr;   // what kernels read: a copy of it
+        StepContext* device_context = nullptr;  // and of `context`; null where kernels read the host's
         StepContext context{};
         std::vector<KernelArgs> args;  // one a step
     };
@@ -97,6 +98,7 @@ private:
     Device& device_;
     AlignedBuffer activations_, workspace_;
     AlignedBuffer leaf_begin_;     // of all blocks
+    AlignedBuffer contexts_;       // of all blocks; empty where kernels read the host's
     std::array<void*, 7> base_{};  // by Arena
     std::vector<void*> moved_;     // by value: where bind_span has put it, or null
     MemoryLedger* const ledger_;

@@ -41,7 +41,7 @@ std::string implementation(const PlannedStep& step) {
     if (step.kind == StepKind::alias) return "(same memory)";
     if (step.kind == StepKind::all_reduce) return "(over ranks)";
     const bool drops = folded_dropout(step.problem.op, step.problem.attrs) > 0;  // a part of a pooling or its gradient
-    return fmt::format("{}.{}{}", step.kernel->name, name_of(step.kernel->isa), drops ? "+dropout" : "");
+    return fmt::format("{}.{}{}", step.kernel->name, place_of(*step.kernel), drops ? "+dropout" : "");
 }
 
 // Which layers bf16 leaves out, and how the others get their products.
@@ -53,8 +53,8 @@ std::string explain_products(const Plan& plan) {
         if (keeps_f32(plan.graph, node))
             text += fmt::format("bf16: {} computes in f32, as it is bound by writing its output, not by its products\n",
                                 node.name);
-        emulated =
-            emulated || (step.kernel && products_of(step.problem) == DType::bf16 && step.kernel->isa != Isa::avx512_bf16);
+        emulated = emulated || (step.kernel && products_of(step.problem) == DType::bf16 &&
+                                kind_of(*step.kernel) == DeviceKind::cpu && step.kernel->isa != Isa::avx512_bf16);
     }
     if (emulated)
         text += "bf16: kernels named *_rounded round their operands to bf16 and multiply them in f32: no faster than fp32\n";

@@ -197,6 +197,15 @@ ProblemData ProblemData::magnitudes() const {
     return twin;
 }
 
+std::vector<std::span<std::byte>> ProblemData::memory(bool with_guards) {
+    std::vector<std::span<std::byte>> all;
+    for (auto* operands : {&in_, &out_})
+        for (Operand& operand : *operands)
+            all.emplace_back(reinterpret_cast<std::byte*>(operand.words.data()),
+                             with_guards ? operand.words.size() * sizeof(uint64_t) : operand.bytes);
+    return all;
+}
+
 bool ProblemData::guards_intact() const {
     const auto intact = [](const Operand& operand) {
         const auto* bytes = reinterpret_cast<const unsigned char*>(operand.words.data());

@@ -217,6 +217,16 @@ XB_DRIVER cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, size_t bytes, CUstrea
 XB_DRIVER cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
     return machine().enqueue(stream, [=] { return copy_on_device(to, from, bytes); });
 }
+XB_DRIVER cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
+    const bool to_device = device_of(to) >= 0, from_device = device_of(from) >= 0;
+    if (to_device && from_device) return cuMemcpyDtoDAsync_v2(to, from, bytes, stream);
+    if (to_device) return cuMemcpyHtoDAsync_v2(to, reinterpret_cast<const void*>(from), bytes, stream);
+    if (from_device) return cuMemcpyDtoHAsync_v2(reinterpret_cast<void*>(to), from, bytes, stream);
+    return machine().enqueue(stream, [=] {
+        std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
+        return CUDA_SUCCESS;
+    });
+}
 XB_DRIVER cuMemsetD8_v2(CUdeviceptr to, unsigned char value, size_t count) {
     return machine().at_once([=] { return fill(to, value, count, 1); });
 }

@@ -25,7 +25,7 @@ inline const std::vector<LayerProblem>& all_problems() {
 inline bool runs_here(const Kernel& kernel) { return runs_on(kernel, Target{best_isa()}); }
 
 inline std::string row_name(const Kernel& kernel) {
-    return std::string(name_of(kernel.op)) + " " + kernel.name + " (" + name_of(kernel.isa) + ")";
+    return std::string(name_of(kernel.op)) + " " + kernel.name + " (" + place_of(kernel) + ")";
 }
 
 inline bool is_reference(const Kernel& kernel) { return &kernel == &reference(kernel.op); }

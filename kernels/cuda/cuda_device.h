@@ -1,0 +1,51 @@
+// A GPU as a device: memory from its driver, and everything that it is told in the order of one stream.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "kernels/cuda/gpu.h"
+#include "kernels/cuda/queue.h"
+#include "kernels/device.h"
+
+namespace xbench {
+
+class CudaDevice final : public Device {
+public:
+    explicit CudaDevice(int ordinal);
+    ~CudaDevice() override;
+
+    const char* name() const override { return "cuda"; }
+    bool is_host() const override { return false; }
+    using Device::allocate;
+    AlignedBuffer allocate(size_t bytes) override;
+    AlignedBuffer allocate_undefined(size_t bytes) override;
+    AlignedBuffer allocate_staging(size_t bytes) override;
+    void copy(void* to, const void* from, size_t bytes) override;
+    void zero(void* data, size_t bytes) override;
+    void sum(const Addends<float>& addends, float* total, size_t count) override;
+    void launch(const Kernel& kernel, const KernelArgs& args, const Team& team) noexcept override;
+    DeviceEvent record() override;
+    void wait(const DeviceEvent& event) override;
+    void wait() override;
+    int64_t elapsed_ns(const DeviceEvent& from, const DeviceEvent& to) override;
+
+    CudaGpu& gpu() { return gpu_; }
+    CUstream stream() const { return stream_; }
+    CudaQueue& queue() { return queue_; }
+
+private:
+    void run_team(void (*body)(void*, const Team&), void* called) override;
+    void check(CUresult result, const char* what);
+    AlignedBuffer take(size_t bytes);
+    CUevent event_of(const DeviceEvent& event) const;
+
+    CudaGpu& gpu_;
+    CUstream stream_;
+    CudaQueue queue_;
+    // A ring: the newest records. Whoever waits for an older one waits for one that came later in the same order.
+    std::vector<CUevent> events_;
+    int64_t recorded_ = 0;
+};
+
+}  // namespace xbench
