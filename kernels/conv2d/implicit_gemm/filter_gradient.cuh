@@ -63,9 +63,9 @@ struct alignas(16) PixelOfSource {
 };
 constexpr int pixel_tables = 4, pixel_table_bytes = pixel_tables * k_of_stage * static_cast<int>(sizeof(PixelOfSource));
 
-// Copies what 32 pixels read of x for the tile's filter positions and channels. Where the pixels of a stage read is worked out
-// once for the block, by one of its warps and two stages ahead, into a table in shared memory. Two barriers of the main loop
-// lie between a table's last use and the next that takes its place.
+// Copies what 32 pixels read of x for the tile's filter positions and channels. Where the pixels of a stage read is worked
+// out once for the block, by one of its warps and two stages ahead, into a table in shared memory. Two barriers of the main
+// loop lie between a table's last use and the next that takes its place.
 template <class T, int vec>
 class GatheredRows {
     static constexpr int across = T::columns / vec, apart = T::threads / across, copies = k_of_stage / apart;
