@@ -6,6 +6,7 @@
 
 #include "app/checkpoint_input.h"
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "app/predictions_csv.h"
 #include "app/single_process.h"
 #include "app/verbosity.h"
@@ -14,6 +15,7 @@
 #include "core/parallel_for.h"
 #include "data/datasets.h"
 #include "eval/curves.h"
+#include "kernels/cuda/devices.h"
 #include "parallel/train/inference.h"
 
 namespace xbench {
@@ -21,7 +23,7 @@ namespace {
 
 struct EvalCommand {
     CheckpointOptions model;
-    std::string data, split = "test", out;
+    std::string data, split = "test", out, device = "cpu";
     int threads = 0;
     Verbosity verbosity;
 };
@@ -51,10 +53,11 @@ void run_eval(const EvalCommand& command) {
     const std::vector<int64_t> indices = dataset->indices(split_from(command.split));
     if (indices.empty()) throw Error("has no images in split " + command.split, command.data, "choose another --split");
 
-    Cpu device(command.threads > 0 ? command.threads : usable_cores());
+    const std::unique_ptr<Device> device =
+        make_device(command.device, command.threads > 0 ? command.threads : usable_cores());
     ProgressLine line(stderr, !command.verbosity.progress());
     const Predictions predictions =
-        predict(model.graph, model.weights, model.description, *dataset, indices, device, show_images(line));
+        predict(model.graph, model.weights, model.description, *dataset, indices, *device, show_images(line));
     line.finish();
     const std::vector<std::string>& names = model.description.class_names;
     const Metrics metrics = compute_metrics(predictions, names);
@@ -88,6 +91,7 @@ void add_eval_command(CLI::App& app) {
     eval->add_option("--threads", command->threads, "0: all cores that this process may use")
         ->capture_default_str()
         ->check(CLI::NonNegativeNumber);
+    add_device_option(*eval, command->device);
     add_verbosity_options(*eval, command->verbosity);
     eval->callback([command] { run_eval(*command); });
 }

@@ -12,6 +12,7 @@
 
 #include "app/checkpoint_input.h"
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "app/predictions_csv.h"
 #include "app/single_process.h"
 #include "app/verbosity.h"
@@ -21,6 +22,7 @@
 #include "core/parallel_for.h"
 #include "data/import/import.h"
 #include "data/set/h5.h"
+#include "kernels/cuda/devices.h"
 #include "parallel/train/inference.h"
 
 namespace xbench {
@@ -30,7 +32,7 @@ namespace fs = std::filesystem;
 
 struct PredictCommand {
     CheckpointOptions model;
-    std::string data, split, out;
+    std::string data, split, out, device = "cpu";
     int threads = 0;
     Verbosity verbosity;
 };
@@ -124,10 +126,10 @@ void run_predict(const PredictCommand& given) {
         indices = dataset.indices(split_from(command.split));
     }
     if (indices.empty()) throw Error("no images to predict", command.data, "choose another --split or data set");
-    Cpu device(command.threads);
+    const std::unique_ptr<Device> device = make_device(command.device, command.threads);
     ProgressLine line(stderr, !command.verbosity.progress());
     const Predictions predictions =
-        predict(model.graph, model.weights, model.description, dataset, indices, device, show_images(line));
+        predict(model.graph, model.weights, model.description, dataset, indices, *device, show_images(line));
     line.finish();
     // Image files have no labels: those that the import gave them say nothing.
     const Truth truth = files ? Truth{} : Truth{images->labels(), images->targets(), images->info().class_names};
@@ -158,6 +160,7 @@ void add_predict_command(CLI::App& app) {
     predict->add_option("--threads", command->threads, "0: all cores that this process may use")
         ->capture_default_str()
         ->check(CLI::NonNegativeNumber);
+    add_device_option(*predict, command->device);
     add_verbosity_options(*predict, command->verbosity);
     predict->callback([command] { run_predict(*command); });
 }

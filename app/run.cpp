@@ -20,7 +20,7 @@ namespace {
 void print_points(const Config& config) {
     std::vector<std::vector<std::string>> rows;
     int64_t runs = 0;
-    for (const Point& point : expand_points(config, limits_here(config.scaling))) {
+    for (const Point& point : expand_points(config, limits_here(config))) {
         const bool will_run = point.status == PointStatus::ok || point.status == PointStatus::oversubscribed;
         runs += will_run ? config.scaling.repeats : 0;
         rows.push_back({point.id(), std::to_string(point.global_batch),

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "bench/base/step.h"
 #include "core/error.h"
 #include "core/hardware.h"
@@ -14,7 +15,6 @@ namespace {
 
 struct StepOptions {
     StepBenchOptions bench;
-    std::string device = "cpu";
     std::vector<std::string> forced;
     bool json = false;
 };
@@ -22,19 +22,27 @@ struct StepOptions {
 void print(const StepTiming& t, const StepOptions& options) {
     fmt::print("{}, batch {}, {} thread{}, {}, {}, {} reduction\n", options.bench.model.name, t.batch, t.threads,
                t.threads == 1 ? "" : "s", options.bench.precision, t.isa, options.bench.reduction);
+    if (t.emulated) {
+        fmt::print("  emulated GPU: the step ran, and no time from it means anything\n");
+        return;
+    }
     fmt::print("  step      {:.3f} ms (95% interval of the median {:.3f} to {:.3f}, {} steps)\n", t.step_ms_median,
                t.step_ms_low, t.step_ms_high, t.steps);
     fmt::print("  rate      {:.1f} images/s\n", t.images_per_second);
-    fmt::print(
-        "  work      {:.1f} MFLOP a step in convolutions and linear layers: {:.1f} GFLOP/s, {:.1f}% of the measured peak "
-        "of {:.0f}\n",
-        t.flops_per_step * 1e-6, t.flops_per_step / t.step_ms_median * 1e-6, 100 * t.share_of_peak, t.peak_gflops);
+    if (t.peak_gflops == 0)
+        fmt::print("  work      {:.1f} MFLOP a step in convolutions and linear layers: {:.1f} GFLOP/s\n",
+                   t.flops_per_step * 1e-6, t.flops_per_step / t.step_ms_median * 1e-6);
+    else
+        fmt::print(
+            "  work      {:.1f} MFLOP a step in convolutions and linear layers: {:.1f} GFLOP/s, {:.1f}% of the measured "
+            "peak "
+            "of {:.0f}\n",
+            t.flops_per_step * 1e-6, t.flops_per_step / t.step_ms_median * 1e-6, 100 * t.share_of_peak, t.peak_gflops);
     for (const auto& [step, microseconds] : t.profile) fmt::print("  {:>10.1f} us  {}\n", microseconds, step);
 }
 
 void run(StepOptions& options) {
     find_model(options.bench.model.name);
-    if (options.device != "cpu") throw UsageError("this version has no CUDA kernels", "--device", "use --device cpu");
     for (const std::string& text : options.forced) options.bench.forced.push_back(parse_choice(text));
     bind_this_process(0, 1, options.bench.threads);
     const StepTiming timing = measure_step(options.bench);
@@ -54,7 +62,7 @@ void add_step_command(CLI::App& app) {
         ->check(CLI::PositiveNumber);
     command->add_option("--threads", options->bench.threads, "compute threads")->check(CLI::PositiveNumber);
     command->add_option("--precision", options->bench.precision, "fp32 or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
-    command->add_option("--device", options->device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
+    add_device_option(*command, options->bench.device);
     command->add_option("--seconds", options->bench.seconds, "how long to measure")->check(CLI::PositiveNumber);
     command->add_option("--reduction", options->bench.reduction, "invariant or fast")
         ->check(CLI::IsMember({"invariant", "fast"}));

@@ -17,6 +17,7 @@
 #include "core/launched.h"
 #include "core/progress.h"
 #include "data/datasets.h"
+#include "kernels/cuda/devices.h"
 #include "models/registry.h"
 #include "parallel/checkpoint/training_state.h"
 #include "parallel/comm/setups.h"
@@ -28,7 +29,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct TrainCommand {
-    std::string config, model, data, weights, trainer = "serial", out;
+    std::string config, model, data, weights, trainer = "serial", device, out;
     std::vector<std::string> settings, command_line;
     int64_t epochs = 0;
     int threads = 0, stage = 0;
@@ -101,9 +102,10 @@ void say_if_crowded(const Binding& binding, const TrainCommand& command, int on_
                    on_node == 1 ? "1 rank" : fmt::format("{} ranks", on_node), command.threads, binding.allowed_cores);
 }
 
-const TrainerSetup& usable_setup(const std::string& name) {
-    const TrainerSetup& setup = find_setup(name);
-    if (!setup.available) throw Error(setup.reason, "trainer " + name, "`xbench doctor` lists what this build has");
+const TrainerSetup& usable_setup(const TrainCommand& command) {
+    const TrainerSetup& setup = find_setup(command.trainer, command.device);
+    if (const std::string why_not = why_not_here(setup); !why_not.empty())
+        throw Error(why_not, "trainer " + command.trainer, "`xbench doctor` lists what there is");
     return setup;
 }
 
@@ -203,11 +205,15 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     if (!from_rank_0(finished ? "finished" : "", communicator).empty()) return;
     if (first && dataset->indices(Split::test).empty())
         fmt::print(stderr, "xbench train: {} has no test split; there will be no test scores\n", dataset->info().source);
+    const std::unique_ptr<Device> device =
+        make_device(setup.device, command.threads, communicator.size() > 1 ? local_rank_from_environment() : 0);
     const Json per_rank = gather_ranks(communicator, binding);
     ProgressLine line(stderr, command.quiet || !first);
     note_stop_signals();
     const EnergyMeter energy;
-    const TrainResult result = train(config, *dataset, communicator, train_options(command, config, folder, line));
+    TrainOptions options = train_options(command, config, folder, line);
+    options.device = device.get();
+    const TrainResult result = train(config, *dataset, communicator, options);
     line.finish();
     if (result.interrupted) {
         if (first)
@@ -220,9 +226,19 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     environment["cpusets"] = per_rank;
     environment["communicator"] = Json{{"name", communicator.name()}, {"nodes", communicator.nodes()}};
     write_text(folder / "env.json", environment.dump(2) + "\n");
-    TrainRun run{
-        config,          *dataset,      result,   setup.name,      setup.device, communicator.size(),
-        command.threads, command.stage, per_rank, energy.joules(), energy.why(), environment["env_id"].get<std::string>()};
+    TrainRun run{config,
+                 *dataset,
+                 result,
+                 setup.name,
+                 setup.device,
+                 communicator.size(),
+                 command.threads,
+                 command.stage,
+                 per_rank,
+                 energy.joules(),
+                 energy.why(),
+                 environment["env_id"].get<std::string>(),
+                 std::string(setup.device) == "cuda" && environment.value("emulated", false)};
     write_train_files(run, folder);
     if (!command.quiet) print_result(result, folder);
 }
@@ -230,7 +246,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
 void run_train(const TrainCommand& given) {
     TrainCommand command = given;
     const Config config = read_config(command);
-    const TrainerSetup& setup = usable_setup(command.trainer);
+    const TrainerSetup& setup = usable_setup(command);
     if (command.threads == 0) command.threads = 1;
     if (command.trainer == "sharded" && command.stage == 0) command.stage = lowest_stage;
     if (command.trainer == "sharded" ? command.stage > highest_stage : command.stage != 0)
@@ -278,8 +294,10 @@ void add_train_command(CLI::App& app) {
     train->add_option("--data", command->data, "an HDF5 set, instead of or over the configuration's");
     train->add_option("--weights", command->weights, "a checkpoint, of xbench or of PyTorch, whose weights it starts from");
     train->add_option("--epochs", command->epochs, "passes over the training split")->check(CLI::PositiveNumber);
-    train->add_option("--trainer", command->trainer, "serial, or cpu_ddp or sharded (started by mpirun or srun)")
+    train->add_option("--trainer", command->trainer, "serial, or cpu_ddp, gpu_ddp or sharded (started by mpirun or srun)")
         ->capture_default_str();
+    train->add_option("--device", command->device, "cpu or cuda (default: the trainer's own)")
+        ->check(CLI::IsMember({"cpu", "cuda"}));
     train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")->check(CLI::PositiveNumber);
     train
         ->add_option(

@@ -15,6 +15,8 @@
 
 namespace xbench {
 
+class Device;  // kernels/device.h
+
 class Communicator : public ControlPlane, public DataPlane, public NodeMemory {
 public:
     explicit Communicator(std::shared_ptr<WaitLimit> limit = std::make_shared<WaitLimit>())
@@ -30,6 +32,9 @@ public:
     // are mixed up with them; with the memory of allocate(). Collective. It must not outlive this communicator.
     virtual bool has_channels() const { return false; }
     virtual std::unique_ptr<Communicator> channel() { return nullptr; }
+    // The same for another order of the device whose memory the calls on data are given (Device::another_order), which
+    // outlives it.
+    virtual std::unique_ptr<Communicator> channel_on(Device&) { return channel(); }
     void meet_at_copies(const void* data, size_t bytes) override;
 };
 

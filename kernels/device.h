@@ -5,12 +5,15 @@
 // the call: what the host wants to see it waits for. The CPU does all at once, so that its waits cost nothing.
 //   copy   From ordinary host memory, the bytes have been read when it returns. From or to staging memory, neither may be
 //          touched before wait(). Which memory a pointer leads to the device knows.
+//   order  another_order() is a second one beside it, as a stream beside a stream. What one of them needs of the other it
+//          follow()s, by an event; the host waits for neither.
 //   run    The body launches kernels and copies. It decides by nothing that a kernel computes, so that a device may record
 //          what the body asks for and replay it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
@@ -66,7 +69,15 @@ public:
     virtual DeviceEvent record() = 0;
     virtual void wait(const DeviceEvent& event) = 0;  // until what came before the event is done
     virtual void wait() = 0;                          // until everything is done
+    // Between two events of this order, for which it waits. The newest 4096 are known.
     virtual int64_t elapsed_ns(const DeviceEvent& from, const DeviceEvent& to) = 0;
+
+    // Another order on the same memory, whose copies and sums happen beside the calls of this one: for communication while
+    // steps compute. One thread uses it, which need not be this one's. This device outlives it.
+    virtual std::unique_ptr<Device> another_order() = 0;
+    // What is called from now on happens after this event, which another order of the same device has recorded. `other` may
+    // be in use by its own thread meanwhile.
+    virtual void follow(const Device& other, const DeviceEvent& event) = 0;
 
     // fill(host memory) writes all of the `count` elements that end in `to`.
     template <class T, class F>
@@ -115,6 +126,8 @@ public:
     void wait(const DeviceEvent&) override {}
     void wait() override {}
     int64_t elapsed_ns(const DeviceEvent& from, const DeviceEvent& to) override { return to.handle - from.handle; }
+    std::unique_ptr<Device> another_order() override { return std::make_unique<Cpu>(target(), 1); }
+    void follow(const Device&, const DeviceEvent&) override {}
 
 private:
     void run_team(void (*body)(void*, const Team&), void* called) override;

@@ -245,6 +245,7 @@ Record train_record(const TrainRun& run) {
                            {"val_accuracy", result.val.accuracy},
                            {"final_weights_hash", result.final_weights_hash},
                            {"cores_shared", cores_are_shared(run.per_rank)}};
+    if (run.emulated) record.params["emulated"] = true;
     add_test_counters(result.test, record.counters);
     return record;
 }

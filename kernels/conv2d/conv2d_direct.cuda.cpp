@@ -7,11 +7,20 @@ namespace {
 XB_CUDA_FUNCTION(forward_pad0, conv2d_direct, direct_forward_pad0);
 XB_CUDA_FUNCTION(forward_pad1, conv2d_direct, direct_forward_pad1);
 XB_CUDA_FUNCTION(forward_pad2, conv2d_direct, direct_forward_pad2);
+XB_CUDA_FUNCTION(forward_pad0_staged, conv2d_direct, direct_forward_pad0_staged);
+XB_CUDA_FUNCTION(forward_pad1_staged, conv2d_direct, direct_forward_pad1_staged);
+XB_CUDA_FUNCTION(forward_pad2_staged, conv2d_direct, direct_forward_pad2_staged);
 XB_CUDA_FUNCTION(dgrad_pad0, conv2d_direct, direct_dgrad_pad0);
 XB_CUDA_FUNCTION(dgrad_pad1, conv2d_direct, direct_dgrad_pad1);
 XB_CUDA_FUNCTION(dgrad_pad2, conv2d_direct, direct_dgrad_pad2);
-constexpr CudaFunction forward_by_pad[] = {forward_pad0, forward_pad1, forward_pad2};
-constexpr CudaFunction dgrad_by_pad[] = {dgrad_pad0, dgrad_pad1, dgrad_pad2};
+XB_CUDA_FUNCTION(dgrad_pad0_staged, conv2d_direct, direct_dgrad_pad0_staged);
+XB_CUDA_FUNCTION(dgrad_pad1_staged, conv2d_direct, direct_dgrad_pad1_staged);
+XB_CUDA_FUNCTION(dgrad_pad2_staged, conv2d_direct, direct_dgrad_pad2_staged);
+// By whether outputs are whole quads, and the padding.
+constexpr CudaFunction forward_kernels[2][3] = {{forward_pad0_staged, forward_pad1_staged, forward_pad2_staged},
+                                                {forward_pad0, forward_pad1, forward_pad2}};
+constexpr CudaFunction dgrad_kernels[2][3] = {{dgrad_pad0_staged, dgrad_pad1_staged, dgrad_pad2_staged},
+                                              {dgrad_pad0, dgrad_pad1, dgrad_pad2}};
 
 ConvShape forward_shape(const Problem& p) { return conv_shape(attributes<Conv2d>(p), p.in[0], p.out[0]); }
 
@@ -38,10 +47,9 @@ void enqueue_forward(const KernelArgs& args, CudaQueue& queue) noexcept {
     const auto* x = address<const float>(args.in[0]);
     auto* y = address<float>(args.out[0]);
     DirectTile t = direct_tile(s);
-    t.x_vectors = s.w % 4 == 0 && are_vectors(x);
-    t.y_vectors = s.q % 4 == 0 && are_vectors(y);
+    set_vectors(t, s, x, y);
     const Extent blocks = direct_blocks(t, s, args.in[0].dim[0], queue.multiprocessors());
-    queue.launch(forward_by_pad[s.pad_h], blocks, {static_cast<unsigned>(t.threads())}, shared_bytes(t, s), x,
+    queue.launch(forward_kernels[t.y_vectors][s.pad_h], blocks, {static_cast<unsigned>(t.threads())}, shared_bytes(t, s), x,
                  address<const float>(args.in[1]), address<const float>(args.in, args.n_in, 2), y, s, t,
                  int{attributes<Conv2d>(args).activation == Activation::relu});
 }
@@ -52,10 +60,9 @@ void enqueue_dgrad(const KernelArgs& args, CudaQueue& queue) noexcept {
     const auto* dy = address<const float>(args.in[0]);
     auto* dx = address<float>(args.out[0]);
     DirectTile t = direct_tile(s);
-    t.x_vectors = s.w % 4 == 0 && are_vectors(dy);
-    t.y_vectors = s.q % 4 == 0 && are_vectors(dx);
+    set_vectors(t, s, dy, dx);
     const Extent blocks = direct_blocks(t, s, args.in[0].dim[0], queue.multiprocessors());
-    queue.launch(dgrad_by_pad[s.pad_h], blocks, {static_cast<unsigned>(t.threads())}, shared_bytes(t, s), dy,
+    queue.launch(dgrad_kernels[t.y_vectors][s.pad_h], blocks, {static_cast<unsigned>(t.threads())}, shared_bytes(t, s), dy,
                  address<const float>(args.in[1]), dx, s, t);
 }
 

@@ -60,7 +60,7 @@ __device__ __forceinline__ void convolve_and_pool(const float* x, const float* w
                                                   const StepContext* step) {
     const int height = s.p / 2, width = s.q / 2;
     const KeepMask keep(dropout, step, height * width);
-    for_each_tile<pad, false>(x, w, s, t, [&](const DirectSums& sums, const DirectPlace& place, int tile) {
+    for_each_tile<pad, false>(x, w, s, t, [&](const DirectSums& sums, const DirectPlace& place, int tile, float*) {
         const int p = tile * t.row_pairs + place.row_pair, q = (place.first_column + quad * place.column) / 2;
         if (place.idle(t) || p >= height || q >= width) return;
         const int first = place.first_filter + filters_of_thread * place.filter_group;
@@ -113,7 +113,7 @@ __device__ __forceinline__ void convolve_and_sum(const float* x, const float* w,
                                                  float* y, double* partial, const ConvShape& s, const DirectTile& t) {
     __shared__ double of_warps[most_warps][filters_of_thread][2];
     const int thread = static_cast<int>(threadIdx.x), warps_of_group = t.positions / 32;
-    for_each_tile<pad, false>(x, w, s, t, [&](const DirectSums& sums, const DirectPlace& place, int tile) {
+    for_each_tile<pad, false>(x, w, s, t, [&](const DirectSums& sums, const DirectPlace& place, int tile, float*) {
         const int column = place.first_column + quad * place.column;
         const int row = tile * t.rows() + rows_of_thread * place.row_pair;
         const int first = place.first_filter + filters_of_thread * place.filter_group;

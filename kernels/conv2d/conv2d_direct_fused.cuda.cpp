@@ -66,8 +66,7 @@ void enqueue_statistics(const KernelArgs& args, CudaQueue& queue) noexcept {
     auto* y = address<float>(args.out[0]);
     auto* partial = static_cast<double*>(args.workspace);
     DirectTile t = direct_tile(s);
-    t.x_vectors = s.w % 4 == 0 && are_vectors(x);
-    t.y_vectors = s.q % 4 == 0 && are_vectors(y);
+    set_vectors(t, s, x, y);
     const Extent blocks = direct_blocks(t, s, args.in[0].dim[0], queue.multiprocessors());
     queue.launch(statistics_by_pad[s.pad_h], blocks, {static_cast<unsigned>(t.threads())}, shared_bytes(t, s), x,
                  address<const float>(args.in[1]), address<const float>(args.in, args.n_in, 2),

@@ -79,11 +79,19 @@ inline DirectTile direct_tile(const ConvShape& s) {
     const int64_t most = std::clamp<int64_t>((t.resident ? x_bytes_at_once : 2 * x_bytes_at_once) / each, 1, s.c);
     const int64_t rounds = (s.c + most - 1) / most;
     t.channels = static_cast<int32_t>((s.c + rounds - 1) / rounds);
+    t.pixel_floats = s.q % quad == 0 ? t.x_floats() : std::max(t.x_floats(), t.staged_floats());
     return t;
 }
 
+// After the tile: 128-bit accesses where rows and addresses allow. Outputs that are not whole quads are staged.
+inline void set_vectors(DirectTile& t, const ConvShape& s, const float* x, const float* y) {
+    t.x_vectors = s.w % quad == 0 && are_vectors(x);
+    t.y_vectors = s.q % quad == 0 && are_vectors(y);
+    if (!t.y_vectors) t.pixel_floats = std::max(t.x_floats(), t.staged_floats());
+}
+
 inline unsigned shared_bytes(const DirectTile& t, const ConvShape& s) {
-    return static_cast<unsigned>(int64_t{4} * t.x_floats() + filter_bytes(t, t.resident ? s.c : t.channels));
+    return static_cast<unsigned>(int64_t{4} * t.pixel_floats + filter_bytes(t, t.resident ? s.c : t.channels));
 }
 
 inline unsigned filter_blocks(const DirectTile& t, const ConvShape& s) { return blocks_for(s.k, t.filters()); }

@@ -35,21 +35,24 @@ struct DirectPlace {
     __device__ bool idle(const DirectTile& t) const { return row_pair >= t.row_pairs; }
 };
 
-// Channels first_channel .. of rows first_row - pad .. of the tile into shared memory, zeros around the image.
+// Channels first_channel .. of rows first_row - pad .. of the tile into shared memory, zeros around the image: a quad at a
+// time, or an element, as global memory allows.
 template <int pad>
 __device__ __forceinline__ void load_pixels(float* xs, const float* x, const ConvShape& s, const DirectTile& t,
                                             int first_channel, int first_row, int first_column) {
     constexpr int lead = DirectWindow<pad>::lead, quads_beside = DirectWindow<pad>::quads - 1;
-    const int quads = t.columns + quads_beside, rows = t.rows() + 2, all = t.channels * rows * quads;
-    for (int at = static_cast<int>(threadIdx.x); at < all; at += t.threads()) {
-        const int line = at / quads, q = at - line * quads, channel = line / rows, row = line - channel * rows;
-        const int h = first_row - pad + row, w = first_column - lead + q * quad;
-        Four four{{0, 0, 0, 0}};
-        if (first_channel + channel < s.c && static_cast<unsigned>(h) < static_cast<unsigned>(s.h)) {
-            const float* const from = x + (static_cast<int64_t>(first_channel + channel) * s.h + h) * s.w;
-            if (w >= 0) four = load_four(from, w, s.w, t.x_vectors);
-        }
-        *reinterpret_cast<float4*>(xs + line * t.pitch + q * quad) = make_float4(four.v[0], four.v[1], four.v[2], four.v[3]);
+    const int quads = t.columns + quads_beside, rows = t.rows() + 2, width = t.x_vectors ? quads : quad * quads;
+    for (int at = static_cast<int>(threadIdx.x); at < t.channels * rows * width; at += t.threads()) {
+        const int line = at / width, channel = line / rows, h = first_row - pad + line - channel * rows;
+        const int column = (at - line * width) * (t.x_vectors ? quad : 1), w = first_column - lead + column;
+        const bool inside = first_channel + channel < s.c && static_cast<unsigned>(h) < static_cast<unsigned>(s.h) &&
+                            static_cast<unsigned>(w) < static_cast<unsigned>(s.w);
+        const float* const from = x + (static_cast<int64_t>(first_channel + channel) * s.h + h) * s.w + w;
+        float* const to = xs + line * t.pitch + column;
+        if (t.x_vectors)
+            *reinterpret_cast<float4*>(to) = inside ? *reinterpret_cast<const float4*>(from) : make_float4(0, 0, 0, 0);
+        else
+            *to = inside ? *from : 0.0f;
     }
 }
 
@@ -134,7 +137,7 @@ __device__ __forceinline__ void convolve_tile(DirectSums& sums, float* shared, c
                                               const ConvShape& s, const DirectTile& t, const DirectPlace& place,
                                               int first_row) {
     float* const xs = shared;
-    float* const ws = shared + t.x_floats();
+    float* const ws = shared + t.pixel_floats;
     const float* const window = xs + rows_of_thread * place.row_pair * t.pitch + quad * place.column;
     const float* const filters = ws + filters_of_thread * place.filter_group;
     sums.clear();
@@ -151,21 +154,21 @@ __device__ __forceinline__ void convolve_tile(DirectSums& sums, float* shared, c
     }
 }
 
-// Calls finish(sums, first row of the tile) for each tile of the block.
+// Calls finish(sums, place, tile, shared memory of the pixels) for each tile of the block, by all threads.
 template <int pad, bool gradient, class Finish>
 __device__ __forceinline__ void for_each_tile(const float* x, const float* w, const ConvShape& s, const DirectTile& t,
                                               Finish&& finish) {
     extern __shared__ float4 direct_shared[];
     float* const shared = reinterpret_cast<float*>(direct_shared);
     const DirectPlace place(t);
-    if (t.resident) load_weights<gradient>(shared + t.x_floats(), w, s, t, 0, s.c, place.first_filter);
+    if (t.resident) load_weights<gradient>(shared + t.pixel_floats, w, s, t, 0, s.c, place.first_filter);
     x += place.image * s.c * s.h * s.w;
     const int first = static_cast<int>(blockIdx.x) / t.tiles_across * t.tiles_of_block;
     const int last = min(first + t.tiles_of_block, t.tiles_down);
     DirectSums sums;
     for (int tile = first; tile < last; ++tile) {
         convolve_tile<pad, gradient>(sums, shared, x, w, s, t, place, tile * t.rows());
-        finish(sums, place, tile);
+        finish(sums, place, tile, shared);
     }
 }
 

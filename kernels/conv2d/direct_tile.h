@@ -19,6 +19,7 @@ struct DirectTile {
     int32_t tiles_of_block;            // one below the other
     int32_t pitch;                     // floats of a row of x in shared memory
     int32_t channels;                  // read at once
+    int32_t pixel_floats;              // of shared memory: those of x, and of outputs that are stored from there
     int32_t resident;                  // 1: the filters of all channels stay in shared memory
     int32_t x_vectors, y_vectors;      // 128-bit accesses of rows of x and y
 
@@ -28,6 +29,8 @@ struct DirectTile {
     // Eight taps and four filters, which are stored together, are 32 banks.
     XB_HOST_DEVICE int filter_pitch() const { return filters() + 4; }
     XB_HOST_DEVICE int x_floats() const { return channels * (rows() + 2) * pitch; }
+    // Outputs of one filter of each group.
+    XB_HOST_DEVICE int staged_floats() const { return filter_groups * rows() * quad * columns; }
 };
 
 }  // namespace xbench

@@ -7,16 +7,23 @@ namespace xbench {
 namespace {
 
 GpuDescription describe(int ordinal) {
-    const CudaGpu& gpu = CudaGpu::of(ordinal);
+    const CudaDriver& driver = cuda_driver();
+    const std::string where = "GPU " + std::to_string(ordinal);
+    CUdevice device = 0;
+    char name[256] = "", pci_address[32] = "";
     GpuDescription description;
     description.ordinal = ordinal;
-    description.name = gpu.name();
-    description.pci_address = gpu.pci_address();
-    description.compute_capability = gpu.compute_capability();
-    description.multiprocessors = gpu.multiprocessors();
-    gpu.use();
-    check_cuda(cuda_driver().cuMemGetInfo(&description.free_bytes, &description.memory_bytes), "its memory cannot be read",
-               gpu.name());
+    check_cuda(driver.cuDeviceGet(&device, ordinal), "there is no such GPU", where);
+    check_cuda(driver.cuDeviceGetName(name, sizeof name, device), "its name cannot be read", where);
+    check_cuda(driver.cuDeviceGetPCIBusId(pci_address, sizeof pci_address, device), "its address cannot be read", where);
+    check_cuda(driver.cuDeviceTotalMem(&description.memory_bytes, device), "its memory cannot be read", where);
+    int major = 0, minor = 0;
+    driver.cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device);
+    driver.cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device);
+    driver.cuDeviceGetAttribute(&description.multiprocessors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device);
+    description.name = name;
+    description.pci_address = pci_address;
+    description.compute_capability = major * 10 + minor;
     return description;
 }
 
@@ -37,7 +44,7 @@ GpuSystem query_gpus() {
     } catch (const Error& error) {
         system.why_not = error.what();
     }
-    for (const GpuDescription& gpu : system.gpus) system.emulated |= CudaGpu::of(gpu.ordinal).is_emulated();
+    for (const GpuDescription& gpu : system.gpus) system.emulated |= is_emulated_gpu(gpu.name);
     return system;
 }
 

@@ -26,12 +26,6 @@ CudaGpu::CudaGpu(int ordinal) : ordinal_(ordinal), where_("GPU " + std::to_strin
     check_cuda(driver.cuDevicePrimaryCtxRetain(&context_, device_), "cannot be used", where_);
 }
 
-std::string CudaGpu::pci_address() const {
-    char text[32] = "";
-    check_cuda(cuda_driver().cuDeviceGetPCIBusId(text, sizeof text, device_), "its address cannot be read", where_);
-    return text;
-}
-
 int CudaGpu::attribute(CUdevice_attribute which) const {
     int value = 0;
     check_cuda(cuda_driver().cuDeviceGetAttribute(&value, which, device_), "an attribute cannot be read", where_);

@@ -15,6 +15,9 @@ namespace xbench {
 
 constexpr int oldest_compute_capability = 80;  // what the kernels' PTX is for
 
+// The one of the tests, by what its driver calls it.
+inline bool is_emulated_gpu(const std::string& name) { return name.find("emulated") != std::string::npos; }
+
 class CudaGpu {
 public:
     // Throws Error where there is no such GPU or it cannot be used.
@@ -22,9 +25,8 @@ public:
     explicit CudaGpu(int ordinal);  // use of()
 
     int ordinal() const { return ordinal_; }
-    const std::string& name() const { return name_; }                                 // "NVIDIA H200"
-    bool is_emulated() const { return name_.find("emulated") != std::string::npos; }  // that of the tests
-    std::string pci_address() const;
+    const std::string& name() const { return name_; }  // "NVIDIA H200"
+    bool is_emulated() const { return is_emulated_gpu(name_); }
     int compute_capability() const {
         return attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) * 10 +
                attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);

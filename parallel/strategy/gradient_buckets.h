@@ -48,7 +48,9 @@ class BucketReducer {
 public:
     // Sums bucket number `bucket` over all ranks, through this communicator.
     using Reduce = std::function<void(size_t bucket, Communicator& over)>;
-    BucketReducer(Overlap when, Communicator& communicator, std::vector<Bucket> buckets, size_t steps, Reduce reduce);
+    // The device, which computes the steps, and the communicator outlive it.
+    BucketReducer(Overlap when, Device& device, Communicator& communicator, std::vector<Bucket> buckets, size_t steps,
+                  Reduce reduce);
     // Not to be destroyed while it is stuck().
 
     const std::vector<Bucket>& buckets() const { return buckets_; }
@@ -68,6 +70,7 @@ private:
     const Reduce reduce_;
     std::vector<uint8_t> calls_;
     size_t ready_ = 0, done_ = 0;            // buckets of this step that are complete, reduced (without a thread)
+    std::unique_ptr<Device> order_;          // of the thread
     std::unique_ptr<Communicator> channel_;  // of the thread
     std::optional<CommunicationThread> thread_;
 };

@@ -35,8 +35,8 @@ private:
     EpochResult train_epoch(int64_t epoch, int64_t first_batch);
     void step(const Batch& batch);
     void keep_losses(const TrainingStep::Losses& losses);
-    bool after_step(const Batch& batch, int64_t epoch);
-    void report_step(const Batch& batch, int64_t epoch);
+    bool after_step(const Batch& batch, int64_t epoch, const StepClock& clock);
+    void report_step(const Batch& batch, int64_t epoch, int64_t step_ns);
     void end_epoch(EpochResult& epoch);
     Metrics evaluate(Split split);
     bool must_stop();
@@ -156,16 +156,18 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     communicator_.barrier();
     epoch_start_ = Clock::now();
     loader_.start_epoch(epoch, first_batch);
-    StepClock clock(result_.times);
+    StepClock clock(result_.times, device_);
     while (const Batch* batch = loader_.next()) {
         step(*batch);
         clock.end_step(batch->global_size, step_.take_exposed_ns());
         result.images += batch->global_size;
-        result_.interrupted = after_step(*batch, epoch);
+        result_.interrupted = after_step(*batch, epoch, clock);
         clock.end_between();
-        if (result_.interrupted) return result;
+        if (result_.interrupted) break;
     }
     step_.wait_for_losses();
+    clock.finish(device_.is_host() ? 0 : step_.take_exposed_ns());
+    if (result_.interrupted) return result;
     result.train_seconds = epoch_seconds_before_ + seconds_since(epoch_start_);
     result.learning_rate = learning_rate_at(config_.train, static_cast<int64_t>(step_.done()) - 1);
     result.train_loss = run_.losses.total() / static_cast<double>(result.images);
@@ -173,8 +175,8 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
 }
 
 // What lies between two steps. Returns whether the run stops here, at a checkpoint.
-bool Training::after_step(const Batch& batch, int64_t epoch) {
-    report_step(batch, epoch);
+bool Training::after_step(const Batch& batch, int64_t epoch, const StepClock& clock) {
+    report_step(batch, epoch, clock.newest_step_ns());
     const bool stop = must_stop();
     const int64_t every = config_.train.checkpoint_steps;
     if (stop || (every > 0 && step_.done() % static_cast<uint32_t>(every) == 0)) {
@@ -192,9 +194,9 @@ void Training::snapshot(int64_t epoch) {
     checkpoints_.snapshot(run_, epoch);
 }
 
-void Training::report_step(const Batch& batch, int64_t epoch) {
+void Training::report_step(const Batch& batch, int64_t epoch, int64_t step_ns) {
     if (!progress_.watched()) return;
-    progress_.after_step(epoch, step_.done(), newest_loss_, batch.global_size, result_.times.step_ns.back());
+    progress_.after_step(epoch, step_.done(), newest_loss_, batch.global_size, step_ns);
 }
 
 bool Training::must_stop() {

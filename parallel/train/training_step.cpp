@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "core/error.h"
@@ -15,8 +14,6 @@
 
 namespace xbench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // What every rank's device runs: other kernels round differently.
 Target common_target(const Target& mine, Communicator& communicator) {
@@ -156,10 +153,10 @@ void TrainingStep::check_loss(double loss, uint32_t step) const {
 void TrainingStep::run(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
     compute(batch, plan_step_ns);
     read_losses(device_.is_host() ? 0 : 1);
-    const auto before_update = Clock::now();
+    const DeviceEvent before_update = plan_step_ns ? device_.record() : DeviceEvent{};
     update();
     batch_.wait();
-    if (plan_step_ns) plan_step_ns->push_back(std::chrono::nanoseconds(Clock::now() - before_update).count());
+    if (plan_step_ns) plan_step_ns->push_back(device_.elapsed_ns(before_update, device_.record()));
     const int64_t every = config_.check_steps;
     if (every > 0 && context_.step % static_cast<uint32_t>(every) == 0) {
         check_finite(state_, context_.step, communicator_.rank());

@@ -73,11 +73,12 @@ public:
     const Plan& plan() const { return rank_plan_.training; }
     const RankSums& sums() const { return sums_; }
     const Executor& executor() const { return executor_; }
+    Device& device() const { return device_; }
     ModelState& state() { return state_; }
     const ModelState& state() const { return state_; }
     Strategy& strategy() { return *strategy_; }
     const Strategy& strategy() const { return *strategy_; }
-    int64_t take_exposed_ns();  // that computing stood still for communication since the last call
+    int64_t take_exposed_ns();  // Strategy::take_exposed_ns, that of the passes included
 
 private:
     Sharding sharding() const;
