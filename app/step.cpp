@@ -61,7 +61,8 @@ void add_step_command(CLI::App& app) {
     command->add_option("--batch", options->bench.batch, "images of a step (default: the published batch)")
         ->check(CLI::PositiveNumber);
     command->add_option("--threads", options->bench.threads, "compute threads")->check(CLI::PositiveNumber);
-    command->add_option("--precision", options->bench.precision, "fp32 or bf16")->check(CLI::IsMember({"fp32", "bf16"}));
+    command->add_option("--precision", options->bench.precision, "fp32, bf16 or tf32")
+        ->check(CLI::IsMember({"fp32", "bf16", "tf32"}));
     add_device_option(*command, options->bench.device);
     command->add_option("--seconds", options->bench.seconds, "how long to measure")->check(CLI::PositiveNumber);
     command->add_option("--reduction", options->bench.reduction, "invariant or fast")

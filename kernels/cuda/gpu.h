@@ -45,6 +45,8 @@ public:
     };
     // Loads it when it is asked for the first time. Throws CudaError.
     Loaded& load(const CudaFunction& function);
+    // For tests: kernels of this .cu file are those of another image from now on, fat binary or PTX. Nothing may be running.
+    void replace(const char* stem, const void* image);
 
 private:
     CUmodule module_of(const char* stem);

@@ -100,8 +100,7 @@ inline size_t gather_workspace(const GatherProduct& p, const FilterMatrix& f) {
 }
 
 // {columns, taps, K's channels} in `to`.
-template <class Queue>
-void enqueue_reorder(const GatherProduct& p, const FilterMatrix& f, float* to, Queue& queue) noexcept {
+inline void enqueue_reorder(const GatherProduct& p, const FilterMatrix& f, float* to, CudaQueue& queue) noexcept {
     TransposedFilters t{f.data, to, 0, 0, 0, 0, 0, 0};
     int32_t batch = 1;
     if (!p.backward) {  // {count, channels, taps} -> {count, taps, channels}
@@ -130,8 +129,8 @@ inline const TiledFunction& tiled_gather(const GatherProduct& p, FilterUse use) 
 }
 
 // Everything of the product but filters, split_k and the division is given.
-template <class Queue>
-void enqueue_gather(GatherProduct p, const FilterMatrix& f, DType products, void* workspace, Queue& queue) noexcept {
+inline void enqueue_gather(GatherProduct p, const FilterMatrix& f, DType products, void* workspace,
+                           CudaQueue& queue) noexcept {
     const FilterUse use = use_of(p, f);
     const int32_t splits = splits_of(p);
     auto* scratch = static_cast<float*>(workspace);
@@ -188,9 +187,8 @@ inline const TiledFunction& tiled_filters(const FilterGradient& g) {
 }
 
 // Everything of the gradient but its units, tiles and divisions is given, and of `finished` its addresses and order.
-template <class Queue>
-void enqueue_filter_gradient(FilterGradient g, FinishedGradient finished, DType products, int64_t images, int32_t leaves,
-                             void* workspace, Queue& queue) noexcept {
+inline void enqueue_filter_gradient(FilterGradient g, FinishedGradient finished, DType products, int64_t images,
+                                    int32_t leaves, void* workspace, CudaQueue& queue) noexcept {
     plan_units(g, finished.bias != nullptr);
     const TiledFunction& tiled = tiled_filters(g);
     const int32_t taps = g.h.taps * g.w.taps;
