@@ -83,9 +83,9 @@ public:
 #pragma unroll
         for (int k16 = 0; k16 < 2; ++k16) at_[k16] = T::a_bytes + place_k_inside(row, 4 * k16 + (lane >> 3));
     }
-    __device__ __forceinline__ void operator()(uint32_t stage, int k16, uint32_t (&raw)[4][4]) const {
+    __device__ __forceinline__ void operator()(uint32_t stage, int k16, uint32_t (&raw)[T::eights][4]) const {
 #pragma unroll
-        for (int j = 0; j < 4; ++j) load_matrices(raw[j], stage + at_[k16] + j * 128);
+        for (int j = 0; j < T::eights; ++j) load_matrices(raw[j], stage + at_[k16] + j / 4 * 4096 + j % 4 * 128);
     }
 
 private:
@@ -98,14 +98,16 @@ public:
         const int chunk = first_row(lane >> 2) / 4 + warp / T::warps_of_rows * T::warp_columns / 4;
         at_ = T::a_bytes + place_rows_inside<T::columns>(lane & 3, chunk);
     }
-    __device__ __forceinline__ void operator()(uint32_t stage, int k16, uint32_t (&raw)[4][4]) const {
+    __device__ __forceinline__ void operator()(uint32_t stage, int k16, uint32_t (&raw)[T::eights][4]) const {
 #pragma unroll
-        for (int kq = 0; kq < 4; ++kq) {
-            uint32_t four[4];
-            load_vector(four, stage + at_ + (16 * k16 + 4 * kq) * (T::columns * 4));
+        for (int block = 0; block < T::eights; block += 4)
 #pragma unroll
-            for (int j = 0; j < 4; ++j) raw[j][kq] = four[j];
-        }
+            for (int kq = 0; kq < 4; ++kq) {
+                uint32_t four[4];
+                load_vector(four, stage + at_ + block / 4 * 128 + (16 * k16 + 4 * kq) * (T::columns * 4));
+#pragma unroll
+                for (int j = 0; j < 4; ++j) raw[block + j][kq] = four[j];
+            }
     }
 
 private:
@@ -114,7 +116,7 @@ private:
 
 template <class T>
 struct Sums {
-    float at[T::matrices][4][4] = {};
+    float at[T::matrices][T::eights][4] = {};
 };
 
 // A stage's products.
@@ -122,17 +124,17 @@ template <class T, Product product, class A, class B>
 __device__ __forceinline__ void multiply_stage(Sums<T>& sums, const A& read_a, const B& read_b, uint32_t stage) {
 #pragma unroll
     for (int k16 = 0; k16 < 2; ++k16) {
-        uint32_t raw_a[T::matrices][8], raw_b[4][4];
+        uint32_t raw_a[T::matrices][8], raw_b[T::eights][4];
         read_b(stage, k16, raw_b);
         read_a(stage, k16, raw_a);
-        RoundedB<product> b[4];
+        RoundedB<product> b[T::eights];
 #pragma unroll
-        for (int j = 0; j < 4; ++j) b[j] = RoundedB<product>(raw_b[j]);
+        for (int j = 0; j < T::eights; ++j) b[j] = RoundedB<product>(raw_b[j]);
 #pragma unroll
         for (int i = 0; i < T::matrices; ++i) {
             const RoundedA<product> a(raw_a[i]);
 #pragma unroll
-            for (int j = 0; j < 4; ++j) multiply_add<product>(sums.at[i][j], a, b[j]);
+            for (int j = 0; j < T::eights; ++j) multiply_add<product>(sums.at[i][j], a, b[j]);
         }
     }
 }
@@ -173,10 +175,10 @@ __device__ __forceinline__ void for_each_four(const Sums<T>& sums, Store&& store
 #pragma unroll
         for (int half = 0; half < 2; ++half)
 #pragma unroll
-            for (int right = 0; right < 2; ++right) {
-                const int e = 2 * half + right;
+            for (int right = 0; right < T::eights / 2; ++right) {
+                const int e = 2 * half + right % 2, j = right / 2 * 4;
                 store(row + i / 2 * 32 + i % 2 * 2 + half, column + 16 * right,
-                      make_float4(sums.at[i][0][e], sums.at[i][1][e], sums.at[i][2][e], sums.at[i][3][e]));
+                      make_float4(sums.at[i][j][e], sums.at[i][j + 1][e], sums.at[i][j + 2][e], sums.at[i][j + 3][e]));
             }
 }
 

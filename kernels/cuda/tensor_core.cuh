@@ -1,6 +1,6 @@
 // The instructions of sm_80 that tensor-core kernels are made of: asynchronous copies into shared memory, ldmatrix, and
 // mma.sync with f32 sums. Operands lie in memory as f32 and are rounded in registers, to nearest: bf16 and f16 with ties to
-// even, tf32 (10 bits of mantissa) with ties away from zero, as the hardware's cvt does.
+// even, tf32 (10 bits of mantissa) with ties away from zero, as cvt.rna does.
 // XB_MUTATE is for the tests alone: it leaves out one barrier, wait or mask (kernels/cuda/mutation.h).
 #pragma once
 
@@ -47,10 +47,11 @@ __device__ __forceinline__ void load_vector(uint32_t (&to)[4], uint32_t from) {
                  : "memory");
 }
 
+// With 2^-11 of its power of two added, a number is right after the tensor core has cut off the last 13 bits, and NaN stays
+// NaN. cvt.rna would take three instructions on the GPUs that have it, and cut off what is cut off anyway. Denormals are cut
+// off.
 __device__ __forceinline__ uint32_t round_tf32(uint32_t bits) {
-    uint32_t rounded;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(__uint_as_float(bits)));
-    return rounded;
+    return __float_as_uint(fmaf(__uint_as_float(bits & 0xff800000u), 0x1p-11f, __uint_as_float(bits)));
 }
 // Two halves of a register.
 template <Product product>

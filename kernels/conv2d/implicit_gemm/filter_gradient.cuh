@@ -69,7 +69,7 @@ constexpr int pixel_tables = 4, pixel_table_bytes = pixel_tables * k_of_stage * 
 template <class T, int vec>
 class GatheredRows {
     static constexpr int across = T::columns / vec, apart = T::threads / across, copies = k_of_stage / apart;
-    static_assert(apart > 0 && copies % 4 == 0 && (vec == 1 || apart % 4 == 0) && T::threads >= pixel_tables * 32);
+    static_assert(apart > 0 && copies % 4 == 0 && (vec == 1 || apart % 4 == 0 || apart == 2));
 
 public:
     __device__ __forceinline__ GatheredRows(const FilterGradient& p, Pixels pixels, int first_column, unsigned char* tables)
@@ -109,12 +109,13 @@ private:
         const bool hit =
             from[2] + h_ < static_cast<unsigned>(p_.h.source) && from[3] + w_ < static_cast<unsigned>(p_.w.source);
         const char* const source = reinterpret_cast<const char*>(static_cast<uint64_t>(from[1]) << 32 | from[0]);
-        const uint32_t to = vec == 4 ? place_rows_inside<T::columns>(first, column) + j * apart * T::columns * 4
-                                     : place_rows_inside<T::columns>(first + j * apart, column / 4) + column % 4 * 4;
+        const uint32_t to =
+            vec == 4 ? (place_rows_inside<T::columns>(first, column) ^ (j * apart % 4 << 4)) + j * apart * T::columns * 4
+                     : place_rows_inside<T::columns>(first + j * apart, column / 4) + column % 4 * 4;
         copy_async<4 * vec>(stage + T::a_bytes + to, source + offset_, hit || leaves_out(Mutation::no_source_mask));
     }
     __device__ __forceinline__ void note_pixels(int step) {
-        if (step % pixel_tables != threadIdx.x / 32) return;
+        if (step % (T::threads / 32) != threadIdx.x / 32) return;
         const int pixel = pixel_ + step * k_of_stage;
         const int image = divide(pixel, p_.by_pixels), rest = pixel - image * static_cast<int>(p_.by_pixels.divisor);
         const int i = divide(rest, p_.by_width), j = rest - i * p_.w.result;

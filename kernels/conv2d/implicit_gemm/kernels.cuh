@@ -30,7 +30,7 @@ XB_GATHER_KERNEL(crossed_low, LowestTile, 4, CrossedFilters)
 XB_GATHER_KERNEL(crossed_odd, NarrowTile, 1, CrossedFilters)
 XB_FILTERS_KERNEL(wide, WideTile, 4, 4)
 XB_FILTERS_KERNEL(low, LowTile, 4, 4)
-XB_FILTERS_KERNEL(lowest, LowestTile, 4, 4)
+XB_FILTERS_KERNEL(lowest, FewFiltersTile, 4, 4)
 XB_FILTERS_KERNEL(stem, LowestTile, 4, 1)
 XB_FILTERS_KERNEL(odd, LowestTile, 1, 1)
 
