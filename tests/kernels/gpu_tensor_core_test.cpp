@@ -107,6 +107,37 @@ protected:
         const auto* const values = static_cast<const float*>(data.args().out[output].data);
         return {values, values + elements_of(data.args().out[output])};
     }
+    // The bits of the whole batch and of its halves, whose images are those of the whole.
+    void compare_halves(const LayerProblem& whole, const LayerProblem& half) {
+        SCOPED_TRACE(whole.text());
+        const Kernel* const kernel = row_for(whole);
+        ASSERT_NE(kernel, nullptr);
+        ASSERT_EQ(kernel, row_for(half));
+        ProblemData all(whole, DataKind::random, 5);
+        const Operands& names = operands_of(whole.op);
+        for (size_t output = 0; output < whole.out.size(); ++output) {
+            const std::vector<float> together = result_of(*kernel, all, static_cast<int>(output));
+            std::vector<std::vector<float>> parts;
+            for (const int64_t part : {0, 1}) {
+                ProblemData data(half, DataKind::random, 6);
+                for (size_t i = 0; i < half.in.size(); ++i)
+                    take_images(all.args().in[i], data.args().in[i], names.in[i].per_image ? part : 0);
+                parts.push_back(result_of(*kernel, data, static_cast<int>(output)));
+            }
+            std::vector<float> joined = parts[0];
+            if (names.out[output].per_image) {
+                joined.insert(joined.end(), parts[1].begin(), parts[1].end());
+            } else {
+                for (size_t i = 0; i < joined.size(); ++i) joined[i] += parts[1][i];  // the root of the tree over leaves
+            }
+            ASSERT_EQ(joined.size(), together.size());
+            EXPECT_EQ(std::memcmp(joined.data(), together.data(), joined.size() * sizeof(float)), 0) << "output " << output;
+        }
+    }
+    static void take_images(const KernelTensor& from, const KernelTensor& to, int64_t part) {
+        const int64_t count = elements_of(to);
+        for (int64_t i = 0; i < count; ++i) set_element(to, i, element(from, part * count + i));
+    }
 
     GpuSystem system_;
     std::unique_ptr<Device> device_;
@@ -123,6 +154,31 @@ TEST_F(GpuKernelsOfTensorCores, AreExactOnSmallIntegers) {
     for (const LayerProblem& problem : tensor_core_problems())
         if (products_of(problem.problem()) == DType::f16) compare(problem, DataKind::exact);
     EXPECT_GT(compared_, 50);
+}
+
+// Partial sums of parts of images, of leaves, and of splits of K; halves of a batch are what two ranks have.
+TEST_F(GpuKernelsOfTensorCores, HaveTheSameBitsForAnySplitOfTheBatch) {
+    for (const char* line :
+         {"c16 h9 w11 k20 r3 pad1", "c8 h24 w23 k12 r3 pad1 stride2", "c20 h6 k36 r3 pad1", "c5 h9 w11 k7 r3"}) {
+        const auto whole = parse_problem(std::string("conv2d n8 leaves8 bf16 ") + line, "test");
+        const auto half = parse_problem(std::string("conv2d n4 leaves4 bf16 ") + line, "test");
+        for (size_t i = 0; i < whole.size(); ++i)
+            if (whole[i].in[0].layout == Layout::plain && whole[i].out[0].layout == Layout::plain)
+                compare_halves(in_nhwc(whole[i]), in_nhwc(half[i]));
+    }
+    for (const char* line : {"f72 k20", "f2100 k8"}) {
+        const auto whole = parse_problem(std::string("linear n8 leaves8 tf32 ") + line, "test");
+        const auto half = parse_problem(std::string("linear n4 leaves4 tf32 ") + line, "test");
+        for (size_t i = 0; i < whole.size(); ++i) compare_halves(whole[i], half[i]);
+    }
+}
+
+// Plain images are those of nhwc after a copy.
+TEST_F(GpuKernelsOfTensorCores, TakePlainImagesToo) {
+    for (const LayerProblem& problem : parse_problem("conv2d n3 c20 h7 w9 k36 r3 pad1 relu leaves2 bf16", "test"))
+        if (problem.in[0].layout == Layout::plain && problem.out[0].layout == Layout::plain)
+            compare(problem, DataKind::random);
+    EXPECT_EQ(compared_, 3);
 }
 
 }  // namespace
