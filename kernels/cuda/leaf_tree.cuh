@@ -6,8 +6,9 @@
 
 namespace xbench {
 
-// The stack of one thread. All indices are known after unrolling, so that it lives in registers.
-template <class T>
+// The stack of one thread, for less than 2^depth leaves. All indices are known after unrolling, so that it lives in
+// registers.
+template <class T, int depth = leaf_tree_depth>
 class LeafTree {
 public:
     // The sum of leaf `v`; leaves come in ascending order from 0. No way out of the loop: it would make the compiler index
@@ -15,7 +16,7 @@ public:
     __device__ __forceinline__ void add(int v, T sum) {
         bool carries = true;
 #pragma unroll
-        for (int level = 0; level < leaf_tree_depth; ++level) {
+        for (int level = 0; level < depth; ++level) {
             const bool merges = carries && (v >> level & 1);
             const T merged = stack_[level] + sum;
             stack_[level] = carries && !merges ? sum : stack_[level];
@@ -28,7 +29,7 @@ public:
         T sum = 0;
         bool first = true;
 #pragma unroll
-        for (int level = 0; level < leaf_tree_depth; ++level) {
+        for (int level = 0; level < depth; ++level) {
             const bool full = leaves >> level & 1;
             const T merged = first ? stack_[level] : stack_[level] + sum;
             sum = full ? merged : sum;
@@ -38,7 +39,7 @@ public:
     }
 
 private:
-    T stack_[leaf_tree_depth] = {};
+    T stack_[depth] = {};
 };
 
 }  // namespace xbench

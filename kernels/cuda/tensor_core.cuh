@@ -64,6 +64,17 @@ __device__ __forceinline__ uint32_t round_pair(uint32_t low, uint32_t high) {
     return pair;
 }
 
+// One number, as a tensor core would take it.
+template <Product product>
+__device__ __forceinline__ float rounded(float value) {
+    if constexpr (product == Product::tf32) return __uint_as_float(round_tf32(__float_as_uint(value)) & 0xffffe000u);
+    const uint32_t pair = round_pair<product>(__float_as_uint(value), 0);
+    if constexpr (product == Product::bf16) return __uint_as_float(pair << 16);
+    float result;
+    asm("{.reg .b16 low, high; mov.b32 {low, high}, %1; cvt.f32.f16 %0, low;}" : "=f"(result) : "r"(pair));
+    return result;
+}
+
 #define XB_MMA(shape, type)                                                   \
     asm volatile("mma.sync.aligned." shape ".row.col.f32." type "." type      \
                  ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" \

@@ -61,7 +61,9 @@ protected:
     static const Kernel& row(const LayerProblem& problem) {
         const Target target{Isa::portable, DeviceKind::cuda, 80};
         for (const Kernel& kernel : kernel_table())
-            if (kernel.op == problem.op && runs_on(kernel, target) && supports(kernel, problem.problem())) return kernel;
+            if (kernel.op == problem.op && runs_on(kernel, target) && supports(kernel, problem.problem()) &&
+                std::string_view(kernel.name) != "leaf_outer")  // has neither barriers nor copies
+                return kernel;
         throw Error("no row for " + problem.text(), "test");
     }
     // What was noticed, or "".

@@ -76,28 +76,31 @@ protected:
         if (now != reports_) ADD_FAILURE() << now - reports_ << " reports, the last: " << test::last_report_of_emulator();
         reports_ = now;
     }
-    const Kernel* row_for(const LayerProblem& problem) const {
+    std::vector<const Kernel*> rows_for(const LayerProblem& problem) const {
+        std::vector<const Kernel*> rows;
         for (const Kernel& kernel : kernel_table())
             if (kernel.op == problem.op && runs_on(kernel, device_->target()) && supports(kernel, problem.problem()))
-                return &kernel;
-        return nullptr;
+                rows.push_back(&kernel);
+        return rows;
     }
     void compare(const LayerProblem& problem, DataKind kind) {
-        const Kernel* const kernel = row_for(problem);
-        if (!kernel) return;
-        SCOPED_TRACE(row_name(*kernel) + "\n  " + problem.text());
+        const auto rows = rows_for(problem);
+        if (rows.empty()) return;
         const ProblemData data(problem, kind, 1);
         const Oracle oracle(data, kind != DataKind::exact);
-        const double k = kind == DataKind::exact ? 0 : tolerance_of(problem, *kernel);
-        try {
-            const Comparison result = check_kernel_on(*device_, *kernel, data, oracle, k, !system_.emulated);
-            EXPECT_TRUE(result.ok) << result.message;
-        } catch (const Error& error) {
-            ADD_FAILURE() << error.what();
-            test::forgive_emulator();
+        for (const Kernel* const kernel : rows) {
+            SCOPED_TRACE(row_name(*kernel) + "\n  " + problem.text());
+            const double k = kind == DataKind::exact ? 0 : tolerance_of(problem, *kernel);
+            try {
+                const Comparison result = check_kernel_on(*device_, *kernel, data, oracle, k, !system_.emulated);
+                EXPECT_TRUE(result.ok) << result.message;
+            } catch (const Error& error) {
+                ADD_FAILURE() << error.what();
+                test::forgive_emulator();
+            }
+            ++compared_;
+            expect_no_reports();
         }
-        ++compared_;
-        expect_no_reports();
     }
     std::vector<float> result_of(const Kernel& kernel, ProblemData& data, int output) {
         data.reset_outputs();
@@ -109,20 +112,22 @@ protected:
     }
     // The bits of the whole batch and of its halves, whose images are those of the whole.
     void compare_halves(const LayerProblem& whole, const LayerProblem& half) {
-        SCOPED_TRACE(whole.text());
-        const Kernel* const kernel = row_for(whole);
-        ASSERT_NE(kernel, nullptr);
-        ASSERT_EQ(kernel, row_for(half));
+        const auto rows = rows_for(whole);
+        ASSERT_FALSE(rows.empty()) << whole.text();
+        for (const Kernel* const kernel : rows) compare_halves(*kernel, whole, half);
+    }
+    void compare_halves(const Kernel& kernel, const LayerProblem& whole, const LayerProblem& half) {
+        SCOPED_TRACE(row_name(kernel) + "\n  " + whole.text());
         ProblemData all(whole, DataKind::random, 5);
         const Operands& names = operands_of(whole.op);
         for (size_t output = 0; output < whole.out.size(); ++output) {
-            const std::vector<float> together = result_of(*kernel, all, static_cast<int>(output));
+            const std::vector<float> together = result_of(kernel, all, static_cast<int>(output));
             std::vector<std::vector<float>> parts;
             for (const int64_t part : {0, 1}) {
                 ProblemData data(half, DataKind::random, 6);
                 for (size_t i = 0; i < half.in.size(); ++i)
                     take_images(all.args().in[i], data.args().in[i], names.in[i].per_image ? part : 0);
-                parts.push_back(result_of(*kernel, data, static_cast<int>(output)));
+                parts.push_back(result_of(kernel, data, static_cast<int>(output)));
             }
             std::vector<float> joined = parts[0];
             if (names.out[output].per_image) {

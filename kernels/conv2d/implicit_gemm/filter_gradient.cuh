@@ -155,16 +155,6 @@ __device__ __forceinline__ void filter_gradient(const FilterGradient& p, const S
     });
 }
 
-template <Product product>
-__device__ __forceinline__ float rounded(float value) {
-    if constexpr (product == Product::tf32) return __uint_as_float(round_tf32(__float_as_uint(value)));
-    const uint32_t pair = round_pair<product>(__float_as_uint(value), 0);
-    if constexpr (product == Product::bf16) return __uint_as_float(pair << 16);
-    float result;
-    asm("{.reg .b16 low, high; mov.b32 {low, high}, %1; cvt.f32.f16 %0, low;}" : "=f"(result) : "r"(pair));
-    return result;
-}
-
 // db: a block of (32, 8) threads adds a unit's pixels for 32 filters, each row of threads every eighth pixel.
 template <Product product>
 __device__ __forceinline__ void bias_gradient(const FilterGradient& p, const StepContext* step) {
