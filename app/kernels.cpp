@@ -5,12 +5,15 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "bench/base/environment.h"
+#include "bench/kernels/gpu_suite.h"
 #include "bench/kernels/kernel_problems.h"
 #include "bench/kernels/kernel_suite.h"
 #include "bench/kernels/kernel_table.h"
 #include "core/durable_file.h"
 #include "core/error.h"
+#include "kernels/cuda/devices.h"
 
 namespace xbench {
 namespace {
@@ -18,7 +21,7 @@ namespace {
 struct KernelsOptions {
     KernelSuiteOptions suite;
     std::vector<std::string> forced;
-    std::string json, passport;
+    std::string json, passport, device = "cpu";
     bool list = false, no_check = false;
 };
 
@@ -42,9 +45,31 @@ void print_report(const KernelReport& report) {
         fmt::print("{} calls left out that no plan makes; --all-impls times them too\n", report.left_out);
 }
 
+void run_on_gpu(const KernelsOptions& options) {
+    if (!options.json.empty() || !options.passport.empty())
+        throw UsageError("there is no file of the kernels on a GPU yet", "--device", "leave --json and --passport out");
+    const std::unique_ptr<Device> device = make_device(options.device, options.suite.threads);
+    const std::vector<LayerProblem> problems = bundled_problems();
+    if (options.list) return print_list(select_entries(problems, options.suite, device->target()));
+    const bool terminal = isatty(STDERR_FILENO) != 0;
+    size_t done = 0, failed = 0;
+    const auto rows = run_gpu_suite(options.suite, problems, *device, [&](const GpuMeasurement& row) {
+        ++done;
+        failed += row.failure.empty() ? 0 : 1;
+        if (terminal) fmt::print(stderr, "\r\033[K{} {}", done, row.name);
+    });
+    if (terminal) fmt::print(stderr, "\r\033[K");
+    fmt::print("{}\n{}{}\n", gpu_table_text(rows), to_string(device->target()),
+               device->is_emulated() ? ", emulated GPU: nothing was timed" : "");
+    if (failed > 0)
+        throw Error(fmt::format("{} of {} kernels did not run or are too far from the reference", failed, done), "kernels",
+                    "see the remarks in the table");
+}
+
 void run(KernelsOptions& options) {
     for (const std::string& text : options.forced) options.suite.forced.push_back(parse_choice(text));
     options.suite.check = !options.no_check;
+    if (options.device == "cuda") return run_on_gpu(options);
     const std::vector<LayerProblem> problems = bundled_problems();
     const KernelSelection selection = select_entries(problems, options.suite, Target{usable_isa()});
     if (options.list) return print_list(selection);
@@ -88,6 +113,7 @@ void add_kernels_command(CLI::App& app) {
     KernelSuiteOptions& suite = options->suite;
     command->add_option("--op", suite.op, "one operator with its gradients (conv2d), or one of them (conv2d_wgrad)");
     command->add_option("--impl", options->forced, "only this implementation: conv2d=reference (may be repeated)");
+    add_device_option(*command, options->device);
     command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them");
     command->add_option("--threads", suite.threads, "compute threads")->check(CLI::PositiveNumber);
     command->add_option("--repetitions", suite.repetitions, "of each kernel (default 7)")->check(CLI::PositiveNumber);

@@ -109,6 +109,14 @@ const TrainerSetup& usable_setup(const TrainCommand& command) {
     return setup;
 }
 
+// Their PCI addresses, where this process sees one for each rank of the node.
+std::vector<std::string> gpus_of_ranks(int ranks_on_node) {
+    std::vector<std::string> addresses;
+    for (const GpuDescription& gpu : query_gpus().gpus) addresses.push_back(gpu.pci_address);
+    if (static_cast<int>(addresses.size()) < ranks_on_node) addresses.clear();
+    return addresses;
+}
+
 FolderUse use_of(const TrainCommand& command) {
     return command.resume ? FolderUse::resume : command.overwrite ? FolderUse::overwrite : FolderUse::fresh;
 }
@@ -262,7 +270,9 @@ void run_train(const TrainCommand& given) {
     const Hardware hardware = query_hardware();
     // Before the first OpenMP region and before MPI starts its own threads.
     const int on_node = alone ? 1 : ranks_on_node_from_environment();
-    const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(), on_node, command.threads);
+    const Binding binding =
+        bind_this_process(alone ? 0 : local_rank_from_environment(), on_node, command.threads,
+                          std::string(setup.device) == "cuda" ? gpus_of_ranks(on_node) : std::vector<std::string>{});
     say_if_crowded(binding, command, on_node);
     std::unique_ptr<Communicator> communicator = connect(setup, config, binding);
     const LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};

@@ -59,6 +59,7 @@ void Executor::set_blocks(std::vector<int32_t> leaves_of_block, size_t gradient_
     find_block_sums();
     batch_ = -1;
     addresses_set_ = false;
+    recordings_.clear();
 }
 
 // Steps on images run once a block; what works on sums or parameters alone runs once.
@@ -87,6 +88,7 @@ void Executor::bind(Arena arena, void* base) {
     if (base_[static_cast<size_t>(arena)] == base) return;
     base_[static_cast<size_t>(arena)] = base;
     addresses_set_ = false;
+    recordings_.clear();
 }
 
 void Executor::bind_span(Arena arena, const FlatSpan& span, void* base) {
@@ -98,6 +100,7 @@ void Executor::bind_span(Arena arena, const FlatSpan& span, void* base) {
             moved_[id] = static_cast<char*>(base) + (value.offset_bytes - begin);
     }
     addresses_set_ = false;
+    recordings_.clear();
 }
 
 char* Executor::start_of(ValueId id) const {
@@ -181,6 +184,12 @@ void Executor::set_block(Block& block, const StepContext& context) {
     if (block.device_context) device_.copy(block.device_context, &block.context, sizeof block.context);
 }
 
+std::unique_ptr<Device::Recording>& Executor::recording() {
+    std::vector<int64_t> shape;
+    for (const Block& block : blocks_) shape.insert(shape.end(), {block.first_image, block.images, block.context.leaves});
+    return recordings_[shape];
+}
+
 void Executor::run(const StepContext& context, StepObserver* observer, std::vector<int64_t>* step_ns) {
     const int64_t images = context.leaf_begin[context.leaves];
     if (images > plan_.options.max_batch)
@@ -205,7 +214,11 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
     failure_ = nullptr;
     failed_step_ = SIZE_MAX;
     wanted_calls_ = observer ? observer->wanted_calls() : std::span<const uint8_t>{};
-    device_.run([&](const Team& team) { walk(team, observer, step_ns != nullptr); });
+    auto body = [&](const Team& team) { walk(team, observer, step_ns != nullptr); };
+    if (step_ns || (observer && !observer->may_be_recorded()))
+        device_.run(body);
+    else
+        device_.run(recording(), body);
     if (failure_) std::rethrow_exception(failure_);
     if (!step_ns) return;
     device_.wait();

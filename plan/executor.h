@@ -11,6 +11,8 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <map>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -37,6 +39,9 @@ public:
     // Sums a statistic over all ranks and over this rank's blocks, of which block b lies at data + b * stride, into
     // data {count}.
     virtual void all_reduce(double* data, int64_t count, int64_t stride) = 0;
+    // Whether everything that it does goes into the order of the device and is the same in every step, so that a device may
+    // record it once.
+    virtual bool may_be_recorded() const { return false; }
     // The same in two halves, between which steps run that do not read the sum (PlannedStep::goes_on, needs_sum): the data
     // are the observer's until end_all_reduce() has returned. One sum at a time.
     virtual void begin_all_reduce(double* data, int64_t count, int64_t stride) { all_reduce(data, count, stride); }
@@ -83,6 +88,7 @@ private:
     void find_block_sums();
     void set_block(Block& block, const StepContext& context);
     void set_batch(Block& block);
+    std::unique_ptr<Device::Recording>& recording();
     void set_addresses(size_t block);
     char* start_of(ValueId id) const;
     void* address(ValueId id, size_t block) const;
@@ -107,6 +113,9 @@ private:
     std::vector<int64_t> block_sums_;  // by value: where its blocks begin in block_memory_; negative: it has none
     size_t block_stride_bytes_ = 0;    // between the blocks
     AlignedBuffer block_memory_;       // of the statistics that kernels sum over images, when there are several blocks
+    // By what may differ between steps of one plan at the same addresses: where each block begins and how many images and
+    // leaves it has.
+    std::map<std::vector<int64_t>, std::unique_ptr<Device::Recording>> recordings_;
     int64_t batch_ = -1;
     bool addresses_set_ = false;
     size_t begun_sum_ = 0;                   // the last all_reduce that goes_on

@@ -11,8 +11,8 @@
 #   threads a rank                             --cpus-per-task=T
 #   ranks on several nodes                     --nodes=2 --ntasks-per-node=4 (docs/clusters.md: how they then talk)
 #   memory a core, where the default is small  --mem-per-cpu=2G
-#   compiler and MPI from modules              a line "module load ..." below
-# Environment: XBENCH names the program (default: the newest build/*/xbench), XBENCH_OUT the run folder.
+#   compiler and MPI from modules              XBENCH_MODULES="gcc/12 openmpi/4.1"
+# slurm/lib.sh lists the environment.
 #
 #SBATCH --job-name=xbench-cpu-ddp
 #SBATCH --ntasks=2
@@ -23,29 +23,14 @@
 ##SBATCH --partition=PARTITION
 ##SBATCH --account=ACCOUNT
 set -euo pipefail
-
-# sbatch runs a copy of this file, so its own path says nothing about the project.
-cd "${SLURM_SUBMIT_DIR:?run this with sbatch}"
+script=cpu_ddp.sh
+source "${SLURM_SUBMIT_DIR:?run this with sbatch}/slurm/lib.sh"
+enter_project
 config=${1:-configs/scaling.json}
 [ $# = 0 ] || shift
-
-fail() {
-    echo "cpu_ddp.sh: $1" >&2
-    exit 2
-}
-[ -f "$config" ] || fail "$config: no such file; submit from the root of the project"
-xbench=${XBENCH:-$(ls -t build/*/xbench build/xbench 2>/dev/null | head -n 1 || true)}
-[ -x "$xbench" ] || fail "no xbench program; build it first (scripts/first_run.sh) or set XBENCH"
+check_config "$config"
+find_xbench
 tasks=${SLURM_NTASKS:-1} threads=${SLURM_CPUS_PER_TASK:-1}
-
-# 1, 2, 4 ... and the number of tasks itself.
-ranks=1
-for ((n = 2; n < tasks; n *= 2)); do ranks+=,$n; done
-[ "$tasks" = 1 ] || ranks+=,$tasks
-sweep="[{\"trainer\":\"serial\",\"threads\":$threads},{\"trainer\":\"cpu_ddp\",\"ranks\":[$ranks],\"threads\":$threads}]"
-
-out=${XBENCH_OUT:-results/runs/slurm-$SLURM_JOB_ID}
-echo "cpu_ddp.sh: job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, $tasks tasks x $threads cores, $config"
-"$xbench" --config "$config" --set "sweep=$sweep" --out "$out" --quiet "$@"
-cat "$out/scaling.csv"
-echo "$out/scaling.csv"
+rows="[{\"trainer\":\"serial\",\"threads\":$threads},"
+rows+="{\"trainer\":\"cpu_ddp\",\"ranks\":[$(doubling_ranks "$tasks")],\"threads\":$threads}]"
+run_sweep "$config" "$rows" "$@"

@@ -219,6 +219,7 @@ Record train_record(const TrainRun& run) {
                          {"accumulate", train.accumulate},
                          {"compression", train.compression},
                          {"isa", result.isa},
+                         {"communicator", result.communicator},
                          {"overlap", result.overlap},
                          // Of the processors that efficiency counts, as it has no core of its own.
                          {"communication_threads", result.overlap == "thread" ? run.ranks : 0},

@@ -34,7 +34,7 @@ __device__ __forceinline__ void store_quads(const DirectSums& sums, const Output
         float* const line = to.y + ((place.image * s.k + filter) * s.p + row) * s.q + column;
 #pragma unroll
         for (int i = 0; i < rows_of_thread; ++i)
-            if (row + i < s.p) *reinterpret_cast<float4*>(line + i * s.q) = to.four(sums, i, k, filter);
+            if (row + i < s.p) store_quad(line + i * s.q, to.four(sums, i, k, filter));
     }
 }
 

@@ -75,8 +75,10 @@ inline DirectTile direct_tile(const ConvShape& s) {
     choose_filters(t, s);
     choose_positions(t, s);
     choose_pitch(t, s.pad_h);
-    const int64_t x_bytes = int64_t{4} * t.x_floats(), each = t.resident ? x_bytes : x_bytes + filter_bytes(t, 1);
-    const int64_t most = std::clamp<int64_t>((t.resident ? x_bytes_at_once : 2 * x_bytes_at_once) / each, 1, s.c);
+    const int64_t x_bytes = int64_t{4} * t.x_floats();
+    const int64_t left = t.resident ? most_shared_bytes - filter_bytes(t, s.c) : 2 * x_bytes_at_once;
+    const int64_t each = t.resident ? x_bytes : x_bytes + filter_bytes(t, 1);
+    const int64_t most = std::clamp<int64_t>((t.resident ? std::min(left, x_bytes_at_once) : left) / each, 1, s.c);
     const int64_t rounds = (s.c + most - 1) / most;
     t.channels = static_cast<int32_t>((s.c + rounds - 1) / rounds);
     t.pixel_floats = s.q % quad == 0 ? t.x_floats() : std::max(t.x_floats(), t.staged_floats());

@@ -98,7 +98,7 @@ struct PixelRow {
     __device__ __forceinline__ void load(const float* from) {
 #pragma unroll
         for (int i = 0; i < quads; ++i) {
-            const float4 four = *reinterpret_cast<const float4*>(from + quad * i);
+            const float4 four = load_shared_quad(from + quad * i);
             v[quad * i] = four.x, v[quad * i + 1] = four.y, v[quad * i + 2] = four.z, v[quad * i + 3] = four.w;
         }
     }
@@ -117,7 +117,7 @@ __device__ __forceinline__ void add_channel(DirectSums& sums, const float* xs, i
 #pragma unroll
         for (int s = 0; s < 3; ++s) {
             const float* const from = ws + (3 * r + s) * filter_pitch;
-            const float4 low = *reinterpret_cast<const float4*>(from), high = *reinterpret_cast<const float4*>(from + 4);
+            const float4 low = load_shared_quad(from), high = load_shared_quad(from + 4);
             const float w[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
 #pragma unroll
             for (int i = 0; i < rows_of_thread; ++i)

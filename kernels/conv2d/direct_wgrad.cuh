@@ -71,7 +71,7 @@ __device__ __forceinline__ void add_strip(WgradSums& sums, const float* xs, cons
     for (int i = 0; i < rows_of_slice; ++i)
 #pragma unroll
         for (int k = 0; k < filters_of_group; ++k) {
-            const float4 four = *reinterpret_cast<const float4*>(dys + k * t.filter_groups * t.dy_plane + i * t.dy_pitch);
+            const float4 four = load_shared_quad(dys + k * t.filter_groups * t.dy_plane + i * t.dy_pitch);
             const float dy[4] = {four.x, four.y, four.z, four.w};
 #pragma unroll
             for (int r = 0; r < 3; ++r)
@@ -90,8 +90,7 @@ __device__ __forceinline__ float bias_of_rows(const float* dys, const WgradTile&
     if (filter >= t.filters()) return sum;
     for (int row = 0; row < t.rows(); ++row)
         for (int q = lane; q < t.quads; q += t.bias_lanes) {
-            const float4 four =
-                *reinterpret_cast<const float4*>(dys + filter * t.dy_plane + row * t.dy_pitch + q * wgrad_quad);
+            const float4 four = load_shared_quad(dys + filter * t.dy_plane + row * t.dy_pitch + q * wgrad_quad);
             sum += (four.x + four.y) + (four.z + four.w);
         }
     return sum;

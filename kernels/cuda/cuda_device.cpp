@@ -3,13 +3,15 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 
 #include "kernels/cuda/sum.h"
 
 namespace xbench {
 namespace {
 
-XB_CUDA_FUNCTION(sum_kernel, sum, xb_sum);
+XB_CUDA_FUNCTION(sum_floats, sum, xb_sum_f32);
+XB_CUDA_FUNCTION(sum_doubles, sum, xb_sum_f64);
 constexpr unsigned sum_threads = 256;
 constexpr size_t most_events = 1 << 14;  // more than twice the steps of any plan
 
@@ -83,6 +85,13 @@ AlignedBuffer CudaDevice::allocate_undefined(size_t bytes) {
     return buffer;
 }
 
+size_t CudaDevice::free_bytes() {
+    gpu_.use();
+    size_t free_here = 0, total_bytes = 0;
+    check(cuda_driver().cuMemGetInfo(&free_here, &total_bytes), "its memory cannot be read");
+    return free_here;
+}
+
 AlignedBuffer CudaDevice::allocate_staging(size_t bytes) {
     if (bytes == 0) return {};
     gpu_.use();
@@ -109,17 +118,26 @@ void CudaDevice::zero(void* data, size_t bytes) {
     check(cuda_driver().cuMemsetD8Async(address(data), 0, bytes, stream_), "memory was not zeroed");
 }
 
-void CudaDevice::sum(const Addends<float>& addends, float* total, size_t count) {
+template <class T>
+void CudaDevice::sum_here(const CudaFunction& function, const Addends<T>& addends, T* total, size_t count) {
     if (addends.count > most_cuda_addends)
         throw Error("a sum of " + std::to_string(addends.count) + " addends", "device cuda",
                     "at most " + std::to_string(most_cuda_addends) + " are possible: take fewer ranks or virtual ranks");
-    CudaAddends all{};
+    CudaAddends<T> all{};
     std::copy_n(addends.from, addends.count, all.from);
     std::copy_n(addends.merges, addends.count, all.merges);
     all.count = addends.count;
     const auto blocks = std::min<size_t>((count + sum_threads - 1) / sum_threads,
                                          size_t{16} * static_cast<size_t>(queue_.multiprocessors()));
-    queue_.launch(sum_kernel, {static_cast<unsigned>(blocks)}, {sum_threads}, 0, all, total, static_cast<int64_t>(count));
+    queue_.launch(function, {static_cast<unsigned>(blocks)}, {sum_threads}, 0, all, total, static_cast<int64_t>(count));
+}
+
+void CudaDevice::sum(const Addends<float>& addends, float* total, size_t count) {
+    sum_here(sum_floats, addends, total, count);
+}
+
+void CudaDevice::sum(const Addends<double>& addends, double* total, size_t count) {
+    sum_here(sum_doubles, addends, total, count);
 }
 
 void CudaDevice::launch(const Kernel& kernel, const KernelArgs& args, const Team&) noexcept {
@@ -127,8 +145,11 @@ void CudaDevice::launch(const Kernel& kernel, const KernelArgs& args, const Team
     kernel.enqueue(args, queue_);
 }
 
+// Inside a graph there are no moments of their own: none of its times is asked for.
 DeviceEvent CudaDevice::record() {
+    if (capturing_) return {recorded_};
     gpu_.use();
+    const std::lock_guard lock(events_mutex_);
     const auto slot = static_cast<size_t>(recorded_) % most_events;
     if (slot == events_.size()) {
         CUevent event = nullptr;
@@ -140,27 +161,96 @@ DeviceEvent CudaDevice::record() {
 }
 
 CUevent CudaDevice::event_of(const DeviceEvent& event) const {
+    const std::lock_guard lock(events_mutex_);
     return events_.at(static_cast<size_t>(event.handle - 1) % most_events);
+}
+
+bool CudaDevice::is_done(const DeviceEvent& event) {
+    gpu_.use();
+    const CUresult result = cuda_driver().cuEventQuery(event_of(event));
+    if (result == CUDA_ERROR_NOT_READY) return false;
+    check(result, "a kernel failed");
+    return true;
 }
 
 void CudaDevice::wait(const DeviceEvent& event) {
     if (event.handle == 0) return;
     gpu_.use();
+    while (!is_done(event) && look()) std::this_thread::yield();
     check(cuda_driver().cuEventSynchronize(event_of(event)), "a kernel failed");
 }
 
-void CudaDevice::wait() {
-    gpu_.use();
-    check(cuda_driver().cuStreamSynchronize(stream_), "a kernel failed");
-}
+void CudaDevice::wait() { wait(record()); }
 
 int64_t CudaDevice::elapsed_ns(const DeviceEvent& from, const DeviceEvent& to) {
-    gpu_.use();
+    if (from.handle == to.handle) return 0;
     if (recorded_ - from.handle >= static_cast<int64_t>(most_events))
         throw Error("an event is too old to be timed", "device cuda");
+    wait(to);
     float milliseconds = 0;
     check(cuda_driver().cuEventElapsedTime(&milliseconds, event_of(from), event_of(to)), "no time");
     return static_cast<int64_t>(static_cast<double>(milliseconds) * 1e6);
+}
+
+std::unique_ptr<Device> CudaDevice::another_order() {
+    auto order = std::make_unique<CudaDevice>(gpu_.ordinal());
+    order->restrict_to(target());
+    order->looks_ = looks_;
+    return order;
+}
+
+void CudaDevice::follow(const Device& other, const DeviceEvent& event) {
+    if (event.handle == 0) return;
+    gpu_.use();
+    const CUevent recorded = dynamic_cast<const CudaDevice&>(other).event_of(event);
+    check(cuda_driver().cuStreamWaitEvent(stream_, recorded, 0), "an order does not follow another one");
+}
+
+namespace {
+
+// A graph of all launches and copies of a body; at first only the word that the body has run, so that all its kernels are
+// loaded.
+struct CudaGraph final : Device::Recording {
+    CudaGraph() = default;
+    CudaGraph(CudaGpu& of, CUgraphExec made) : gpu(&of), graph(made) {}
+    ~CudaGraph() override {
+        if (!graph) return;
+        gpu->use();
+        cuda_driver().cuGraphExecDestroy(graph);
+    }
+    CudaGpu* gpu = nullptr;
+    CUgraphExec graph = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Device::Recording> CudaDevice::capture(void (*body)(void*, const Team&), void* called) {
+    const CudaDriver& driver = cuda_driver();
+    check(driver.cuStreamBeginCapture(stream_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "a graph was not begun");
+    capturing_ = true;
+    body(called, Team{0, 1, nullptr});
+    capturing_ = false;
+    CUgraph graph = nullptr;
+    const CUresult ended = driver.cuStreamEndCapture(stream_, &graph);
+    queue_.throw_failure();
+    check(ended, "a graph was not captured");
+    CUgraphExec made = nullptr;
+    const CUresult instantiated = driver.cuGraphInstantiate(&made, graph, 0);
+    driver.cuGraphDestroy(graph);
+    check(instantiated, "a graph was not instantiated");
+    return std::make_unique<CudaGraph>(gpu_, made);
+}
+
+// The first time as it is, the second time into a graph, from then on the graph.
+void CudaDevice::run_kept(std::unique_ptr<Recording>& kept, void (*body)(void*, const Team&), void* called) {
+    gpu_.use();
+    if (!replays_) return run_team(body, called);
+    if (!kept) {
+        kept = std::make_unique<CudaGraph>();
+        return run_team(body, called);
+    }
+    if (!static_cast<CudaGraph&>(*kept).graph) kept = capture(body, called);
+    check(cuda_driver().cuGraphLaunch(static_cast<CudaGraph&>(*kept).graph, stream_), "a graph was not launched");
 }
 
 void CudaDevice::run_team(void (*body)(void*, const Team&), void* called) { body(called, Team{0, 1, nullptr}); }

@@ -1,6 +1,8 @@
 // Asking the driver.
 #include "kernels/cuda/devices.h"
 
+#include <cstdlib>
+
 #include "kernels/cuda/cuda_device.h"
 
 namespace xbench {
@@ -50,14 +52,16 @@ GpuSystem query_gpus() {
 
 std::unique_ptr<Device> make_cuda_device(int local_rank) {
     const int count = count_gpus();
-    if (local_rank >= count)
+    // A launcher may show each rank its own GPU alone (--gpus-per-task=1).
+    const int ordinal = count == 1 && std::getenv("CUDA_VISIBLE_DEVICES") ? 0 : local_rank;
+    if (ordinal >= count)
         throw Error(
             "rank " + std::to_string(local_rank) + " of this node has no GPU of its own: it sees " + std::to_string(count),
             "device cuda", "start fewer ranks a node, or ask Slurm for --gpus-per-task=1");
-    auto device = std::make_unique<CudaDevice>(local_rank);
+    auto device = std::make_unique<CudaDevice>(ordinal);
     if (device->target().compute_capability < oldest_compute_capability)
         throw Error("has " + to_string(device->target()) + ", the kernels need 8.0 or more",
-                    "GPU " + std::to_string(local_rank) + " (" + device->gpu().name() + ")", "compute on another one");
+                    "GPU " + std::to_string(ordinal) + " (" + device->gpu().name() + ")", "compute on another one");
     return device;
 }
 

@@ -6,8 +6,8 @@
 
 namespace xbench {
 
-// The stack of one thread, for less than 2^depth leaves. All indices are known after unrolling, so that it lives in
-// registers.
+// The stack of one thread. All indices are known after unrolling, so that it lives in registers.
+// Of fewer than 2^depth leaves.
 template <class T, int depth = leaf_tree_depth>
 class LeafTree {
 public:

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/quad.cuh"
+
 namespace xbench {
 
 // Elements 4 * thread .. of arrays of `count`: load as many as there are, and store them.
@@ -27,7 +29,7 @@ __device__ __forceinline__ Four load_four(const float* x, int64_t first, int64_t
 
 __device__ __forceinline__ void store_four(float* y, const Four& four, int64_t first, int64_t count, bool vectors) {
     if (vectors && first + 4 <= count) {
-        *reinterpret_cast<float4*>(y + first) = make_float4(four.v[0], four.v[1], four.v[2], four.v[3]);
+        store_quad(y + first, make_float4(four.v[0], four.v[1], four.v[2], four.v[3]));
         return;
     }
 #pragma unroll

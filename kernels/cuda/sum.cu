@@ -4,10 +4,13 @@
 #include "kernels/cuda/sum.h"
 #include "kernels/leaf_tree.h"
 
-extern "C" __global__ void __launch_bounds__(256) xb_sum(xbench::CudaAddends addends, float* total, int64_t count) {
+namespace {
+
+template <class T>
+__device__ __forceinline__ void sum_in_tree(const xbench::CudaAddends<T>& addends, T* total, int64_t count) {
     const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
     for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step) {
-        float stack[xbench::leaf_tree_depth] = {};
+        T stack[xbench::leaf_tree_depth] = {};
         int level = 0;
         const auto merge = [&] {
             stack[0] = stack[1] + stack[0];
@@ -25,4 +28,16 @@ extern "C" __global__ void __launch_bounds__(256) xb_sum(xbench::CudaAddends add
         while (level > 1) merge();
         total[i] = stack[0];
     }
+}
+
+}  // namespace
+
+extern "C" __global__ void __launch_bounds__(256)
+    xb_sum_f32(const __grid_constant__ xbench::CudaAddends<float> addends, float* total, int64_t count) {
+    sum_in_tree(addends, total, count);
+}
+
+extern "C" __global__ void __launch_bounds__(256)
+    xb_sum_f64(const __grid_constant__ xbench::CudaAddends<double> addends, double* total, int64_t count) {
+    sum_in_tree(addends, total, count);
 }

@@ -9,8 +9,9 @@ namespace xbench {
 
 enum { most_cuda_addends = 256 };  // so many fit the arguments of a launch
 
+template <class T>
 struct CudaAddends {
-    const float* from[most_cuda_addends];
+    const T* from[most_cuda_addends];
     uint8_t merges[most_cuda_addends];
     int32_t count;
 };

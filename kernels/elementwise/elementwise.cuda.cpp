@@ -1,4 +1,4 @@
-// "simt": relu, relu_grad, add, accumulate and flatten of plain f32 tensors on a GPU.
+// "simt": relu, relu_grad, add, accumulate and flatten of f32 tensors on a GPU.
 #include "kernels/cuda/row.h"
 
 namespace xbench {
@@ -37,11 +37,21 @@ void enqueue_add(const KernelArgs& args, CudaQueue& queue) noexcept {
                  with_relu);
 }
 
+// Element for element, in whatever order they lie: plain or nhwc, but all operands alike.
+Support takes_alike(const Problem& problem) {
+    Problem plain = problem;
+    for (KernelTensor* tensor : {&plain.in[0], &plain.in[1], &plain.out[0]}) {
+        if (tensor->rank > 0 && tensor->layout != problem.in[0].layout) return refused("layout");
+        if (tensor->layout == Layout::nhwc) tensor->layout = Layout::plain;
+    }
+    return plain_f32_input(plain);
+}
+
 const Kernel rows[] = {
-    cuda_row(OpKind::relu, "simt", plain_f32_input, enqueue_relu),
-    cuda_row(OpKind::relu_grad, "simt", plain_f32_input, enqueue_relu_grad),
-    cuda_row(OpKind::add, "simt", plain_f32_input, enqueue_add),
-    cuda_row(OpKind::accumulate, "simt", plain_f32_input, enqueue_add),
+    cuda_row(OpKind::relu, "simt", takes_alike, enqueue_relu),
+    cuda_row(OpKind::relu_grad, "simt", takes_alike, enqueue_relu_grad),
+    cuda_row(OpKind::add, "simt", takes_alike, enqueue_add),
+    cuda_row(OpKind::accumulate, "simt", takes_alike, enqueue_add),
     cuda_row(OpKind::flatten, "simt", plain_f32_input, enqueue_flatten),
 };
 

@@ -11,6 +11,7 @@ XB_CUDA_FUNCTION(linear_forward, linear_simt, linear_forward);
 XB_CUDA_FUNCTION(linear_finish, linear_simt, linear_finish);
 XB_CUDA_FUNCTION(linear_dgrad, linear_simt, linear_dgrad);
 XB_CUDA_FUNCTION(linear_wgrad, linear_simt, linear_wgrad);
+XB_CUDA_FUNCTION(linear_wgrad_few_leaves, linear_simt, linear_wgrad_few_leaves);
 XB_CUDA_FUNCTION(linear_bias_gradient, linear_simt, linear_bias_gradient);
 
 constexpr unsigned threads = 256;
@@ -43,8 +44,13 @@ void enqueue_wgrad(const KernelArgs& args, CudaQueue& queue) noexcept {
     const int64_t f = args.in[0].dim[1], k = args.in[1].dim[1];
     const auto *x = address<const float>(args.in[0]), *dy = address<const float>(args.in[1]);
     auto* dw = address<float>(args.out[0]);
-    queue.launch(linear_wgrad, {blocks_for(f, 128), blocks_for(k, 8)}, {32, 8}, 0, x, dy, dw, k, f, queue.step(),
-                 int{f % 4 == 0 && are_vectors(x, dw)});
+    const int vectors = f % 4 == 0 && are_vectors(x, dw), dy_vectors = k % 4 == 0 && are_vectors(dy);
+    if (args.leaves < 16)
+        queue.launch(linear_wgrad_few_leaves, {blocks_for(f, 32), blocks_for(k, 128)}, {256}, 0, x, dy, dw,
+                     static_cast<int>(k), f, queue.step(), vectors, dy_vectors);
+    else
+        queue.launch(linear_wgrad, {blocks_for(f, 128), blocks_for(k, 8)}, {32, 8}, 0, x, dy, dw, k, f, queue.step(),
+                     vectors);
     if (auto* db = address<float>(args.out, args.n_out, 1))
         queue.launch(linear_bias_gradient, {blocks_for(k, sum_columns)}, {sum_columns, sum_lanes}, 0, image_partials(dy, k),
                      queue.step(), db);

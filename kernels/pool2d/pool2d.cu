@@ -137,11 +137,14 @@ extern "C" __global__ void average_pool_gradient(const float* dy, float* dx, Poo
 extern "C" __global__ void global_average(const float* x, float* y, int64_t planes, int pixels, int vectors) {
     const int64_t plane = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) / 32;
     if (plane >= planes) return;
+    const float* const from = x + plane * pixels;
+    const int lane = static_cast<int>(threadIdx.x % 32);
     float sum = 0;
-    for (int first = 4 * static_cast<int>(threadIdx.x % 32); first < pixels; first += 128) {
-        const Four four = load_four(x + plane * pixels, first, pixels, vectors);
+    for (int first = 4 * lane; vectors && first < pixels; first += 128) {
+        const Four four = load_four(from, first, pixels, vectors);
         sum += (four.v[0] + four.v[1]) + (four.v[2] + four.v[3]);
     }
+    for (int pixel = lane; !vectors && pixel < pixels; pixel += 32) sum += from[pixel];
     sum = warp_sum(sum);
     if (threadIdx.x % 32 == 0) y[plane] = sum / static_cast<float>(pixels);
 }

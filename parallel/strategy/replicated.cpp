@@ -41,6 +41,7 @@ public:
         reducer_.emplace(overlap_, state_.device, sums_.communicator, std::move(buckets), plan.steps.size(),
                          [this](size_t bucket, Communicator& over) { reduce(bucket, over); });
     }
+    bool may_be_recorded() const override { return sums_.communicator.size() == 1; }
     std::span<const uint8_t> wanted_calls() const override {
         return reducer_ ? reducer_->wanted_calls() : std::span<const uint8_t>{};
     }

@@ -126,7 +126,8 @@ void Training::describe_run() {
     const Plan& plan = step_.plan();
     const int batches = batches_in_memory(static_cast<int>(config_.data.workers), LoaderOptions{}.prefetch);
     result_.overlap = step_.strategy().overlap();
-    result_.isa = isa_name(isa_of(plan));
+    result_.isa = plan.target.kind == DeviceKind::cpu ? isa_name(isa_of(plan)) : to_string(plan.target);
+    result_.communicator = step_.communicator();
     result_.optimizer_bytes = step_.strategy().state_bytes();
     result_.activation_bytes = plan.activation_bytes;
     result_.memory_predicted =

@@ -72,6 +72,7 @@ public:
     const RankPlan& rank_plan() const { return rank_plan_; }
     const Plan& plan() const { return rank_plan_.training; }
     const RankSums& sums() const { return sums_; }
+    const char* communicator() const { return communicator_.name(); }  // over which tensors go
     const Executor& executor() const { return executor_; }
     Device& device() const { return device_; }
     ModelState& state() { return state_; }

@@ -51,6 +51,7 @@ line train --data 'set.h5"' "${@:2}" --data set.h5
 line train --weights 'base"' "${@:2}" --weights base
 line train --epochs '"epochs": 2' "${@:2}" --epochs 2
 line train --trainer 'no launcher started it' "${@:2}" --trainer cpu_ddp
+line train --device '{cpu,cuda}' "${@:2}" --device tpu
 line train --threads '"threads":2' "${@:2}" --threads 2
 line train --stage 'has no ZeRO stage 1' "${@:2}" --stage 1
 line train --set '"seed": 7' "${@:2}" --set train.seed=7
@@ -64,6 +65,7 @@ line eval --checkpoint 'absent' --checkpoint absent --data set.h5 --out out
 line eval --data 'absent' --checkpoint base --data absent.h5 --out out
 line eval --split '"split": "val"' --checkpoint base --data set.h5 --out out --split val
 line eval --out 'confusion' --checkpoint base --data set.h5 --out out
+line eval --device '{cpu,cuda}' --checkpoint base --data set.h5 --out out --device tpu
 line eval --threads 'is negative' --checkpoint base --data set.h5 --out out --threads -2
 line eval --model 'says itself' --checkpoint base --data set.h5 --out out --model cifar_cnn
 line eval --classes 'says itself' --checkpoint base --data set.h5 --out out --classes 3
@@ -79,6 +81,7 @@ line predict --checkpoint 'absent' --checkpoint absent --data set.h5 --out out.c
 line predict --data 'absent' --checkpoint base --data absent.h5 --out out.csv
 line predict --split 'tset' --checkpoint base --data set.h5 --out out.csv --split tset
 line predict --out 'id,label,predicted' --checkpoint base --data set.h5 --out out.csv
+line predict --device '{cpu,cuda}' --checkpoint base --data set.h5 --out out.csv --device tpu
 line predict --threads 'is negative' --checkpoint base --data set.h5 --out out.csv --threads -2
 for option in "--model cifar_cnn" "--classes 3" "--widths 1,2,3" "--size 17" "--mean 0.4" "--std 0.4" "--multilabel"; do
     line predict ${option% *} 'says itself' --checkpoint base --data set.h5 --out out.csv $option
@@ -105,7 +108,7 @@ line step --seconds 'is not above 0' --model pneumonia_cnn --seconds 0
 line step --json '"step_ms_median"' "$@"
 line step --threads '"threads":2' "$@" --threads 2
 line step --precision '"precision":"bf16"' "$@" --precision bf16
-line step --device 'no CUDA kernels' "$@" --device cuda
+line step --device '{cpu,cuda}' "$@" --device tpu
 line step --reduction '"fast"' "$@" --reduction fast
 line step --virtual-ranks '"virtual_ranks":2' "$@" --virtual-ranks 2
 line step --impl 'no_such' "$@" --impl conv2d=no_such

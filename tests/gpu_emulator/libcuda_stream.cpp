@@ -18,7 +18,7 @@ CUresult run_on_host(CUhostFn function, void* data) {
     return CUDA_SUCCESS;
 }
 
-CUgraphNodeType kind_of(const CUgraphNode_st& node) { return node.kind; }
+CUgraphNodeType kind_of(const CUgraphNode_st& node) { return node.work.kind; }
 
 }  // namespace
 
@@ -75,9 +75,8 @@ XB_DRIVER cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
     }
     if (capture_of(stream)) return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;  // of what was recorded outside
     const uint64_t wanted = event->recorded;
-    return machine().enqueue(
-        stream, CU_GRAPH_NODE_TYPE_WAIT_EVENT,
-        [=] { return event->done < wanted && event->stream ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS; }, event->stream);
+    const auto passed = [=] { return event->done < wanted && event->stream ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS; };
+    return machine().enqueue(stream, Work{CU_GRAPH_NODE_TYPE_WAIT_EVENT, passed, event->stream, false});
 }
 XB_DRIVER cuLaunchHostFunc(CUstream stream, CUhostFn function, void* data) {
     if (const CUresult result = ready()) return result;
@@ -175,7 +174,7 @@ XB_DRIVER cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph, CUgraphExecUpdat
     if (info) *info = {same ? CU_GRAPH_EXEC_UPDATE_SUCCESS : CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED, nullptr, nullptr};
     if (!same) return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
     const std::unique_ptr<CUgraphExec_st> fresh(Machine::instantiate(*graph));
-    exec->operations = fresh->operations;
+    exec->works = fresh->works;
     return CUDA_SUCCESS;
 }
 XB_DRIVER cuGraphGetNodes(CUgraph graph, CUgraphNode* nodes, size_t* count) {
@@ -186,15 +185,15 @@ XB_DRIVER cuGraphGetNodes(CUgraph graph, CUgraphNode* nodes, size_t* count) {
     return CUDA_SUCCESS;
 }
 XB_DRIVER cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType* type) {
-    *type = node->kind;
+    *type = node->work.kind;
     return CUDA_SUCCESS;
 }
 XB_DRIVER cuGraphUpload(CUgraphExec, CUstream) { return CUDA_SUCCESS; }
 XB_DRIVER cuGraphLaunch(CUgraphExec exec, CUstream stream) {
     if (const CUresult result = ready()) return result;
     const Machine::Lock lock;
-    for (const Operation& operation : exec->operations)
-        if (const CUresult result = machine().enqueue(stream, CU_GRAPH_NODE_TYPE_GRAPH, operation)) return result;
+    for (const Work& work : exec->works)
+        if (const CUresult result = machine().enqueue(stream, work)) return result;
     return CUDA_SUCCESS;
 }
 XB_DRIVER cuGraphExecDestroy(CUgraphExec exec) {

@@ -49,7 +49,7 @@ XB_FOR_TESTS void emu_reset_counts(CUfunction function) {
 XB_FOR_TESTS CUresult emu_enqueue(CUstream stream, CUresult (*poll)(void*), void* data, void (*release)(void*)) {
     const Machine::Lock lock;
     const std::shared_ptr<void> owned(data, release);
-    return machine().enqueue(stream, CU_GRAPH_NODE_TYPE_HOST, [=] { return poll(owned.get()); });
+    return machine().enqueue(stream, {CU_GRAPH_NODE_TYPE_KERNEL, [=] { return poll(owned.get()); }, nullptr, true});
 }
 XB_FOR_TESTS int emu_stream_device(CUstream stream) {
     const Machine::Lock lock;
@@ -61,23 +61,20 @@ XB_FOR_TESTS int emu_device_of(CUdeviceptr address, size_t bytes) {
     const int device = device_of(address);
     return device >= 0 && device_memory(device).inside(address, bytes) ? device : -1;
 }
-// Both return how many bytes from the beginning on were written by somebody.
-XB_FOR_TESTS size_t emu_read(void* to, CUdeviceptr from, size_t bytes) {
+// With the shadow of each byte (types.h), so that a copy of what nobody wrote stays that.
+XB_FOR_TESTS void emu_read(void* to, unsigned char* shadow, CUdeviceptr from, size_t bytes) {
     const DeviceMemory& memory = device_memory(device_of(from));
     std::memcpy(to, memory.host(from), bytes);
-    const uint8_t* const shadow = memory.shadow(from);
-    size_t defined = 0;
-    while (defined < bytes && shadow[defined] == written) ++defined;
-    return defined;
+    std::memcpy(shadow, memory.shadow(from), bytes);
 }
-XB_FOR_TESTS void emu_write(CUdeviceptr to, const void* from, size_t bytes) {
+XB_FOR_TESTS void emu_write(CUdeviceptr to, const void* from, const unsigned char* shadow, size_t bytes) {
     const DeviceMemory& memory = device_memory(device_of(to));
     std::memcpy(memory.host(to), from, bytes);
-    std::memset(memory.shadow(to), written, bytes);
+    std::memcpy(memory.shadow(to), shadow, bytes);
 }
 XB_FOR_TESTS void emu_report(const char* text) { report(Fault::collective, text); }
-// Runs what the stream can run without waiting.
-XB_FOR_TESTS void emu_advance(CUstream stream) {
+// Runs streams of the device that have a collective before them, up to it and through it.
+XB_FOR_TESTS void emu_advance_collectives(int device) {
     const Machine::Lock lock;
-    if (machine().knows(stream)) machine().advance(stream);
+    machine().advance_collectives(device);
 }

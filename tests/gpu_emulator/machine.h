@@ -33,25 +33,30 @@ struct CUmod_st {
     std::map<std::string, std::unique_ptr<xbench::ptx::Kernel>> kernels;
     std::map<std::string, xbench::ptx::Variable> variables;
 };
-struct CUgraphNode_st {
+namespace xbench::ptx {
+
+struct Work {
     CUgraphNodeType kind = CU_GRAPH_NODE_TYPE_EMPTY;
     Operation run;
+    CUstream other = nullptr;  // runs before it is ready
+    bool collective = false;   // other processes may wait for it
+};
+
+}  // namespace xbench::ptx
+
+struct CUgraphNode_st {
+    xbench::ptx::Work work;
     std::vector<size_t> after;  // nodes of the same graph
 };
 struct CUgraph_st {
     std::deque<CUgraphNode_st> nodes;  // in the order of capture
 };
 struct CUgraphExec_st {
-    std::vector<CUgraphNodeType> kinds;  // in the order of capture
-    std::vector<Operation> operations;   // in the order of running
+    std::vector<CUgraphNodeType> kinds;    // in the order of capture
+    std::vector<xbench::ptx::Work> works;  // in the order of running
 };
 
 namespace xbench::ptx {
-
-struct Work {
-    Operation run;
-    CUstream other = nullptr;  // runs before it is ready
-};
 
 // A capture that is under way, of one or several streams.
 struct Capture {
@@ -124,7 +129,10 @@ public:
     bool knows(CUevent event) const { return events_.count(event) > 0; }
 
     // Behind what the stream has to do, or a node of the graph that is being captured.
-    CUresult enqueue(CUstream stream, CUgraphNodeType kind, Operation operation, CUstream other = nullptr);
+    CUresult enqueue(CUstream stream, Work work);
+    CUresult enqueue(CUstream stream, CUgraphNodeType kind, Operation run) {
+        return enqueue(stream, Work{kind, std::move(run), nullptr, false});
+    }
     // Now, behind all blocking streams of the device.
     CUresult at_once(const Operation& operation);
     // Runs the stream, and what it waits for, until `done` or the stream is empty.
@@ -133,6 +141,8 @@ public:
     CUresult run_device(int device, bool blocking_only);
     // What can be run without waiting. True: the stream has nothing left to do.
     bool advance(CUstream stream);
+    // What other processes may wait for, and what comes before it.
+    void advance_collectives(int device);
 
     CUresult begin_capture(CUstream stream, CUstreamCaptureMode mode);
     CUresult end_capture(CUstream stream, CUgraph* graph);

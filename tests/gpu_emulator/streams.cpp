@@ -139,17 +139,25 @@ bool Machine::advance(CUstream stream) {
     return stream->queue.empty();
 }
 
-CUresult Machine::enqueue(CUstream stream, CUgraphNodeType kind, Operation operation, CUstream other) {
+void Machine::advance_collectives(int device) {
+    const auto waits = [](const Work& work) { return work.collective; };
+    for (const CUstream stream : std::set<CUstream>(streams_))
+        while (sticky == CUDA_SUCCESS && knows(stream) && stream->device == device &&
+               std::any_of(stream->queue.begin(), stream->queue.end(), waits) && step(stream) == Step::did) {
+        }
+}
+
+CUresult Machine::enqueue(CUstream stream, Work work) {
     if (sticky != CUDA_SUCCESS) return sticky;
     if (!knows(stream)) return CUDA_ERROR_INVALID_HANDLE;
-    if (is_null(stream)) return at_once(operation);
+    if (is_null(stream)) return at_once(work.run);
     if (!stream->capture) {
-        stream->queue.push_back({std::move(operation), other});
+        stream->queue.push_back(std::move(work));
         return CUDA_SUCCESS;
     }
     if (stream->capture->invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     auto& nodes = stream->capture->graph->nodes;
-    nodes.push_back({kind, std::move(operation), stream->tips});
+    nodes.push_back({std::move(work), stream->tips});
     stream->tips = {nodes.size() - 1};
     return CUDA_SUCCESS;
 }
@@ -223,7 +231,7 @@ CUgraphExec Machine::instantiate(const CUgraph_st& graph) {
     std::vector<std::vector<size_t>> later(graph.nodes.size());
     std::set<size_t> ready;
     for (size_t n = 0; n < graph.nodes.size(); ++n) {
-        exec->kinds.push_back(graph.nodes[n].kind);
+        exec->kinds.push_back(graph.nodes[n].work.kind);
         missing[n] = graph.nodes[n].after.size();
         for (const size_t before : graph.nodes[n].after) later[before].push_back(n);
         if (missing[n] == 0) ready.insert(n);
@@ -231,7 +239,7 @@ CUgraphExec Machine::instantiate(const CUgraph_st& graph) {
     while (!ready.empty()) {
         const size_t last = *std::prev(ready.end());
         ready.erase(last);
-        exec->operations.push_back(graph.nodes[last].run);
+        exec->works.push_back(graph.nodes[last].work);
         for (const size_t n : later[last])
             if (--missing[n] == 0) ready.insert(n);
     }

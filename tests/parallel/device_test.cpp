@@ -9,64 +9,21 @@
 #include "parallel/train/trainer.h"
 #include "parallel/train/training_step.h"
 #include "tests/parallel/guarded_device.h"
-#include "tests/parallel/random_set.h"
 #include "tests/parallel/rank_steps.h"
-#include "tests/parallel/small_run.h"
 #include "tests/parallel/temporary_folder.h"
-#include "tests/parallel/thread_communicator.h"
+#include "tests/parallel/training_ways.h"
 
 namespace xbench::test {
 namespace {
 
 using testing::HasSubstr;
 
-struct Way {
-    std::string name;
-    int ranks = 1, stage = 0, threads = 1;
-    void (*change)(Config&) = [](Config&) {};
-    bool multilabel = false;
-    int ranks_of_node = 0;  // 0: all
-};
-
-Config config_of(const Way& way) {
-    Config config = small_run();
-    config.data.synthetic.count = 75;
-    way.change(config);
-    return config;
-}
-
-std::unique_ptr<Dataset> dataset_of(const Way& way, const Config& config) {
-    if (!way.multilabel) return open_dataset(config.data);
-    SetShape shape;
-    shape.multilabel = true;
-    return std::make_unique<MemoryDataset>(random_set(shape));
-}
-
-// Which node each rank is on.
-std::vector<int> nodes_of(const Way& way) {
-    std::vector<int> nodes;
-    for (int rank = 0; rank < way.ranks; ++rank) nodes.push_back(way.ranks_of_node ? rank / way.ranks_of_node : 0);
-    return nodes;
-}
-
-// Rank 0's result; options.stop is asked of rank 0 only.
+// On guarded devices, or on the CPU.
 TrainResult train_on(const Way& way, bool guarded, TrainOptions options = {}) {
-    const Config config = config_of(way);
-    const auto dataset = dataset_of(way, config);
-    TrainResult result;
-    options.threads = way.threads;
-    options.stage = way.stage;
-    ThreadTeam team(nodes_of(way));
-    on_ranks(team, [&](Communicator& communicator) {
-        TrainOptions mine = options;
-        GuardedDevice device(way.threads);
-        if (guarded) mine.device = &device;
-        if (options.stop && communicator.rank() > 0) mine.stop = [] { return false; };
-        TrainResult trained = train(config, *dataset, communicator, mine);
-        EXPECT_EQ(device.launches() > 0, guarded);
-        if (communicator.rank() == 0) result = std::move(trained);
+    const DeviceOfRank make = [&](int) { return std::make_unique<GuardedDevice>(way.threads); };
+    return train_on(way, guarded ? make : DeviceOfRank(), std::move(options), [&](Device* device) {
+        EXPECT_EQ(guarded, device && dynamic_cast<GuardedDevice&>(*device).launches() > 0);
     });
-    return result;
 }
 
 void expect_same(const TrainResult& actual, const TrainResult& expected) {
@@ -81,58 +38,6 @@ void expect_same(const TrainResult& actual, const TrainResult& expected) {
         EXPECT_EQ(actual.history[epoch].val_loss, expected.history[epoch].val_loss);
     }
 }
-
-void make_deep(Config& config) {
-    config.model.name = "cifar_cnn";
-    config.data.synthetic.channels = 3;
-    config.data.synthetic.size = 32;
-    config.data.synthetic.count = 40;
-    config.model.widths.clear();
-    config.train.epochs = 1;
-}
-
-void accumulate(Config& config) {  // of a model without batch normalisation
-    make_deep(config);
-    config.model.name = "rsna_cnn";
-    config.data.synthetic.channels = 1;
-    config.train.accumulate = 2;
-}
-
-void overlap(Config& config) { config.train.overlap = "thread"; }
-
-const std::vector<Way> ways{
-    {"serial"},
-    {"threads", 1, 0, 2},
-    {"blocks", 1, 0, 1, [](Config& c) { c.train.virtual_ranks = 6; }},
-    {"sgd", 1, 0, 1, [](Config& c) { c.train.optimizer = "sgd", c.train.learning_rate = 0.001; }},
-    {"batchnorm", 1, 0, 1, make_deep},
-    {"local_batchnorm", 2, 0, 1, [](Config& c) { make_deep(c), c.train.batchnorm = "local"; }},
-    {"accumulate", 2, 0, 1, accumulate},
-    {"checkpointing", 1, 0, 1, [](Config& c) { make_deep(c), c.train.activation_checkpointing = true; }},
-    {"check_steps", 2, 0, 1, [](Config& c) { c.train.check_steps = 2; }},
-    {"cpu_ddp", 2},
-    {"three_ranks", 3},
-    {"fast", 2, 0, 1, [](Config& c) { c.train.reduction = "fast"; }},
-    {"zero1", 2, 1},
-    {"zero2", 2, 2},
-    {"zero3", 2, 3},
-    {"zero3_of_three", 3, 3},
-    {"zero3_batchnorm", 2, 3, 1, make_deep},
-    {"zero3_accumulate", 2, 3, 1, accumulate},
-    {"bf16", 1, 0, 1, [](Config& c) { make_deep(c), c.train.precision = "bf16"; }},
-    {"several_labels", 2, 0, 1,
-     [](Config& c) {
-         c.train.pos_weight = {5, 2, 3};
-     },
-     true},
-    {"hybrid", 4, 3, 1, [](Config& c) { c.train.hybrid_sharding = true; }, false, 2},
-    {"overlapped", 2, 0, 1, overlap},
-    {"overlapped_batchnorm", 2, 0, 1, [](Config& c) { make_deep(c), overlap(c); }},
-    {"overlapped_zero1", 2, 1, 1, overlap},
-    {"overlapped_zero2", 3, 2, 1, overlap},
-    {"overlapped_zero3", 2, 3, 1, overlap},
-    {"overlapped_accumulate", 2, 3, 1, [](Config& c) { accumulate(c), overlap(c); }},
-    {"overlapped_hybrid", 4, 3, 1, [](Config& c) { overlap(c), c.train.hybrid_sharding = true; }, false, 2}};
 
 class GuardedTraining : public testing::TestWithParam<Way> {};
 

@@ -11,41 +11,17 @@
 #include "models/registry.h"
 #include "parallel/train/inference.h"
 #include "parallel/train/trainer.h"
-#include "tests/parallel/small_run.h"
+#include "parallel/train/training_step.h"
 #include "tests/parallel/temporary_folder.h"
-#include "tests/parallel/thread_communicator.h"
+#include "tests/parallel/training_ways.h"
 
 namespace xbench::test {
 namespace {
 
-struct Way {
-    std::string name;
-    int ranks = 1, stage = 0;
-    void (*change)(Config&) = [](Config&) {};
-};
+const DeviceOfRank gpus = [](int rank) { return make_cuda_device(rank); };
 
-Config config_of(void (*change)(Config&) = nullptr) {
-    Config config = small_run();
-    config.data.synthetic.count = 60;
-    if (change) change(config);
-    return config;
-}
-
-// Rank 0's result; each rank has a GPU of its own, or the CPU.
-TrainResult train_on(const std::string& device_name, const Config& config, int ranks = 1, int stage = 0,
-                     TrainOptions options = {}) {
-    const auto dataset = open_dataset(config.data);
-    TrainResult result;
-    options.stage = stage;
-    on_ranks(ranks, [&](Communicator& communicator) {
-        TrainOptions mine = options;
-        const auto device = make_device(device_name, 1, communicator.rank());
-        mine.device = device.get();
-        if (options.stop && communicator.rank() > 0) mine.stop = [] { return false; };
-        TrainResult trained = train(config, *dataset, communicator, mine);
-        if (communicator.rank() == 0) result = std::move(trained);
-    });
-    return result;
+Way small_way(const char* name = "small") {
+    return {name, 1, 0, 1, [](Config& c) { c.data.synthetic.count = 60; }};
 }
 
 class GpuTraining : public testing::TestWithParam<Way> {
@@ -61,9 +37,9 @@ protected:
 using GpuTrainer = GpuTraining;
 
 TEST_F(GpuTrainer, IsCloseToTheCpu) {
-    const Config config = config_of();
-    const TrainResult gpu = train_on("cuda", config), cpu = train_on("cpu", config);
+    const TrainResult gpu = train_on(small_way(), gpus), cpu = train_on(small_way(), nullptr);
     EXPECT_NE(gpu.weights_hash, cpu.weights_hash);
+    EXPECT_EQ(gpu.isa.substr(0, 18), "compute capability");
     ASSERT_EQ(gpu.history.size(), cpu.history.size());
     for (size_t epoch = 0; epoch < cpu.history.size(); ++epoch) {
         EXPECT_NEAR(gpu.history[epoch].train_loss, cpu.history[epoch].train_loss, 1e-4);
@@ -72,37 +48,93 @@ TEST_F(GpuTrainer, IsCloseToTheCpu) {
 }
 
 TEST_F(GpuTrainer, ACheckpointMovesBetweenCpuAndGpu) {
-    const Config config = config_of();
-    const TrainResult whole = train_on("cpu", config);
-    for (const auto& [first, second] : {std::pair{"cpu", "cuda"}, std::pair{"cuda", "cpu"}}) {
-        SCOPED_TRACE(std::string(first) + " to " + second);
+    const TrainResult whole = train_on(small_way(), nullptr);
+    for (const bool gpu_first : {false, true}) {
+        SCOPED_TRACE(gpu_first ? "GPU to CPU" : "CPU to GPU");
         TemporaryFolder folder;
         TrainOptions options;
         options.checkpoint_dir = folder.path();
         int asked = 0;
         options.stop = [&] { return ++asked == 3; };
-        EXPECT_TRUE(train_on(first, config, 1, 0, options).interrupted);
+        EXPECT_TRUE(train_on(small_way(), gpu_first ? gpus : nullptr, options).interrupted);
         options.stop = nullptr;
         options.resume = true;
-        const TrainResult rest = train_on(second, config, 1, 0, options);
+        const TrainResult rest = train_on(small_way(), gpu_first ? nullptr : gpus, options);
         EXPECT_EQ(rest.resumed_at, 3u);
         EXPECT_NEAR(rest.history.back().train_loss, whole.history.back().train_loss, 1e-4);
     }
 }
 
-const std::vector<Way> ways{{"two", 2},      {"three", 3},    {"four", 4},         {"zero1", 2, 1},
-                            {"zero2", 2, 2}, {"zero3", 2, 3}, {"zero3_of_3", 3, 3}};
+TEST_F(GpuTrainer, GoesOnWithAnotherNumberOfGpus) {
+    if (gpus_ < 2) GTEST_SKIP() << "there is one GPU";
+    Way two = small_way();
+    two.ranks = 2;
+    Way sharded = two;
+    sharded.stage = 3;
+    TemporaryFolder folder;
+    TrainOptions options;
+    options.checkpoint_dir = folder.path();
+    int asked = 0;
+    options.stop = [&] { return ++asked == 3; };
+    EXPECT_TRUE(train_on(two, gpus, options).interrupted);
+    options.stop = nullptr;
+    options.resume = true;
+    EXPECT_EQ(train_on(sharded, gpus, options).weights_hash, train_on(small_way(), gpus).weights_hash);
+}
 
+TEST_F(GpuTrainer, TooLargeABatchSaysWhatItNeedsAndWhichWouldFit) {
+    Config config = config_of(small_way());
+    config.train.batch_size = 1 << 30;
+    const auto device = make_cuda_device(0);
+    ModelConfig model = config.model;
+    model.size = 24;
+    const auto communicator = make_self_communicator();
+    try {
+        TrainingStep step(build_model(resolve_model(model)), config.train, *communicator, *device);
+        FAIL() << "a batch of 2^30 images";
+    } catch (const Error& error) {
+        EXPECT_THAT(error.what(), testing::ContainsRegex("needs .* MiB for images.*free.*batch of [0-9]+ would fit"));
+    }
+}
+
+TEST_F(GpuTrainer, CapturedAndUncapturedStepsHaveTheSameBits) {
+    for (const bool blocks : {false, true}) {
+        Way way{"", 1, 0, 1, [](Config& c) { c.data.synthetic.count = 60, c.train.epochs = 3; }};
+        if (blocks)
+            way.change = [](Config& c) { c.data.synthetic.count = 60, c.train.epochs = 3, c.train.virtual_ranks = 6; };
+        std::vector<std::string> hashes;
+        for (const bool captured : {true, false})
+            hashes.push_back(train_on(way, [&](int rank) {
+                                 auto device = make_cuda_device(rank);
+                                 device->allow_replays(captured);
+                                 return device;
+                             }).final_weights_hash);
+        EXPECT_EQ(hashes[0], hashes[1]) << (blocks ? "two blocks of leaves" : "one block");
+    }
+}
+
+// Every way to train that GPUs have, against one GPU that is alone.
 TEST_P(GpuTraining, HasTheBitsOfOneGpu) {
     const Way& way = GetParam();
     if (way.ranks > gpus_) GTEST_SKIP() << "there are " << gpus_ << " GPUs";
-    static const TrainResult alone = train_on("cuda", config_of());
-    const TrainResult actual = train_on("cuda", config_of(), way.ranks, way.stage);
-    EXPECT_EQ(actual.weights_hash, alone.weights_hash);
-    EXPECT_EQ(actual.final_weights_hash, alone.final_weights_hash);
+    Way alone = way;
+    alone.ranks = 1, alone.stage = 0, alone.ranks_of_node = 0;
+    const TrainResult actual = train_on(way, gpus), expected = train_on(alone, gpus);
+    EXPECT_EQ(actual.weights_hash, expected.weights_hash);
+    EXPECT_EQ(actual.final_weights_hash, expected.final_weights_hash);
+    EXPECT_EQ(to_json(actual.test).dump(1), to_json(expected.test).dump(1));
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, GpuTraining, testing::ValuesIn(ways), [](const auto& way) { return way.param.name; });
+std::vector<Way> ways_of_several_gpus() {
+    std::vector<Way> all;
+    for (const Way& way : ways)
+        if (way.ranks > 1 && way.name != "fast") all.push_back(way);  // whose bits depend on the ranks
+    all.push_back({"four", 4});
+    return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, GpuTraining, testing::ValuesIn(ways_of_several_gpus()),
+                         [](const auto& way) { return way.param.name; });
 
 }  // namespace
 }  // namespace xbench::test

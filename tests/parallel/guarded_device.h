@@ -61,14 +61,17 @@ public:
         const std::lock_guard lock(memory_->mutex);
         if (bytes > 0) order([data, bytes] { std::memset(data, 0, bytes); });
     }
-    void sum(const Addends<float>& addends, float* total, size_t count) override {
-        const std::vector<const float*> from(addends.from, addends.from + addends.count);
+    template <class T>
+    void order_sum(const Addends<T>& addends, T* total, size_t count) {
+        const std::vector<const T*> from(addends.from, addends.from + addends.count);
         const std::vector<uint8_t> merges(addends.merges, addends.merges + addends.count);
         const std::lock_guard lock(memory_->mutex);
         order([from, merges, total, count, isa = target().isa] {
-            sum_over_ranks(isa, {from.data(), static_cast<int>(from.size()), merges.data()}, &total, 1, 0, count);
+            sum_over_ranks(isa, Addends<T>{from.data(), static_cast<int>(from.size()), merges.data()}, &total, 1, 0, count);
         });
     }
+    void sum(const Addends<float>& addends, float* total, size_t count) override { order_sum(addends, total, count); }
+    void sum(const Addends<double>& addends, double* total, size_t count) override { order_sum(addends, total, count); }
     // The first thread's call stands for the team's; one thread computes it.
     void launch(const Kernel& kernel, const KernelArgs& args, const Team& team) noexcept override {
         if (team.rank > 0) return;
