@@ -3,6 +3,7 @@
 // emulated GPU.
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "core/error.h"
@@ -110,6 +111,32 @@ protected:
         const auto* const values = static_cast<const float*>(data.args().out[output].data);
         return {values, values + elements_of(data.args().out[output])};
     }
+    // Of output 0, with all operands 4 bytes past an address that is a multiple of 16.
+    std::vector<float> shifted_result_of(const Kernel& kernel, ProblemData& data) {
+        std::vector<AlignedBuffer> there;
+        const auto send = [&](const void* from, size_t bytes, size_t shift) {
+            there.push_back(device_->allocate_undefined(bytes + shift));
+            device_->copy(there.back().as<std::byte>() + shift, from, bytes);
+            return there.back().as<std::byte>() + shift;
+        };
+        KernelArgs args = data.args();
+        StepContext step = data.step();
+        const size_t leaves = static_cast<size_t>(step.leaves) + 1;
+        step.leaf_begin = reinterpret_cast<const int32_t*>(send(step.leaf_begin, leaves * sizeof(int32_t), 0));
+        step.on_device = reinterpret_cast<const StepContext*>(send(&step, sizeof step, 0));
+        args.step = &step;
+        for (KernelTensor& t : args.in)
+            if (t.rank > 0) t.data = send(t.data, static_cast<size_t>(stored_bytes_of(t)), sizeof(float));
+        for (KernelTensor& t : args.out)
+            if (t.rank > 0) t.data = send(t.data, static_cast<size_t>(stored_bytes_of(t)), sizeof(float));
+        there.push_back(device_->allocate_undefined(kernel.workspace ? kernel.workspace(args, 1) + 4 : 4));
+        args.workspace = there.back().data();
+        device_->run([&](const Team& team) { device_->launch(kernel, args, team); });
+        std::vector<float> result(static_cast<size_t>(elements_of(args.out[0])));
+        device_->copy(result.data(), args.out[0].data, result.size() * sizeof(float));
+        device_->wait();
+        return result;
+    }
     // The bits of the whole batch and of its halves, whose images are those of the whole.
     void compare_halves(const LayerProblem& whole, const LayerProblem& half) {
         const auto rows = rows_for(whole);
@@ -163,8 +190,8 @@ TEST_F(GpuKernelsOfTensorCores, AreExactOnSmallIntegers) {
 
 // Partial sums of parts of images, of leaves, and of splits of K; halves of a batch are what two ranks have.
 TEST_F(GpuKernelsOfTensorCores, HaveTheSameBitsForAnySplitOfTheBatch) {
-    for (const char* line :
-         {"c16 h9 w11 k20 r3 pad1", "c8 h24 w23 k12 r3 pad1 stride2", "c20 h6 k36 r3 pad1", "c5 h9 w11 k7 r3"}) {
+    for (const char* line : {"c16 h9 w11 k20 r3 pad1", "c8 h24 w23 k12 r3 pad1 stride2", "c20 h6 k36 r3 pad1",
+                             "c232 h5 k20 r3 pad1", "c5 h9 w11 k7 r3"}) {
         const auto whole = parse_problem(std::string("conv2d n8 leaves8 bf16 ") + line, "test");
         const auto half = parse_problem(std::string("conv2d n4 leaves4 bf16 ") + line, "test");
         for (size_t i = 0; i < whole.size(); ++i)
@@ -178,12 +205,31 @@ TEST_F(GpuKernelsOfTensorCores, HaveTheSameBitsForAnySplitOfTheBatch) {
     }
 }
 
-// Plain images are those of nhwc after a copy.
-TEST_F(GpuKernelsOfTensorCores, TakePlainImagesToo) {
-    for (const LayerProblem& problem : parse_problem("conv2d n3 c20 h7 w9 k36 r3 pad1 relu leaves2 bf16", "test"))
-        if (problem.in[0].layout == Layout::plain && problem.out[0].layout == Layout::plain)
-            compare(problem, DataKind::random);
-    EXPECT_EQ(compared_, 3);
+// Plain images are those of nhwc after a copy; few pixels and a long sum are split.
+TEST_F(GpuKernelsOfTensorCores, TakePlainImagesAndSplitLongSums) {
+    for (const char* line :
+         {"conv2d n3 c20 h7 w9 k36 r3 pad1 relu leaves2 bf16", "conv2d n2 c232 h5 k20 r3 pad1 relu leaves2 bf16"})
+        for (const LayerProblem& problem : parse_problem(line, "test"))
+            if (problem.in[0].layout == Layout::plain && problem.out[0].layout == Layout::plain)
+                compare(problem, DataKind::random);
+    EXPECT_EQ(compared_, 6);
+}
+
+// Parameters and their gradients lie in flat buffers, where an address need not be a multiple of 16 bytes: other kernels,
+// the same bits.
+TEST_F(GpuKernelsOfTensorCores, HaveTheSameBitsAtAnyAddress) {
+    for (const char* line : {"linear n5 f72 k20 leaves2 bf16", "conv2d n2 c16 h5 w7 k20 r1 leaves2 bf16"})
+        for (const LayerProblem& plain : parse_problem(line, "test")) {
+            const LayerProblem problem = in_nhwc(plain);
+            if (problem.in[0].layout == Layout::nchw16c || problem.out[0].layout == Layout::nchw16c) continue;
+            for (const Kernel* const kernel : rows_for(problem)) {
+                SCOPED_TRACE(row_name(*kernel) + "\n  " + problem.text());
+                ProblemData data(problem, DataKind::random, 7);
+                const std::vector<float> aligned = result_of(*kernel, data, 0);
+                EXPECT_EQ(
+                    std::memcmp(shifted_result_of(*kernel, data).data(), aligned.data(), aligned.size() * sizeof(float)), 0);
+            }
+        }
 }
 
 }  // namespace
