@@ -304,7 +304,7 @@ __device__ __forceinline__ float4 load_four(const float* from, int left) {
 
 template <class T>
 __device__ __forceinline__ void store_product(const GatherProduct& p, const Block& block, const Sums<T>& sums) {
-    const bool split = p.split_k > 0, vectors = p.columns % 4 == 0;
+    const bool split = p.split_k > 0, vectors = p.result_vectors;
     float* const result = p.result + (split ? static_cast<int64_t>(blockIdx.y) * block.rows * p.columns : 0);
     const int warp = threadIdx.x >> 5;
     const int column = block.first_column + warp / T::warps_of_rows * T::warp_columns + 4 * (threadIdx.x & 3);

@@ -41,7 +41,8 @@ struct GatherProduct {
     Axis h, w;         // result and source change places in a backward product: source is always what is read
     int32_t backward;  // 1: the gradient of x; blockIdx.y is then a residue of the result's position by the strides
     int32_t relu;
-    int32_t split_k;  // K of a split, a multiple of 32; 0: not split
+    int32_t result_vectors;  // 1: the result may be written 128 bits at a time
+    int32_t split_k;         // K of a split, a multiple of 32; 0: not split
     FastDivide by_channels;
 };
 

@@ -128,7 +128,7 @@ inline const TiledFunction& tiled_gather(const GatherProduct& p, FilterUse use) 
     return p.columns > 64 ? gather_wide : p.columns > 32 ? gather_medium : gather_narrow;
 }
 
-// Everything of the product but filters, split_k and the division is given.
+// Everything of the product but filters, split_k, result_vectors and the division is given.
 inline void enqueue_gather(GatherProduct p, const FilterMatrix& f, DType products, void* workspace,
                            CudaQueue& queue) noexcept {
     const FilterUse use = use_of(p, f);
@@ -144,6 +144,7 @@ inline void enqueue_gather(GatherProduct p, const FilterMatrix& f, DType product
     p.split_k = splits > 1 ? k_of_split : 0;
     const SplitSum sum{scratch, p.bias, p.result, product_elements(p), splits, p.columns, p.relu};
     if (splits > 1) p.result = scratch;
+    p.result_vectors = p.columns % 4 == 0 && are_vectors(p.result);
     const TiledFunction& tiled = tiled_gather(p, use);
     const int32_t over_h = p.backward ? p.h.stride : 1, over_w = p.backward ? p.w.stride : 1;
     const int64_t rows = int64_t{p.images} * blocks_for(p.h.result, over_h) * blocks_for(p.w.result, over_w);
