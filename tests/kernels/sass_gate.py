@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # What ptxas makes of the tensor cores' kernels: no spills anywhere and, in the main loops of those that copy 16 bytes at a time, at
 # most 6 integer instructions for each matrix instruction, copies of 128 bits only and no narrow access to shared memory.
-# usage: sass_gate.py SOURCE_DIR NVCC [ARCH ...]. Needs nvdisasm (PyPI: nvidia-cuda-nvdisasm); exit code 77 where there is none.
+# usage: sass_gate.py SOURCE_DIR NVCC [ARCH ...]. Needs nvdisasm; exit code 77 where there is none.
+import glob
 import os
 import re
 import shutil
@@ -16,9 +17,12 @@ INTEGER = ("IADD", "VIADD", "IMAD", "LOP", "PLOP", "SHF", "LEA", "ISETP", "SEL",
 NARROW_COPIES = ("_odd_", "_stem_")
 
 
-def find_nvdisasm(nvcc):
-    beside = os.path.join(os.path.dirname(nvcc), "nvdisasm")
-    return beside if os.path.exists(beside) else os.environ.get("XB_NVDISASM") or shutil.which("nvdisasm")
+# Beside nvcc, where scripts/install_deps.sh --cuda puts it, or on the path.
+def find_nvdisasm(source, nvcc):
+    places = [os.path.join(os.path.dirname(nvcc), "nvdisasm")]
+    places += glob.glob(os.path.join(source, ".deps/cuda/**/bin/nvdisasm"), recursive=True)
+    found = [place for place in places if os.access(place, os.X_OK)]
+    return os.environ.get("XB_NVDISASM") or (found[0] if found else shutil.which("nvdisasm"))
 
 
 def kernels_in(text):
@@ -71,9 +75,9 @@ def faults_of(name, code, labels):
 
 def main():
     source, nvcc, archs = sys.argv[1], sys.argv[2], sys.argv[3:] or ["sm_80"]
-    nvdisasm = find_nvdisasm(nvcc)
+    nvdisasm = find_nvdisasm(source, nvcc)
     if not nvdisasm:
-        print("SKIPPED: no nvdisasm here (PyPI: nvidia-cuda-nvdisasm, or XB_NVDISASM)")
+        print("SKIPPED: no nvdisasm here; run scripts/install_deps.sh --cuda, or set XB_NVDISASM")
         return 77
     bad, loops = 0, 0
     with tempfile.TemporaryDirectory() as folder:
