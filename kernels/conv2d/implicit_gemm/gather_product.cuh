@@ -199,6 +199,7 @@ __device__ __forceinline__ void store_four(float* to, float4 value, int left, bo
 __device__ __forceinline__ float4 load_four(const float* from, int left) {
     float4 value = make_float4(0, 0, 0, 0);
     if (from == nullptr || left <= 0) return value;
+    if (left >= 4 && reinterpret_cast<uintptr_t>(from) % 16 == 0) return *reinterpret_cast<const float4*>(from);
     value.x = from[0];
     if (left > 1) value.y = from[1];
     if (left > 2) value.z = from[2];
