@@ -122,7 +122,10 @@ CONF
     if [ "$gpus" -gt 0 ]; then
         sed -i "s/^NodeName=n1 /&Gres=gpu:$gpus /" "$conf"
         echo "GresTypes=gpu" >>"$conf"
-        echo "NodeName=n1 Name=gpu Count=$gpus Flags=CountOnly" >"$dir/gres.conf"
+        # Slurm wants a character device for each; nothing is done with them.
+        local devices=(/dev/null /dev/zero /dev/full /dev/random)
+        [ "$gpus" -le ${#devices[@]} ] || die "at most ${#devices[@]} GPUs"
+        printf 'Name=gpu File=%s\n' "${devices[@]:0:gpus}" >"$dir/gres.conf"
     fi
     # Nothing here uses control groups, but slurmd looks for version 2 and ends where none is mounted (a bare chroot).
     [ -e /sys/fs/cgroup/cgroup.controllers ] || echo "CgroupPlugin=cgroup/v1" >"$dir/cgroup.conf"
