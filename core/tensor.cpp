@@ -21,8 +21,10 @@ int64_t Shape::elements() const {
 size_t size_of(DType dtype) {
     switch (dtype) {
         case DType::u8: return 1;
-        case DType::bf16: return 2;
+        case DType::bf16:
+        case DType::f16: return 2;
         case DType::f32:
+        case DType::tf32:
         case DType::i32: return 4;
         case DType::f64:
         case DType::i64: return 8;
@@ -34,6 +36,8 @@ const char* name_of(DType dtype) {
     switch (dtype) {
         case DType::u8: return "u8";
         case DType::bf16: return "bf16";
+        case DType::f16: return "f16";
+        case DType::tf32: return "tf32";
         case DType::f32: return "f32";
         case DType::i32: return "i32";
         case DType::f64: return "f64";

@@ -6,7 +6,8 @@
 
 namespace xbench {
 
-enum class DType : int32_t { f32, f64, i32, i64, u8, bf16 };
+// tf32 is only a type of products: 10 bits of mantissa, 8 of exponent, in the memory of an f32.
+enum class DType : int32_t { f32, f64, i32, i64, u8, bf16, f16, tf32 };
 
 // How the logical dimensions lie in memory.
 //   plain    row-major in the order of the shape: activations {n, c, h, w}, filters {k, c/groups, r, s}, matrices

@@ -10,6 +10,7 @@
 //     XB_RUN(my_op, my_op, in[0])   // outside of the unnamed namespace
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -91,19 +92,37 @@ void fill(const RefTensor<T>& out, const Team& team, Body&& body) {
     out.clear_padding(team);
 }
 
-// A factor as a convolution or linear layer multiplies it: rounded to bf16, to nearest with ties to even, or as it is.
+inline float round_to_bf16(float value) {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    return std::bit_cast<float>((bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u);
+}
+// 10 bits of mantissa, ties away from zero, as GPUs round.
+inline float round_to_tf32(float value) {
+    return std::bit_cast<float>((std::bit_cast<uint32_t>(value) + 0x1000u) & 0xFFFFE000u);
+}
+// Infinite from halfway past the largest on; multiples of 2^-24 below 2^-14.
+inline float round_to_f16(float value) {
+    constexpr float largest = 65504, past_largest = 65520;
+    if (std::fabs(value) > largest) return std::copysign(std::fabs(value) < past_largest ? largest : INFINITY, value);
+    const float grain = std::ldexp(1.0f, std::max(value == 0 ? -14 : std::ilogb(value), -14) - 10);
+    return std::nearbyint(value / grain) * grain;
+}
+
+// A factor as a convolution or linear layer multiplies it: rounded to the type of its products, or as it is.
 class Factor {
 public:
-    explicit Factor(const Problem& problem) : bf16_(products_of(problem) == DType::bf16) {}
+    explicit Factor(const Problem& problem) : products_(products_of(problem)) {}
     template <class T>
     double operator()(T value) const {
-        if (!bf16_ || !std::isfinite(value)) return static_cast<double>(value);
-        const auto bits = std::bit_cast<uint32_t>(static_cast<float>(value));
-        return static_cast<double>(std::bit_cast<float>((bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u));
+        if (products_ == DType::f32 || !std::isfinite(value)) return static_cast<double>(value);
+        const auto single = static_cast<float>(value);
+        return static_cast<double>(products_ == DType::bf16  ? round_to_bf16(single)
+                                   : products_ == DType::f16 ? round_to_f16(single)
+                                                             : round_to_tf32(single));
     }
 
 private:
-    bool bf16_;
+    DType products_;
 };
 
 // Calls body(0.0f) or body(0.0), as the element type asks.

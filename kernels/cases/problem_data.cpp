@@ -35,7 +35,9 @@ double stored_element(const KernelTensor& t, int64_t i) {
         case DType::i32: return static_cast<const int32_t*>(t.data)[i];
         case DType::i64: return static_cast<double>(static_cast<const int64_t*>(t.data)[i]);
         case DType::u8: return static_cast<const uint8_t*>(t.data)[i];
-        case DType::bf16: break;
+        case DType::bf16:
+        case DType::f16:
+        case DType::tf32: break;
     }
     return NAN;
 }
@@ -47,7 +49,9 @@ void set_stored_element(const KernelTensor& t, int64_t i, double value) {
         case DType::i32: static_cast<int32_t*>(t.data)[i] = static_cast<int32_t>(value); break;
         case DType::i64: static_cast<int64_t*>(t.data)[i] = static_cast<int64_t>(value); break;
         case DType::u8: static_cast<uint8_t*>(t.data)[i] = static_cast<uint8_t>(value); break;
-        case DType::bf16: break;
+        case DType::bf16:
+        case DType::f16:
+        case DType::tf32: break;
     }
 }
 

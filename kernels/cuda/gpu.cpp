@@ -51,6 +51,15 @@ CUmodule CudaGpu::module_of(const char* stem) {
     throw Error(std::string("no file ") + stem + ".cu was built", where_);
 }
 
+void CudaGpu::replace(const char* stem, const void* image) {
+    const std::lock_guard lock(mutex_);
+    use();
+    CUmodule module = nullptr;
+    check_cuda(cuda_driver().cuModuleLoadData(&module, image), std::string("cannot load other kernels of ") + stem, where_);
+    modules_[stem] = module;
+    std::erase_if(functions_, [&](const auto& entry) { return entry.first->stem == std::string_view(stem); });
+}
+
 void CudaGpu::read_parameters(Loaded& loaded) const {
     const auto parameter = cuda_driver().cuFuncGetParamInfo;
     if (!parameter) return;

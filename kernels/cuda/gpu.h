@@ -45,6 +45,8 @@ public:
     };
     // Loads it when it is asked for the first time. Throws CudaError.
     Loaded& load(const CudaFunction& function);
+    // For tests: kernels of this .cu file are those of another image from now on, fat binary or PTX. Nothing may be running.
+    void replace(const char* stem, const void* image);
     // Calls body(const CudaFunction&, CUfunction) for each that was loaded so far: for tests that count on the emulated GPU.
     template <class Body>
     void for_each_loaded(Body&& body) const {
