@@ -10,6 +10,9 @@
 #include <cstring>
 #include <filesystem>
 #include <new>
+#include <utility>
+
+#include <fmt/core.h>
 
 #include "core/error.h"
 #include "core/hash.h"
@@ -64,8 +67,13 @@ void ItemDecoder::decode_one(const ImportItem& item, int bytes_per_pixel, Worker
                              uint8_t* pixels) const {
     read_file((std::filesystem::path(options_.source) / item.path).string(), worker.file);
     outcome.digest = hash_hex({reinterpret_cast<const char*>(worker.file.data()), worker.file.size()});
-    const Image image = decode_image(worker.file, static_cast<int>(options_.channels), item.frame);
+    Image image = decode_image(worker.file, static_cast<int>(options_.channels), item.frame);
     outcome.size = {image.width, image.height};
+    outcome.frames = image.frames;
+    outcome.rendering = std::move(image.rendering);
+    outcome.patient = std::move(image.patient);
+    outcome.burned_in = image.burned_in;
+    if (image.frames > 1) outcome.digest += fmt::format("[{}]", item.frame);
     outcome.warned = image.warnings > 0;
     outcome.rotated = image.exif_orientation != 1;
     if (image.bytes_per_sample > bytes_per_pixel) {
@@ -93,6 +101,8 @@ void ItemDecoder::decode(std::span<const ImportItem> items, int bytes_per_pixel,
         try {
             decode_one(items[at], bytes_per_pixel, workers_[static_cast<size_t>(worker)], files[at],
                        pixels + at * image_bytes(bytes_per_pixel));
+        } catch (const LeftOutByRule& rule) {
+            files[at].rule = rule.what();
         } catch (const Error& error) {
             files[at].failure = error.what();
         } catch (const std::bad_alloc&) {

@@ -14,11 +14,15 @@ namespace xbench {
 
 // What is known of one file after decoding.
 struct DecodedFile {
-    std::string digest, failure;  // no failure: all is well
+    std::string digest, failure;     // no failure: all is well
+    std::string rule;                // by which the file is left out: it is no image by its kind
+    std::string rendering, patient;  // of DICOM, see Image
+    int64_t frames = 1;              // that the file holds
     std::array<int64_t, 2> size{};
     uint32_t largest_deep_sample = 0;  // of 16-bit files
-    bool warned = false, rotated = false;
+    bool warned = false, rotated = false, burned_in = false;
     bool deeper = false;  // 16 bits where 8 were to do: no pixels
+    bool has_pixels() const { return failure.empty() && rule.empty() && !deeper; }
 };
 
 class ItemDecoder {

@@ -68,21 +68,29 @@ private:
 void pack(Packer& to, const DecodedFile& file, const uint8_t* pixels, size_t image_bytes) {
     to.add(file.digest);
     to.add(file.failure);
+    to.add(file.rule);
+    to.add(file.rendering);
+    to.add(file.patient);
+    to.add(file.frames);
     to.add(file.size);
     to.add(file.largest_deep_sample);
-    to.add(std::array<bool, 3>{file.warned, file.rotated, file.deeper});
-    if (file.failure.empty() && !file.deeper) to.add(pixels, image_bytes);
+    to.add(std::array<bool, 4>{file.warned, file.rotated, file.deeper, file.burned_in});
+    if (file.has_pixels()) to.add(pixels, image_bytes);
 }
 
 void unpack(Unpacker& from, DecodedFile& file, uint8_t* pixels, size_t image_bytes) {
-    std::array<bool, 3> marks{};
+    std::array<bool, 4> marks{};
     from.take(file.digest);
     from.take(file.failure);
+    from.take(file.rule);
+    from.take(file.rendering);
+    from.take(file.patient);
+    from.take(file.frames);
     from.take(file.size);
     from.take(file.largest_deep_sample);
     from.take(marks);
-    file.warned = marks[0], file.rotated = marks[1], file.deeper = marks[2];
-    if (file.failure.empty() && !file.deeper) from.take(pixels, image_bytes);
+    file.warned = marks[0], file.rotated = marks[1], file.deeper = marks[2], file.burned_in = marks[3];
+    if (file.has_pixels()) from.take(pixels, image_bytes);
 }
 
 // This rank's part of the items, decoded and packed.
