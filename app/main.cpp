@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/utf8.h"
+#include "data/import/worker/serve.h"
 
 namespace {
 
@@ -159,6 +160,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    if (argc == 2 && argv[1] == std::string_view(xbench::worker::subcommand)) return xbench::worker::serve();
     try {
         return run(argc, argv);
     } catch (const xbench::ExitWith& exit) {

@@ -29,9 +29,10 @@ struct ImportOptions {
     uint64_t seed = 1;
     int threads = 0;  // 0: all cores
     std::string created_by = "xbench data import";
-    std::string patient_key;  // of the hash that stands for a DICOM patient; empty: a key made from all the files
-    bool keep_ids = false;    // DICOM patients under their own PatientID
-    bool side_files = true;   // the quarantine's list and the account beside the set
+    std::string patient_key;     // of the hash that stands for a DICOM patient; empty: a key made from all the files
+    bool keep_ids = false;       // DICOM patients under their own PatientID
+    std::string worker_program;  // decodes the files, by worker/serve.h; empty: this process does, and trusts them
+    bool side_files = true;      // the quarantine's list and the account beside the set
 };
 
 struct ImportProgress {

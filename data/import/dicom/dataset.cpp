@@ -215,6 +215,13 @@ void parse(std::span<const uint8_t> bytes, DcmFileFormat& file) {
 
 bool reads_dicom() { return true; }
 
+void prepare_decoders() {
+    try {
+        dicom::start_library();
+    } catch (const Error&) {  // said again with the first DICOM file
+    }
+}
+
 Image decode_dicom(std::span<const uint8_t> bytes, int channels, int64_t frame) {
     dicom::start_library();
     DcmFileFormat file;
