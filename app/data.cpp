@@ -4,6 +4,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -26,6 +28,7 @@
 #include "data/import/import.h"
 #include "data/import/import_list.h"
 #include "data/import/shared_import.h"
+#include "data/import/worker/serve.h"
 #include "data/set/h5.h"
 #include "data/set/set_summary.h"
 #include "data/synthetic/synthetic.h"
@@ -37,6 +40,7 @@ namespace {
 struct ImportCommand {
     ImportOptions options;
     std::string columns, split, separator = "comma";
+    std::string patient_key;
     bool quiet = false;
 };
 
@@ -82,6 +86,14 @@ char parse_separator(const std::string& text) {
     }
     if (text == "\\t") return '\t';
     throw UsageError("'" + text + "' is not a separator", "--separator", "use comma, semicolon or tab");
+}
+
+std::string read_key(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    const std::string key(std::istreambuf_iterator<char>(file), {});
+    if (file.bad() || key.size() < 8)
+        throw UsageError("holds no key of at least 8 bytes", escape_bytes(path), "head -c 32 /dev/urandom > FILE makes one");
+    return key;
 }
 
 // Runs `work`; after a signal it has tidied up, and the process ends by that signal, as the shell expects.
@@ -135,6 +147,8 @@ void run_import(ImportCommand& command) {
     command.options.columns = parse_columns(command.columns);
     if (!command.split.empty()) command.options.shares = parse_shares(command.split);
     command.options.separator = parse_separator(command.separator);
+    command.options.worker_program = worker::this_program;
+    if (!command.patient_key.empty()) command.options.patient_key = read_key(command.patient_key);
     const std::unique_ptr<Communicator> ranks = connect_ranks();
     if (ranks != nullptr) command.options.threads = threads_of_rank(command.options.threads);
     if (ranks != nullptr && ranks->rank() != 0) return serve_import(command.options, *ranks, command.options.threads);
@@ -189,7 +203,7 @@ std::vector<std::string> format_words() {
 void add_import(CLI::App& data) {
     auto command = std::make_shared<ImportCommand>();
     ImportOptions& options = command->options;
-    CLI::App* app = data.add_subcommand("import", "Read PNG and JPEG files and their labels into one HDF5 set");
+    CLI::App* app = data.add_subcommand("import", "Read PNG, JPEG and DICOM files and their labels into one HDF5 set");
     app->add_option("source", options.source, "The folder of images: class/..., or train|val|test/class/...")
         ->type_name(value::folder)
         ->required();
@@ -204,6 +218,10 @@ void add_import(CLI::App& data) {
     app->add_option("--separator", command->separator, "Between the cells of the CSV")
         ->type_name("{comma,semicolon,tab}")
         ->capture_default_str();
+    app->add_option("--patient-key", command->patient_key,
+                    "File with a secret: DICOM patients become /group by a hash with it, the same in every import")
+        ->type_name(value::file);
+    app->add_flag("--keep-ids", options.keep_ids, "DICOM patients keep their PatientID in /group");
     app->add_option("--format", options.format, "Layout of the source")
         ->type_name(value::one_of(format_words()))
         ->capture_default_str();

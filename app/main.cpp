@@ -25,6 +25,7 @@
 #include "core/files.h"
 #include "core/nearest.h"
 #include "core/utf8.h"
+#include "data/import/worker/serve.h"
 
 namespace {
 
@@ -260,6 +261,7 @@ int after_printing(int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    if (argc == 2 && argv[1] == std::string_view(xbench::worker::subcommand)) return xbench::worker::serve();
     open_standard_streams();
     try {
         xbench::remember_command_line(argc, argv);

@@ -16,12 +16,15 @@ Split split_from(const std::string& name);  // throws UsageError
 // A box around a finding: class, left, top, width, height in pixels of the stored image.
 using Box = std::array<float, 5>;
 
+// In the targets of a multi-label set: nobody knows. Loss and metrics leave such entries out.
+inline constexpr uint8_t unknown_label = 255;
+
 struct DatasetInfo {
     std::string source;  // path, or "synthetic"
     int64_t count = 0, channels = 0, height = 0, width = 0;
     int bytes_per_pixel = 1;  // uint8 or uint16
     std::vector<std::string> class_names;
-    bool multilabel = false;  // labels are {N,K} of 0/1, else one class index an image
+    bool multilabel = false;  // labels are {N,K} of 0/1/unknown_label, else one class index an image
     int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
 };
 

@@ -16,8 +16,8 @@ namespace xbench {
 // that is destroyed unfinished, or could not write, leaves no file behind.
 class H5Writer {
 public:
-    // info.count is the most images that may be appended. Throws Error when the file cannot be made.
-    H5Writer(const std::string& path, const DatasetInfo& info);
+    // info.count is the most images that may be appended, unless the set grows. Throws Error when the file cannot be made.
+    H5Writer(const std::string& path, const DatasetInfo& info, bool grows = false);
     ~H5Writer();
     H5Writer(const H5Writer&) = delete;
     H5Writer& operator=(const H5Writer&) = delete;

@@ -12,7 +12,8 @@
 
 namespace xbench::h5 {
 
-inline constexpr hsize_t max_images = hsize_t{1} << 31, max_side = 16384, max_channels = 1024, max_classes = 65536;
+inline constexpr hsize_t max_images = hsize_t{1} << 31, max_side = 16384, max_channels = 1024, max_classes = 65536,
+                         max_meta = 256;
 
 // In place of HDF5's words behind a failure: the system's reason, or that the bytes are not what was written.
 std::string why();
@@ -38,6 +39,7 @@ private:
     void open_images();
     void read_labels(SetRecords& records) const;
     void read_boxes(SetRecords& records) const;
+    void read_meta(SetRecords& records) const;
     std::vector<std::string> strings(const char* name, hsize_t least, hsize_t most) const;
     std::vector<std::string> text_attribute(const char* name) const;
     std::vector<double> number_attribute(const char* name) const;
