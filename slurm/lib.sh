@@ -2,7 +2,7 @@
 # a cluster's own ways need. Nothing here starts anything by itself.
 #
 # Environment, of all of them:
-#   XBENCH          the program (default: the newest build/*/xbench)
+#   XBENCH          the program (default: the newest build/*/xbench, else the one on PATH)
 #   XBENCH_IMAGE    an Apptainer image to run it in instead (slurm/xbench.def)
 #   XBENCH_MODULES  modules to load first, as "gcc/12 openmpi/4.1 cuda/13.0"
 #   XBENCH_OUT      the run folder
@@ -16,7 +16,6 @@ fail() {
 # sbatch runs a copy of the script, so its own path says nothing about the project.
 enter_project() {
     cd "${SLURM_SUBMIT_DIR:?run this with sbatch}"
-    [ -d configs ] || [ -n "${XBENCH:-}${XBENCH_IMAGE:-}" ] || fail "submit from the root of the project, or set XBENCH"
     if [ -n "${XBENCH_MODULES:-}" ]; then
         command -v module >/dev/null || fail "XBENCH_MODULES is set, and this cluster has no modules"
         # shellcheck disable=SC2086
@@ -28,16 +27,20 @@ enter_project() {
 find_xbench() {
     local xbench
     xbench=${XBENCH:-$(ls -t build/*/xbench build/xbench 2>/dev/null | head -n 1 || true)}
+    [ -n "$xbench" ] || xbench=$(command -v xbench || true)
     program=("$xbench")
     if [ -n "${XBENCH_IMAGE:-}" ]; then
         [ -f "$XBENCH_IMAGE" ] || fail "$XBENCH_IMAGE: no such image; apptainer build $XBENCH_IMAGE slurm/xbench.def"
         program=(apptainer exec ${gpus:+--nv} "$XBENCH_IMAGE" xbench)
     elif [ ! -x "$xbench" ]; then
-        fail "no xbench program; build it first (scripts/first_run.sh) or set XBENCH"
+        fail "no xbench program; build it first (scripts/first_run.sh), install it, or set XBENCH"
     fi
 }
 
-check_config() { [ -f "$1" ] || fail "$1: no such file; submit from the root of the project"; }
+# check_config CONFIG, behind find_xbench: an installed program knows configurations of its own.
+check_config() {
+    "${program[@]}" --config "$1" --print-config >/dev/null || fail "$1 is no configuration; submit from the root of the project"
+}
 
 # "1,2,4" ... and $1 itself: the ranks of a sweep up to so many tasks.
 doubling_ranks() {
@@ -62,7 +65,7 @@ run_sweep() {
     shift 2
     [ "${SLURM_RESTART_COUNT:-0}" = 0 ] || [ ! -f "$out/config.resolved.json" ] || resume=(--resume)
     echo "$script: job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, ${SLURM_NTASKS:-1} tasks x ${SLURM_CPUS_PER_TASK:-1} cores, $config"
-    "${program[@]}" --config "$config" --set "sweep=$rows" --out "$out" --quiet ${resume[@]+"${resume[@]}"} "$@" &
+    "${program[@]}" --config "$config" --set "sweep=$rows" --out "$out" ${resume[@]+"${resume[@]}"} "$@" &
     child=$!
     trap 'kill -USR1 "$child" 2>/dev/null' USR1
     wait "$child" || code=$?
