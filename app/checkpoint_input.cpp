@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "app/command_table.h"
 #include "app/commands.h"
 #include "core/error.h"
 #include "core/nearest.h"
@@ -132,9 +133,12 @@ void describe_foreign(const CheckpointOptions& options, LoadedModel& model, cons
 }  // namespace
 
 void add_checkpoint_options(CLI::App& command, CheckpointOptions& options) {
-    command.add_option("--checkpoint", options.checkpoint, "a .safetensors file, or the folder that holds it")->required();
-    command.add_option("--model", options.model, "the model, for weights that are not from xbench");
-    command.add_option("--classes", options.classes, "of such weights: the number of classes, or their names as a,b");
+    command.add_option("--checkpoint", options.checkpoint, "a .safetensors file, or the folder that holds it")
+        ->type_name(value::path)
+        ->required();
+    command.add_option("--model", options.model, "the model, for weights that are not from xbench")->type_name(value::model);
+    command.add_option("--classes", options.classes, "of such weights: the number of classes, or their names as a,b")
+        ->type_name("COUNT|NAMES");
     command.add_option("--widths", options.widths, "of such weights, where their shapes leave it open")->delimiter(',');
     command.add_option("--size", options.size, "of such weights: input height and width (default: the model's, the set's)")
         ->check(CLI::PositiveNumber);
@@ -162,6 +166,14 @@ LoadedModel load_model(const CheckpointOptions& options, const DatasetInfo* info
                     "give a checkpoint that xbench wrote, or --classes with as many names");
     }
     return model;
+}
+
+std::string details_of(const LoadedModel& model, int64_t images, const Device& device,
+                       std::chrono::steady_clock::time_point start) {
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return fmt::format("{} from {}, weights {}\n{} images in {:.2f} s, {:.0f} images/s: {} threads, {}",
+                       model.description.model.name, model.path, weights_hash(model.weights), images, seconds,
+                       static_cast<double>(images) / seconds, device.threads(), to_string(device.target()));
 }
 
 void check_images_fit(const LoadedModel& model, const DatasetInfo& info) {

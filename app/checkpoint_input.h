@@ -4,11 +4,13 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include "core/graph.h"
 #include "data/set/dataset.h"
+#include "kernels/device.h"
 #include "parallel/checkpoint/checkpoint.h"
 
 namespace xbench {
@@ -33,6 +35,10 @@ struct LoadedModel {
 // `checkpoint` is a .safetensors file, or the folder that holds it. `info`, where there is one, is of the images that the
 // model is meant for; a model of others takes its size, and the names of as many classes, from it. Throws Error.
 LoadedModel load_model(const CheckpointOptions& options, const DatasetInfo* info);
+
+// For --log-level debug: which weights gave how many images a second since `start`, and on what.
+std::string details_of(const LoadedModel& model, int64_t images, const Device& device,
+                       std::chrono::steady_clock::time_point start);
 
 // Throws Error with the import options that would make the set fit.
 void check_images_fit(const LoadedModel& model, const DatasetInfo& info);

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "app/command_table.h"
 #include "app/commands.h"
 #include "app/single_process.h"
 #include "bench/base/environment.h"
@@ -188,16 +189,22 @@ void run(CommCommand& command) {
 void add_comm_command(CLI::App& app) {
     CLI::App* comm = app.add_subcommand("comm", "time the collectives over this machine's ranks, shared memory and MPI");
     auto command = std::make_shared<CommCommand>();
-    comm->add_option("-b,--begin", command->begin, "smallest buffer: bytes, or with K, M, G")->capture_default_str();
-    comm->add_option("-e,--end", command->end, "largest buffer")->capture_default_str();
+    comm->add_option("-b,--begin", command->begin, "smallest buffer: bytes, or with K, M, G")
+        ->type_name("SIZE")
+        ->capture_default_str();
+    comm->add_option("-e,--end", command->end, "largest buffer")->type_name("SIZE")->capture_default_str();
     comm->add_option("-f,--factor", command->suite.factor, "from one size to the next")->capture_default_str();
-    comm->add_option("--op", command->suite.operations, "only this collective (may be repeated)");
+    comm->add_option("--op", command->suite.operations, "only this collective")->type_name(value::one_of(comm_operations()));
     comm->add_option("--ranks", command->ranks, "processes (default: the cores of this machine, at least 2)")
         ->check(CLI::Range(1, most_threads));
     comm->add_option("--rounds", command->suite.rounds, "measurements of each size")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
     comm->add_flag("--json", command->json, "one line of JSON for each timing");
+    comm->footer(
+        "Started alone it starts its ranks itself; under mpirun or srun it takes theirs.\n\n"
+        "$ xbench comm -b 64K -e 64M --ranks 4\n"
+        "$ mpirun --hostfile hosts -n 8 xbench comm --op all_reduce");
     comm->callback([command] {
         command->command_line = this_command_line();
         run(*command);

@@ -4,13 +4,17 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
+#include "app/command_table.h"
 #include "app/commands.h"
 #include "app/data_tables.h"
 #include "app/single_process.h"
@@ -24,6 +28,7 @@
 #include "data/import/import.h"
 #include "data/import/import_list.h"
 #include "data/import/shared_import.h"
+#include "data/import/worker/serve.h"
 #include "data/set/h5.h"
 #include "data/set/set_summary.h"
 #include "data/synthetic/synthetic.h"
@@ -35,6 +40,7 @@ namespace {
 struct ImportCommand {
     ImportOptions options;
     std::string columns, split, separator = "comma";
+    std::string patient_key;
     bool quiet = false;
 };
 
@@ -80,6 +86,14 @@ char parse_separator(const std::string& text) {
     }
     if (text == "\\t") return '\t';
     throw UsageError("'" + text + "' is not a separator", "--separator", "use comma, semicolon or tab");
+}
+
+std::string read_key(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    const std::string key(std::istreambuf_iterator<char>(file), {});
+    if (file.bad() || key.size() < 8)
+        throw UsageError("holds no key of at least 8 bytes", escape_bytes(path), "head -c 32 /dev/urandom > FILE makes one");
+    return key;
 }
 
 // Runs `work`; after a signal it has tidied up, and the process ends by that signal, as the shell expects.
@@ -133,6 +147,8 @@ void run_import(ImportCommand& command) {
     command.options.columns = parse_columns(command.columns);
     if (!command.split.empty()) command.options.shares = parse_shares(command.split);
     command.options.separator = parse_separator(command.separator);
+    command.options.worker_program = worker::this_program;
+    if (!command.patient_key.empty()) command.options.patient_key = read_key(command.patient_key);
     const std::unique_ptr<Communicator> ranks = connect_ranks();
     if (ranks != nullptr) command.options.threads = threads_of_rank(command.options.threads);
     if (ranks != nullptr && ranks->rank() != 0) return serve_import(command.options, *ranks, command.options.threads);
@@ -174,43 +190,76 @@ void run_synth(const SynthCommand& command) {
     in_order([&](const InterruptGuard& guard) { synthesise(command, guard); });
 }
 
+// "auto" and the formats that it chooses among.
+std::vector<std::string> format_words() {
+    std::vector<std::string> words = {"auto"};
+    std::string names = format_names();
+    std::replace(names.begin(), names.end(), ',', ' ');
+    std::istringstream stream(names);
+    for (std::string name; stream >> name;) words.push_back(name);
+    return words;
+}
+
 void add_import(CLI::App& data) {
     auto command = std::make_shared<ImportCommand>();
     ImportOptions& options = command->options;
-    CLI::App* app = data.add_subcommand("import", "Read PNG and JPEG files and their labels into one HDF5 set");
-    app->add_option("source", options.source, "The folder of images: class/..., or train|val|test/class/...")->required();
-    app->add_option("--out", options.out, "The HDF5 set to write")->required();
+    CLI::App* app = data.add_subcommand("import", "Read PNG, JPEG and DICOM files and their labels into one HDF5 set");
+    app->add_option("source", options.source, "The folder of images: class/..., or train|val|test/class/...")
+        ->type_name(value::folder)
+        ->required();
+    app->add_option("--out", options.out, "The HDF5 set to write")->type_name(value::file)->required();
     app->add_option("--size", options.size, "Pixels a side; resized with an antialiased Lanczos window")
         ->capture_default_str();
-    app->add_option("--channels", options.channels, "1 (gray) or 3 (RGB)")->capture_default_str();
-    app->add_option("--labels", options.labels, "CSV with a header: path,label[,split][,group]; label may be A|B");
-    app->add_option("--columns", command->columns, "Other headers: path=file,label=class,split=fold,group=patient");
-    app->add_option("--separator", command->separator, "Of the CSV: comma, semicolon or tab")->capture_default_str();
-    app->add_option("--format", options.format, "auto, " + format_names())->capture_default_str();
+    app->add_option("--channels", options.channels, "Gray or RGB")->type_name("{1,3}")->capture_default_str();
+    app->add_option("--labels", options.labels, "CSV with a header: path,label[,split][,group]; label may be A|B")
+        ->type_name(value::file);
+    app->add_option("--columns", command->columns, "Other headers: path=file,label=class,split=fold,group=patient")
+        ->type_name("ROLE=NAME,...");
+    app->add_option("--separator", command->separator, "Between the cells of the CSV")
+        ->type_name("{comma,semicolon,tab}")
+        ->capture_default_str();
+    app->add_option("--patient-key", command->patient_key,
+                    "File with a secret: DICOM patients become /group by a hash with it, the same in every import")
+        ->type_name(value::file);
+    app->add_flag("--keep-ids", options.keep_ids, "DICOM patients keep their PatientID in /group");
+    app->add_option("--format", options.format, "Layout of the source")
+        ->type_name(value::one_of(format_words()))
+        ->capture_default_str();
     app->add_flag("!--no-split-folders", options.split_folders, "The folders on top are classes, whatever they are called");
     app->add_option(
-        "--split", command->split,
-        "Shares of train,val,test: splits everything anew, by group (default 70,15,15 where the source has no splits)");
+           "--split", command->split,
+           "Shares of train,val,test: splits everything anew, by group (default 70,15,15 where the source has no splits)")
+        ->type_name("TRAIN,VAL,TEST");
     app->add_option("--val-share", options.val_share,
                     "Draws val anew from train and val (default 0.15 of train where only val is missing; 0: none)");
-    app->add_option("--seed", options.seed, "Of the split")->capture_default_str();
-    app->add_option("--threads", options.threads, "0: all cores")->capture_default_str()->check(CLI::Range(0, most_threads));
+    app->add_option("--seed", options.seed, "Seed of the split")->capture_default_str();
+    app->add_option("--threads", options.threads, "Threads; 0: all cores")
+        ->capture_default_str()
+        ->check(CLI::Range(0, most_threads));
     app->add_flag("--quiet", command->quiet, "No progress line");
+    app->footer(
+        "Every file below the source is imported, quarantined with its reason, or ignored under a named rule; "
+        "SET.import.json "
+        "holds the account. Under mpirun the ranks share the work.\n\n"
+        "$ xbench data import chest_xray --out set.h5 --size 64\n"
+        "$ xbench data import images --labels table.csv \\\n"
+        "  --columns path=file,label=class,group=patient --out set.h5");
     app->callback([command] { run_import(*command); });
 }
 
 void add_synth(CLI::App& data) {
     auto command = std::make_shared<SynthCommand>();
     CLI::App* app = data.add_subcommand("synth", "Draw procedural chest X-rays with lungs, opacities, labels and boxes");
-    app->add_option("--out", command->out, "The HDF5 set to write")->required();
+    app->add_option("--out", command->out, "The HDF5 set to write")->type_name(value::file)->required();
     app->add_option("--count", command->config.count, "How many images")->required();
     app->add_option("--size", command->config.size, "Pixels a side")->capture_default_str();
-    app->add_option("--channels", command->config.channels, "1 or 3")->capture_default_str();
+    app->add_option("--channels", command->config.channels, "Gray or RGB")->type_name("{1,3}")->capture_default_str();
     app->add_option("--seed", command->config.seed, "Image i is a function of the seed and i alone")->capture_default_str();
-    app->add_option("--threads", command->threads, "0: all cores")
+    app->add_option("--threads", command->threads, "Threads; 0: all cores")
         ->capture_default_str()
         ->check(CLI::Range(0, most_threads));
     app->add_flag("--quiet", command->quiet, "No progress line");
+    app->footer("$ xbench data synth --out set.h5 --count 2000 --size 64");
     app->callback([command] { run_synth(*command); });
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <memory>
 
+#include "app/command_table.h"
 #include "app/data_tables.h"
 #include "data/set/h5.h"
 #include "data/set/set_summary.h"
@@ -46,7 +47,7 @@ void print_summary(const SetSummary& summary) {
 void add_data_info(CLI::App& data) {
     auto command = std::make_shared<InfoCommand>();
     CLI::App* app = data.add_subcommand("info", "What a set holds: classes, splits, size, source, groups, pixel statistics");
-    app->add_option("set", command->set, "The HDF5 set")->required();
+    app->add_option("set", command->set, "The HDF5 set")->type_name(value::file)->required();
     app->add_flag("--json", command->json, "As JSON");
     app->callback([command] {
         const SetSummary summary = summarise(read_h5_records(command->set), command->set);

@@ -7,11 +7,13 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/help_text.h"
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
 #include "bench/base/measure.h"
 #include "bench/sweep/launch.h"
 #include "core/hardware.h"
+#include "kernels/cuda/devices.h"
 #include "parallel/comm/setups.h"
 #include "parallel/comm/shm_probe.h"
 
@@ -125,9 +127,25 @@ void examine_launchers(Findings& found) {
     if (const char* job = std::getenv("SLURM_JOB_ID"))
         found.push_back({"Slurm job", "ok", fmt::format("inside job {}; ranks start by srun", job), ""});
     for (const TrainerSetup& setup : trainer_setups())
-        found.push_back({fmt::format("trainer {}", setup.name), setup.available ? "ok" : "note",
-                         setup.available ? "available" : setup.reason, ""});
-    found.push_back({"GPU", "note", "none used: the CUDA kernels are not part of this version", ""});
+        if (setup.device != std::string("cuda") || setup.name == std::string("gpu_ddp"))
+            found.push_back({fmt::format("trainer {}", setup.name), setup.available ? "ok" : "note",
+                             setup.available ? "available" : setup.reason, ""});
+}
+
+std::string version_of_cuda(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
+
+void examine_gpus(Findings& found) {
+    const GpuSystem system = query_gpus();
+    if (system.driver_version > 0)
+        found.push_back({"CUDA driver", "ok", "of CUDA " + version_of_cuda(system.driver_version), ""});
+    if (!system.why_not.empty()) found.push_back({"GPU", "note", system.why_not, ""});
+    for (const GpuDescription& gpu : system.gpus)
+        found.push_back(
+            {fmt::format("GPU {}", gpu.ordinal), system.emulated ? "warn" : "ok",
+             fmt::format("{}, compute capability {}.{}, {:.1f} GiB, {} multiprocessors, {}", gpu.name,
+                         gpu.compute_capability / 10, gpu.compute_capability % 10,
+                         static_cast<double>(gpu.memory_bytes) / (1 << 30), gpu.multiprocessors, gpu.pci_address),
+             system.emulated ? "a test tool: no time from it means anything, and none enters a table" : ""});
 }
 
 void examine_build(Findings& found) {
@@ -154,6 +172,7 @@ void run_doctor(bool json) {
     examine_processor(hardware, found);
     examine_memory(hardware, found);
     examine_launchers(found);
+    examine_gpus(found);
     examine_noise(hardware, found);
     if (json) {
         Json list = Json::array();
@@ -165,9 +184,10 @@ void run_doctor(bool json) {
         return;
     }
     int problems = 0;
+    const size_t columns = isatty(STDOUT_FILENO) != 0 ? columns_here() : std::string::npos / 2;
     for (const Finding& f : found) {
-        fmt::print("{:<6} {:<18} {}\n", f.level, f.what, f.value);
-        if (!f.remedy.empty()) fmt::print("{:<25} -> {}\n", "", f.remedy);
+        fmt::print("{:<6} {:<18} {}\n", f.level, f.what, wrapped(f.value, columns - 26, 26));
+        if (!f.remedy.empty()) fmt::print("{:<25} -> {}\n", "", wrapped(f.remedy, columns - 29, 29));
         problems += f.level == "warn" || f.level == "wrong" ? 1 : 0;
     }
     fmt::print("\n{}\n", problems == 0 ? "nothing is wrong" : fmt::format("{} of {} need a look", problems, found.size()));
@@ -177,7 +197,7 @@ void run_doctor(bool json) {
 
 void add_doctor_command(CLI::App& app) {
     CLI::App* doctor =
-        app.add_subcommand("doctor", "hardware, bindings, libraries, MPI, Slurm, and what is wrong with them");
+        app.add_subcommand("doctor", "hardware, bindings, libraries, GPUs, MPI, Slurm, and what is wrong with them");
     auto json = std::make_shared<bool>(false);
     doctor->add_flag("--json", *json, "as JSON");
     doctor->callback([json] { run_doctor(*json); });

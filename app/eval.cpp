@@ -1,20 +1,25 @@
 // xbench eval: what a checkpoint is worth on one split of a data set.
+#include <chrono>
 #include <filesystem>
 #include <memory>
 
 #include <fmt/core.h>
 
 #include "app/checkpoint_input.h"
+#include "app/command_table.h"
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "app/predictions_csv.h"
 #include "app/single_process.h"
 #include "app/verbosity.h"
 #include "bench/base/record.h"
+#include "bench/runs/charts.h"
 #include "core/durable_file.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "data/datasets.h"
-#include "eval/curves.h"
+#include "eval/evaluation.h"
+#include "kernels/cuda/devices.h"
 #include "parallel/train/inference.h"
 
 namespace xbench {
@@ -22,15 +27,25 @@ namespace {
 
 struct EvalCommand {
     CheckpointOptions model;
-    std::string data, split = "test", out;
+    std::string data, split = "test", out, device = "cpu";
     int threads = 0;
     Verbosity verbosity;
 };
 
-Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Dataset& dataset, const Metrics& metrics,
-                  const std::vector<Curve>& curves) {
-    Json json = to_json(metrics);
-    json["curves"] = to_json(curves);
+EvaluationOptions options_of(const ModelDescription& description, const Dataset& dataset, const Predictions& predictions,
+                             int threads) {
+    EvaluationOptions options;
+    options.thresholds = description.thresholds;
+    options.temperature = description.temperature;
+    options.bootstrap.threads = threads;
+    if (dataset.groups().empty()) return options;
+    for (const int64_t sample : predictions.samples) options.groups.push_back(dataset.groups()[static_cast<size_t>(sample)]);
+    return options;
+}
+
+Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Dataset& dataset,
+                  const Evaluation& evaluation) {
+    Json json = to_json(evaluation);
     json["split"] = command.split;
     json["model"] = model.description.model.name;
     json["checkpoint"] = model.path;
@@ -47,7 +62,8 @@ public:
         if (!made_ && !is_folder(path)) throw UsageError("is no folder", path.string(), "name a folder with --out");
         make_folders(path);
         for (const char* name :
-             {"metrics.json", "classification_report.txt", "confusion_matrix.csv", "roc.csv", "pr.csv", "predictions.csv"})
+             {"metrics.json", "classification_report.txt", "intervals.txt", "confusion_matrix.csv", "roc.csv", "pr.csv",
+              "calibration.csv", "roc.svg", "pr.svg", "calibration.svg", "predictions.csv"})
             try_output(path / name);
     }
     ~ResultFolder() {
@@ -76,24 +92,31 @@ void run_eval(const EvalCommand& command) {
     const std::vector<int64_t> indices = dataset->indices(split_from(command.split));
     if (indices.empty()) throw Error("has no images in split " + command.split, command.data, "choose another --split");
 
-    Cpu device(threads_to_use(command.threads));
+    const std::unique_ptr<Device> device = make_device(command.device, threads_to_use(command.threads));
     ProgressLine line(stderr, !command.verbosity.progress());
+    const auto start = std::chrono::steady_clock::now();
     const Predictions predictions =
-        predict(model.graph, model.weights, model.description, *dataset, indices, device, show_images(line));
+        predict(model.graph, model.weights, model.description, *dataset, indices, *device, show_images(line));
     line.finish();
+    detail(command.verbosity, details_of(model, predictions.count(), *device, start));
     const std::vector<std::string>& names = model.description.class_names;
-    const Metrics metrics = compute_metrics(predictions, names);
-    const std::vector<Curve> curves = make_curves(predictions, names);
+    const Evaluation evaluation =
+        evaluate(predictions, names, options_of(model.description, *dataset, predictions, device->threads()));
 
-    write_text(out / "metrics.json", json_text(metrics_json(command, model, *dataset, metrics, curves), 2) + "\n");
-    write_text(out / "classification_report.txt", classification_report(metrics));
-    if (!metrics.multilabel) write_text(out / "confusion_matrix.csv", confusion_csv(metrics, names));
-    write_text(out / "roc.csv", roc_csv(curves));
-    write_text(out / "pr.csv", pr_csv(curves));
+    write_text(out / "metrics.json", json_text(metrics_json(command, model, *dataset, evaluation), 2) + "\n");
+    write_text(out / "classification_report.txt", classification_report(evaluation.metrics));
+    write_text(out / "intervals.txt", evaluation_report(evaluation));
+    if (!evaluation.metrics.multilabel) write_text(out / "confusion_matrix.csv", confusion_csv(evaluation.metrics, names));
+    write_text(out / "roc.csv", roc_csv(evaluation.curves));
+    write_text(out / "pr.csv", pr_csv(evaluation.curves));
+    write_text(out / "calibration.csv", calibration_csv(evaluation.calibrations));
+    write_text(out / "roc.svg", roc_svg(evaluation.curves));
+    write_text(out / "pr.svg", pr_svg(evaluation.curves));
+    write_text(out / "calibration.svg", calibration_svg(evaluation.calibrations));
     const Truth truth{dataset->labels(), dataset->targets(), dataset->info().class_names};
     write_text(out / "predictions.csv",
                predictions_csv(predictions, names, model.description.model.multilabel, dataset->ids(), truth));
-    if (command.verbosity.report()) fmt::print("{}\n{}\n", classification_report(metrics), out.string());
+    if (command.verbosity.report()) fmt::print("{}\n{}\n", evaluation_report(evaluation), out.string());
 }
 
 }  // namespace
@@ -102,15 +125,19 @@ void add_eval_command(CLI::App& app) {
     CLI::App* eval = app.add_subcommand("eval", "what a checkpoint is worth on a split of a data set");
     auto command = std::make_shared<EvalCommand>();
     add_checkpoint_options(*eval, command->model);
-    eval->add_option("--data", command->data, "an HDF5 set")->required();
-    eval->add_option("--split", command->split, "train, val or test")->capture_default_str();
-    eval->add_option("--out", command->out,
-                     "folder for metrics.json, the report, predictions.csv, the confusion matrix and the curves")
+    eval->add_option("--data", command->data, "an HDF5 set")->type_name(value::file)->required();
+    eval->add_option("--split", command->split, "which images")->type_name("{train,val,test}")->capture_default_str();
+    eval->add_option(
+            "--out", command->out,
+            "folder for metrics.json, the report, predictions.csv, the confusion matrix, intervals, calibration and curves")
+        ->type_name(value::folder)
         ->required();
-    eval->add_option("--threads", command->threads, "0: all cores that this process may use")
+    eval->add_option("--threads", command->threads, "threads; 0: all cores that this process may use")
         ->capture_default_str()
         ->check(CLI::Range(0, most_threads));
+    add_device_option(*eval, command->device);
     add_verbosity_options(*eval, command->verbosity);
+    eval->footer("$ xbench eval --checkpoint runs/mine/checkpoints --data set.h5 --out eval");
     eval->callback([command] { run_eval(*command); });
 }
 

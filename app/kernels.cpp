@@ -1,17 +1,21 @@
 // xbench kernels: every kernel against this machine's limits, the reference and, where the build has one, a peer library.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <memory>
 
+#include "app/command_table.h"
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "app/single_process.h"
 #include "bench/base/environment.h"
+#include "bench/kernels/gpu_suite.h"
 #include "bench/kernels/kernel_problems.h"
 #include "bench/kernels/kernel_suite.h"
 #include "bench/kernels/kernel_table.h"
 #include "core/durable_file.h"
 #include "core/error.h"
+#include "core/progress.h"
+#include "kernels/cuda/devices.h"
 
 namespace xbench {
 namespace {
@@ -19,13 +23,13 @@ namespace {
 struct KernelsOptions {
     KernelSuiteOptions suite;
     std::vector<std::string> forced;
-    std::string json, passport;
+    std::string json, passport, device = "cpu";
     bool list = false, no_check = false;
 };
 
 void print_list(const KernelSelection& selection) {
     for (const KernelSuiteEntry& entry : selection.entries)
-        fmt::print("{:<70} {} ({})\n", entry.name, entry.kernel->name, name_of(entry.kernel->isa));
+        fmt::print("{:<70} {} ({})\n", entry.name, entry.kernel->name, place_of(*entry.kernel));
 }
 
 std::string command_line() {
@@ -43,9 +47,31 @@ void print_report(const KernelReport& report) {
         fmt::print("{} calls left out that no plan makes; --all-impls times them too\n", report.left_out);
 }
 
+void run_on_gpu(const KernelsOptions& options) {
+    if (!options.json.empty() || !options.passport.empty())
+        throw UsageError("there is no file of the kernels on a GPU yet", "--device", "leave --json and --passport out");
+    const std::unique_ptr<Device> device = make_device(options.device, options.suite.threads);
+    const std::vector<LayerProblem> problems = bundled_problems();
+    if (options.list) return print_list(select_entries(problems, options.suite, device->target()));
+    const bool terminal = isatty(STDERR_FILENO) != 0;
+    size_t done = 0, failed = 0;
+    const auto rows = run_gpu_suite(options.suite, problems, *device, [&](const GpuMeasurement& row) {
+        ++done;
+        failed += row.failure.empty() ? 0 : 1;
+        if (terminal) fmt::print(stderr, "\r\033[K{} {}", done, row.name);
+    });
+    if (terminal) fmt::print(stderr, "\r\033[K");
+    fmt::print("{}\n{}{}\n", gpu_table_text(rows), to_string(device->target()),
+               device->is_emulated() ? ", emulated GPU: nothing was timed" : "");
+    if (failed > 0)
+        throw Error(fmt::format("{} of {} kernels did not run or are too far from the reference", failed, done), "kernels",
+                    "see the remarks in the table");
+}
+
 void run(KernelsOptions& options) {
     for (const std::string& text : options.forced) options.suite.forced.push_back(parse_choice(text));
     options.suite.check = !options.no_check;
+    if (options.device == "cuda") return run_on_gpu(options);
     const std::vector<LayerProblem> problems = bundled_problems();
     const KernelSelection selection = select_entries(problems, options.suite, Target{usable_isa()});
     if (options.list) return print_list(selection);
@@ -57,14 +83,15 @@ void run(KernelsOptions& options) {
     const Hardware hardware = query_hardware();
     say_if_crowded(1, options.suite.threads, bind_this_process(0, 1, options.suite.threads).allowed_cores);
 
-    const bool terminal = isatty(STDERR_FILENO) != 0;
+    ProgressLine line(stderr);
     size_t done = 0, failed = 0;
     const KernelReport report = run_kernel_suite(options.suite, problems, [&](const KernelMeasurement& row) {
         ++done;
         failed += row.failure.empty() ? 0 : 1;
-        if (terminal) fmt::print(stderr, "\r\033[K{}/{} {}", done, selection.entries.size(), row.name);
+        line.update(static_cast<double>(done), static_cast<double>(selection.entries.size()),
+                    fmt::format("{}/{} {}", done, selection.entries.size(), row.name));
     });
-    if (terminal) fmt::print(stderr, "\r\033[K");
+    line.finish();
     print_report(report);
     if (!options.json.empty()) write_durably(options.json, json_text(report.google_benchmark, 2) + "\n");
     if (!options.passport.empty())
@@ -87,19 +114,25 @@ void add_kernels_command(CLI::App& app) {
     auto* command = app.add_subcommand("kernels", "time every kernel and hold it against this machine's limits");
     auto options = std::make_shared<KernelsOptions>();
     KernelSuiteOptions& suite = options->suite;
-    command->add_option("--op", suite.op, "one operator with its gradients (conv2d), or one of them (conv2d_wgrad)");
-    command->add_option("--impl", options->forced, "only this implementation: conv2d=reference (may be repeated)");
-    command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them");
+    command->add_option("--op", suite.op, "one operator with its gradients (conv2d), or one of them (conv2d_wgrad)")
+        ->type_name(value::operation);
+    command->add_option("--impl", options->forced, "only this implementation: conv2d=reference")->type_name(value::choice);
+    add_device_option(*command, options->device);
+    command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them")
+        ->type_name("REGEX");
     command->add_option("--threads", suite.threads, "compute threads")->check(CLI::Range(1, most_threads));
     command->add_option("--repetitions", suite.repetitions, "of each kernel (default 7)")->check(CLI::PositiveNumber);
     command->add_option("--min-time", suite.min_time, "seconds of a repetition (default 0.05)")->check(CLI::PositiveNumber);
     command->add_flag("--all-impls", suite.all_impls, "all rows that support a problem, not only the one a plan takes");
     command->add_flag("--no-check", options->no_check, "do not compare with the reference");
     command->add_flag("--list", options->list, "only list what would be timed");
-    command->add_option("--json", options->json, "write Google Benchmark's JSON, for its compare.py");
-    command->add_option("--passport", options->passport, "write the tables with machine and build as Markdown");
+    command->add_option("--json", options->json, "write Google Benchmark's JSON, for its compare.py")
+        ->type_name(value::file);
+    command->add_option("--passport", options->passport, "write the tables with machine and build as Markdown")
+        ->type_name(value::file);
     for (const char* unused : {"--json", "--passport", "--repetitions", "--min-time", "--no-check"})
         command->get_option("--list")->excludes(command->get_option(unused));
+    command->footer("$ xbench kernels --op conv2d --filter resnet50");
     command->callback([options] { run(*options); });
 }
 

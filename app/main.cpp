@@ -13,7 +13,10 @@
 #include <exception>
 #include <string_view>
 
+#include "app/command_table.h"
 #include "app/commands.h"
+#include "app/help_text.h"
+#include "app/installed.h"
 #include "app/verbosity.h"
 #include "bench/base/environment.h"
 #include "core/config.h"
@@ -22,6 +25,7 @@
 #include "core/files.h"
 #include "core/nearest.h"
 #include "core/utf8.h"
+#include "data/import/worker/serve.h"
 
 namespace {
 
@@ -54,10 +58,40 @@ int exit_for(const CLI::App& app, const CLI::ParseError& error) {
     return static_cast<int>(ExitCode::usage);
 }
 
-void add_root_options(CLI::App& app, xbench::RunOptions& options, bool& print_schema, bool& print_docs, bool& help_config) {
-    auto* config = app.add_option("--config", options.config, "Run the sweep that this JSON file describes");
-    auto* set = app.add_option("--set", options.settings, "Replace one value: --set train.epochs=3 (may be repeated)");
-    auto* out = app.add_option("--out", options.out, "The run folder itself (default: <output>/<name>-<UTC time>)");
+// What the program tells of itself and ends.
+struct Printed {
+    bool schema = false, docs = false, help_config = false;
+    std::string completion, pages;
+};
+
+std::vector<CLI::Option*> add_printing_options(CLI::App& app, Printed& printed) {
+    std::vector<CLI::Option*> options = {
+        app.add_flag("--help-config", printed.help_config, "List the keys of a configuration file"),
+        app.add_flag("--print-schema", printed.schema, "Print the JSON Schema of the configuration"),
+        app.add_flag("--print-config-docs", printed.docs, "Print docs/configuration.md"),
+        app.add_option("--print-completion", printed.completion, "Print the completion of a shell, to be sourced")
+            ->check(CLI::IsMember({"bash", "zsh", "fish"})),
+        app.set_version_flag("--version", xbench::version_text(), "Print the version and what it was built with")};
+    for (CLI::Option* option : options) option->group("Print something and end");
+    app.add_option("--print-pages", printed.pages)->group("");  // for the build
+    return options;
+}
+
+constexpr const char* notes =
+    "$ xbench data synth --out set.h5 --count 2000 --size 64\n"
+    "$ xbench train --model pneumonia_cnn --data set.h5 --out runs/mine\n"
+    "$ xbench --config scaling.json --out runs/table\n"
+    "$ mpirun -n 2 --bind-to none xbench train --config scaling.json \\\n"
+    "  --trainer cpu_ddp --out runs/two";
+
+void add_root_options(CLI::App& app, xbench::RunOptions& options, Printed& printed) {
+    namespace value = xbench::value;
+    auto* config =
+        app.add_option("--config", options.config, "Run the sweep that this JSON file describes")->type_name(value::file);
+    auto* set =
+        app.add_option("--set", options.settings, "Replace one value: --set train.epochs=3")->type_name(value::setting);
+    auto* out = app.add_option("--out", options.out, "The run folder itself (default: <output>/<name>-<UTC time>)")
+                    ->type_name(value::folder);
     auto* resume = app.add_flag("--resume", options.resume, "Run what is missing in the sweep that --out holds");
     auto* overwrite = app.add_flag("--overwrite", options.overwrite, "Replace the run that --out holds")->excludes(resume);
     auto* dry_run = app.add_flag("--dry-run", options.dry_run, "List the points of the sweep and run nothing");
@@ -66,11 +100,9 @@ void add_root_options(CLI::App& app, xbench::RunOptions& options, bool& print_sc
             ->excludes(dry_run)
             ->excludes(out);
     xbench::add_verbosity_options(app, options.verbosity);
-    for (CLI::Option* alone : {app.add_flag("--help-config", help_config, "List the keys of a configuration file"),
-                               app.add_flag("--print-schema", print_schema, "Print the JSON Schema of the configuration"),
-                               app.add_flag("--print-config-docs", print_docs, "Print docs/configuration.md")})
+    app.get_option("--quiet")->description("No progress; the table is printed all the same");
+    for (CLI::Option* alone : add_printing_options(app, printed))
         for (CLI::Option* other : {config, set, out, dry_run, print, resume, overwrite}) alone->excludes(other);
-    app.set_version_flag("--version", xbench::version_text());
     app.require_subcommand(0, 1);
 }
 
@@ -164,10 +196,13 @@ std::string option_proposal(const CLI::App& app, int argc, char** argv) {
 
 int run(int argc, char** argv) {
     check_arguments(argc, argv);
-    CLI::App app("xbench trains image classifiers, serial and in parallel, and measures how that scales.", "xbench");
+    CLI::App app("train image classifiers, serially and in parallel, and measure how that scales", "xbench");
     xbench::RunOptions options;
-    bool print_schema = false, print_docs = false, help_config = false;
-    add_root_options(app, options, print_schema, print_docs, help_config);
+    Printed printed;
+    app.formatter(std::make_shared<xbench::TableFormatter>());
+    app.set_help_flag("-h,--help", "Print this help and end");
+    app.footer(notes);
+    add_root_options(app, options, printed);
     xbench::add_data_commands(app);
     xbench::add_train_command(app);
     xbench::add_eval_command(app);
@@ -192,12 +227,16 @@ int run(int argc, char** argv) {
         throw xbench::UsageError(better, "xbench");
     }
     if (!app.get_subcommands().empty()) return 0;
-    if (print_schema)
+    if (printed.schema)
         fmt::print("{}\n", xbench::json_text(xbench::config_schema(), 2));
-    else if (print_docs)
+    else if (printed.docs)
         fmt::print("{}", xbench::config_markdown());
-    else if (help_config)
+    else if (printed.help_config)
         fmt::print("{}", xbench::config_help());
+    else if (!printed.completion.empty())
+        fmt::print("{}", xbench::completion_script(app, printed.completion));
+    else if (!printed.pages.empty())
+        xbench::write_pages(app, printed.pages);
     else if (options.config.empty())
         throw xbench::UsageError("nothing to do", "command line", "give --config FILE or a subcommand; see --help");
     else
@@ -222,6 +261,7 @@ int after_printing(int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    if (argc == 2 && argv[1] == std::string_view(xbench::worker::subcommand)) return xbench::worker::serve();
     open_standard_streams();
     try {
         xbench::remember_command_line(argc, argv);

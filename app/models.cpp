@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "app/command_table.h"
 #include "app/commands.h"
 #include "bench/runs/memory_report.h"
 #include "core/error.h"
@@ -99,9 +100,9 @@ void print_list(bool json) {
         fmt::print("{}\n", json_text(list, 2));
         return;
     }
-    fmt::print("{:<16} {:>12} {:>12} {:>8}  {}\n", "model", "input", "parameters", "buffers", "what it is");
+    fmt::print("{:<14} {:>9} {:>10} {:>7}  {}\n", "model", "input", "parameters", "buffers", "what it is");
     for (size_t i = 0; i < list.size(); ++i)
-        fmt::print("{:<16} {:>12} {:>12} {:>8}  {}\n", list[i]["name"].get<std::string>(), joined(list[i]["input"]),
+        fmt::print("{:<14} {:>9} {:>10} {:>7}  {}\n", list[i]["name"].get<std::string>(), joined(list[i]["input"]),
                    list[i]["parameters"].get<int64_t>(), list[i]["buffers"].get<int64_t>(), model_table()[i].summary);
 }
 
@@ -200,8 +201,9 @@ void run(const ModelsOptions& options) {
 void add_models_command(CLI::App& app) {
     auto* command = app.add_subcommand("models", "list the models, or show one: layers, output shapes, parameters");
     auto options = std::make_shared<ModelsOptions>();
-    command->add_option("NAME", options->model.name, "the model to show");
+    command->add_option("NAME", options->model.name, "the model to show")->type_name(value::model);
     command->add_flag("--json", options->json, "as JSON");
+    command->footer("$ xbench models cifar_cnn --explain --batch 64");
     command->add_flag("--explain", options->explain, "print the training plan: every step with its kernel and memory");
     command->add_flag("--memory", options->memory, "predict the memory of a rank, by category and stage of ZeRO");
     command->add_option("--ranks", options->ranks, "of --memory (default 1)")->check(CLI::PositiveNumber);
@@ -216,8 +218,7 @@ void add_models_command(CLI::App& app) {
         ->check(CLI::PositiveNumber);
     command->add_option("--batch", options->batch, "images of the plan (default: the published batch)")
         ->check(CLI::PositiveNumber);
-    command->add_option("--precision", options->precision, "of the plan: fp32 or bf16")
-        ->check(CLI::IsMember({"fp32", "bf16"}));
+    command->add_option("--precision", options->precision, "of the plan")->check(CLI::IsMember({"fp32", "bf16", "tf32"}));
     command->add_flag("--activation-checkpointing", options->activation_checkpointing,
                       "the plan keeps only what passes between units and computes the rest again");
     command->callback([command, options] {

@@ -1,6 +1,7 @@
 // xbench predict: the probabilities that a checkpoint gives to each image of a set, a folder or a file. Nothing is asked of
 // labels; where a set has them, they stand beside what was predicted.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -11,7 +12,9 @@
 #include <fmt/core.h>
 
 #include "app/checkpoint_input.h"
+#include "app/command_table.h"
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "app/predictions_csv.h"
 #include "app/single_process.h"
 #include "app/verbosity.h"
@@ -20,7 +23,9 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "data/import/import.h"
+#include "data/import/worker/serve.h"
 #include "data/set/h5.h"
+#include "kernels/cuda/devices.h"
 #include "parallel/train/inference.h"
 
 namespace xbench {
@@ -30,7 +35,7 @@ namespace fs = std::filesystem;
 
 struct PredictCommand {
     CheckpointOptions model;
-    std::string data, split, out;
+    std::string data, split, out, device = "cpu";
     int threads = 0;
     Verbosity verbosity;
 };
@@ -83,6 +88,7 @@ std::unique_ptr<Dataset> import_files(const PredictCommand& command, const Loade
     options.channels = model.description.model.channels;
     options.size = model.description.model.size;
     options.threads = command.threads;
+    options.worker_program = worker::this_program;
     const ImportReport report = import_unlabelled(options);
     if (!command.verbosity.warnings()) return open_h5(options.out, std::numeric_limits<int64_t>::max());
     for (const auto& entry : report.quarantined) fmt::print(stderr, "left out {}: {}\n", entry.path, entry.reason);
@@ -124,11 +130,13 @@ void run_predict(const PredictCommand& given) {
         indices = dataset.indices(split_from(command.split));
     }
     if (indices.empty()) throw Error("no images to predict", command.data, "choose another --split or data set");
-    Cpu device(command.threads);
+    const std::unique_ptr<Device> device = make_device(command.device, command.threads);
     ProgressLine line(stderr, !command.verbosity.progress());
+    const auto start = std::chrono::steady_clock::now();
     const Predictions predictions =
-        predict(model.graph, model.weights, model.description, dataset, indices, device, show_images(line));
+        predict(model.graph, model.weights, model.description, dataset, indices, *device, show_images(line));
     line.finish();
+    detail(command.verbosity, details_of(model, predictions.count(), *device, start));
     // Image files have no labels: those that the import gave them say nothing.
     const Truth truth = files ? Truth{} : Truth{images->labels(), images->targets(), images->info().class_names};
     const std::string csv = predictions_csv(predictions, model.description.class_names, model.description.model.multilabel,
@@ -149,16 +157,23 @@ void add_predict_command(CLI::App& app) {
     auto command = std::make_shared<PredictCommand>();
     add_checkpoint_options(*predict, command->model);
     predict->add_option("--data", command->data, "an HDF5 set, a folder of PNG and JPEG files, or one such file")
+        ->type_name(value::path)
         ->required();
-    predict->add_option("--split", command->split, "of an HDF5 set: train, val or test (default: all images)");
+    predict->add_option("--split", command->split, "which images of an HDF5 set (default: all)")
+        ->type_name("{train,val,test}");
     predict
         ->add_option("--out", command->out,
                      "CSV: id, label (where it is known), predicted, p_0 .. p_{K-1}; - is standard output")
+        ->type_name(value::file)
         ->required();
-    predict->add_option("--threads", command->threads, "0: all cores that this process may use")
+    predict->add_option("--threads", command->threads, "threads; 0: all cores that this process may use")
         ->capture_default_str()
         ->check(CLI::Range(0, most_threads));
+    add_device_option(*predict, command->device);
     add_verbosity_options(*predict, command->verbosity);
+    predict->footer(
+        "Image files are decoded and resized as an import does it.\n\n"
+        "$ xbench predict --checkpoint runs/mine/checkpoints --data images --out p.csv");
     predict->callback([command] { run_predict(*command); });
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "app/commands.h"
+#include "app/installed.h"
 #include "bench/base/environment.h"
 #include "bench/base/text_table.h"
 #include "bench/sweep/preflight.h"
@@ -20,7 +21,7 @@ namespace {
 void print_points(const Config& config) {
     std::vector<std::vector<std::string>> rows;
     int64_t runs = 0;
-    for (const Point& point : expand_points(config, limits_here(config.scaling))) {
+    for (const Point& point : expand_points(config, limits_here(config))) {
         const bool will_run = point.status == PointStatus::ok || point.status == PointStatus::oversubscribed;
         runs += will_run ? config.scaling.repeats : 0;
         rows.push_back({point.id(), std::to_string(point.global_batch),
@@ -34,7 +35,7 @@ void print_points(const Config& config) {
 }  // namespace
 
 void run_sweep_command(const RunOptions& options) {
-    const Config config = load_config(options.config, options.settings, known_models());
+    const Config config = load_config(find_config(options.config), options.settings, known_models());
     if (options.print_config) {
         fmt::print("{}\n", json_text(to_json(config), 2));
         return;
@@ -62,6 +63,7 @@ void run_sweep_command(const RunOptions& options) {
         else
             line.update(progress.done, progress.total, progress.text, progress.seconds_left);
     };
+    if (options.verbosity.debug()) sweep.launched = [&](const std::string& command) { line.note("debug: " + command); };
     const SweepResult result = run_sweep(config, sweep);
     line.finish();
     const std::string folder = sweep.folder.string();

@@ -1,16 +1,21 @@
 // xbench train: one training run, in this process or as one rank of many. Rank 0 writes the run folder.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 
+#include "app/command_table.h"
 #include "app/commands.h"
+#include "app/installed.h"
 #include "app/single_process.h"
+#include "app/train_lines.h"
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
 #include "bench/base/run_folder.h"
 #include "bench/runs/history_file.h"
+#include "bench/runs/tensorboard.h"
 #include "bench/runs/train_report.h"
 #include "core/error.h"
 #include "core/failure.h"
@@ -19,6 +24,7 @@
 #include "core/launched.h"
 #include "core/progress.h"
 #include "data/datasets.h"
+#include "kernels/cuda/devices.h"
 #include "models/registry.h"
 #include "parallel/checkpoint/training_state.h"
 #include "parallel/comm/setups.h"
@@ -30,7 +36,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct TrainCommand {
-    std::string config, model, data, weights, trainer = "serial", out;
+    std::string config, model, data, weights, trainer = "serial", device, out;
     std::vector<std::string> settings, command_line;
     int64_t epochs = 0;
     int threads = 0, stage = 0;
@@ -40,7 +46,7 @@ struct TrainCommand {
 
 // `--resume --out FOLDER` alone goes on with what the folder says.
 std::string config_file(const TrainCommand& command) {
-    if (!command.config.empty() || !command.resume || !command.model.empty()) return command.config;
+    if (!command.config.empty() || !command.resume || !command.model.empty()) return find_config(command.config);
     const fs::path kept = fs::path(command.out) / "config.resolved.json";
     if (!path_exists(kept))
         throw UsageError("nothing to resume: there is no config.resolved.json", command.out,
@@ -98,10 +104,19 @@ std::unique_ptr<Communicator> connect(const TrainerSetup& setup, const Config& c
     return communicator;
 }
 
-const TrainerSetup& usable_setup(const std::string& name) {
-    const TrainerSetup& setup = find_setup(name);
-    if (!setup.available) throw Error(setup.reason, "trainer " + name, "`xbench doctor` lists what this build has");
+const TrainerSetup& usable_setup(const TrainCommand& command) {
+    const TrainerSetup& setup = find_setup(command.trainer, command.device);
+    if (const std::string why_not = why_not_here(setup); !why_not.empty())
+        throw Error(why_not, "trainer " + command.trainer, "`xbench doctor` lists what there is");
     return setup;
+}
+
+// Their PCI addresses, where this process sees one for each rank of the node.
+std::vector<std::string> gpus_of_ranks(int ranks_on_node) {
+    std::vector<std::string> addresses;
+    for (const GpuDescription& gpu : query_gpus().gpus) addresses.push_back(gpu.pci_address);
+    if (static_cast<int>(addresses.size()) < ranks_on_node) addresses.clear();
+    return addresses;
 }
 
 FolderUse use_of(const TrainCommand& command) {
@@ -136,6 +151,10 @@ bool says_finished(const fs::path& folder, const Config& config) {
     return true;
 }
 
+double wall_seconds() {  // since 1970
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 // The first files of a run, once nothing stands against it.
 void begin_files(const fs::path& folder, const Config& config, bool resume, const TrainStart& start) {
     if (resume && start.resumed_at == 0) {
@@ -146,31 +165,18 @@ void begin_files(const fs::path& folder, const Config& config, bool resume, cons
     }
     write_text(folder / "config.resolved.json", json_text(to_json(with_absolute_paths(config)), 2) + "\n");
     write_text(folder / "history.csv", history_csv(start.history));
-}
-
-std::function<void(const TrainProgress&)> show_on(ProgressLine& line) {
-    return [&line](const TrainProgress& p) {
-        if (p.finished_epoch != nullptr) {
-            const EpochResult& e = *p.finished_epoch;
-            line.note_often(fmt::format("epoch {:>3}/{}  loss {:.4f}  val {:.4f}  accuracy {:.4f}  {:.0f} images/s{}",
-                                        e.epoch, p.epochs, e.train_loss, e.val_loss, e.val_accuracy,
-                                        static_cast<double>(e.images) / e.train_seconds, e.best ? "  best" : ""),
-                            e.epoch == p.epochs);
-        } else {
-            line.update(static_cast<double>(p.step), static_cast<double>(p.steps),
-                        fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}  {:.0f} images/s", p.epoch, p.epochs, p.step,
-                                    p.steps, p.loss, p.images_per_second),
-                        p.seconds_left);
-        }
-    };
+    begin_tensorboard(folder, wall_seconds(), start.history);
 }
 
 TrainOptions train_options(const TrainCommand& command, const Config& config, const fs::path& folder, ProgressLine& line) {
     TrainOptions options;
     options.threads = command.threads;
     options.checkpoint_dir = folder / "checkpoints";
-    options.progress = [show = show_on(line), folder](const TrainProgress& progress) {
-        if (progress.finished_epoch != nullptr) append_history(folder / "history.csv", *progress.finished_epoch);
+    options.progress = [show = show_on(line, command.verbosity), folder](const TrainProgress& progress) {
+        if (progress.finished_epoch != nullptr) {
+            append_history(folder / "history.csv", *progress.finished_epoch);
+            append_tensorboard(folder, wall_seconds(), *progress.finished_epoch);
+        }
         show(progress);
     };
     options.started = [&, folder](const TrainStart& start) { begin_files(folder, config, command.resume, start); };
@@ -184,7 +190,7 @@ void print_result(const TrainResult& result, const fs::path& folder) {
     fmt::print("{}", report_of(result));
     const bool tested = result.test.count > 0;
     const Metrics& shown = tested ? result.test : result.val;
-    fmt::print("{} accuracy {:.4f}  balanced {:.4f}  majority {:.4f}  loss {:.4f}  (best epoch {})\nweights {}\n{}\n",
+    fmt::print("{} accuracy {:.4f}  balanced {:.4f}  majority {:.4f}  loss {:.4f}\nbest epoch {}\nweights {}\n{}\n",
                tested ? "test" : "validation", shown.accuracy, shown.balanced_accuracy, shown.majority_baseline, shown.loss,
                result.best_epoch, result.weights_hash, folder.string());
 }
@@ -200,11 +206,16 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     if (!from_rank_0(finished ? "finished" : "", communicator).empty()) return;
     if (first && dataset->indices(Split::test).empty())
         fmt::print(stderr, "xbench train: {} has no test split; there will be no test scores\n", dataset->info().source);
+    const std::unique_ptr<Device> device =
+        make_device(setup.device, command.threads, communicator.size() > 1 ? local_rank_from_environment() : 0);
     const Json per_rank = gather_ranks(communicator, binding);
     ProgressLine line(stderr, command.quiet || !first);
+    if (first) detail(command.verbosity, start_details(setup.name, *dataset, communicator, binding, folder.string()));
     const InterruptGuard guard(InterruptGuard::Usr1::note);
     const EnergyMeter energy;
-    const TrainResult result = train(config, *dataset, communicator, train_options(command, config, folder, line));
+    TrainOptions options = train_options(command, config, folder, line);
+    options.device = device.get();
+    const TrainResult result = train(config, *dataset, communicator, options);
     line.finish();
     if (result.interrupted) {
         if (first)
@@ -217,9 +228,19 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     environment["cpusets"] = per_rank;
     environment["communicator"] = Json{{"name", communicator.name()}, {"nodes", communicator.nodes()}};
     write_text(folder / "env.json", json_text(environment, 2) + "\n");
-    TrainRun run{
-        config,          *dataset,      result,   setup.name,      setup.device, communicator.size(),
-        command.threads, command.stage, per_rank, energy.joules(), energy.why(), environment["env_id"].get<std::string>()};
+    TrainRun run{config,
+                 *dataset,
+                 result,
+                 setup.name,
+                 setup.device,
+                 communicator.size(),
+                 command.threads,
+                 command.stage,
+                 per_rank,
+                 energy.joules(),
+                 energy.why(),
+                 environment["env_id"].get<std::string>(),
+                 std::string(setup.device) == "cuda" && environment.value("emulated", false)};
     write_train_files(run, folder);
     if (!command.quiet) print_result(result, folder);
 }
@@ -227,7 +248,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
 void run_train(const TrainCommand& given) {
     TrainCommand command = given;
     const Config config = read_config(command);
-    const TrainerSetup& setup = usable_setup(command.trainer);
+    const TrainerSetup& setup = usable_setup(command);
     if (command.threads == 0) command.threads = 1;
     if (command.trainer == "sharded" && command.stage == 0) command.stage = lowest_stage;
     if (command.trainer == "sharded" ? command.stage > highest_stage : command.stage != 0)
@@ -243,7 +264,9 @@ void run_train(const TrainCommand& given) {
     const Hardware hardware = query_hardware();
     // Before the first OpenMP region and before MPI starts its own threads.
     const int on_node = alone ? 1 : ranks_on_node_from_environment();
-    const Binding binding = bind_this_process(alone ? 0 : local_rank_from_environment(), on_node, command.threads);
+    const Binding binding =
+        bind_this_process(alone ? 0 : local_rank_from_environment(), on_node, command.threads,
+                          std::string(setup.device) == "cuda" ? gpus_of_ranks(on_node) : std::vector<std::string>{});
     if (binding.oversubscribed && launched().local == 0) say_if_crowded(on_node, command.threads, binding.allowed_cores);
     std::unique_ptr<Communicator> communicator = connect(setup, config, binding);
     const LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};
@@ -263,18 +286,40 @@ void run_train(const TrainCommand& given) {
     communicator->abort(code);  // the peers wait in a collective for ever otherwise
 }
 
+constexpr const char* train_notes =
+    "The run folder holds the resolved configuration, history.csv, metrics.json, the classification report, the records and "
+    "the checkpoints. Several ranks are started by mpirun or srun; they end with the weights of one process, bit for bit. "
+    "INT, TERM, HUP and USR1 end a run at its next step with a checkpoint and exit code 75; a second one ends it at "
+    "once.\n\n"
+    "$ xbench train --model pneumonia_cnn --data set.h5 --out runs/mine\n"
+    "$ mpirun -n 2 --bind-to none xbench train --config run.json \\\n"
+    "  --trainer cpu_ddp --out runs/two\n"
+    "$ xbench train --resume --out runs/mine";
+
+std::vector<std::string> setup_names() {
+    std::vector<std::string> names;
+    for (const TrainerSetup& setup : trainer_setups()) names.emplace_back(setup.name);
+    return names;
+}
+
 }  // namespace
 
 void add_train_command(CLI::App& app) {
     CLI::App* train = app.add_subcommand("train", "one training run");
     auto command = std::make_shared<TrainCommand>();
-    train->add_option("--config", command->config, "configuration; its sweep is left aside");
-    train->add_option("--model", command->model, "a model's name, instead of or over the configuration's");
-    train->add_option("--data", command->data, "an HDF5 set, instead of or over the configuration's");
-    train->add_option("--weights", command->weights, "a checkpoint, of xbench or of PyTorch, whose weights it starts from");
+    train->add_option("--config", command->config, "configuration; its sweep is left aside")->type_name(value::file);
+    train->add_option("--model", command->model, "a model's name, instead of or over the configuration's")
+        ->type_name(value::model);
+    train->add_option("--data", command->data, "an HDF5 set, instead of or over the configuration's")
+        ->type_name(value::file);
+    train->add_option("--weights", command->weights, "a checkpoint, of xbench or of PyTorch, whose weights it starts from")
+        ->type_name(value::path);
     train->add_option("--epochs", command->epochs, "passes over the training split")->check(CLI::PositiveNumber);
-    train->add_option("--trainer", command->trainer, "serial, or cpu_ddp or sharded (started by mpirun or srun)")
+    train->add_option("--trainer", command->trainer, "how to train; all but serial are started by mpirun or srun")
+        ->type_name(value::one_of(setup_names()))
         ->capture_default_str();
+    train->add_option("--device", command->device, "where it computes (default: the trainer's own)")
+        ->check(CLI::IsMember({"cpu", "cuda"}));
     train->add_option("--threads", command->threads, "compute threads of each rank (default 1)")
         ->check(CLI::Range(1, most_threads));
     train
@@ -282,12 +327,14 @@ void add_train_command(CLI::App& app) {
             "--stage", command->stage,
             "of the sharded trainer: 1 splits the optimizer's state over the ranks, 2 gradients too, 3 parameters too")
         ->check(CLI::PositiveNumber);
-    train->add_option("--out", command->out, "the run folder (default: <output>/<name>-train-<UTC time>)");
-    train->add_option("--set", command->settings, "replace one value: --set train.seed=2 (may be repeated)");
+    train->add_option("--out", command->out, "the run folder (default: <output>/<name>-train-<UTC time>)")
+        ->type_name(value::folder);
+    train->add_option("--set", command->settings, "replace one value: --set train.seed=2")->type_name(value::setting);
     CLI::Option* resume = train->add_flag(
         "--resume", command->resume, "go on from the newest checkpoint in --out; without --config as that run was begun");
     train->add_flag("--overwrite", command->overwrite, "replace the run that --out holds")->excludes(resume);
     add_verbosity_options(*train, command->verbosity);
+    train->footer(train_notes);
     train->callback([command] {
         command->quiet = !command->verbosity.report();
         command->command_line = this_command_line();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <sstream>
 
 namespace xbench {
 namespace {
@@ -19,14 +20,20 @@ int Verbosity::rank_of_level() const {
 }
 
 void add_verbosity_options(CLI::App& command, Verbosity& verbosity) {
-    auto* level = command.add_option("--log-level", verbosity.level, "error, warning, info or debug")
+    auto* level = command.add_option("--log-level", verbosity.level, "how much is said")
                       ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
                       ->capture_default_str();
-    command.add_flag("--quiet", verbosity.quiet, "no progress and no report: --log-level error")->excludes(level);
+    command.add_flag("--quiet", verbosity.quiet, "no progress and no report, as --log-level error")->excludes(level);
 }
 
 void note(const Verbosity& verbosity, const std::string& text) {
     if (!text.empty() && verbosity.warnings()) fmt::print(stderr, "note: {}\n", text);
+}
+
+void detail(const Verbosity& verbosity, const std::string& text) {
+    if (!verbosity.debug()) return;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) fmt::print(stderr, "debug: {}\n", line);
 }
 
 std::function<void(int64_t done, int64_t total)> show_images(ProgressLine& line) {

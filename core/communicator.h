@@ -1,8 +1,8 @@
-// How ranks talk, in three facets: the data plane moves tensors, the control plane says who the ranks are and carries what
-// the host has to say, the node memory is what ranks of one node see of each other. One object is all three for one process
-// (Self), shared memory and MPI; parallel/comm/composed.h makes one of parts, as NCCL over MPI. The trainers see nothing
-// else. Every call is collective: all ranks call it in the same order with the same sizes. Blocking. Called by one thread; a
-// second one takes a channel().
+// How ranks talk, in three facets. The data plane moves tensors. The control plane knows who the ranks are and carries
+// what their hosts tell each other. The node memory is what the ranks of one node can see of each other. For one process
+// (Self), shared memory and MPI, one object implements all three; parallel/comm/composed.h combines parts, as NCCL over MPI.
+// The trainers see nothing else. Every call is collective and blocks: all ranks make it in the same order with the same
+// sizes. One thread calls; a second one takes a channel().
 #pragma once
 
 #include <memory>
@@ -14,6 +14,8 @@
 #include "core/node_memory.h"
 
 namespace xbench {
+
+class Device;  // kernels/device.h
 
 class Communicator : public ControlPlane, public DataPlane, public NodeMemory {
 public:
@@ -30,6 +32,9 @@ public:
     // are mixed up with them; with the memory of allocate(). Collective. It must not outlive this communicator.
     virtual bool has_channels() const { return false; }
     virtual std::unique_ptr<Communicator> channel() { return nullptr; }
+    // The same for another order of the device whose memory the calls on data are given (Device::another_order), which
+    // outlives it.
+    virtual std::unique_ptr<Communicator> channel_on(Device&) { return channel(); }
     void meet_at_copies(const void* data, size_t bytes) override;
 };
 

@@ -121,9 +121,8 @@ void Rules::check_row(const SweepRow& row, const std::string& pointer) {
     if (row.trainer == "sharded" && row.stage == 0) document_.mistake(pointer, "sharded needs a stage; 1, 2 or 3");
     if (row.trainer != "sharded" && row.stage != 0)
         document_.mistake(pointer + "/stage", row.trainer + " has no stages; remove the key, or use sharded");
-    const bool cpu_only = row.trainer == "serial" || row.trainer == "cpu_ddp";
-    if (cpu_only && row.device == "cuda")
-        document_.mistake(pointer + "/device", row.trainer + " runs on the CPU; use gpu_ddp for cuda");
+    if (row.trainer == "cpu_ddp" && row.device == "cuda")
+        document_.mistake(pointer + "/device", "cpu_ddp runs on the CPU; use gpu_ddp for cuda");
     if (row.trainer == "gpu_ddp" && row.device == "cpu")
         document_.mistake(pointer + "/device", "gpu_ddp runs on a GPU; use cpu_ddp for the CPU");
 }

@@ -1,5 +1,5 @@
-// Who the ranks are, and what they tell each other apart from tensors: the facet of a Communicator that lives in host memory
-// whatever device computes. Collective calls: all ranks make them in the same order. Sizes are bytes, limits seconds.
+// Who the ranks are, and what they tell each other besides tensors: the facet of a Communicator that lives in host memory,
+// whichever device computes. Calls are collective: all ranks make them in the same order. Sizes are bytes, limits seconds.
 #pragma once
 
 #include <cstddef>

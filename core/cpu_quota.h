@@ -1,5 +1,5 @@
 // How much processor time the control groups of this process allow: docker --cpus, Kubernetes limits, systemd's CPUQuota.
-// In cores: 1.5 is 150 ms of processor time in each 100 ms. Reads /proc and the mounted cgroup file systems, v1 and v2.
+// In cores: 1.5 means 150 ms of processor time in each 100 ms. Reads /proc and the mounted cgroup file systems, v1 and v2.
 #pragma once
 
 #include <string>

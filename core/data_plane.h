@@ -1,5 +1,5 @@
-// What moves tensors between ranks: the facet of a Communicator that a network of devices (NCCL) implements. The pointers
-// are memory of the device that computes; on a CPU that is host memory. Every call is collective: all ranks call it in the
+// Moves tensors between ranks: the facet of a Communicator that a network of devices (NCCL) implements. Pointers are to
+// the memory of the computing device, which on a CPU is host memory. Every call is collective: all ranks make it in the
 // same order with the same sizes. Counts are elements, sizes bytes.
 #pragma once
 

@@ -1,9 +1,9 @@
-// A file that appears whole or not at all: written under a temporary name in the same folder, synced, then renamed.
-// Without commit() (an exception on the way) the temporary file is removed and an older file stays as it was.
+// A file that appears whole or not at all: it is written under a temporary name in the same folder, synced, then renamed.
+// Without commit() (after an exception) the temporary file is removed, and an older file stays as it was.
 //
-// Only a regular file is replaced, or a name that is free. A device, a pipe, a folder or a link is refused when the object
-// is made, which is before the work: as root, renaming over /dev/null would take it from the whole machine, and a link says
-// that the file was meant to lie elsewhere. All outputs of the program that replace something go through here.
+// Only a regular file is replaced, or a free name used. A device, a pipe, a folder or a link is refused when the object is
+// made, before any work: as root, renaming over /dev/null would take it away from the whole machine, and a link says that
+// the file belongs elsewhere. Every output of the program that replaces something goes through here.
 #pragma once
 
 #include <cstddef>

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <memory>
 
 #include "core/cpu_quota.h"
@@ -36,11 +37,12 @@ using Bitmap = std::unique_ptr<hwloc_bitmap_s, BitmapDeleter>;
 
 Bitmap make_bitmap() { return Bitmap(hwloc_bitmap_alloc()); }
 
-Topology load_topology() {
+Topology load_topology(bool with_devices = false) {
     setenv("HWLOC_HIDE_ERRORS", "2", 0);  // what it misses in a bare chroot is ours to say
     hwloc_topology_t raw = nullptr;
     if (hwloc_topology_init(&raw) != 0) throw Error("hwloc could not be started", "hardware");
     Topology topology(raw);
+    if (with_devices) hwloc_topology_set_io_types_filter(raw, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
     if (hwloc_topology_load(raw) != 0) throw Error("hwloc could not read the machine's topology", "hardware");
     return topology;
 }
@@ -69,6 +71,21 @@ Bitmap allowed_set(hwloc_topology_t topology) {
         hwloc_bitmap_copy(allowed.get(), hwloc_topology_get_allowed_cpuset(topology));
     hwloc_bitmap_and(allowed.get(), allowed.get(), hwloc_topology_get_allowed_cpuset(topology));
     return allowed;
+}
+
+// Of these cores, those near each device; none where hwloc does not see it.
+std::vector<std::vector<unsigned>> near_devices(hwloc_topology_t topology, const std::vector<std::string>& addresses,
+                                                const std::vector<unsigned>& cores) {
+    std::vector<std::vector<unsigned>> near;
+    for (const std::string& address : addresses) {
+        near.emplace_back();
+        const hwloc_obj_t device = address.empty() ? nullptr : hwloc_get_pcidev_by_busidstring(topology, address.c_str());
+        const hwloc_obj_t place = device ? hwloc_get_non_io_ancestor_obj(topology, device) : nullptr;
+        if (!place || !place->cpuset) continue;
+        std::copy_if(cores.begin(), cores.end(), std::back_inserter(near.back()),
+                     [&](unsigned core) { return hwloc_bitmap_isset(place->cpuset, core) != 0; });
+    }
+    return near;
 }
 
 std::string to_text(hwloc_const_bitmap_t bitmap) {
@@ -221,8 +238,23 @@ int ranks_on_node_from_environment() {
     return slurm != nullptr ? std::max(1, std::atoi(slurm)) : 1;
 }
 
-Binding bind_this_process(int local_rank, int ranks_on_node, int threads) {
-    const Topology topology = load_topology();
+std::vector<unsigned> cores_of_rank(const std::vector<unsigned>& cores, const std::vector<std::vector<unsigned>>& near,
+                                    int local_rank, int threads) {
+    std::vector<unsigned> free = cores, mine;
+    for (int rank = 0; rank <= local_rank; ++rank) {
+        const auto& wanted = static_cast<size_t>(rank) < near.size() ? near[static_cast<size_t>(rank)] : cores;
+        const auto is_far = [&](unsigned core) { return std::count(wanted.begin(), wanted.end(), core) == 0; };
+        std::vector<unsigned> order = free;
+        std::stable_partition(order.begin(), order.end(), [&](unsigned core) { return wanted.empty() || !is_far(core); });
+        order.resize(std::min(order.size(), static_cast<size_t>(threads)));
+        for (const unsigned core : order) std::erase(free, core);
+        mine = std::move(order);
+    }
+    return mine;
+}
+
+Binding bind_this_process(int local_rank, int ranks_on_node, int threads, std::vector<std::string> gpus) {
+    const Topology topology = load_topology(!gpus.empty());
     const Bitmap allowed = allowed_set(topology.get());
     const std::vector<unsigned> cores = one_thread_of_each_core(topology.get(), allowed.get());
     Binding binding;
@@ -230,13 +262,15 @@ Binding bind_this_process(int local_rank, int ranks_on_node, int threads) {
     const auto needed = [&] { return static_cast<int64_t>(std::max(ranks_on_node, local_rank + 1)) * threads; };
     // Where all ranks of the node fit into this rank's cores, these may be everybody's.
     if (needed() > binding.allowed_cores && has_cores_of_its_own(topology.get(), allowed.get(), ranks_on_node) &&
-        cores_within(cpu_quota(), cores.size() * static_cast<size_t>(ranks_on_node)) >= ranks_on_node * threads)
+        cores_within(cpu_quota(), cores.size() * static_cast<size_t>(ranks_on_node)) >= ranks_on_node * threads) {
+        if (static_cast<size_t>(local_rank) < gpus.size()) gpus = {gpus[static_cast<size_t>(local_rank)]};
         local_rank = 0, ranks_on_node = 1;
+    }
     binding.oversubscribed = needed() > binding.allowed_cores;
     if (!binding.oversubscribed) {
         const Bitmap mine = make_bitmap();
-        for (int thread = 0; thread < threads; ++thread)
-            hwloc_bitmap_set(mine.get(), cores[static_cast<size_t>(local_rank * threads + thread)]);
+        for (const unsigned core : cores_of_rank(cores, near_devices(topology.get(), gpus, cores), local_rank, threads))
+            hwloc_bitmap_set(mine.get(), core);
         binding.bound =
             hwloc_set_cpubind(topology.get(), mine.get(), HWLOC_CPUBIND_PROCESS) == 0 || set_affinity(mine.get());
     }

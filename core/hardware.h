@@ -53,7 +53,12 @@ struct Binding {
 
 // Gives this rank `threads` cores of its own among the allowed ones, one hardware thread of each. To be called before the
 // first OpenMP region, as threads inherit it. When the cores do not suffice for all ranks of the node it binds nothing.
-Binding bind_this_process(int local_rank, int ranks_on_node, int threads);
+// `gpus`: the PCI address of each rank's GPU, by local rank, so that ranks get cores of their GPU's NUMA node while there
+// are some; empty, or without a rank's, where nobody knows.
+Binding bind_this_process(int local_rank, int ranks_on_node, int threads, std::vector<std::string> gpus = {});
+// The same as a function: near[r] are the cores that rank r would rather have; empty: any. The ranks choose in turn.
+std::vector<unsigned> cores_of_rank(const std::vector<unsigned>& cores, const std::vector<std::vector<unsigned>>& near,
+                                    int local_rank, int threads);
 
 std::string current_cpuset();  // of this process
 

@@ -1,5 +1,5 @@
-// XXH3-128 over bytes that come in pieces; digests are written as 32 hex digits. Not cryptographic: it tells records, data
-// sets and weights apart.
+// XXH3-128 over bytes that arrive in pieces; digests are 32 hexadecimal digits. It is not cryptographic: it tells records,
+// data sets and weights apart.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// The instruction sets that kernels are built for. Plain data: files built for one instruction set include this.
+// The instruction sets that kernels are built for. Plain data: files that are built for one instruction set include this.
 #pragma once
 
 #include <cstdint>

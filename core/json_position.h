@@ -1,5 +1,5 @@
-// Where each key and value of a JSON text stands. nlohmann/json keeps no positions, so a small scan over the text follows a
-// successful parse; an error found later can then name line and column.
+// Line and column of each key and value of a JSON text. nlohmann/json keeps no positions, so a small scan over the text
+// follows a successful parse; an error that is found later can then name its place.
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
-// What a launcher (mpirun, mpiexec, srun) says about the processes that it started, read from the variables that it gives
-// them. MPI itself is not asked: a launcher of another MPI starts processes that each find themselves alone.
+// What a launcher (mpirun, mpiexec, srun) says about the processes that it started, in the variables that it sets for
+// them. MPI itself is not asked: processes that the launcher of another MPI started each find themselves alone.
 #pragma once
 
 #include <string>

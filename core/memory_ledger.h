@@ -1,5 +1,5 @@
-// What a rank's memory is for, counted where it is taken.
-// A ledger belongs to one rank (ranks may be threads of one process) and counts the bytes that were asked for; rounding to
+// Counts a rank's memory by purpose, where it is allocated.
+// A ledger belongs to one rank (ranks may be threads of one process) and counts the bytes that were asked for. Rounding to
 // cache lines or huge pages is left out.
 #pragma once
 

@@ -1,5 +1,5 @@
-// Memory that the ranks of one node can see of each other: the facet of a Communicator for which there need be no network at
-// all. Without it (the defaults) every rank has memory of its own. Sizes and offsets are bytes.
+// Memory that the ranks of one node can all see: the facet of a Communicator that needs no network. By default there is
+// none, and every rank has memory of its own. Sizes and offsets are bytes.
 #pragma once
 
 #include <cstddef>

@@ -43,8 +43,9 @@ enum class Activation : int32_t { none, relu };
 // conv2d_dgrad  dy, w -> dx
 // conv2d_wgrad  x, dy -> dw, [db]       sums over the batch in the fixed tree over leaves (kernel.h)
 // A cross-correlation, as in every deep-learning library. `activation` is applied after the bias (forward only).
-// products bf16 (of linear, too): all operands but b (also for db) are first rounded to bf16 (to nearest, ties to even); the
-// products are then exact in f32, where they are added up. Operands and results stay f32 in memory.
+// products bf16, f16 or tf32 (of linear, too): all operands but b (also for db) are first rounded to that type, to nearest,
+// ties to even (tf32: away from zero; f16: to infinity past 65504); the products are then exact in f32, where they are added
+// up. Operands and results stay f32 in memory.
 struct Conv2d {
     int32_t r, s;
     int32_t stride_h, stride_w;

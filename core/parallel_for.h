@@ -1,5 +1,5 @@
-// Runs independent pieces of work on several threads: import and synth use it, where pieces take milliseconds and the
-// order in which they are done does not matter. The first exception of a worker is thrown again in the caller.
+// Runs independent tasks on several threads. import and synth use it: their tasks take milliseconds, and the order does
+// not matter. The first exception of a worker is thrown again in the caller.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// What a loop that spins for another thread does each time round: it leaves the core's other hardware thread more of it.
+// For loops that spin until another thread is done: leaves more of the core to its other hardware thread.
 #pragma once
 
 namespace xbench {

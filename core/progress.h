@@ -1,5 +1,5 @@
-// One line that says how far a long job is: rewritten in place on a terminal and as
-// long as the terminal is wide, else a plain line every few seconds.
+// One line that says how far a long job is. On a terminal it is rewritten in place and fits
+// the width; elsewhere it is a plain line every few seconds.
 #pragma once
 
 #include <chrono>

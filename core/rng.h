@@ -1,5 +1,5 @@
 // Random numbers for code that is not a kernel: initial weights, shuffles, splits, synthetic images.
-// A Random is a position in one Philox stream; equal (seed, use, index) give equal numbers on every machine.
+// A Random is a position in one Philox stream. Equal (seed, use, index) give equal numbers on every machine.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// How elements and leaves are split over ranks, and the tree of sums that follows from it. Counts are elements, ranges are
+// How elements and leaves are divided among ranks, and the tree of sums that follows. Counts are elements, ranges are
 // half open, ranks count from 0.
 #pragma once
 

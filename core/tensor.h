@@ -1,4 +1,4 @@
-// Shapes, element types, memory layouts, and a view of a tensor that somebody else owns.
+// Shapes, element types, memory layouts, and a view of a tensor that has another owner.
 // A tensor is always dense in its layout: there are no strides (docs/adr/0002-dense-layouts.md).
 #pragma once
 
@@ -32,6 +32,8 @@ const char* name_of(Layout layout);                          // "plain"
 std::string to_string(const Shape& shape);                   // "8x16x64x64"
 int64_t stored_elements(const Shape& shape, Layout layout);  // including the padding of the layout
 size_t stored_bytes(const Shape& shape, DType dtype, Layout layout);
+// Where the element lies that is number `element` in plain order, in elements from the tensor's first.
+int64_t stored_index(const Shape& shape, Layout layout, int64_t element);
 
 struct TensorView {
     void* data = nullptr;

@@ -1,5 +1,5 @@
-// Text from outside that should be UTF-8 but need not be: names of files from old archives, labels, names in foreign files.
-// HDF5, JSON and reports hold UTF-8 alone, so other bytes are escaped, in a way that can be undone.
+// Text from outside that should be UTF-8 but may not be: names of files from old archives, labels, names in foreign files.
+// HDF5, JSON and reports hold only UTF-8, so other bytes are escaped in a reversible way.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// The rules between ranks, virtual ranks and the batch: into how many leaves a batch is cut, and who can share them. One
-// place for the configuration, the loader, the trainers and the planning of memory.
+// The rules for ranks, virtual ranks and the batch: into how many leaves a batch is cut, and how many ranks can share them.
+// The configuration, the loader, the trainers and the memory prediction all ask here.
 #pragma once
 
 #include <cstdint>

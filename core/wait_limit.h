@@ -1,5 +1,5 @@
-// How long a collective may wait for the other ranks, and what is said when that is over. One object for all communicators
-// of a process that come from one another (Communicator::split), so that the trainer tells it once.
+// How long a collective may wait for the other ranks, and the message when that time is over. All communicators of a process
+// that stem from one another (Communicator::split) share one object, so the trainer sets it once.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// From a configuration to the data set that it names: the one place that knows every kind there is.
+// From a configuration to the data set that it names: the one place that knows all kinds of sets.
 #pragma once
 
 #include <memory>

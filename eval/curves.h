@@ -1,4 +1,4 @@
-// ROC and precision-recall curves of each class against the rest, and the areas under them: scikit-learn's roc_curve,
+// ROC and precision-recall curves of each class against the rest, and the areas under them, as in scikit-learn's roc_curve,
 // precision_recall_curve, roc_auc_score and average_precision_score.
 #pragma once
 

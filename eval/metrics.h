@@ -1,7 +1,7 @@
-// What predictions are worth. All figures come from one Predictions object, gathered over ranks, each image once.
-// The numbers are scikit-learn's (precision_recall_fscore_support with zero_division=0, accuracy_score,
-// balanced_accuracy_score). A single-label prediction is the class of the largest probability, the first one if tied; a
-// multi-label one is every class with a probability of at least multilabel_threshold.
+// What predictions are worth. All figures come from one Predictions object, gathered over ranks, with each image once.
+// The numbers are those of scikit-learn (precision_recall_fscore_support with zero_division=0, accuracy_score,
+// balanced_accuracy_score). A single-label prediction is the class with the largest probability, the first one in a tie. A
+// multi-label prediction is every class with a probability of at least multilabel_threshold.
 #pragma once
 
 #include <cstdint>

@@ -16,6 +16,27 @@ AlignedBuffer Device::allocate(size_t bytes, MemoryLedger* ledger, MemoryCategor
     return buffer;
 }
 
+void Device::look_while_waiting(const void* who, std::function<void()> look) {
+    const std::lock_guard lock(looks_->mutex);
+    if (look)
+        looks_->all[who] = std::move(look);
+    else
+        looks_->all.erase(who);
+}
+
+bool Device::look() {
+    const std::lock_guard lock(looks_->mutex);
+    for (const auto& [who, look] : looks_->all) look();
+    return !looks_->all.empty();
+}
+
+AlignedBuffer Device::allocate_undefined(size_t bytes) {
+    AlignedBuffer buffer = allocate(bytes);
+    const std::vector<unsigned char> pattern(bytes, 0xFF);
+    copy(buffer.data(), pattern.data(), bytes);
+    return buffer;
+}
+
 Cpu::Cpu(const Target& target, int threads) : Device(target, threads) { check_team(threads); }
 Cpu::Cpu(int threads) : Cpu(Target{usable_isa()}, threads) {}
 
@@ -27,12 +48,16 @@ void Cpu::zero(void* data, size_t bytes) {
     if (bytes > 0) std::memset(data, 0, bytes);
 }
 
-void Cpu::sum(const Addends<float>& addends, float* total, size_t count) {
+template <class T>
+void Cpu::sum_here(const Addends<T>& addends, T* total, size_t count) {
     run([&](const Team& team) {
         const RankRange part = range_of_rank(count, team.rank, team.size);
         sum_over_ranks(target().isa, addends, &total, 1, part.begin, part.end);
     });
 }
+
+void Cpu::sum(const Addends<float>& addends, float* total, size_t count) { sum_here(addends, total, count); }
+void Cpu::sum(const Addends<double>& addends, double* total, size_t count) { sum_here(addends, total, count); }
 
 DeviceEvent Cpu::record() {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();

@@ -5,12 +5,18 @@
 // the call: what the host wants to see it waits for. The CPU does all at once, so that its waits cost nothing.
 //   copy   From ordinary host memory, the bytes have been read when it returns. From or to staging memory, neither may be
 //          touched before wait(). Which memory a pointer leads to the device knows.
+//   order  another_order() is a second one beside it, as a stream beside a stream. What one of them needs of the other it
+//          follow()s, by an event; the host waits for neither.
 //   run    The body launches kernels and copies. It decides by nothing that a kernel computes, so that a device may record
 //          what the body asks for and replay it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <type_traits>
 #include <vector>
 
@@ -44,6 +50,9 @@ public:
     // Zeroed, at least 64-byte aligned. Counted in the ledger, where there is one.
     virtual AlignedBuffer allocate(size_t bytes) = 0;
     AlignedBuffer allocate(size_t bytes, MemoryLedger* ledger, MemoryCategory category);
+    // Not zeroed but full of NaN, or of what an emulated GPU reports when it is read: for tests.
+    virtual AlignedBuffer allocate_undefined(size_t bytes);
+    virtual size_t free_bytes() { return SIZE_MAX; }  // that allocate() may still take; the host's are not counted
     // Zeroed host memory that copies reach without another copy.
     virtual AlignedBuffer allocate_staging(size_t bytes) = 0;
 
@@ -51,6 +60,7 @@ public:
     virtual void zero(void* data, size_t bytes) = 0;
     // total[i] = the sum of the addends' elements i, for i < count; any of the addends may be the total.
     virtual void sum(const Addends<float>& addends, float* total, size_t count) = 0;
+    virtual void sum(const Addends<double>& addends, double* total, size_t count) = 0;
 
     // Calls body(Team) on the threads of a team at once. The body must not throw.
     template <class Body>
@@ -58,13 +68,44 @@ public:
         run_team([](void* called, const Team& team) { (*static_cast<std::remove_reference_t<Body>*>(called))(team); },
                  &body);
     }
+    // What a device keeps of a body, so that it need not be told again. Its owner drops it when the body would ask for
+    // anything else than when it was kept.
+    struct Recording {
+        virtual ~Recording() = default;
+    };
+    // run() of a body that has been given with this recording before: a device that can replays what it asked for then.
+    template <class Body>
+    void run(std::unique_ptr<Recording>& kept, Body&& body) {
+        run_kept(
+            kept, [](void* called, const Team& team) { (*static_cast<std::remove_reference_t<Body>*>(called))(team); },
+            &body);
+    }
+    void allow_replays(bool allowed) { replays_ = allowed; }  // for tests: without them the bits are the same
     // One kernel, called by all threads of a team.
     virtual void launch(const Kernel& kernel, const KernelArgs& args, const Team& team) noexcept = 0;
 
     virtual DeviceEvent record() = 0;
     virtual void wait(const DeviceEvent& event) = 0;  // until what came before the event is done
     virtual void wait() = 0;                          // until everything is done
+    // Between two events of this order, for which it waits. The newest 4096 are known.
     virtual int64_t elapsed_ns(const DeviceEvent& from, const DeviceEvent& to) = 0;
+
+    virtual bool is_done(const DeviceEvent&) { return true; }  // what came before the event; does not wait
+
+    // The GPU of the tests: its results are right, and its times mean nothing.
+    virtual bool is_emulated() const { return false; }
+    // What libraries that work in this order call it: a CUstream. Null: there is none.
+    virtual void* native_order() { return nullptr; }
+    // Called again and again while the host waits for any order of this device, for `who` must know that it waits in vain (a
+    // network of devices whose peers do not come); what it throws ends the wait. Null: `who` no longer looks.
+    void look_while_waiting(const void* who, std::function<void()> look);
+
+    // Another order on the same memory, whose copies and sums happen beside the calls of this one: for communication while
+    // steps compute. One thread uses it, which need not be this one's. This device outlives it.
+    virtual std::unique_ptr<Device> another_order() = 0;
+    // What is called from now on happens after this event, which another order of the same device has recorded. `other` may
+    // be in use by its own thread meanwhile.
+    virtual void follow(const Device& other, const DeviceEvent& event) = 0;
 
     // fill(host memory) writes all of the `count` elements that end in `to`.
     template <class T, class F>
@@ -88,6 +129,20 @@ public:
         return read(from, 1, [](const T* number) { return *number; });
     }
 
+    virtual void run_kept(std::unique_ptr<Recording>&, void (*body)(void*, const Team&), void* called) {
+        run_team(body, called);
+    }
+
+protected:
+    // Shared by all orders of a device.
+    struct Looks {
+        std::mutex mutex;
+        std::map<const void*, std::function<void()>> all;
+    };
+    std::shared_ptr<Looks> looks_ = std::make_shared<Looks>();
+    bool look();  // calls all of them; false: there are none
+    bool replays_ = true;
+
 private:
     virtual void run_team(void (*body)(void*, const Team&), void* called) = 0;
 
@@ -108,14 +163,19 @@ public:
     void copy(void* to, const void* from, size_t bytes) override;
     void zero(void* data, size_t bytes) override;
     void sum(const Addends<float>& addends, float* total, size_t count) override;
+    void sum(const Addends<double>& addends, double* total, size_t count) override;
     void launch(const Kernel& kernel, const KernelArgs& args, const Team& team) noexcept override { kernel.run(args, team); }
     DeviceEvent record() override;
     void wait(const DeviceEvent&) override {}
     void wait() override {}
     int64_t elapsed_ns(const DeviceEvent& from, const DeviceEvent& to) override { return to.handle - from.handle; }
+    std::unique_ptr<Device> another_order() override { return std::make_unique<Cpu>(target(), 1); }
+    void follow(const Device&, const DeviceEvent&) override {}
 
 private:
     void run_team(void (*body)(void*, const Team&), void* called) override;
+    template <class T>
+    void sum_here(const Addends<T>& addends, T* total, size_t count);
 };
 
 }  // namespace xbench

@@ -84,7 +84,9 @@ const auto* part(const void* attrs) {
 
 // OpDef::attributes: activations and products that kernels have heard of.
 inline bool known(Activation activation) { return activation == Activation::none || activation == Activation::relu; }
-inline bool known(DType products) { return products == DType::f32 || products == DType::bf16; }
+inline bool known(DType products) {
+    return products == DType::f32 || products == DType::bf16 || products == DType::f16 || products == DType::tf32;
+}
 inline Support known(const BatchNorm& a) {
     if (!known(a.activation)) return refused("activation");
     return known(a.input_activation) ? supported : refused("activation of the input");

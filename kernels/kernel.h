@@ -10,6 +10,7 @@
 //   - It is noexcept, allocates nothing, prints nothing, and writes only its outputs and its workspace.
 //   - dim[0] of an activation is the number of images now, at most what it was when the plan was made.
 //   - Channel padding of an nchw16c tensor is zero on entry and must be zero on exit.
+// A row for CUDA has `enqueue` in place of `run`: the same contract for any grid in place of any team, but bits of its own.
 #pragma once
 
 #include <cstddef>
@@ -51,6 +52,9 @@ struct StepContext {
     int64_t global_batch;  // images of the global batch
     float learning_rate;
     uint32_t update;  // t of Adam: 1 for the first update
+    // The copy of this step in the memory of a device that cannot read the host's, with addresses of that memory; null on
+    // the host. What launches look at is here; what kernels compute with they read there, so that they may be replayed.
+    const StepContext* on_device;
 };
 
 struct KernelArgs : Problem {
@@ -59,6 +63,7 @@ struct KernelArgs : Problem {
 };
 
 class TeamMeeting;  // kernels/team.h
+class CudaQueue;    // kernels/cuda/queue.h
 void meet(TeamMeeting& meeting, int size);
 
 struct Team {
@@ -89,13 +94,17 @@ struct Kernel {
     const char* name;  // the algorithm: "reference", "direct", "winograd23"
     Isa isa;
     Support (*supports)(const Problem&);
-    size_t (*workspace)(const Problem&, int threads);  // bytes; null: none
-    void (*run)(const KernelArgs&, const Team&) noexcept;
+    size_t (*workspace)(const Problem&, int threads);      // bytes; null: none
+    void (*run)(const KernelArgs&, const Team&) noexcept;  // null in a row for CUDA
     // How much larger its rounding errors may be than those of a plain sum of the products; multiplies the tolerance of its
     // tests. A row with 1 gives exact results where all products and sums are exact; the errors of a row with more also
     // spread over an image or filter (its last two axes), by whose largest element they are then measured.
     double error_growth = 1;
     bool (*wins)(const Problem&) = nullptr;  // whether to choose it without being asked; null: wherever it is supported
+    // The least that a row for CUDA needs, 80 for sm_80; 0: a row for a CPU.
+    int32_t compute_capability = 0;
+    // Launches what computes it, in the order of the queue. Operands lie in the device's memory, args.step is the host's.
+    void (*enqueue)(const KernelArgs&, CudaQueue&) noexcept = nullptr;
 };
 
 // A file's rows: what each <name>.isa.cpp (and ref.cpp) hands to the registry.

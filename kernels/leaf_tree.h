@@ -17,12 +17,14 @@
 
 #include <cstdint>
 
+#include "core/host_device.h"
+
 namespace xbench {
 
 enum { leaf_tree_depth = 12 };  // enough for 2048 leaves
 
 // How many additions follow leaf v: the number of trailing one bits of v.
-static inline int leaf_tree_merges(int32_t v) {
+XB_HOST_DEVICE static inline int leaf_tree_merges(int32_t v) {
     int merges = 0;
     for (; v & 1; v >>= 1) ++merges;
     return merges;

@@ -1,7 +1,7 @@
 // The two lists to which a new folder of kernels/ is added. Each folder gives
 //   <folder>_ops()     what its operators mean (kernels/op.h), in op.cpp
-//   <folder>_cases()   the lines of its problems.cfg and how its operators are tested (kernels/cases/op_cases.h), in
-//   cases.cpp reference_<op>()   the plain loops of each operator that kernels compute, in ref.cpp
+//   <folder>_cases()   its lines of problems.cfg and how its operators are tested (op_cases.h), in cases.cpp
+//   reference_<op>()   the plain loops of each operator that kernels compute, in ref.cpp
 #pragma once
 
 #include <vector>

@@ -10,6 +10,7 @@
 //     XB_RUN(my_op, my_op, in[0])   // outside of the unnamed namespace
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -44,8 +45,7 @@ template <class T>
 class RefTensor {
 public:
     RefTensor() = default;
-    explicit RefTensor(const KernelTensor& tensor)
-        : data_(static_cast<T*>(tensor.data)), blocked_(tensor.layout == Layout::nchw16c) {
+    explicit RefTensor(const KernelTensor& tensor) : data_(static_cast<T*>(tensor.data)), layout_(tensor.layout) {
         for (int axis = 0; axis < 4; ++axis) dim_[axis] = axis < tensor.rank ? tensor.dim[axis] : 1;
     }
     // An operand that may be absent.
@@ -61,13 +61,14 @@ public:
     T* data() const { return data_; }
 
     T& at(int64_t n, int64_t c = 0, int64_t h = 0, int64_t w = 0) const {
-        if (!blocked_) return data_[((n * dim_[1] + c) * dim_[2] + h) * dim_[3] + w];
+        if (layout_ == Layout::plain) return data_[((n * dim_[1] + c) * dim_[2] + h) * dim_[3] + w];
+        if (layout_ == Layout::nhwc) return data_[((n * dim_[2] + h) * dim_[3] + w) * dim_[1] + c];
         return data_[(((n * blocks() + c / 16) * dim_[2] + h) * dim_[3] + w) * 16 + c % 16];
     }
 
     // Zeroes the channels past c of nchw16c; each thread its images.
     void clear_padding(const Team& team) const {
-        if (!blocked_) return;
+        if (layout_ != Layout::nchw16c) return;
         for (auto [image, end] = share(n(), team); image < end; ++image)
             for (int64_t channel = c(); channel < blocks() * 16; ++channel)
                 for (int64_t i = 0; i < h(); ++i)
@@ -78,7 +79,7 @@ private:
     int64_t blocks() const { return (dim_[1] + 15) / 16; }
     T* data_ = nullptr;
     int64_t dim_[4] = {0, 0, 0, 0};
-    bool blocked_ = false;
+    Layout layout_ = Layout::plain;
 };
 
 // out(n, c, h, w) = body(n, c, h, w) for this thread's images; the padding becomes zero.
@@ -91,19 +92,37 @@ void fill(const RefTensor<T>& out, const Team& team, Body&& body) {
     out.clear_padding(team);
 }
 
-// A factor as a convolution or linear layer multiplies it: rounded to bf16, to nearest with ties to even, or as it is.
+inline float round_to_bf16(float value) {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    return std::bit_cast<float>((bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u);
+}
+// 10 bits of mantissa, ties away from zero, as GPUs round.
+inline float round_to_tf32(float value) {
+    return std::bit_cast<float>((std::bit_cast<uint32_t>(value) + 0x1000u) & 0xFFFFE000u);
+}
+// Infinite from halfway past the largest on; multiples of 2^-24 below 2^-14.
+inline float round_to_f16(float value) {
+    constexpr float largest = 65504, past_largest = 65520;
+    if (std::fabs(value) > largest) return std::copysign(std::fabs(value) < past_largest ? largest : INFINITY, value);
+    const float grain = std::ldexp(1.0f, std::max(value == 0 ? -14 : std::ilogb(value), -14) - 10);
+    return std::nearbyint(value / grain) * grain;
+}
+
+// A factor as a convolution or linear layer multiplies it: rounded to the type of its products, or as it is.
 class Factor {
 public:
-    explicit Factor(const Problem& problem) : bf16_(products_of(problem) == DType::bf16) {}
+    explicit Factor(const Problem& problem) : products_(products_of(problem)) {}
     template <class T>
     double operator()(T value) const {
-        if (!bf16_ || !std::isfinite(value)) return static_cast<double>(value);
-        const auto bits = std::bit_cast<uint32_t>(static_cast<float>(value));
-        return static_cast<double>(std::bit_cast<float>((bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u));
+        if (products_ == DType::f32 || !std::isfinite(value)) return static_cast<double>(value);
+        const auto single = static_cast<float>(value);
+        return static_cast<double>(products_ == DType::bf16  ? round_to_bf16(single)
+                                   : products_ == DType::f16 ? round_to_f16(single)
+                                                             : round_to_tf32(single));
     }
 
 private:
-    bool bf16_;
+    DType products_;
 };
 
 // Calls body(0.0f) or body(0.0), as the element type asks.

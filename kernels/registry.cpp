@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/graph.h"
+#include "kernels/cuda/images.h"
 #include "kernels/operators.h"
 #include "kernels/products.h"
 
@@ -63,19 +64,20 @@ std::vector<Kernel> make_table() {
 #undef XB_APPEND_BF16
 #undef XB_APPEND_AVX2
 #undef XB_APPEND_AVX512
+    for (const auto rows : cuda_row_lists()) append(rows());
     for (int32_t op = 0; op < static_cast<int32_t>(OpKind::count_); ++op)
         if (const auto run = op_def(static_cast<OpKind>(op)).reference)
             table.push_back({static_cast<OpKind>(op), "reference", Isa::portable, reference_supports, nullptr, run});
     return table;
 }
 
-// "winograd43 (avx2) refuses: stride, direct (avx2), reference (portable)"
-std::string rows_of(const Problem& problem) {
+// "winograd43 (avx2) refuses: stride, direct (avx2), reference (portable)": those for the target's kind of device.
+std::string rows_of(const Problem& problem, DeviceKind kind) {
     std::string text;
     for (const Kernel& row : kernel_table()) {
-        if (row.op != problem.op) continue;
-        text += (text.empty() ? "" : ", ") + std::string(row.name) + " (" + name_of(row.isa) + ")";
-        if (const Support support = row.supports(problem); !support) text += std::string(" refuses: ") + support.why_not;
+        if (row.op != problem.op || kind_of(row) != kind) continue;
+        text += (text.empty() ? "" : ", ") + std::string(row.name) + " (" + place_of(row) + ")";
+        if (const Support support = supports(row, problem); !support) text += std::string(" refuses: ") + support.why_not;
     }
     return text.empty() ? "none" : text;
 }
@@ -83,7 +85,7 @@ std::string rows_of(const Problem& problem) {
 [[noreturn]] void no_kernel(const Problem& problem, const Target& target, const Choice* forced) {
     const std::string what = forced ? "the forced kernel " + forced->kernel + " cannot run" : "no kernel for";
     throw Error(what + " " + to_string(problem) + " with " + to_string(target), "kernel registry",
-                "its rows are: " + rows_of(problem), forced ? ExitCode::usage : ExitCode::failed);
+                "its rows are: " + rows_of(problem, target.kind), forced ? ExitCode::usage : ExitCode::failed);
 }
 
 std::string to_string(const KernelTensor& tensor) {
@@ -112,8 +114,16 @@ KernelTensor kernel_tensor(const Shape& shape, DType dtype, Layout layout, void*
     return tensor;
 }
 
-// All rows of the table are a cpu's.
-bool runs_on(const Kernel& row, const Target& target) { return target.kind == DeviceKind::cpu && row.isa <= target.isa; }
+DeviceKind kind_of(const Kernel& row) { return row.compute_capability > 0 ? DeviceKind::cuda : DeviceKind::cpu; }
+
+std::string place_of(const Kernel& row) {
+    return kind_of(row) == DeviceKind::cpu ? name_of(row.isa) : "sm_" + std::to_string(row.compute_capability);
+}
+
+bool runs_on(const Kernel& row, const Target& target) {
+    if (kind_of(row) != target.kind) return false;
+    return target.kind == DeviceKind::cpu ? row.isa <= target.isa : row.compute_capability <= target.compute_capability;
+}
 
 Target least_of(const Target& a, const Target& b) {
     if (a.kind != b.kind)
@@ -129,10 +139,22 @@ std::string to_string(const Target& target) {
 }
 
 // Blocks of 16 channels are the lanes of AVX-512, and 2 vectors of AVX2; fewer channels would be partly padding.
-LayoutWishes wished_layouts(const Target&) { return {Layout::nchw16c, 16, 4}; }
+LayoutWishes wished_layouts(const Target& target) {
+    if (target.kind == DeviceKind::cuda) return {Layout::plain, 1, 0};
+    return {Layout::nchw16c, 16, 4};
+}
+
+Support supports(const Kernel& row, const Problem& problem) {
+    const auto nhwc = [](const KernelTensor& tensor) { return tensor.rank > 0 && tensor.layout == Layout::nhwc; };
+    if (row.run && row.run != op_def(row.op).reference &&
+        (std::any_of(problem.in, problem.in + problem.n_in, nhwc) ||
+         std::any_of(problem.out, problem.out + problem.n_out, nhwc)))
+        return refused("layout nhwc");
+    return row.supports(problem);
+}
 
 bool is_candidate(const Kernel& row, const Problem& problem) {
-    return row.supports(problem) && (!row.wins || row.wins(problem));
+    return supports(row, problem) && (!row.wins || row.wins(problem));
 }
 
 const Kernel& select(const Problem& problem, const Target& target, std::span<const Choice> forced) {
@@ -141,7 +163,7 @@ const Kernel& select(const Problem& problem, const Target& target, std::span<con
         if (candidate.op == name_of(problem.op)) choice = &candidate;
     for (const Kernel& row : kernel_table()) {
         if (row.op != problem.op || !runs_on(row, target) || (choice && choice->kernel != row.name)) continue;
-        if (choice ? bool(row.supports(problem)) : is_candidate(row, problem)) return row;
+        if (choice ? bool(supports(row, problem)) : is_candidate(row, problem)) return row;
     }
     no_kernel(problem, target, choice);
 }

@@ -42,7 +42,13 @@ struct Choice {
 // All rows, best first within an operator; the references come last.
 std::span<const Kernel> kernel_table();
 
-bool runs_on(const Kernel& row, const Target& target);  // it is a cpu with the row's instruction set
+// Whether the row computes this problem: what it says itself, and that no row of the CPU but a reference reads nhwc.
+Support supports(const Kernel& row, const Problem& problem);
+
+DeviceKind kind_of(const Kernel& row);
+std::string place_of(const Kernel& row);  // what it was built for: "avx2", "sm_80"
+// A CPU with the row's instruction set, or a GPU of its compute capability or a later one.
+bool runs_on(const Kernel& row, const Target& target);
 // Whether a row may be chosen for this problem without being forced.
 bool is_candidate(const Kernel& row, const Problem& problem);
 

@@ -1,4 +1,4 @@
-// What a model file is written with: each call appends one node to a forward graph.
+// Model files are written with this: each call appends one node to a forward graph.
 #pragma once
 
 #include <string>

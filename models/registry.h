@@ -1,4 +1,4 @@
-// The models by name, and what they are built from.
+// The models by name, and how they are built.
 #pragma once
 
 #include <cstdint>

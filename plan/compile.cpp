@@ -7,11 +7,25 @@ namespace xbench {
 DType products_in(const std::string& precision) {
     if (precision == "fp32") return DType::f32;
     if (precision == "bf16") return DType::bf16;
-    throw UsageError("unknown precision \"" + precision + "\"", "plan", "use fp32 or bf16");
+    if (precision == "tf32") return DType::tf32;
+    throw UsageError("unknown precision \"" + precision + "\"", "plan", "use fp32, bf16 or tf32");
 }
+
+namespace {
+
+// The references would round so on a CPU, too, but nobody wants to wait for them.
+void require_products(const Target& target, const PlanOptions& options) {
+    const bool of_gpus = options.products == DType::f16 || options.products == DType::tf32;
+    if (of_gpus && target.kind == DeviceKind::cpu && !options.naive)
+        throw UsageError(std::string("products in ") + name_of(options.products) + " need a GPU", "plan",
+                         "use the precision fp32 or bf16, or the device cuda");
+}
+
+}  // namespace
 
 Plan compile(const Graph& forward, const Target& target, const PlanOptions& options) {
     if (options.dtype != DType::f32 && !options.naive) throw Error("only a naive plan can compute in f64", "plan");
+    require_products(target, options);
     Plan plan;
     plan.graph = forward;
     plan.options = options;

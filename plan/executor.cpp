@@ -49,14 +49,17 @@ void Executor::set_blocks(std::vector<int32_t> leaves_of_block, size_t gradient_
         }
     }
     leaf_begin_ = device_.allocate((static_cast<size_t>(first) + blocks_.size()) * sizeof(int32_t));
+    if (!device_.is_host()) contexts_ = device_.allocate(blocks_.size() * sizeof(StepContext));
     int32_t* next = leaf_begin_.as<int32_t>();
-    for (Block& block : blocks_) {
-        block.device_leaf_begin = next;
-        next += block.leaves + 1;
+    for (size_t b = 0; b < blocks_.size(); ++b) {
+        blocks_[b].device_leaf_begin = next;
+        next += blocks_[b].leaves + 1;
+        if (!device_.is_host()) blocks_[b].device_context = contexts_.as<StepContext>() + b;
     }
     find_block_sums();
     batch_ = -1;
     addresses_set_ = false;
+    recordings_.clear();
 }
 
 // Steps on images run once a block; what works on sums or parameters alone runs once.
@@ -85,6 +88,7 @@ void Executor::bind(Arena arena, void* base) {
     if (base_[static_cast<size_t>(arena)] == base) return;
     base_[static_cast<size_t>(arena)] = base;
     addresses_set_ = false;
+    recordings_.clear();
 }
 
 void Executor::bind_span(Arena arena, const FlatSpan& span, void* base) {
@@ -96,6 +100,7 @@ void Executor::bind_span(Arena arena, const FlatSpan& span, void* base) {
             moved_[id] = static_cast<char*>(base) + (value.offset_bytes - begin);
     }
     addresses_set_ = false;
+    recordings_.clear();
 }
 
 char* Executor::start_of(ValueId id) const {
@@ -175,6 +180,14 @@ void Executor::set_block(Block& block, const StepContext& context) {
     block.context.leaf_begin = block.device_leaf_begin;
     block.context.leaves = leaves;
     if (context.sample_ids) block.context.sample_ids = context.sample_ids + begin;
+    block.context.on_device = block.device_context;
+    if (block.device_context) device_.copy(block.device_context, &block.context, sizeof block.context);
+}
+
+std::unique_ptr<Device::Recording>& Executor::recording() {
+    std::vector<int64_t> shape;
+    for (const Block& block : blocks_) shape.insert(shape.end(), {block.first_image, block.images, block.context.leaves});
+    return recordings_[shape];
 }
 
 void Executor::run(const StepContext& context, StepObserver* observer, std::vector<int64_t>* step_ns) {
@@ -201,7 +214,11 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
     failure_ = nullptr;
     failed_step_ = SIZE_MAX;
     wanted_calls_ = observer ? observer->wanted_calls() : std::span<const uint8_t>{};
-    device_.run([&](const Team& team) { walk(team, observer, step_ns != nullptr); });
+    auto body = [&](const Team& team) { walk(team, observer, step_ns != nullptr); };
+    if (step_ns || (observer && !observer->may_be_recorded()))
+        device_.run(body);
+    else
+        device_.run(recording(), body);
     if (failure_) std::rethrow_exception(failure_);
     if (!step_ns) return;
     device_.wait();

@@ -1,16 +1,18 @@
-// Runs a plan: a team of threads walks the list of steps together, with a barrier after each. Nothing is allocated and no
-// decision is made inside a step.
+// Runs a plan: a team of threads walks the list of steps together, with a barrier after each. Inside a step nothing is
+// allocated and nothing is decided.
 //
-// Blocks. Where the leaves of a rank are no subtree of the tree over all leaves (3 ranks and 8 leaves), their partial sums
-// must leave the rank one for each subtree. The executor then runs each kernel that works on images once for each block of
-// leaves, on that block's images, and keeps a block's sums and parameter gradients apart. One block is the usual case and
-// costs nothing.
+// Blocks. If the leaves of a rank are not a subtree of the tree over all leaves (3 ranks and 8 leaves), its partial sums
+// must leave the rank separately, one for each subtree. The executor then runs every kernel that works on images once per
+// block of leaves, on the images of that block, and keeps the sums and parameter gradients of the blocks apart. One block is
+// the usual case and costs nothing.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <map>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -37,6 +39,9 @@ public:
     // Sums a statistic over all ranks and over this rank's blocks, of which block b lies at data + b * stride, into
     // data {count}.
     virtual void all_reduce(double* data, int64_t count, int64_t stride) = 0;
+    // Whether everything that it does goes into the order of the device and is the same in every step, so that a device may
+    // record it once.
+    virtual bool may_be_recorded() const { return false; }
     // The same in two halves, between which steps run that do not read the sum (PlannedStep::goes_on, needs_sum): the data
     // are the observer's until end_all_reduce() has returned. One sum at a time.
     virtual void begin_all_reduce(double* data, int64_t count, int64_t stride) { all_reduce(data, count, stride); }
@@ -74,7 +79,8 @@ private:
         int32_t first_leaf = 0, leaves = 0;
         int64_t first_image = 0, images = 0;
         std::vector<int32_t> leaf_begin;
-        int32_t* device_leaf_begin = nullptr;  // what kernels read: a copy of it
+        int32_t* device_leaf_begin = nullptr;   // what kernels read: a copy of it
+        StepContext* device_context = nullptr;  // and of `context`; null where kernels read the host's
         StepContext context{};
         std::vector<KernelArgs> args;  // one a step
     };
@@ -82,6 +88,7 @@ private:
     void find_block_sums();
     void set_block(Block& block, const StepContext& context);
     void set_batch(Block& block);
+    std::unique_ptr<Device::Recording>& recording();
     void set_addresses(size_t block);
     char* start_of(ValueId id) const;
     void* address(ValueId id, size_t block) const;
@@ -97,6 +104,7 @@ private:
     Device& device_;
     AlignedBuffer activations_, workspace_;
     AlignedBuffer leaf_begin_;     // of all blocks
+    AlignedBuffer contexts_;       // of all blocks; empty where kernels read the host's
     std::array<void*, 7> base_{};  // by Arena
     std::vector<void*> moved_;     // by value: where bind_span has put it, or null
     MemoryLedger* const ledger_;
@@ -105,6 +113,9 @@ private:
     std::vector<int64_t> block_sums_;  // by value: where its blocks begin in block_memory_; negative: it has none
     size_t block_stride_bytes_ = 0;    // between the blocks
     AlignedBuffer block_memory_;       // of the statistics that kernels sum over images, when there are several blocks
+    // By what may differ between steps of one plan at the same addresses: where each block begins and how many images and
+    // leaves it has.
+    std::map<std::vector<int64_t>, std::unique_ptr<Device::Recording>> recordings_;
     int64_t batch_ = -1;
     bool addresses_set_ = false;
     size_t begun_sum_ = 0;                   // the last all_reduce that goes_on

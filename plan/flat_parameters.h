@@ -1,6 +1,6 @@
 // Where each parameter and each running statistic lies in its flat buffer.
-// Parameters lie in backward-ready order (last layer first), so that the gradients that are finished first are neighbours:
-// a communication bucket and a shard are contiguous ranges. Each starts on a multiple of 16 elements; gaps stay zero.
+// Parameters lie in backward-ready order (last layer first), so that gradients that are finished together are neighbours:
+// a communication bucket and a shard are contiguous ranges. Each starts at a multiple of 16 elements; gaps stay zero.
 #pragma once
 
 #include <vector>

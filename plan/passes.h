@@ -1,4 +1,4 @@
-// The passes of compile(), in the order in which they run. Each takes the graph or plan and leaves it changed.
+// The passes of compile(), in the order in which they run. Each changes the graph or plan in place.
 #pragma once
 
 #include "plan/plan.h"

@@ -17,8 +17,8 @@ struct PlanOptions {
     bool naive = false;    // the oracle: references only, plain layout, no fusion, no memory shared
     bool fuse = true;
     DType dtype = DType::f32;  // of everything that is f32 in the graph; f64 needs naive
-    // In what convolutions and linear layers compute their products: f32 or bf16. Their operands, results and everything
-    // else stay in dtype. A first layer of few channels stays f32 (keeps_f32).
+    // In what convolutions and linear layers compute their products: f32, bf16 or, on a GPU, f16 and tf32. Their operands,
+    // results and everything else stay in dtype. A first layer of few channels stays f32 (keeps_f32).
     DType products = DType::f32;
     bool activation_checkpointing =
         false;  // forget what only a unit itself reads, and compute it again for the backward pass
@@ -94,7 +94,7 @@ struct Plan {
 // Throws Error naming the layer when a shape does not fit or no kernel supports it.
 Plan compile(const Graph& forward, const Target& target, const PlanOptions& options);
 
-// PlanOptions::products of the configuration's train.precision: "fp32" or "bf16".
+// PlanOptions::products of the configuration's train.precision: "fp32", "bf16" or "tf32".
 DType products_in(const std::string& precision);
 
 // Whether a layer computes in f32 even where the plan asks for bf16: a convolution that reads images of at most 4 channels.

@@ -4,21 +4,29 @@
 #
 #   scripts/install_deps.sh             build and run xbench
 #   scripts/install_deps.sh --minimal   the same without MPI (no cpu_ddp trainer)
-#   scripts/install_deps.sh --tests     also what the tests use: GoogleTest, Slurm, clang-format
+#   scripts/install_deps.sh --tests     also what the tests use: GoogleTest, Slurm, clang-format, shells, and --cuda
+#   scripts/install_deps.sh --cuda      also NVIDIA's compiler, from PyPI into .deps/cuda, where no toolkit is installed
 #   scripts/install_deps.sh --list      only print the packages
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config git ca-certificates
     libhdf5-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpng-dev libjpeg-dev libhwloc-dev libxxhash-dev
-    libbenchmark-dev)
+    libdcmtk-dev libopenjp2-7-dev libseccomp-dev libbenchmark-dev)
 mpi=(openmpi-bin libopenmpi-dev)
-tests=(libturbojpeg0-dev libgtest-dev libgmock-dev slurm-wlm munge procps clang-format-14 iproute2 busybox-static)
+tests=(libturbojpeg0-dev libgtest-dev libgmock-dev slurm-wlm munge procps clang-format-14 iproute2 busybox-static
+    dpkg-dev man-db groff-base mandoc zsh fish)
 
-with_mpi=1 with_tests=0 list=0
+# nvcc with what it needs: 13.0, as a driver takes no newer PTX than its own. And what reads machine code, which begins at 13.2.
+cuda=(nvidia-cuda-nvcc==13.0.* nvidia-cuda-crt==13.0.* nvidia-cuda-runtime==13.0.* nvidia-cuda-cccl==13.0.* nvidia-nvvm==13.0.*
+    nvidia-cuda-cuobjdump==13.2.* nvidia-cuda-nvdisasm==13.*)
+cuda_folder=$(cd "$(dirname "$0")/.." && pwd)/.deps/cuda
+
+with_mpi=1 with_tests=0 with_cuda=0 list=0
 for argument in "$@"; do
     case "$argument" in
         --minimal) with_mpi=0 ;;
-        --tests) with_tests=1 ;;
+        --tests) with_tests=1 with_cuda=1 ;;
+        --cuda) with_cuda=1 ;;
         --list) list=1 ;;
         *)
             sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
@@ -30,6 +38,9 @@ done
 wanted=("${build[@]}")
 [ "$with_mpi" = 1 ] && wanted+=("${mpi[@]}")
 [ "$with_tests" = 1 ] && wanted+=("${tests[@]}")
+has_toolkit() { [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ] || command -v nvcc >/dev/null; }
+! has_toolkit || with_cuda=0
+[ "$with_cuda" = 1 ] && wanted+=(python3-pip)
 if [ "$list" = 1 ]; then
     printf '%s\n' "${wanted[@]}"
     exit 0
@@ -45,7 +56,33 @@ missing=()
 for package in "${wanted[@]}"; do
     is_installed "$package" || missing+=("$package")
 done
+
+# Wheels are the same for every distribution. pip's own folder is made whole or not at all.
+install_cuda() {
+    [ "$with_cuda" = 1 ] || return 0
+    if [ -x "$cuda_folder/nvidia/cu13/bin/nvcc" ]; then
+        echo "install_deps: NVIDIA's compiler is there, in $cuda_folder"
+        return 0
+    fi
+    case "$(uname -m)" in
+        x86_64 | aarch64) ;;
+        *)
+            echo "install_deps: PyPI has no NVIDIA compiler for $(uname -m); the build goes without CUDA" >&2
+            return 0
+            ;;
+    esac
+    echo "install_deps: NVIDIA's compiler from PyPI into $cuda_folder"
+    rm -rf "$cuda_folder.part"
+    python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --root-user-action=ignore \
+        --target "$cuda_folder.part" "${cuda[@]}"
+    chmod -R u+w "$cuda_folder.part"
+    chmod +x "$cuda_folder.part"/nvidia/cu13/bin/* "$cuda_folder.part"/nvidia/cu13/nvvm/bin/*
+    mv "$cuda_folder.part" "$cuda_folder"
+    "$cuda_folder/nvidia/cu13/bin/nvcc" --version | tail -n 2
+}
+
 if [ ${#missing[@]} = 0 ]; then
+    install_cuda
     echo "install_deps: everything is there"
     exit 0
 fi
@@ -63,3 +100,4 @@ echo "install_deps: installing ${missing[*]}"
     set -e
     apt-get update -q
     apt-get install -q -y --no-install-recommends "$@"' install "${missing[@]}"
+install_cuda

@@ -2,11 +2,11 @@
 # A real Slurm cluster with one node on this machine, without systemd, all of it inside one folder: for trying job scripts
 # and for the tests labelled slurm. Needs the Debian packages slurm-wlm and munge; root is not needed.
 #
-#   scripts/slurm_one_machine.sh start DIR [CPUS=8]     prints `export SLURM_CONF=...`, which is all that clients need
+#   scripts/slurm_one_machine.sh start DIR [CPUS=8 [GPUS=0]]     prints `export SLURM_CONF=...`, which is all that clients need
 #   scripts/slurm_one_machine.sh stop DIR
 #
 # DIR must be short, as Unix sockets are made in it, and the folders above it passable for all (munge checks that).
-# The node declares CPUS cores, whatever the machine has.
+# The node declares CPUS cores and GPUS GPUs, whatever the machine has.
 # Exit code 77: this cannot work here, with the reason (tests take it for "skipped").
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
@@ -22,7 +22,7 @@ impossible() {
 }
 
 [ $# -ge 2 ] || usage
-command=$1 cpus=${3:-8}
+command=$1 cpus=${3:-8} gpus=${4:-0}
 mkdir -p "$2"
 dir=$(cd "$2" && pwd)
 conf=$dir/slurm.conf
@@ -120,6 +120,14 @@ MailProg=/bin/true
 NodeName=n1 NodeHostname=$host NodeAddr=$address Port=$(free_port) CPUs=$cpus RealMemory=1000 State=UNKNOWN
 PartitionName=batch Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
 CONF
+    if [ "$gpus" -gt 0 ]; then
+        sed -i "s/^NodeName=n1 /&Gres=gpu:$gpus /" "$conf"
+        echo "GresTypes=gpu" >>"$conf"
+        # Slurm wants a character device for each; nothing is done with them.
+        local devices=(/dev/null /dev/zero /dev/full /dev/random)
+        [ "$gpus" -le ${#devices[@]} ] || die "at most ${#devices[@]} GPUs"
+        printf 'Name=gpu File=%s\n' "${devices[@]:0:gpus}" >"$dir/gres.conf"
+    fi
     # Nothing here uses control groups, but slurmd looks for version 2 and ends where none is mounted (a bare chroot).
     [ -e /sys/fs/cgroup/cgroup.controllers ] || echo "CgroupPlugin=cgroup/v1" >"$dir/cgroup.conf"
     # Only the loopback interface, where the host's name says so; with another address steps would hang.

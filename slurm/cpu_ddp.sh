@@ -3,7 +3,7 @@
 #
 #   sbatch --ntasks=8 slurm/cpu_ddp.sh [configs/scaling.json [xbench options ...]]
 #
-# Submit from the root of the project. xbench starts each point of the sweep with srun (or mpirun) inside this allocation and
+# Submit from the root of the project, or from anywhere where xbench is installed. xbench starts each point of the sweep with srun (or mpirun) inside this allocation and
 # binds its ranks itself. The table lies in results/runs/slurm-JOB/scaling.csv, and its path is the last line of the log.
 #
 # To adapt to a cluster, on the command line of sbatch or here (a # more turns a line off):
@@ -11,8 +11,9 @@
 #   threads a rank                             --cpus-per-task=T
 #   ranks on several nodes                     --nodes=2 --ntasks-per-node=4 (docs/clusters.md: how they then talk)
 #   memory a core, where the default is small  --mem-per-cpu=2G
-#   compiler and MPI from modules              a line "module load ..." below
-# Environment: XBENCH names the program (default: the newest build/*/xbench), XBENCH_OUT the run folder.
+#   compiler and MPI from modules              XBENCH_MODULES="gcc/12 openmpi/4.1"
+# slurm/lib.sh lists the environment.
+# The log shows how far the sweep is.
 #
 #SBATCH --job-name=xbench-cpu-ddp
 #SBATCH --ntasks=2
@@ -23,29 +24,16 @@
 ##SBATCH --partition=PARTITION
 ##SBATCH --account=ACCOUNT
 set -euo pipefail
-
-# sbatch runs a copy of this file, so its own path says nothing about the project.
-cd "${SLURM_SUBMIT_DIR:?run this with sbatch}"
+script=cpu_ddp.sh
+lib=${SLURM_SUBMIT_DIR:?run this with sbatch}/slurm/lib.sh
+[ -f "$lib" ] || lib=$(dirname "$(dirname "$(readlink -f "${XBENCH:-$(command -v xbench)}")")")/share/xbench/slurm/lib.sh
+source "$lib"
+enter_project
 config=${1:-configs/scaling.json}
 [ $# = 0 ] || shift
-
-fail() {
-    echo "cpu_ddp.sh: $1" >&2
-    exit 2
-}
-[ -f "$config" ] || fail "$config: no such file; submit from the root of the project"
-xbench=${XBENCH:-$(ls -t build/*/xbench build/xbench 2>/dev/null | head -n 1 || true)}
-[ -x "$xbench" ] || fail "no xbench program; build it first (scripts/first_run.sh) or set XBENCH"
+find_xbench
+check_config "$config"
 tasks=${SLURM_NTASKS:-1} threads=${SLURM_CPUS_PER_TASK:-1}
-
-# 1, 2, 4 ... and the number of tasks itself.
-ranks=1
-for ((n = 2; n < tasks; n *= 2)); do ranks+=,$n; done
-[ "$tasks" = 1 ] || ranks+=,$tasks
-sweep="[{\"trainer\":\"serial\",\"threads\":$threads},{\"trainer\":\"cpu_ddp\",\"ranks\":[$ranks],\"threads\":$threads}]"
-
-out=${XBENCH_OUT:-results/runs/slurm-$SLURM_JOB_ID}
-echo "cpu_ddp.sh: job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, $tasks tasks x $threads cores, $config"
-"$xbench" --config "$config" --set "sweep=$sweep" --out "$out" --quiet "$@"
-cat "$out/scaling.csv"
-echo "$out/scaling.csv"
+rows="[{\"trainer\":\"serial\",\"threads\":$threads},"
+rows+="{\"trainer\":\"cpu_ddp\",\"ranks\":[$(doubling_ranks "$tasks")],\"threads\":$threads}]"
+run_sweep "$config" "$rows" "$@"

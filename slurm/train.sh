@@ -5,8 +5,8 @@
 #
 #   sbatch --ntasks=8 slurm/train.sh configs/scaling.json [xbench train options ...]
 #
-# Submit from the root of the project. The run lies in results/runs/train-JOB, metrics.json once it is done; the job keeps its
-# number when it is requeued.
+# Submit from the root of the project, or from anywhere where xbench is installed. The run lies in results/runs/train-JOB,
+# metrics.json once it is done; the job keeps its number when it is requeued. The log shows how far it is.
 #
 # An array trains one seed a task, each in a folder of its own:
 #
@@ -18,9 +18,9 @@
 #   ranks on several nodes                     --nodes=2 --ntasks-per-node=4 (the run folder must be shared;
 #                                              docs/clusters.md says how they talk)
 #   memory a core, where the default is small  --mem-per-cpu=2G
-#   compiler and MPI from modules              a line "module load ..." below
-# Environment: XBENCH names the program (default: the newest build/*/xbench), XBENCH_OUT the run folder, XBENCH_IMAGE an
-# Apptainer image to run it in (slurm/xbench.def), SLURM_MPI_TYPE how srun starts the ranks (default: PMIx where there is).
+#   compiler and MPI from modules              XBENCH_MODULES="gcc/12 openmpi/4.1"
+# slurm/lib.sh lists the environment. On GPUs: XBENCH_TRAINER=gpu_ddp (or "sharded --device cuda --stage 3") with
+# --gpus-per-task=1.
 #
 #SBATCH --job-name=xbench-train
 #SBATCH --ntasks=2
@@ -35,33 +35,21 @@
 ##SBATCH --account=ACCOUNT
 set -euo pipefail
 
-# sbatch runs a copy of this file, so its own path says nothing about the project.
-cd "${SLURM_SUBMIT_DIR:?run this with sbatch}"
-
-fail() {
-    echo "train.sh: $1" >&2
-    exit 2
-}
+script=train.sh
+lib=${SLURM_SUBMIT_DIR:?run this with sbatch}/slurm/lib.sh
+[ -f "$lib" ] || lib=$(dirname "$(dirname "$(readlink -f "${XBENCH:-$(command -v xbench)}")")")/share/xbench/slurm/lib.sh
+source "$lib"
+enter_project
 [ $# -ge 1 ] || fail "name a configuration: sbatch slurm/train.sh configs/scaling.json"
 config=$1
 shift
-[ -f "$config" ] || fail "$config: no such file; submit from the root of the project"
-xbench=${XBENCH:-$(ls -t build/*/xbench build/xbench 2>/dev/null | head -n 1 || true)}
-program=("$xbench")
-if [ -n "${XBENCH_IMAGE:-}" ]; then
-    [ -f "$XBENCH_IMAGE" ] || fail "$XBENCH_IMAGE: no such image; apptainer build $XBENCH_IMAGE slurm/xbench.def"
-    program=(apptainer exec "$XBENCH_IMAGE" xbench)
-elif [ ! -x "$xbench" ]; then
-    fail "no xbench program; build it first (scripts/first_run.sh) or set XBENCH"
-fi
+find_xbench
+check_config "$config"
 tasks=${SLURM_NTASKS:-1} threads=${SLURM_CPUS_PER_TASK:-1}
-trainer=serial
-[ "$tasks" = 1 ] || trainer=cpu_ddp
-
-# srun's way to start MPI ranks: PMIx where this cluster has it, else the cluster's default. xbench checks that the ranks know
-# each other, and says so where they do not.
-mpi=()
-if [ -z "${SLURM_MPI_TYPE:-}" ] && srun --mpi=list 2>&1 | grep -qw pmix; then mpi=(--mpi=pmix); fi
+trainer=(serial)
+[ "$tasks" = 1 ] || trainer=(cpu_ddp)
+[ -z "${XBENCH_TRAINER:-}" ] || read -ra trainer <<<"$XBENCH_TRAINER"
+choose_mpi
 
 name=train-$SLURM_JOB_ID seed=()
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
@@ -72,7 +60,7 @@ out=${XBENCH_OUT:-results/runs/$name}
 echo "train.sh: job $SLURM_JOB_ID, start ${SLURM_RESTART_COUNT:-0}, $tasks tasks x $threads cores, $config"
 code=0
 srun --ntasks="$tasks" --cpus-per-task="$threads" ${mpi[@]+"${mpi[@]}"} --cpu-bind=none --kill-on-bad-exit=1 \
-    "${program[@]}" train --config "$config" --trainer "$trainer" --threads "$threads" --out "$out" --resume \
+    "${program[@]}" train --config "$config" --trainer "${trainer[@]}" --threads "$threads" --out "$out" --resume \
     ${seed[@]+"${seed[@]}"} "$@" || code=$?
 if [ "$code" = 75 ]; then
     echo "train.sh: checkpointed in $out/checkpoints, requeued"

@@ -1,4 +1,4 @@
-// Joules of the processor packages, where the system shows RAPL counters and this user may read them.
+// Energy of the processor packages in joules, where the system has RAPL counters and this user may read them.
 #pragma once
 
 #include <optional>

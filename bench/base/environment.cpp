@@ -15,6 +15,7 @@
 #include "core/hardware.h"
 #include "core/hash.h"
 #include "core/utf8.h"
+#include "kernels/cuda/devices.h"
 
 extern char** environ;
 
@@ -72,6 +73,19 @@ Json hardware_json(const Hardware& hardware) {
                 {"gpus", Json::array()}};
 }
 
+// Names, compute capabilities and memory; an emulated GPU is called one.
+void describe_gpus(Json& environment) {
+    const GpuSystem system = query_gpus();
+    for (const GpuDescription& gpu : system.gpus)
+        environment["machine"]["gpus"].push_back(Json{{"name", gpu.name},
+                                                      {"pci_address", gpu.pci_address},
+                                                      {"compute_capability", gpu.compute_capability},
+                                                      {"multiprocessors", gpu.multiprocessors},
+                                                      {"memory_bytes", gpu.memory_bytes}});
+    if (system.driver_version > 0) environment["machine"]["cuda_driver"] = system.driver_version;
+    if (system.emulated) environment["emulated"] = true;
+}
+
 }  // namespace
 
 Json build_info() { return parse_json(XB_BUILD_INFO).value_or(Json::object()); }
@@ -80,6 +94,7 @@ Json describe_environment(const std::vector<std::string>& command_line, const Ha
     Json json{{"schema", "xbench.env/1"}, {"time_utc", utc_time("%Y-%m-%dT%H:%M:%SZ")}};
     json["build"] = build_info();
     json["machine"] = hardware_json(hardware);
+    describe_gpus(json);
     json["mpi"] = first_line_of("mpirun --version");
     json["slurm"] = first_line_of("sinfo --version");
     json["load_average"] = hardware.load_average;

@@ -1,4 +1,4 @@
-// Where and how a run was made: what env.json holds, and its digest.
+// Where and how a run was made: the contents of env.json, and their digest.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The one timing function, and what repeated measurements say.
+// The one timing function, and the statistics of repeated measurements.
 #pragma once
 
 #include <cstdint>

@@ -22,12 +22,23 @@ namespace fs = std::filesystem;
 
 constexpr const char* lock_name = ".lock";
 // All that a training run or a sweep writes.
-constexpr std::array run_files{"config.resolved.json", "records.jsonl",     "env.json",
-                               "history.csv",          "metrics.json",      "model_summary.txt",
-                               "memory.json",          "training_time.txt", "classification_report.txt",
-                               "confusion_matrix.csv", "scaling.csv",       "scaling.md",
-                               "efficiency.csv",       "report.html",       "command.txt"};
-constexpr std::array run_folders{"checkpoints", "points"};
+constexpr std::array run_files{"config.resolved.json",
+                               "records.jsonl",
+                               "env.json",
+                               "history.csv",
+                               "metrics.json",
+                               "model_summary.txt",
+                               "memory.json",
+                               "training_time.txt",
+                               "classification_report.txt",
+                               "confusion_matrix.csv",
+                               "scaling.csv",
+                               "scaling.md",
+                               "efficiency.csv",
+                               "report.html",
+                               "command.txt",
+                               "curves.svg"};
+constexpr std::array run_folders{"checkpoints", "points", "tensorboard"};
 
 [[noreturn]] void fail(const std::error_code& error, const fs::path& path) {
     throw UsageError(reason_for_no_new(path, error), path.string(), "name a folder that can be written with --out");

@@ -1,5 +1,5 @@
-// The folder of a run, which belongs to one run and, while that goes on, to one process. A folder that holds a run is not
-// written into by another one: two runs in one folder would be taken for one, and each other's checkpoints be resumed.
+// The folder of a run. It belongs to one run and, while that run goes on, to one process. No other run may write into it:
+// two runs in one folder would look like one, and each would resume the other's checkpoints.
 #pragma once
 
 #include <filesystem>

@@ -9,6 +9,7 @@
 #include "bench/base/measure.h"
 #include "core/hardware.h"
 #include "core/rng.h"
+#include "kernels/cuda/devices.h"
 #include "kernels/peak/peak.h"
 #include "kernels/team.h"
 #include "models/registry.h"
@@ -48,10 +49,14 @@ public:
     explicit StepRunner(const StepBenchOptions& options)
         : config_(train_config(options)),
           communicator_(make_self_communicator()),
-          device_(options.threads),
-          step_(build_model(options.model), config_, *communicator_, device_, {.forced = options.forced}),
+          device_(make_device(options.device, options.threads)),
+          step_(build_model(options.model), config_, *communicator_, *device_, {.forced = options.forced}),
           batch_(step_.graph(), config_.batch_size, step_.sums().leaves_of_all) {}
-    void run(std::vector<int64_t>* plan_step_ns = nullptr) { step_.run(batch_.batch, plan_step_ns); }
+    // Until the device has done it.
+    void run(std::vector<int64_t>* plan_step_ns = nullptr) {
+        step_.run(batch_.batch, plan_step_ns);
+        device_->wait();
+    }
     const Plan& plan() const { return step_.plan(); }
 
 private:
@@ -66,7 +71,7 @@ private:
     }
     const TrainConfig config_;
     const std::unique_ptr<Communicator> communicator_;
-    Cpu device_;
+    const std::unique_ptr<Device> device_;
     TrainingStep step_;
     RandomBatch batch_;
 };
@@ -120,7 +125,14 @@ StepTiming measure_step(const StepBenchOptions& options) {
     timing.threads = options.threads;
     timing.isa = isa_name(isa_of(runner.plan()));
     timing.flops_per_step = flops_per_step(runner.plan());
-    timing.peak_gflops = measure_fma_peak(isa, options.threads);
+    const bool on_gpu = options.device == "cuda";
+    timing.emulated = on_gpu && query_gpus().emulated;
+    if (on_gpu) timing.isa = to_string(runner.plan().target);
+    if (timing.emulated) {
+        runner.run();
+        return timing;
+    }
+    if (!on_gpu) timing.peak_gflops = measure_fma_peak(isa, options.threads);
 
     MeasureOptions budget;
     budget.warmup_seconds = options.seconds * 0.1;
@@ -136,28 +148,33 @@ StepTiming measure_step(const StepBenchOptions& options) {
     timing.step_ms_low = interval.low;
     timing.step_ms_high = interval.high;
     timing.images_per_second = static_cast<double>(timing.batch) / (timing.step_ms_median * 1e-3);
+    if (on_gpu) return timing;
     timing.peak_gflops = std::max(timing.peak_gflops, measure_fma_peak(isa, options.threads));
     timing.share_of_peak = timing.flops_per_step / (timing.step_ms_median * 1e-3) / (timing.peak_gflops * 1e9);
     return timing;
 }
 
 Json to_json(const StepTiming& t, const StepBenchOptions& options) {
+    const auto timed = [&](double value) { return t.emulated ? Json(nullptr) : Json(value); };
+    const auto of_peak = [&](double value) { return t.peak_gflops > 0 ? Json(value) : Json(nullptr); };
     Json json{{"model", options.model.name},
               {"batch", t.batch},
               {"threads", t.threads},
               {"precision", options.precision},
-              {"step_ms_median", t.step_ms_median},
-              {"step_ms_low", t.step_ms_low},
-              {"step_ms_high", t.step_ms_high},
-              {"images_per_second", t.images_per_second},
+              {"device", options.device},
+              {"step_ms_median", timed(t.step_ms_median)},
+              {"step_ms_low", timed(t.step_ms_low)},
+              {"step_ms_high", timed(t.step_ms_high)},
+              {"images_per_second", timed(t.images_per_second)},
               {"flops_per_step", t.flops_per_step},
-              {"share_of_peak", t.share_of_peak},
-              {"peak_gflops", t.peak_gflops},
+              {"share_of_peak", of_peak(t.share_of_peak)},
+              {"peak_gflops", of_peak(t.peak_gflops)},
               {"isa", t.isa},
               {"steps", t.steps},
               {"reduction", options.reduction},
               {"virtual_ranks", options.virtual_ranks},
               {"activation_checkpointing", options.activation_checkpointing}};
+    if (t.emulated) json["emulated"] = true;
     for (const auto& [step, microseconds] : t.profile) json["profile"].push_back({{"step", step}, {"us", microseconds}});
     return json;
 }

@@ -24,6 +24,7 @@ struct StepBenchOptions {
     std::vector<Choice> forced;      // implementations asked for by name
     bool activation_checkpointing = false;
     bool profile = false;  // the time of every step of the plan too
+    std::string device = "cpu";
 };
 
 struct StepTiming {
@@ -33,8 +34,9 @@ struct StepTiming {
     double step_ms_median = 0, step_ms_low = 0, step_ms_high = 0;  // 95% interval of the median
     double images_per_second = 0;                                  // batch / median
     double flops_per_step = 0;                                     // of convolutions and linear layers
-    double peak_gflops = 0;  // fused multiply-adds on these threads, measured before and after the steps
+    double peak_gflops = 0;  // fused multiply-adds on these threads, measured before and after the steps; 0 on a GPU
     double share_of_peak = 0;
+    bool emulated = false;                                // the GPU was that of the tests: there are no times
     std::vector<std::pair<std::string, double>> profile;  // plan step -> median microseconds
 };
 

@@ -1,4 +1,4 @@
-// Columns of text, as Markdown that also reads well in a terminal.
+// Columns of text as Markdown that is also readable in a terminal.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 // Collectives, timed and checked: how fast buffers of each size are summed, scattered, gathered and sent over the ranks.
-// Columns and bandwidths are those of nccl-tests (its doc/PERFORMANCE.md): algbw is bytes / time; busbw multiplies it with
-// 2 (n-1)/n for all_reduce, (n-1)/n for reduce_scatter and all_gather and 1 for the others, which makes it comparable with
-// the link's own speed whatever the number of ranks n.
+// Columns and bandwidths are those of nccl-tests (its doc/PERFORMANCE.md): algbw is bytes / time. busbw multiplies it by
+// 2 (n-1)/n for all_reduce, by (n-1)/n for reduce_scatter and all_gather, and by 1 for the others, so that it can be
+// compared with the speed of the link itself, whatever the number of ranks n.
 #pragma once
 
 #include <cstdint>

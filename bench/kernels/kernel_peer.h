@@ -1,4 +1,4 @@
-// Somebody else's kernel on the same problem, for comparison: oneDNN's, where the build has it (-DXB_ONEDNN=ON,
+// Another library's kernel on the same problem, for comparison: oneDNN's if the build has it (-DXB_ONEDNN=ON,
 // bench/kernels/peer_onednn.cpp); otherwise bench/kernels/peer_none.cpp says that there is none.
 #pragma once
 

@@ -1,4 +1,4 @@
-// The lists of problems that the program carries with it: kernels/<op>/problems.cfg as they were when it was configured.
+// The lists of problems that are built into the program: kernels/<op>/problems.cfg as they were at configuration.
 #pragma once
 
 #include <string>

@@ -53,7 +53,7 @@ std::string unique(const std::string& name, std::set<std::string>& taken) {
 bool is_plain(const LayerProblem& problem) { return layouts_of(problem) == "plain"; }
 
 bool can_run(const Kernel& row, const LayerProblem& problem, const Target& target) {
-    return row.op == problem.op && runs_on(row, target) && row.supports(problem.problem());
+    return row.op == problem.op && runs_on(row, target) && supports(row, problem.problem());
 }
 
 const Choice* choice_for(const LayerProblem& problem, const KernelSuiteOptions& options) {

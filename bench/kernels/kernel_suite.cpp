@@ -159,7 +159,7 @@ void Suite::measure_entry(benchmark::State& state, size_t index) {
         state.SkipWithError(failure_.c_str());
         return;
     }
-    state.SetLabel(std::string(entries_[index].kernel->name) + " (" + name_of(entries_[index].kernel->isa) + ")");
+    state.SetLabel(std::string(entries_[index].kernel->name) + " (" + place_of(*entries_[index].kernel) + ")");
     if (!peer_name().empty())
         alternate(state);
     else
@@ -212,7 +212,7 @@ void Suite::finish_entry(const std::vector<double>& microseconds, const std::str
     row.op = name_of(entry.problem.op);
     row.problem = to_string(entry.problem.problem());
     row.kernel = entry.kernel->name;
-    row.isa = name_of(entry.kernel->isa);
+    row.isa = place_of(*entry.kernel);
     row.failure = failure;
     if (current_ && failure.empty()) {
         row.microseconds = interval_of(microseconds);

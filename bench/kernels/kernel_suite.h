@@ -1,5 +1,5 @@
-// `xbench kernels`: the kernels of the registry on the problems of kernels/<op>/problems.cfg, timed by Google Benchmark and
-// held against what this machine reaches in the same run (kernel_roofline.h) and against the reference (kernel_case.h).
+// `xbench kernels`: times the kernels of the registry on the problems of kernels/<op>/problems.cfg, with Google Benchmark,
+// and compares them with the limits of this machine (kernel_roofline.h) and with the reference (kernel_case.h).
 #pragma once
 
 #include <functional>

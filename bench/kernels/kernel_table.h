@@ -1,5 +1,5 @@
-// What the kernel suite found, as text: a table that reads well in a terminal, and the kernel passport, a Markdown file that
-// says on what machine and with which build it was measured.
+// The results of the kernel suite as text: a table for the terminal, and the kernel passport, a Markdown file that also
+// names the machine and the build.
 #pragma once
 
 #include <string>

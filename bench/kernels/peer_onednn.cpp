@@ -60,6 +60,7 @@ struct Shapes {
 
 memory::desc own_format(const KernelTensor& t, const memory::dims& dims) {
     if (t.layout == Layout::nchw16c) return {dims, f32, Tag::nChw16c};
+    if (t.layout == Layout::nhwc) return {dims, f32, dims.size() == 5 ? Tag::gohwi : dims.size() == 4 ? Tag::nhwc : Tag::x};
     return {dims, f32, dims.size() == 5 ? Tag::goihw : dims.size() == 4 ? Tag::nchw : Tag::x};
 }
 

@@ -1,5 +1,5 @@
-// history.csv of a training run, which grows by a line after each epoch, so that a run can be watched and one that dies has
-// left what it knew.
+// history.csv of a training run. It grows by a line after each epoch, so that a run can be watched, and one that dies
+// leaves its history.
 #pragma once
 
 #include <filesystem>

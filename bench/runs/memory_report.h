@@ -1,4 +1,4 @@
-// The memory of a rank as tables and JSON: what was predicted, and what was counted.
+// The memory of a rank as tables and JSON: the prediction, and the count.
 #pragma once
 
 #include <string>

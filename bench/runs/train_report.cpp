@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "bench/base/measure.h"
+#include "bench/runs/charts.h"
 #include "bench/runs/history_file.h"
 #include "bench/runs/memory_report.h"
 #include "core/files.h"
@@ -220,6 +221,7 @@ Record train_record(const TrainRun& run) {
                          {"accumulate", train.accumulate},
                          {"compression", train.compression},
                          {"isa", result.isa},
+                         {"communicator", result.communicator},
                          {"overlap", result.overlap},
                          // Of the processors that efficiency counts, as it has no core of its own.
                          {"communication_threads", result.overlap == "thread" ? run.ranks : 0},
@@ -246,6 +248,7 @@ Record train_record(const TrainRun& run) {
                            {"val_accuracy", result.val.accuracy},
                            {"final_weights_hash", result.final_weights_hash},
                            {"cores_shared", cores_are_shared(run.per_rank)}};
+    if (run.emulated) record.params["emulated"] = true;
     add_test_counters(result.test, record.counters);
     return record;
 }
@@ -253,6 +256,7 @@ Record train_record(const TrainRun& run) {
 void write_train_files(const TrainRun& run, const std::filesystem::path& folder) {
     const std::vector<std::string>& classes = run.dataset.info().class_names;
     write_text(folder / "history.csv", history_csv(run.result.history));
+    if (!run.result.history.empty()) write_text(folder / "curves.svg", training_svg(run.result.history));
     write_text(folder / "metrics.json", json_text(metrics_json(run), 2) + "\n");
     write_text(folder / "classification_report.txt", report_of(run.result));
     if (run.result.test.count > 0) write_text(folder / "confusion_matrix.csv", confusion_csv(run.result.test, classes));

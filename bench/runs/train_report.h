@@ -33,6 +33,7 @@ struct TrainRun {
     Json per_rank;
     std::optional<double> energy_j;
     std::string energy_why, env_id;
+    bool emulated = false;  // the GPU was that of the tests: no time means anything
 };
 
 Record train_record(const TrainRun& run);

@@ -1,4 +1,4 @@
-// Starting the processes of one point of a sweep: which command line, which environment, and what became of it.
+// Starts the processes of one point of a sweep: their command line, their environment, and how they ended.
 #pragma once
 
 #include <filesystem>

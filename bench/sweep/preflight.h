@@ -1,4 +1,4 @@
-// What all rows of a sweep need, tried before the first of them: a mistake there would fail every row.
+// Tries what all rows of a sweep need before the first row runs: a mistake there would fail every row.
 #pragma once
 
 #include "core/config.h"

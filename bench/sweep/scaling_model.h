@@ -1,5 +1,5 @@
 // What a measured scaling curve says: speed-up, efficiency, and the parameters of the usual models fitted to it.
-// Times are of the same work at every point (strong scaling), or of work that grows with N where a function says so.
+// Times are for the same work at every point (strong scaling), or for work that grows with N where a function says so.
 #pragma once
 
 #include <optional>

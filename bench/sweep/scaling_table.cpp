@@ -51,6 +51,7 @@ ScalingRow make_row(const Point& point, const std::vector<const Record*>& record
     row.repeats = static_cast<int>(records.size());
     row.has_result = !records.empty() && (point.status == PointStatus::ok || point.status == PointStatus::oversubscribed);
     if (!row.has_result) return row;
+    row.emulated = records.front()->params.value("emulated", false);
     std::vector<double> rates;
     std::set<std::string> hashes;
     for (const Record* record : records) {
@@ -74,11 +75,12 @@ ScalingRow make_row(const Point& point, const std::vector<const Record*>& record
     return row;
 }
 
-int fastest_serial(const std::vector<ScalingRow>& rows) {
+int fastest_serial(const std::vector<ScalingRow>& rows, const std::string& device) {
     int best = -1;
     for (size_t i = 0; i < rows.size(); ++i) {
         const ScalingRow& row = rows[i];
-        const bool usable = row.point.trainer == "serial" && row.has_result && row.point.status == PointStatus::ok;
+        const bool usable = row.point.trainer == "serial" && row.point.device == device && row.timed() &&
+                            row.point.status == PointStatus::ok;
         if (usable && (best < 0 || row.images_per_second.median > rows[static_cast<size_t>(best)].images_per_second.median))
             best = static_cast<int>(i);
     }
@@ -89,7 +91,9 @@ int fastest_serial(const std::vector<ScalingRow>& rows) {
 std::string why_no_baseline(const std::vector<ScalingRow>& rows) {
     for (const ScalingRow& row : rows) {
         if (row.point.trainer != "serial") continue;
-        const std::string reason = row.point.reason.empty() ? "has not run yet" : row.point.reason;
+        const std::string reason = row.emulated               ? "ran on an emulated GPU, which has no times"
+                                   : row.point.reason.empty() ? "has not run yet"
+                                                              : row.point.reason;
         return fmt::format("No serial row has a result, so there is no speed-up: {} {}{}.", row.point.id(),
                            row.point.status == PointStatus::failed ? "failed: " : "", reason);
     }
@@ -102,9 +106,10 @@ void compare_with_baseline(ScalingTable& table) {
         table.notes.push_back(why_no_baseline(table.rows));
         return;
     }
-    const ScalingRow baseline = table.rows[static_cast<size_t>(table.baseline)];
     for (ScalingRow& row : table.rows) {
-        if (!row.has_result) continue;
+        const int own = fastest_serial(table.rows, row.point.device);  // cores and GPUs are not counted together
+        if (!row.timed() || own < 0) continue;
+        const ScalingRow& baseline = table.rows[static_cast<size_t>(own)];
         if (row.images_trained != baseline.images_trained) {
             table.notes.push_back(
                 fmt::format("{} trained on {} images and the baseline on {}: other work, so no speed-up is given.",
@@ -160,15 +165,16 @@ void fit_families(ScalingTable& table) {
     for (const std::string& family : order) table.fits.push_back(fit_family(family, families[family]));
     for (ScalingRow& row : table.rows)
         for (const TrainerFit& fit : table.fits)
-            if (fit.usl && !fit.usl->rejected && row.has_result && family_of(row.point) == fit.trainer)
+            if (fit.usl && !fit.usl->rejected && row.timed() && family_of(row.point) == fit.trainer)
                 row.contention = fit.usl->serial_fraction;
 }
 
-void note_weights(ScalingTable& table) {
+// Of the rows on one device, as a GPU's kernels have bits of their own.
+void note_weights(ScalingTable& table, const std::string& device) {
     std::set<std::string> hashes, batches;
     int rows = 0, runs = 0;
     for (const ScalingRow& row : table.rows) {
-        if (!row.has_result) continue;
+        if (!row.has_result || row.point.device != device) continue;
         hashes.insert(row.weights_hash);
         batches.insert(std::to_string(row.point.global_batch));
         ++rows, runs += row.repeats;
@@ -179,8 +185,9 @@ void note_weights(ScalingTable& table) {
         table.notes.emplace_back(
             "Weights: the batch grows with the ranks (weak mode), so the rows end in different weights.");
     } else if (same) {
-        table.notes.push_back(fmt::format("Weights: the same, bit for bit, in all {} runs of {} rows ({} reduction): `{}`.",
-                                          runs, rows, table.reduction, *hashes.begin()));
+        table.notes.push_back(
+            fmt::format("Weights: the same, bit for bit, in all {} runs of {} rows ({}{} reduction): `{}`.", runs, rows,
+                        device == "cuda" ? "on GPUs, " : "", table.reduction, *hashes.begin()));
     } else if (table.reduction == "invariant") {
         table.notes.emplace_back(
             "**Weights: they DIFFER between runs that the invariant reduction promises to be equal. Report this as a "
@@ -190,13 +197,23 @@ void note_weights(ScalingTable& table) {
     }
 }
 
+void note_emulated(ScalingTable& table) {
+    std::vector<std::string> emulated;
+    for (const ScalingRow& row : table.rows)
+        if (row.emulated) emulated.push_back(row.point.id());
+    if (!emulated.empty())
+        table.notes.push_back(fmt::format("**{} ran on an emulated GPU: the results are right, and there are no times.**",
+                                          fmt::join(emulated, ", ")));
+}
+
 void note_baseline(ScalingTable& table) {
     if (table.baseline < 0) return;
     const ScalingRow& baseline = table.rows[static_cast<size_t>(table.baseline)];
     std::string note = fmt::format("Baseline: the fastest serial row, {} thread{}, {:.2f} s of training.",
                                    baseline.point.threads, baseline.point.threads == 1 ? "" : "s", baseline.train_seconds);
     for (const ScalingRow& row : table.rows)
-        if (row.has_result && row.point.trainer != "serial" && row.point.ranks == 1)
+        if (row.timed() && row.point.device == baseline.point.device && row.point.trainer != "serial" &&
+            row.point.ranks == 1)
             note += fmt::format(" {} with one rank and {} thread{} takes {:.2f} s and is not the baseline.",
                                 row.point.trainer, row.point.threads, row.point.threads == 1 ? "" : "s", row.train_seconds);
     table.notes.push_back(note);
@@ -213,7 +230,7 @@ void note_quality(ScalingTable& table) {
             table.notes.push_back(fmt::format(
                 "{} is more than linear (efficiency {:.2f}): larger caches in all, or a baseline that was disturbed.",
                 row.point.id(), *row.efficiency));
-        if (row.has_result && !row.steady) drifting.push_back(row.point.id());
+        if (row.timed() && !row.steady) drifting.push_back(row.point.id());
         oversubscribed = oversubscribed || (row.has_result && row.point.status == PointStatus::oversubscribed);
     }
     if (!drifting.empty())
@@ -270,10 +287,13 @@ ScalingTable make_scaling_table(const Config& config, std::span<const Point> poi
             if (record.kind == "rep" && record.params.value("point", "") == point.id()) own.push_back(&record);
         table.rows.push_back(make_row(point, own));
     }
-    table.baseline = fastest_serial(table.rows);
+    table.baseline = fastest_serial(table.rows, "cpu");
+    if (table.baseline < 0) table.baseline = fastest_serial(table.rows, "cuda");
     compare_with_baseline(table);
     fit_families(table);
-    note_weights(table);
+    note_weights(table, "cpu");
+    note_weights(table, "cuda");
+    note_emulated(table);
     note_baseline(table);
     note_quality(table);
     note_communication(table, records);
@@ -288,7 +308,7 @@ std::vector<Record> summary_records(const ScalingTable& table) {
         record.kind = "summary";
         record.bench = "scaling";
         record.unit = "images/s";
-        record.value = row.images_per_second.median;
+        record.value = row.timed() ? row.images_per_second.median : 0;
         record.steady = row.steady;
         record.weights_hash = row.weights_hash;
         record.energy_why = "see the records of the repeats";
@@ -299,7 +319,14 @@ std::vector<Record> summary_records(const ScalingTable& table) {
                              {"mode", table.mode},           {"reduction", table.reduction}};
         record.counters =
             Json{{"status", name_of(row.point.status)}, {"reason", row.point.reason}, {"repeats", row.repeats}};
+        if (row.emulated) record.params["emulated"] = true;
         if (row.has_result)
+            record.counters.update(Json{{"images_trained", row.images_trained},
+                                        {"test_accuracy", number(row.test_accuracy)},
+                                        {"test_balanced_accuracy", number(row.test_balanced_accuracy)},
+                                        {"test_majority_baseline", number(row.majority_baseline)},
+                                        {"test_loss", number(row.test_loss)}});
+        if (row.timed())
             record.counters.update(Json{{"ips_low", row.images_per_second.low},
                                         {"ips_high", row.images_per_second.high},
                                         {"interval", row.images_per_second.kind},
@@ -307,15 +334,10 @@ std::vector<Record> summary_records(const ScalingTable& table) {
                                         {"exposed_comm_ms", row.exposed_comm_ms},
                                         {"rank_skew_ms", row.rank_skew_ms},
                                         {"train_seconds", row.train_seconds},
-                                        {"images_trained", row.images_trained},
                                         {"speedup", number(row.speedup)},
                                         {"efficiency", number(row.efficiency)},
                                         {"karp_flatt", number(row.karp_flatt)},
-                                        {"contention", number(row.contention)},
-                                        {"test_accuracy", number(row.test_accuracy)},
-                                        {"test_balanced_accuracy", number(row.test_balanced_accuracy)},
-                                        {"test_majority_baseline", number(row.majority_baseline)},
-                                        {"test_loss", number(row.test_loss)}});
+                                        {"contention", number(row.contention)}});
         records.push_back(std::move(record));
     }
     return records;

@@ -27,6 +27,8 @@ struct ScalingRow {
     int64_t images_trained = 0;
     std::string weights_hash;  // "differs" when the repeats disagree
     bool steady = true, has_result = false;
+    bool emulated = false;  // on the emulated GPU: it has results, and no times
+    bool timed() const { return has_result && !emulated; }
     std::string isa;
 };
 
@@ -41,7 +43,7 @@ struct ScalingTable {
     std::string name, model, data, mode, reduction;
     int64_t epochs = 0, virtual_ranks = 0;
     std::vector<ScalingRow> rows;
-    int baseline = -1;               // index of the fastest serial row; -1: none
+    int baseline = -1;               // index of the fastest serial row, of a CPU where there is one; -1: none
     std::vector<TrainerFit> fits;    // of the rows with status ok
     std::vector<std::string> notes;  // what a reader has to know
     std::string machine;

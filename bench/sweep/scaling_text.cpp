@@ -45,19 +45,22 @@ std::vector<std::string> csv_fields(const ScalingRow& row) {
                                         row.steady ? "yes" : "no",
                                         row.isa,
                                         fmt::format("{:.6f}", row.rank_skew_ms)};
-    const auto add = [&](const std::vector<std::string>& values) {
-        for (const std::string& value : values) fields.push_back(row.has_result ? value : "");
+    // The times of both lists, which a row on an emulated GPU does not have.
+    const auto add = [&](const std::vector<std::string>& values, const std::set<size_t>& times) {
+        for (size_t i = 0; i < values.size(); ++i)
+            fields.push_back(row.timed() || (row.has_result && times.count(i) == 0) ? values[i] : "");
     };
-    add(result);
+    add(result, {0, 1, 2, 3, 4, 9});
     fields.emplace_back(name_of(p.status));
     fields.push_back(p.reason);
-    add(more);
+    add(more, {2, 5, 7});
+    fields.emplace_back(row.emulated ? "yes" : "no");
     return fields;
 }
 
 std::vector<std::string> name_cells(const Point& p) {
-    return {p.stage > 0 ? fmt::format("{} stage {}", p.trainer, p.stage) : p.trainer,
-            fmt::format("{} x {}", p.ranks, p.threads)};
+    const std::string name = p.trainer + (p.device == "cuda" && p.trainer != "gpu_ddp" ? " cuda" : "");
+    return {p.stage > 0 ? fmt::format("{} stage {}", name, p.stage) : name, fmt::format("{} x {}", p.ranks, p.threads)};
 }
 
 std::vector<std::string> speed_cells(const ScalingRow& row) {
@@ -69,15 +72,17 @@ std::vector<std::string> speed_cells(const ScalingRow& row) {
         number(row.speedup, 2),
         number(row.efficiency, 2),
         number(row.karp_flatt, 3)};
-    for (const std::string& value : result) cells.push_back(row.has_result ? value : "");
+    for (const std::string& value : result) cells.push_back(row.timed() ? value : "");
+    if (row.emulated) cells[2] = "emulated";
     return cells;
 }
 
 std::vector<std::string> quality_cells(const ScalingRow& row) {
     std::vector<std::string> cells = name_cells(row.point);
-    const std::vector<std::string> result{fmt::format("{:.3f}", row.exposed_comm_ms),
-                                          fmt::format("{:.3f}", row.rank_skew_ms), number(row.test_accuracy, 4),
-                                          number(row.test_loss, 4), row.weights_hash.substr(0, 8)};
+    const std::vector<std::string> result{row.timed() ? fmt::format("{:.3f}", row.exposed_comm_ms) : "",
+                                          row.timed() ? fmt::format("{:.3f}", row.rank_skew_ms) : "",
+                                          number(row.test_accuracy, 4), number(row.test_loss, 4),
+                                          row.weights_hash.substr(0, 8)};
     for (const std::string& value : result) cells.push_back(row.has_result ? value : "");
     cells.emplace_back(name_of(row.point.status));
     return cells;
@@ -229,7 +234,7 @@ std::string scaling_csv(const ScalingTable& table) {
         "efficiency,karp_flatt,"
         "contention,exposed_comm_ms,test_accuracy,test_loss,weights_hash,status,reason,test_balanced_accuracy,majority_"
         "baseline,train_seconds,"
-        "images_trained,repeats,steady,isa,rank_skew_ms\n";
+        "images_trained,repeats,steady,isa,rank_skew_ms,emulated\n";
     for (const ScalingRow& row : table.rows) text += csv_line(csv_fields(row));
     return text;
 }

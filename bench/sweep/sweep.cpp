@@ -16,6 +16,7 @@
 #include "core/hardware.h"
 #include "core/hash.h"
 #include "core/progress.h"
+#include "kernels/cuda/devices.h"
 #include "parallel/checkpoint/training_state.h"
 #include "parallel/comm/setups.h"
 
@@ -32,18 +33,28 @@ int number_from_environment(const char* name, int otherwise) {
     return number > 0 ? number : otherwise;
 }
 
-bool needs_launcher(const Point& point) { return std::string(find_setup(point.trainer).communicator) != "self"; }
+bool needs_launcher(const Point& point) {
+    return std::string(find_setup(point.trainer, point.device).communicator) != "self";
+}
+
+// Why the GPUs here do not do for it, or "".
+std::string lacks_gpus(const Point& point, const SweepLimits& limits) {
+    if (point.device != "cuda") return "";
+    if (!limits.gpu_reason.empty()) return limits.gpu_reason;
+    const int on_node = (point.ranks + limits.nodes - 1) / limits.nodes;
+    if (on_node <= limits.gpus) return "";
+    return fmt::format("needs {} GPU{} a node, this one has {}", on_node, on_node == 1 ? "" : "s", limits.gpus);
+}
 
 // Why a point cannot run here; fills status and reason.
 void judge(Point& point, const Config& config, const SweepLimits& limits) {
-    const TrainerSetup& setup = find_setup(point.trainer);
+    const TrainerSetup& setup = find_setup(point.trainer, point.device);
     const auto not_run = [&](std::string reason) {
         point.status = PointStatus::not_run;
         point.reason = std::move(reason);
     };
     if (!setup.available) return not_run(setup.reason);
-    if (point.device != setup.device)
-        return not_run(fmt::format("{} runs on {} in this version, not on {}", point.trainer, setup.device, point.device));
+    if (const std::string lacks = lacks_gpus(point, limits); !lacks.empty()) return not_run(lacks);
     if (needs_launcher(point) && limits.one_process_only && point.ranks > 1)
         return not_run("launcher local starts one process only");
     if (needs_launcher(point) && !limits.one_process_only && !limits.launcher_reason.empty())
@@ -70,7 +81,7 @@ public:
         : config_(config),
           options_(options),
           folder_(options.folder, options.use),
-          points_(expand_points(config, options.limits ? *options.limits : limits_here(config.scaling))),
+          points_(expand_points(config, options.limits ? *options.limits : limits_here(config))),
           launcher_(choose_launcher(config.scaling.launcher).launcher) {}
 
     SweepResult run();
@@ -192,6 +203,7 @@ void Sweep::run_repeat(Point& point, int64_t repeat) {
     make_folders(out);
     const Launch launch = launch_of(point, out);
     if (repeat == 1) write_text(folder / "command.txt", shell_text(launch.command) + "\n");
+    if (options_.launched) options_.launched(shell_text(launch.command));
     report(point, repeat, 0);
     const Outcome outcome = run_process(
         launch, folder / fmt::format("rep{}.log", repeat), static_cast<double>(config_.scaling.timeout_seconds),
@@ -328,17 +340,24 @@ std::string Point::id() const {
     return text;
 }
 
-SweepLimits limits_here(const ScalingConfig& scaling) {
+SweepLimits limits_here(const Config& config) {
     SweepLimits limits;
     const Hardware hardware = query_hardware();
     limits.cores = hardware.allowed_cores;
     limits.quota_cores = hardware.quota_cores;
     if (std::getenv("SLURM_JOB_ID") != nullptr) {  // not every cluster binds a job to what it was given
         limits.cores = std::min(limits.cores, number_from_environment("SLURM_CPUS_ON_NODE", limits.cores));
-        limits.cores *= number_from_environment("SLURM_JOB_NUM_NODES", 1);
+        limits.nodes = number_from_environment("SLURM_JOB_NUM_NODES", 1);
+        limits.cores *= limits.nodes;
     }
-    limits.launcher_reason = choose_launcher(scaling.launcher).reason;
-    limits.one_process_only = scaling.launcher == "local";
+    const auto wants_gpu = [](const SweepRow& row) { return row.device == "cuda" || row.trainer == "gpu_ddp"; };
+    if (std::any_of(config.sweep.begin(), config.sweep.end(), wants_gpu)) {
+        const GpuSystem system = query_gpus();
+        limits.gpus = static_cast<int>(system.gpus.size());
+        limits.gpu_reason = system.why_not;
+    }
+    limits.launcher_reason = choose_launcher(config.scaling.launcher).reason;
+    limits.one_process_only = config.scaling.launcher == "local";
     return limits;
 }
 
@@ -370,6 +389,7 @@ std::vector<std::string> train_command(const Config& config, const Point& point,
         "--trainer",     point.trainer, "--threads", std::to_string(point.threads),
         "--out",         out.string()};
     if (point.stage > 0) command.insert(command.end(), {"--stage", std::to_string(point.stage)});
+    if (point.device != find_setup(point.trainer).device) command.insert(command.end(), {"--device", point.device});
     if (point.global_batch != config.train.batch_size)  // weak mode
         command.insert(command.end(), {"--set", fmt::format("train.batch_size={}", point.global_batch)});
     return command;

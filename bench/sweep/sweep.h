@@ -37,8 +37,11 @@ struct SweepLimits {
     std::string launcher_reason = {};  // why ranks cannot be launched; empty: they can
     bool one_process_only = false;     // launcher local
     double quota_cores = 0;            // what this process' control groups allow; 0: no limit
+    int nodes = 1;
+    int gpus = 0;                 // of this node, where some row asks for one
+    std::string gpu_reason = {};  // why there are none
 };
-SweepLimits limits_here(const ScalingConfig& scaling);
+SweepLimits limits_here(const Config& config);
 
 // Rows x ranks x threads in the file's order, each once, with the reason of those that cannot run.
 std::vector<Point> expand_points(const Config& config, const SweepLimits& limits);
@@ -55,9 +58,10 @@ struct SweepOptions {
     std::string program;                    // the xbench executable that trains
     std::vector<std::string> command_line;  // for env.json
     std::function<void(const SweepProgress&)> progress;
-    std::optional<SweepLimits> limits;  // none: limits_here()
-    FolderUse use = FolderUse::fresh;   // resume: only what is missing in the folder is run
-    std::function<bool()> stop;         // asked all the time: yes ends the run under way and the sweep
+    std::function<void(const std::string& command)> launched;  // each process, before it starts
+    std::optional<SweepLimits> limits;                         // none: limits_here()
+    FolderUse use = FolderUse::fresh;                          // resume: only what is missing in the folder is run
+    std::function<bool()> stop;  // asked all the time: yes ends the run under way and the sweep
 };
 
 struct SweepResult {

@@ -1,6 +1,6 @@
-// Reads CSV as RFC 4180 has it, and as spreadsheets write it: quoted fields that hold commas, quotes and line ends; LF or
-// CRLF; UTF-8 with a byte order mark or without, UTF-16. Blanks around a field, in quotes or not, are no part of it: " p1"
-// and "p1" are one patient.
+// Reads CSV as RFC 4180 defines it and as spreadsheets write it: quoted fields with commas, quotes and line ends in them;
+// LF or CRLF; UTF-8 with or without a byte order mark, or UTF-16. Blanks around a field, in quotes or not, are not part of
+// it: " p1" and "p1" are one patient.
 #pragma once
 
 #include <string>

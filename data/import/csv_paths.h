@@ -1,6 +1,6 @@
-// From a path as somebody wrote it into a table to the file below the source that was meant. Tables come from other
-// machines: absolute paths, paths that begin with the source folder, backslashes, names without folder or extension are
-// resolved where they mean one file.
+// From a path as it stands in a table to the file below the source that is meant. Tables come from other machines.
+// Absolute paths, paths that begin with the source folder, backslashes, and names without folder or extension are resolved
+// where only one file fits.
 #pragma once
 
 #include <string>

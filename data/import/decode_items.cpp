@@ -8,6 +8,8 @@
 #include <span>
 
 #include "core/parallel_for.h"
+#include "core/sha256.h"
+#include "core/utf8.h"
 
 namespace xbench {
 namespace {
@@ -15,6 +17,7 @@ namespace {
 constexpr int64_t window_per_thread = 64;  // files a thread gets before the results are written
 
 struct Window {
+    std::vector<const ImportItem*> items;
     std::vector<uint8_t> pixels;
     std::vector<DecodedFile> outcomes;
 };
@@ -31,16 +34,25 @@ public:
           decoder_(options, options.threads > 0 ? options.threads : usable_cores()) {}
 
     DecodedItems run() {
-        // The depth is that of the deepest file; sets of 16 bits are known as such by their first files.
-        if (!list_.items.empty() && !decode_all(1)) decode_all(2);
+        // The depth is that of the deepest file; sets of 16 bits are known as such by their first files, and so are sets
+        // that grow by the frames of a file.
+        if (list_.items.empty()) return std::move(result_);
+        while (!decode_all()) {
+        }
+        name_groups();
         return std::move(result_);
     }
 
 private:
-    // False when 8 bits turned out not to be enough; then nothing is kept.
-    bool decode_all(int bytes_per_pixel);
-    void decode(int64_t first, Window& window);
-    void keep(int64_t first, Window& window);
+    // False when 8 bits, or an image a file, turned out not to be enough; then nothing is kept.
+    bool decode_all();
+    bool enough_for(const Window& window);
+    int64_t share() const { return window_per_thread * decoder_.threads() * (shared_ == nullptr ? 1 : shared_->ranks()); }
+    void decode(std::span<const ImportItem> items, Window& window);
+    void keep(Window& window, size_t from, size_t to);
+    void keep_with_frames(Window& window);
+    void keep_frames(const ImportItem& item, int64_t frames);
+    void name_groups();
     void tell(int64_t done) const;
 
     const ImportOptions& options_;
@@ -49,43 +61,93 @@ private:
     SharedImport* const shared_;  // null: this process alone
     const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
     DatasetInfo info_;
+    bool grows_ = false;  // some file holds several images
     size_t image_bytes_ = 0;
+    std::vector<std::string> patients_;  // of the kept images
     ItemDecoder decoder_;
     DecodedItems result_;
 };
 
-void Decoding::decode(int64_t first, Window& window) {
-    const int64_t share = window_per_thread * decoder_.threads() * (shared_ == nullptr ? 1 : shared_->ranks());
-    const int64_t count = std::min(share, static_cast<int64_t>(list_.items.size()) - first);
-    window.pixels.resize(static_cast<size_t>(count) * image_bytes_);
-    window.outcomes.resize(static_cast<size_t>(count));
-    const auto items = std::span(list_.items).subspan(static_cast<size_t>(first), static_cast<size_t>(count));
+bool has_frames(const ImportItem& item, const DecodedFile& file) {
+    return file.has_pixels() && file.frames > 1 && item.frame == 0;
+}
+
+void Decoding::decode(std::span<const ImportItem> items, Window& window) {
+    window.pixels.resize(items.size() * image_bytes_);
+    window.outcomes.resize(items.size());
+    window.items.clear();
+    for (const ImportItem& item : items) window.items.push_back(&item);
     if (shared_ != nullptr)
         shared_->decode(decoder_, items, info_.bytes_per_pixel, window.outcomes.data(), window.pixels.data());
     else
         decoder_.decode(items, info_.bytes_per_pixel, window.outcomes.data(), window.pixels.data());
 }
 
-void Decoding::keep(int64_t first, Window& window) {
-    size_t good = 0;
-    for (size_t i = 0; i < window.outcomes.size(); ++i) {
-        const ImportItem& item = list_.items[static_cast<size_t>(first) + i];
+void Decoding::keep(Window& window, size_t from, size_t to) {
+    size_t good = from;
+    for (size_t i = from; i < to; ++i) {
+        const ImportItem& item = *window.items[i];
         DecodedFile& outcome = window.outcomes[i];
-        if (!outcome.failure.empty()) {
-            result_.failed.push_back({item.path, outcome.failure});
-            continue;
-        }
+        if (!outcome.rule.empty()) result_.left_out.push_back({item.path, outcome.rule});
+        if (!outcome.failure.empty()) result_.failed.push_back({item.path, outcome.failure});
+        if (!outcome.has_pixels()) continue;
         if (good != i)
             std::memcpy(window.pixels.data() + good * image_bytes_, window.pixels.data() + i * image_bytes_, image_bytes_);
         ++good;
         result_.kept.push_back(&item);
+        result_.groups.push_back(item.group.empty() && outcome.frames > 1 ? escape_bytes(item.path) : item.group);
+        if (!item.group.empty()) outcome.patient.clear();
+        patients_.push_back(std::move(outcome.patient));
+        result_.renderings.push_back(std::move(outcome.rendering));
         result_.digests.push_back(std::move(outcome.digest));
         result_.sizes.push_back(outcome.size);
         result_.warned += outcome.warned;
         result_.rotated += outcome.rotated;
+        result_.burned_in += outcome.burned_in;
         result_.largest_deep_sample = std::max(result_.largest_deep_sample, outcome.largest_deep_sample);
     }
-    result_.writer->append({window.pixels.data(), good * image_bytes_});
+    result_.writer->append({window.pixels.data() + from * image_bytes_, (good - from) * image_bytes_});
+}
+
+// The further frames of a file come right behind its first.
+void Decoding::keep_with_frames(Window& window) {
+    size_t from = 0;
+    for (size_t i = 0; i < window.items.size(); ++i) {
+        const int64_t frames = window.outcomes[i].frames;
+        if (!has_frames(*window.items[i], window.outcomes[i])) continue;
+        keep(window, from, i + 1);
+        keep_frames(*window.items[i], frames);
+        from = i + 1;
+    }
+    keep(window, from, window.items.size());
+}
+
+void Decoding::keep_frames(const ImportItem& item, int64_t frames) {
+    Window window;
+    for (int64_t first = 1; first < frames; first += share()) {
+        std::vector<ImportItem> items(static_cast<size_t>(std::min(share(), frames - first)), item);
+        for (size_t i = 0; i < items.size(); ++i) items[i].frame = first + static_cast<int64_t>(i);
+        decode(items, window);
+        for (size_t i = 0; i < items.size(); ++i) {
+            result_.frames.push_back(std::move(items[i]));
+            window.items[i] = &result_.frames.back();
+        }
+        keep(window, 0, window.items.size());
+    }
+}
+
+// Patients under names that only who has the key, or all the files, can find back.
+void Decoding::name_groups() {
+    std::string key = options_.patient_key;
+    if (key.empty()) {
+        for (const std::string& digest : result_.digests) key += digest;
+    }
+    key = hex_of(sha256(key));
+    for (size_t i = 0; i < patients_.size(); ++i) {
+        if (patients_[i].empty()) continue;
+        result_.groups[i] =
+            options_.keep_ids ? escape_bytes(patients_[i]) : "p-" + hex_of(hmac_sha256(key, patients_[i])).substr(0, 16);
+    }
 }
 
 void Decoding::tell(int64_t done) const {
@@ -96,25 +158,40 @@ void Decoding::tell(int64_t done) const {
                seconds * static_cast<double>(total - done) / static_cast<double>(done)});
 }
 
-bool Decoding::decode_all(int bytes_per_pixel) {
-    info_.bytes_per_pixel = bytes_per_pixel;
-    image_bytes_ = decoder_.image_bytes(bytes_per_pixel);
+// Notes what the set needs beyond what it was made for.
+bool Decoding::enough_for(const Window& window) {
+    const auto deeper = [](const DecodedFile& file) { return file.deeper; };
+    const bool too_deep = std::any_of(window.outcomes.begin(), window.outcomes.end(), deeper);
+    bool more = false;
+    for (size_t i = 0; i < window.items.size(); ++i) more = more || has_frames(*window.items[i], window.outcomes[i]);
+    const bool enough = !too_deep && (!more || grows_);
+    if (too_deep) info_.bytes_per_pixel = 2;
+    grows_ = grows_ || more;
+    return enough;
+}
+
+bool Decoding::decode_all() {
+    image_bytes_ = decoder_.image_bytes(info_.bytes_per_pixel);
     result_ = {};
-    result_.bytes_per_pixel = bytes_per_pixel;
-    result_.writer = std::make_unique<H5Writer>(options_.out, info_);
+    patients_.clear();
+    result_.bytes_per_pixel = info_.bytes_per_pixel;
+    result_.writer = std::make_unique<H5Writer>(options_.out, info_, grows_);
     std::array<Window, 2> windows;
     std::future<void> writing;  // behind the windows, so that its end is waited for before they go
     const auto total = static_cast<int64_t>(list_.items.size());
     int64_t at = 0;
     for (size_t turn = 0; at < total; turn ^= 1) {
         Window& window = windows[turn];
-        decode(at, window);
+        decode(std::span(list_.items).subspan(static_cast<size_t>(at), static_cast<size_t>(std::min(share(), total - at))),
+               window);
         if (writing.valid()) writing.get();
-        const auto deeper = [](const DecodedFile& file) { return file.deeper; };
-        if (std::any_of(window.outcomes.begin(), window.outcomes.end(), deeper)) return false;
+        if (!enough_for(window)) return false;
         tell(at);
-        writing = std::async(std::launch::async, [this, at, &window] { keep(at, window); });
         at += static_cast<int64_t>(window.outcomes.size());
+        if (grows_)
+            keep_with_frames(window);
+        else
+            writing = std::async(std::launch::async, [this, &window] { keep(window, 0, window.items.size()); });
     }
     if (writing.valid()) writing.get();
     tell(total);

@@ -23,11 +23,35 @@ bool is_tiff(std::string_view text) {
 bool is_webp(std::string_view text) { return text.starts_with("RIFF") && text.size() >= 12 && text.substr(8, 4) == "WEBP"; }
 bool is_dicom(std::string_view text) { return text.size() == most_first_bytes && text.substr(128) == "DICM"; }
 
+// A file that begins with its data set, without DICOM's preamble: an element of group 0002 or 0008, with a type in capital
+// letters or a short length, in either byte order.
+bool is_bare_dicom(std::string_view text) {
+    if (text.size() < 12) return false;
+    const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+    const bool little = byte(1) == 0;
+    const int group = little ? byte(0) : byte(0) << 8 | byte(1), element = little ? byte(3) : byte(2);
+    if ((group != 2 && group != 8) || element > 1) return false;
+    const auto capital = [&](size_t i) { return text[i] >= 'A' && text[i] <= 'Z'; };
+    const bool implicit = byte(5) == 0 && byte(6) == 0 && byte(7) == 0 && byte(4) <= 64 && byte(4) % 2 == 0;
+    return (capital(4) && capital(5)) || (little && implicit);
+}
+
+template <Image (*decode)(std::span<const uint8_t>, int)>
+Image decode_only_one(std::span<const uint8_t> bytes, int channels, int64_t frame) {
+    if (frame != 0) throw Error(fmt::format("holds one image; number {} was asked for", frame));
+    return decode(bytes, channels);
+}
+
 constexpr ImageDecoder decoders[] = {
-    {ImageFormat::png, "PNG", is_png, decode_png},    {ImageFormat::jpeg, "JPEG", is_jpeg, decode_jpeg},
-    {ImageFormat::gif, "GIF", is_gif, nullptr},       {ImageFormat::bmp, "BMP", is_bmp, nullptr},
-    {ImageFormat::tiff, "TIFF", is_tiff, nullptr},    {ImageFormat::webp, "WebP", is_webp, nullptr},
-    {ImageFormat::dicom, "DICOM", is_dicom, nullptr},
+    // Before TIFF, whose head the preamble of a DICOM file may hold.
+    {ImageFormat::dicom, "DICOM", is_dicom, decode_dicom},
+    {ImageFormat::png, "PNG", is_png, decode_only_one<decode_png>},
+    {ImageFormat::jpeg, "JPEG", is_jpeg, decode_only_one<decode_jpeg>},
+    {ImageFormat::gif, "GIF", is_gif, nullptr},
+    {ImageFormat::bmp, "BMP", is_bmp, nullptr},
+    {ImageFormat::tiff, "TIFF", is_tiff, nullptr},
+    {ImageFormat::webp, "WebP", is_webp, nullptr},
+    {ImageFormat::dicom, "DICOM", is_bare_dicom, decode_dicom},
 };
 
 const ImageDecoder* find_decoder(std::span<const uint8_t> bytes) {
@@ -68,10 +92,9 @@ Image decode_image(std::span<const uint8_t> bytes, int channels, int64_t frame) 
     if (channels != 1 && channels != 3) throw UsageError(fmt::format("{} channels", channels), "--channels", "use 1 or 3");
     if (bytes.empty()) throw Error("the file is empty");
     const ImageDecoder* decoder = find_decoder(bytes);
-    if (decoder == nullptr) throw Error("neither PNG nor JPEG, and no other format that is known");
-    if (decoder->decode == nullptr) throw Error(fmt::format("{} is not supported; PNG and JPEG are", decoder->name));
-    if (frame != 0) throw Error(fmt::format("holds one image; number {} was asked for", frame));
-    return decoder->decode(bytes, channels);
+    if (decoder == nullptr) throw Error("neither PNG nor JPEG nor DICOM, and no other format that is known");
+    if (decoder->decode == nullptr) throw Error(fmt::format("{} is not supported; PNG, JPEG and DICOM are", decoder->name));
+    return decoder->decode(bytes, channels, frame);
 }
 
 int exif_orientation(std::span<const uint8_t> tiff) {

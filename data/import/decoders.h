@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/error.h"
+
 namespace xbench {
 
 // Interleaved samples, rows from the top; 16-bit samples in the machine's byte order.
@@ -21,6 +23,17 @@ struct Image {
     std::vector<uint8_t> samples;
     int warnings = 0;          // of the decoder, about a file whose pixels are all there
     int exif_orientation = 1;  // as the file claims; the pixels stay as they are stored
+    int64_t frames = 1;        // that the file holds; this is one of them
+    // Of DICOM: which window, function and polarity made the pixels; the PatientID, which goes nowhere but into a keyed
+    // hash; whether the file says that text is burned into the pixels.
+    std::string rendering = {}, patient = {};
+    bool burned_in = false;
+};
+
+// A file that is no image by its kind (a report, a directory): not a failure. what() is the rule.
+class LeftOutByRule : public Error {
+public:
+    using Error::Error;
 };
 
 inline constexpr int64_t max_image_side = 16384;
@@ -33,7 +46,7 @@ struct ImageDecoder {
     ImageFormat format;
     const char* name;
     bool (*recognises)(std::string_view first_bytes);  // of at most 132 bytes
-    Image (*decode)(std::span<const uint8_t> bytes, int channels);
+    Image (*decode)(std::span<const uint8_t> bytes, int channels, int64_t frame);
 };
 std::span<const ImageDecoder> image_decoders();
 ImageFormat image_format(std::span<const uint8_t> bytes);
@@ -42,11 +55,16 @@ const char* name_of(ImageFormat format);
 // Decodes to `channels` channels, 1 or 3. Gray of color is ITU-R 601 luma rounded as Pillow's "L"; color of gray is three
 // equal channels. Palettes are looked up, 1, 2 and 4 bits are spread over 0..255, an alpha channel is dropped (as Pillow's
 // convert does), gamma and color profiles are ignored. `frame` counts the images of a file that holds several. Throws Error
-// saying what is wrong with the file.
+// saying what is wrong with the file, LeftOutByRule for what is no image by its kind.
 Image decode_image(std::span<const uint8_t> bytes, int channels, int64_t frame = 0);
 
 Image decode_png(std::span<const uint8_t> bytes, int channels);
 Image decode_jpeg(std::span<const uint8_t> bytes, int channels);
+// With the pixel pipeline of data/import/dicom/frame.h. Throws LeftOutByRule for objects without pixels.
+Image decode_dicom(std::span<const uint8_t> bytes, int channels, int64_t frame);
+bool reads_dicom();  // whether this build does
+// Opens now what decoders would open later: for a process that may not open files then.
+void prepare_decoders();
 
 // The orientation (1 to 8) in the TIFF block of EXIF data, which starts with "II" or "MM"; 1 where there is none.
 int exif_orientation(std::span<const uint8_t> tiff);

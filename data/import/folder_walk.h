@@ -1,8 +1,8 @@
-// Everything that lies below a folder: files that may be images, files that a named rule leaves out, folders that cannot
-// be listed. Each file that is met is in exactly one of the lists, so that their counts add up to what lies on the disk.
+// Everything below a folder: files that may be images, files that a named rule leaves out, folders that cannot be listed.
+// Each file is in exactly one of the lists, so that their counts add up to what is on the disk.
 //
-// Links to folders are followed, as torchvision's ImageFolder does, but for links back to a folder above; links to files
-// count as files. Names are bytes: they need not be UTF-8.
+// Links to folders are followed, as in torchvision's ImageFolder, except links back to a folder above. Links to files count
+// as files. Names are bytes: they need not be UTF-8.
 #pragma once
 
 #include <cstdint>

@@ -84,11 +84,26 @@ void add_boxes(SetRecords& records, const ImportItem& item, const std::array<int
     records.box_offsets.push_back(static_cast<int64_t>(records.boxes.size()));
 }
 
+void set_targets(SetRecords& records, size_t image, const ImportItem& item) {
+    uint8_t* row = records.targets.data() + image * records.info.class_names.size();
+    for (const int32_t k : item.classes) row[k] = 1;
+    for (const int32_t k : item.unknown) row[k] = unknown_label;
+}
+
+void add_meta(SetRecords& records, const ImportList& list, const DecodedItems& items) {
+    for (size_t m = 0; m < list.meta_names.size(); ++m) {
+        auto& column = records.meta[list.meta_names[m]];
+        for (const ImportItem* item : items.kept) column.push_back(item->meta[m]);
+    }
+    const auto& made = items.renderings;
+    if (std::any_of(made.begin(), made.end(), [](const std::string& text) { return !text.empty(); }))
+        records.meta["rendering"] = made;
+}
+
 SetRecords make_records(const ImportList& list, const DecodedItems& items, const DatasetInfo& info) {
     SetRecords records;
     records.info = info;
-    const bool grouped =
-        std::any_of(items.kept.begin(), items.kept.end(), [](const ImportItem* item) { return !item->group.empty(); });
+    const bool grouped = std::any_of(items.groups.begin(), items.groups.end(), [](const auto& g) { return !g.empty(); });
     const size_t classes = info.class_names.size();
     if (info.multilabel) records.targets.assign(items.kept.size() * classes, 0);
     if (list.has_boxes) records.box_offsets.push_back(0);
@@ -96,13 +111,14 @@ SetRecords make_records(const ImportList& list, const DecodedItems& items, const
         const ImportItem& item = *items.kept[i];
         const std::string id = escape_bytes(item.path);
         records.ids.push_back(item.frame == 0 ? id : fmt::format("{}[{}]", id, item.frame));
-        if (grouped) records.groups.push_back(item.group);
+        if (grouped) records.groups.push_back(items.groups[i]);
         if (list.has_boxes) add_boxes(records, item, items.sizes[i]);
         if (!info.multilabel)
             records.labels.push_back(item.classes.front());
         else
-            for (const int32_t k : item.classes) records.targets[i * classes + static_cast<size_t>(k)] = 1;
+            set_targets(records, i, item);
     }
+    add_meta(records, list, items);
     return records;
 }
 
@@ -121,8 +137,9 @@ void count_leaks(ImportReport& report, const DecodedItems& items, const SetRecor
         const auto [first, fresh] = first_split.emplace(items.digests[i], records.splits[i]);
         report.duplicates += !fresh;
         report.duplicates_across_splits += !fresh && first->second != records.splits[i];
-        if (!items.kept[i]->group.empty()) group_splits[items.kept[i]->group].insert(records.splits[i]);
+        if (!items.groups[i].empty()) group_splits[items.groups[i]].insert(records.splits[i]);
     }
+    report.groups = static_cast<int64_t>(group_splits.size());
     for (const auto& [group, splits] : group_splits) report.groups_across_splits += splits.size() > 1;
 }
 
@@ -140,7 +157,8 @@ void account_for(ImportReport& report, const ImportList& list, const DecodedItem
     }
     std::sort(report.quarantined.begin(), report.quarantined.end(),
               [](const auto& a, const auto& b) { return a.path < b.path; });
-    for (const auto& [path, rule] : list.ignored) report.ignored.push_back({escape_bytes(path), rule});
+    for (const auto* several : {&list.ignored, &items.left_out})
+        for (const auto& [path, rule] : *several) report.ignored.push_back({escape_bytes(path), rule});
     for (const auto& [path, reason] : list.unreadable) report.unreadable.push_back({escape_bytes(path), reason});
     report.files_met = list.files;
     report.files_imported = static_cast<int64_t>(imported.size());
@@ -149,6 +167,10 @@ void account_for(ImportReport& report, const ImportList& list, const DecodedItem
     report.links_followed = list.links_followed;
     report.decoder_warnings = items.warned;
     report.rotated = items.rotated;
+    report.burned_in = items.burned_in;
+    for (const std::string& rendering : items.renderings) {
+        if (!rendering.empty()) ++report.renderings[rendering];
+    }
 }
 
 ImportReport start_report(const ImportList& list, const DecodedItems& items, const DatasetInfo& info) {

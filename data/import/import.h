@@ -1,6 +1,6 @@
-// Image files and their labels -> one HDF5 set, and an account of everything that lies below the source: each file is
-// imported, quarantined with its reason (OUT.quarantine.csv), or ignored under a named rule; OUT.import.json holds the
-// counts, which add up. Files that cannot be decoded never end an import unless nothing is left.
+// Image files and their labels -> one HDF5 set, and an account of everything below the source. Each file is imported,
+// quarantined with its reason (OUT.quarantine.csv), or ignored under a named rule. OUT.import.json holds the counts, which
+// add up. Files that cannot be decoded end an import only if nothing is left.
 #pragma once
 
 #include <array>
@@ -29,7 +29,10 @@ struct ImportOptions {
     uint64_t seed = 1;
     int threads = 0;  // 0: all cores
     std::string created_by = "xbench data import";
-    bool side_files = true;  // the quarantine's list and the account beside the set
+    std::string patient_key;     // of the hash that stands for a DICOM patient; empty: a key made from all the files
+    bool keep_ids = false;       // DICOM patients under their own PatientID
+    std::string worker_program;  // decodes the files, by worker/serve.h; empty: this process does, and trusts them
+    bool side_files = true;      // the quarantine's list and the account beside the set
 };
 
 struct ImportProgress {
@@ -59,13 +62,16 @@ struct ImportReport {
     // Files below the source: met = imported + quarantined + ignored.
     int64_t files_met = 0, files_imported = 0, files_quarantined = 0;
     int64_t folders_met = 0, links_followed = 0, rows_without_file = 0;
-    int64_t decoder_warnings = 0;          // files that a decoder remarked on and read in full
-    int64_t rotated = 0;                   // files with an EXIF orientation, which is ignored
-    int64_t duplicates = 0;                // files whose bytes another file already has
-    int64_t duplicates_across_splits = 0;  // of those, in another split than the first: a leak
-    int64_t groups_across_splits = 0;      // groups (patients) in more than one split: a leak
-    std::vector<std::string> notes;        // decisions that the user should know of
-    std::vector<std::string> warnings;     // what may ruin an evaluation
+    int64_t decoder_warnings = 0;               // files that a decoder remarked on and read in full
+    int64_t burned_in = 0;                      // DICOM images that say that text is burned into them
+    std::map<std::string, int64_t> renderings;  // DICOM images by the window, function and polarity that made their pixels
+    int64_t rotated = 0;                        // files with an EXIF orientation, which is ignored
+    int64_t duplicates = 0;                     // files whose bytes another file already has
+    int64_t duplicates_across_splits = 0;       // of those, in another split than the first: a leak
+    int64_t groups = 0;                         // patients that are named
+    int64_t groups_across_splits = 0;           // groups (patients) in more than one split: a leak
+    std::vector<std::string> notes;             // decisions that the user should know of
+    std::vector<std::string> warnings;          // what may ruin an evaluation
     double seconds = 0;
     double images_per_second() const { return seconds > 0 ? static_cast<double>(images) / seconds : 0; }
 };

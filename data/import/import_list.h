@@ -1,5 +1,5 @@
 // What an import will read: items with their labels, boxes, splits and groups, found by walking folders or listed in a
-// CSV, and an account of everything else that lies below the source.
+// CSV; and an account of everything else below the source.
 #pragma once
 
 #include <optional>
@@ -13,18 +13,21 @@
 namespace xbench {
 
 struct ImportItem {
-    std::string path;              // below the source, with '/', bytes as the file system has them
-    int64_t frame = 0;             // of a file that holds several images
-    std::vector<int32_t> classes;  // one; of a multi-label set any number, ascending
-    std::optional<Split> split;    // either all items have one or none has
-    std::string group;             // may be empty
-    std::vector<Box> boxes;        // in pixels of the file's image
+    std::string path;                    // below the source, with '/', bytes as the file system has them
+    int64_t frame = 0;                   // of a file that holds several images
+    std::vector<int32_t> classes;        // one; of a multi-label set any number, ascending
+    std::optional<Split> split;          // either all items have one or none has
+    std::string group;                   // may be empty
+    std::vector<Box> boxes;              // in pixels of the file's image
+    std::vector<int32_t> unknown = {};   // of a multi-label set: classes of which nobody knows, ascending
+    std::vector<std::string> meta = {};  // in the order of ImportList::meta_names
 };
 
 struct ImportList {
     std::vector<ImportItem> items;         // by path and frame
     std::vector<std::string> class_names;  // sorted; numbers by value
     bool multilabel = false;
+    std::vector<std::string> meta_names = {};            // view, sex, age, site: columns that the set keeps
     bool has_boxes = false;                              // the source tells boxes; an item without any has none
     std::vector<ImportReport::Quarantined> quarantined;  // listed, but no such file or no label
     std::vector<LeftOut> ignored, unreadable;            // files with their rule; folders with the reason

@@ -13,6 +13,7 @@ namespace xbench {
 namespace {
 
 constexpr int64_t least_val = 30;  // images: below it the 95% interval of an accuracy is up to 18 points wide on each side
+constexpr int64_t least_groups = 20;  // of which it means something that each has one image
 constexpr uint32_t full_deep_sample = 65535;
 constexpr size_t most_examples = 1000;  // of the files that a rule leaves out
 
@@ -44,7 +45,7 @@ void note_pixels(ImportReport& report, const DecodedItems& items) {
                         count_of(items.rotated, "file")));
     }
     const uint32_t largest = items.largest_deep_sample;
-    if (largest > 0 && largest <= full_deep_sample / 2) {
+    if (report.renderings.empty() && largest > 0 && largest <= full_deep_sample / 2) {
         int bits = 1;
         while (largest >> bits) ++bits;
         report.notes.push_back(
@@ -91,6 +92,18 @@ void warn_of_leaks(ImportReport& report) {
     }
 }
 
+void warn_of_patients(ImportReport& report) {
+    if (report.groups >= least_groups && report.groups == report.images) {
+        report.warnings.push_back(
+            "every image is a group of its own: if one patient can have several images, these groups are no patients, and "
+            "a split by them is a split by image");
+    }
+    if (report.burned_in > 0) {
+        report.warnings.push_back(fmt::format("{} with text burned into the pixels, by their own word: names may be legible",
+                                              count_of(report.burned_in, "DICOM image")));
+    }
+}
+
 Json list_of(const std::vector<ImportReport::Ignored>& entries) {
     Json list = Json::array();
     for (const auto& [path, reason] : entries) list.push_back({{"path", path}, {"reason", reason}});
@@ -117,6 +130,7 @@ void add_remarks(ImportReport& report, const ImportOptions& options, const Decod
     note_pixels(report, items);
     warn_of_splits(report);
     warn_of_leaks(report);
+    warn_of_patients(report);
     for (const auto& [path, reason] : report.unreadable) {
         report.warnings.push_back(
             fmt::format("folder {} cannot be listed, and what it holds is not imported: {}", path, reason));
@@ -164,6 +178,7 @@ std::string account_json(const ImportReport& report, const ImportOptions& option
         account["classes"].push_back(
             {{"name", report.class_names[k]}, {"train", count[0]}, {"val", count[1]}, {"test", count[2]}});
     }
+    if (!report.renderings.empty()) account["dicom_renderings"] = report.renderings;
     account["notes"] = report.notes;
     account["warnings"] = report.warnings;
     return json_text(account, 2) + "\n";

@@ -23,7 +23,7 @@ std::vector<std::string> leak_free_groups(const DecodedItems& items) {
     };
     std::unordered_map<std::string, size_t> by_group, by_digest;
     for (size_t i = 0; i < count; ++i) {
-        const std::string& group = items.kept[i]->group;
+        const std::string& group = items.groups[i];
         if (!group.empty()) parent[root(i)] = root(by_group.emplace(group, i).first->second);
         parent[root(i)] = root(by_digest.emplace(items.digests[i], i).first->second);
     }

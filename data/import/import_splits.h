@@ -1,4 +1,4 @@
-// The splits of what was imported: as the source has them, or drawn by group.
+// The splits of the imported images: as the source has them, or drawn by group.
 #pragma once
 
 #include <cstdint>

@@ -1,45 +1,35 @@
-// Files to pixels of one size: a batch of items at a time, by all threads of this process, into one buffer.
+// Files to pixels of one size: a batch of items at a time, by all threads of this process, into one buffer. Where the import
+// names a program for it, each thread hands its files to a worker process of its own.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
+#include "data/import/file_decoder.h"
 #include "data/import/import_list.h"
-#include "data/import/resize.h"
+#include "data/import/worker/process.h"
 
 namespace xbench {
-
-// What is known of one file after decoding.
-struct DecodedFile {
-    std::string digest, failure;  // no failure: all is well
-    std::array<int64_t, 2> size{};
-    uint32_t largest_deep_sample = 0;  // of 16-bit files
-    bool warned = false, rotated = false;
-    bool deeper = false;  // 16 bits where 8 were to do: no pixels
-};
 
 class ItemDecoder {
 public:
     ItemDecoder(const ImportOptions& options, int threads);
-    int threads() const { return static_cast<int>(workers_.size()); }
+    int threads() const { return threads_; }
     size_t image_bytes(int bytes_per_pixel) const;
     // Image i lies at pixels + i * image_bytes().
     void decode(std::span<const ImportItem> items, int bytes_per_pixel, DecodedFile* files, uint8_t* pixels);
 
 private:
-    // What a thread keeps between files.
-    struct Worker {
-        Resizer resizer;
-        std::vector<uint8_t> file, planes;
-    };
-    void decode_one(const ImportItem& item, int bytes_per_pixel, Worker& worker, DecodedFile& outcome,
-                    uint8_t* pixels) const;
+    void decode_here(std::span<const ImportItem> items, int bytes_per_pixel, DecodedFile* files, uint8_t* pixels);
+    void decode_by_workers(std::span<const ImportItem> items, int bytes_per_pixel, DecodedFile* files, uint8_t* pixels);
+    std::string path_of(const ImportItem& item) const;
 
     const ImportOptions& options_;
-    std::vector<Worker> workers_;
+    const int threads_;
+    // One a thread, of one of the two kinds.
+    std::vector<FileDecoder> decoders_;
+    std::vector<worker::Process> workers_;
 };
 
 }  // namespace xbench

@@ -1,6 +1,6 @@
-// Antialiased separable resizing with the Lanczos-3 window, as Pillow's Image.resize(size, LANCZOS) does it: the window
-// is widened by the reduction, weights are normalised at the border, and the horizontal pass is rounded and clipped
-// before the vertical one. 8-bit results differ from Pillow's by at most 1 level (rarely: its weights are fixed-point).
+// Antialiased separable resizing with the Lanczos-3 window, like Pillow's Image.resize(size, LANCZOS): the window widens
+// with the reduction, weights are normalised at the border, and the horizontal pass is rounded and clipped before the
+// vertical one. 8-bit results differ from Pillow's by at most 1 level (rarely: its weights are fixed-point).
 #pragma once
 
 #include <cstdint>

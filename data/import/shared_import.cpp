@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstddef>
-#include <cstring>
 #include <string>
 
 #include "core/error.h"
@@ -24,65 +23,14 @@ Range part_of(size_t items, const Communicator& ranks) {
     return {items * rank / size, items * (rank + 1) / size};
 }
 
-// Values one after the other, as bytes.
-class Packer {
-public:
-    template <class T>
-    void add(const T& value) {
-        add(&value, sizeof value);
-    }
-    void add(const void* data, size_t size) {
-        const auto* from = static_cast<const std::byte*>(data);
-        bytes.insert(bytes.end(), from, from + size);
-    }
-    void add(const std::string& text) {
-        add(static_cast<uint64_t>(text.size()));
-        add(text.data(), text.size());
-    }
-    std::vector<std::byte> bytes;
-};
-
-class Unpacker {
-public:
-    explicit Unpacker(std::span<const std::byte> bytes) : bytes_(bytes) {}
-    void take(void* data, size_t size) {
-        if (size > bytes_.size()) throw Error("a rank sent too little", "import");
-        if (size > 0) std::memcpy(data, bytes_.data(), size);
-        bytes_ = bytes_.subspan(size);
-    }
-    template <class T>
-    void take(T& value) {
-        take(&value, sizeof value);
-    }
-    void take(std::string& text) {
-        uint64_t size = 0;
-        take(size);
-        text.resize(size);
-        take(text.data(), size);
-    }
-
-private:
-    std::span<const std::byte> bytes_;
-};
-
 void pack(Packer& to, const DecodedFile& file, const uint8_t* pixels, size_t image_bytes) {
-    to.add(file.digest);
-    to.add(file.failure);
-    to.add(file.size);
-    to.add(file.largest_deep_sample);
-    to.add(std::array<bool, 3>{file.warned, file.rotated, file.deeper});
-    if (file.failure.empty() && !file.deeper) to.add(pixels, image_bytes);
+    to.add(file);
+    if (file.has_pixels()) to.add(pixels, image_bytes);
 }
 
 void unpack(Unpacker& from, DecodedFile& file, uint8_t* pixels, size_t image_bytes) {
-    std::array<bool, 3> marks{};
-    from.take(file.digest);
-    from.take(file.failure);
-    from.take(file.size);
-    from.take(file.largest_deep_sample);
-    from.take(marks);
-    file.warned = marks[0], file.rotated = marks[1], file.deeper = marks[2];
-    if (file.failure.empty() && !file.deeper) from.take(pixels, image_bytes);
+    from.take(file);
+    if (file.has_pixels()) from.take(pixels, image_bytes);
 }
 
 // This rank's part of the items, decoded and packed.

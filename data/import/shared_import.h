@@ -1,5 +1,5 @@
-// Ranks share the decoding of an import: rank 0 lists, writes and reports, and hands windows of files out; the others decode
-// their part of each window. The set has the same bytes at any number of ranks.
+// Ranks share the decoding of an import. Rank 0 lists the files, hands them out in windows, writes and reports; every rank
+// decodes its part of each window. The set has the same bytes at any number of ranks.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the folders on top of a source are: classes, or splits with classes below.
+// What the top folders of a source are: classes, or splits with classes below.
 #pragma once
 
 #include <map>

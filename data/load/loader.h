@@ -1,4 +1,4 @@
-// Turns a split of a data set into batches: shuffled by (seed, epoch) alone, cut over leaves and ranks, normalised, and
+// Turns a split of a data set into batches: shuffled by (seed, epoch) alone, divided among leaves and ranks, normalised, and
 // read ahead by worker threads.
 #pragma once
 

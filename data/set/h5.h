@@ -1,7 +1,7 @@
-// The HDF5 set of format.md, written and read. Nothing else in xbench includes hdf5.h.
+// Writes and reads the HDF5 set of format.md. Nothing else in xbench includes hdf5.h.
 //
-// HDF5's C library is not safe for threads: every call of this file is made under one mutex of the process. Sets whose
-// pixels fit (memory_limit_bytes) are read once into memory and are then free of it.
+// HDF5's C library is not thread-safe: every call in this file is made under one mutex of the process. Sets whose pixels
+// fit (memory_limit_bytes) are read into memory once and do not need it afterwards.
 #pragma once
 
 #include <memory>
@@ -16,8 +16,8 @@ namespace xbench {
 // that is destroyed unfinished, or could not write, leaves no file behind.
 class H5Writer {
 public:
-    // info.count is the most images that may be appended. Throws Error when the file cannot be made.
-    H5Writer(const std::string& path, const DatasetInfo& info);
+    // info.count is the most images that may be appended, unless the set grows. Throws Error when the file cannot be made.
+    H5Writer(const std::string& path, const DatasetInfo& info, bool grows = false);
     ~H5Writer();
     H5Writer(const H5Writer&) = delete;
     H5Writer& operator=(const H5Writer&) = delete;

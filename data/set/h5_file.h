@@ -1,5 +1,5 @@
-// An open set: its parts by name, with every size checked before anything is allocated for it, and errors that name file,
-// place and remedy. Used by h5_reader.cpp, under the library's lock.
+// An open set: its parts by name. Every size is checked before anything is allocated for it, and errors name file, place
+// and remedy. Used by h5_reader.cpp, under the library's lock.
 #pragma once
 
 #include <array>
@@ -12,7 +12,8 @@
 
 namespace xbench::h5 {
 
-inline constexpr hsize_t max_images = hsize_t{1} << 31, max_side = 16384, max_channels = 1024, max_classes = 65536;
+inline constexpr hsize_t max_images = hsize_t{1} << 31, max_side = 16384, max_channels = 1024, max_classes = 65536,
+                         max_meta = 256;
 
 // In place of HDF5's words behind a failure: the system's reason, or that the bytes are not what was written.
 std::string why();
@@ -38,6 +39,7 @@ private:
     void open_images();
     void read_labels(SetRecords& records) const;
     void read_boxes(SetRecords& records) const;
+    void read_meta(SetRecords& records) const;
     std::vector<std::string> strings(const char* name, hsize_t least, hsize_t most) const;
     std::vector<std::string> text_attribute(const char* name) const;
     std::vector<double> number_attribute(const char* name) const;

@@ -1,4 +1,4 @@
-// What the two halves of h5.h share: owning handles, the mutex, and the system's reason behind a failure.
+// Shared by the two halves of h5.h: owning handles, the mutex, and the system's reason for a failure.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Tries out a file in a child process. HDF5's library crashes on some damaged files (a B-tree that points at itself
-// overflows its stack, for one), which no check of ours can foresee and no exception can stop; in a child it only costs
-// an error message.
+// Tries a file in a child process. HDF5's library crashes on some damaged files (for one, a B-tree that points at itself
+// overflows the stack). No check of ours can foresee that and no exception can stop it; in a child it costs only an error
+// message.
 #pragma once
 
 #include <functional>

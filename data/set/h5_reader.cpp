@@ -31,8 +31,9 @@ void Reader::read_labels(SetRecords& records) const {
     if (info.multilabel) {
         records.targets = numbers<uint8_t>(set.get(), "/labels", H5T_NATIVE_UINT8, extent);
         classes = extent[1];
-        if (std::any_of(records.targets.begin(), records.targets.end(), [](uint8_t target) { return target > 1; })) {
-            fail("/labels", "of several classes must be 0 or 1");
+        if (std::any_of(records.targets.begin(), records.targets.end(),
+                        [](uint8_t target) { return target > 1 && target != unknown_label; })) {
+            fail("/labels", "of several classes must be 0 or 1, or 255 where nobody knows");
         }
     } else {
         records.labels = numbers<int32_t>(set.get(), "/labels", H5T_NATIVE_INT32, extent);
@@ -68,6 +69,26 @@ void Reader::read_boxes(SetRecords& records) const {
     }
 }
 
+// Text columns of /meta; what else lies there is another program's.
+void Reader::read_meta(SetRecords& records) const {
+    H5L_info_t link;
+    if (H5Lget_info(file_.get(), "meta", &link, H5P_DEFAULT) < 0 || link.type != H5L_TYPE_HARD) return;
+    const Handle group(H5Gopen2(file_.get(), "meta", H5P_DEFAULT), H5Gclose);
+    H5G_info_t contents{};
+    if (!group || H5Gget_info(group.get(), &contents) < 0) return;
+    for (hsize_t i = 0; i < std::min<hsize_t>(contents.nlinks, max_meta); ++i) {
+        std::array<char, 256> name{};
+        const ssize_t length =
+            H5Lget_name_by_idx(group.get(), ".", H5_INDEX_NAME, H5_ITER_INC, i, name.data(), name.size(), H5P_DEFAULT);
+        if (length < 1 || std::cmp_greater_equal(length, name.size()) || !is_utf8(name.data())) continue;
+        const std::string place = std::string("meta/") + name.data();
+        const Handle set = open(place.c_str(), false);
+        const Handle type(H5Dget_type(set.get()), H5Tclose);
+        if (H5Tget_class(type.get()) != H5T_STRING) continue;
+        records.meta[name.data()] = strings(place.c_str(), extent_[0], extent_[0]);
+    }
+}
+
 SetRecords Reader::records() {
     SetRecords records;
     DatasetInfo& info = records.info;
@@ -89,6 +110,7 @@ SetRecords Reader::records() {
     for (hsize_t i = records.ids.size(); i < extent_[0]; ++i) records.ids.push_back(fmt::format("{}", i));
     records.groups = strings("group", extent_[0], extent_[0]);
     read_boxes(records);
+    read_meta(records);
     const auto author = text_attribute("created_by");
     if (!author.empty()) records.created_by = author.front();
     const auto origin = text_attribute("source");
@@ -113,6 +135,7 @@ public:
         targets_ = std::move(records.targets);
         splits_ = std::move(records.splits);
         ids_ = std::move(records.ids);
+        groups_ = std::move(records.groups);
         boxes_ = std::move(records.boxes);
         box_offsets_ = std::move(records.box_offsets);
     }

@@ -45,7 +45,7 @@ struct H5Writer::State {
     explicit State(const std::string& name) : path(name), target(name, DurableFile::Folders::must_exist) {}
     const std::string path;
     DurableFile target;
-    bool failed = false;
+    bool failed = false, grows = false;
     DatasetInfo info;
     Handle file, images;
     hsize_t written = 0;
@@ -65,6 +65,8 @@ struct H5Writer::State {
     }
     void give_up();
     void create();
+    void make_room(hsize_t count);
+    void write_meta(const SetRecords& records);
     void write_dataset(const char* name, hid_t stored, hid_t type, std::vector<hsize_t> dims, const void* data);
     void write_strings(const char* name, const std::vector<std::string>& strings);
     void write_attribute(const char* name, hid_t type, std::vector<hsize_t> dims, const void* data);
@@ -125,7 +127,9 @@ void H5Writer::State::create() {
     file = Handle(H5Fcreate(target.temporary().c_str(), H5F_ACC_TRUNC, kind.get(), how.get()), H5Fclose);
     if (!file) fail("the file");
     const std::array<hsize_t, 4> dims{extent(0), extent(1), extent(2), extent(3)}, chunk{1, dims[1], dims[2], dims[3]};
-    const Handle space(H5Screate_simple(4, dims.data(), dims.data()), H5Sclose);
+    std::array<hsize_t, 4> most = dims;
+    if (grows) most[0] = H5S_UNLIMITED;
+    const Handle space(H5Screate_simple(4, dims.data(), most.data()), H5Sclose);
     const Handle properties = creation();
     H5Pset_chunk(properties.get(), 4, chunk.data());
     H5Pset_fletcher32(properties.get());
@@ -133,6 +137,13 @@ void H5Writer::State::create() {
     images =
         Handle(H5Dcreate2(file.get(), "images", stored, space.get(), H5P_DEFAULT, properties.get(), H5P_DEFAULT), H5Dclose);
     if (!images) fail("/images");
+}
+
+void H5Writer::State::make_room(hsize_t count) {
+    const auto lock = h5::lock_library();
+    info.count = static_cast<int64_t>(count);
+    const std::array<hsize_t, 4> dims{count, extent(1), extent(2), extent(3)};
+    if (H5Dset_extent(images.get(), dims.data()) < 0) fail("/images");
 }
 
 void H5Writer::State::write_dataset(const char* name, hid_t stored, hid_t type, std::vector<hsize_t> dims,
@@ -156,6 +167,19 @@ void H5Writer::State::write_attribute(const char* name, hid_t type, std::vector<
     const Handle space = space_of(dims);
     const Handle attribute(H5Acreate2(file.get(), name, type, space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
     if (!attribute || H5Awrite(attribute.get(), type, data) < 0) fail(fmt::format("attribute {}", name));
+}
+
+// Columns of text, below /meta.
+void H5Writer::State::write_meta(const SetRecords& records) {
+    if (records.meta.empty()) return;
+    const Handle kind(H5Pcreate(H5P_GROUP_CREATE), H5Pclose);
+    H5Pset_obj_track_times(kind.get(), false);
+    const Handle group(H5Gcreate2(file.get(), "meta", H5P_DEFAULT, kind.get(), H5P_DEFAULT), H5Gclose);
+    if (!group) fail("/meta");
+    for (const auto& [name, values] : records.meta) {
+        if (values.size() != written) throw Error(fmt::format("/meta/{} does not fit the number of images", name), path);
+        write_strings(("meta/" + name).c_str(), values);
+    }
 }
 
 // An attribute holds 64 KiB at most, less its head.
@@ -207,9 +231,10 @@ void H5Writer::State::give_up() {
     static_cast<void>(ignored);
 }
 
-H5Writer::H5Writer(const std::string& path, const DatasetInfo& info) : state_(std::make_unique<State>(path)) {
+H5Writer::H5Writer(const std::string& path, const DatasetInfo& info, bool grows) : state_(std::make_unique<State>(path)) {
     const auto lock = h5::lock_library();
     state_->info = info;
+    state_->grows = grows;
     try {
         state_->create();
     } catch (const Error&) {
@@ -229,10 +254,11 @@ H5Writer::~H5Writer() {
 void H5Writer::append(std::span<const uint8_t> pixels) {
     State& s = *state_;
     const hsize_t count = pixels.size() / s.image_bytes();
-    if (pixels.size() % s.image_bytes() != 0 || s.written + count > s.extent(0)) {
+    if (pixels.size() % s.image_bytes() != 0 || (!s.grows && s.written + count > s.extent(0))) {
         throw Error("more pixels than were announced", s.path);
     }
     if (count == 0) return;
+    if (s.written + count > s.extent(0)) s.make_room(s.written + count);
     const size_t channel_bytes = s.image_bytes() / s.extent(1);
     for (size_t at = 0; at < pixels.size(); at += channel_bytes) {
         s.moments.push_back(moments_of(pixels.data() + at, s.info.bytes_per_pixel, s.extent(2) * s.extent(3)));
@@ -261,6 +287,9 @@ void H5Writer::finish(SetRecords& records) {
     records.info.count = static_cast<int64_t>(n);
     s.fill_statistics(records);
 
+    const bool some_unknown =
+        std::find(records.targets.begin(), records.targets.end(), unknown_label) != records.targets.end();
+    if (some_unknown) s.write_attribute("label_unknown", H5T_NATIVE_UINT8, {}, &unknown_label);
     if (multilabel)
         s.write_dataset("labels", H5T_STD_U8LE, H5T_NATIVE_UINT8, {n, k}, records.targets.data());
     else
@@ -272,6 +301,7 @@ void H5Writer::finish(SetRecords& records) {
         s.write_dataset("boxes", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, {records.boxes.size(), 5}, records.boxes.data());
         s.write_dataset("box_offsets", H5T_STD_I64LE, H5T_NATIVE_INT64, {n + 1}, records.box_offsets.data());
     }
+    s.write_meta(records);
     s.write_class_names(records.info.class_names);
     s.write_text_attribute("source", {records.info.source}, true);
     s.write_text_attribute("created_by", {records.created_by}, true);

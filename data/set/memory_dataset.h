@@ -1,4 +1,4 @@
-// A data set whose pixels lie in memory: synthetic images, and HDF5 files small enough to be read once.
+// A data set whose pixels are in memory: synthetic images, and HDF5 files that are small enough to be read once.
 #pragma once
 
 #include <span>

@@ -19,7 +19,7 @@ void count_classes(SetSummary& summary, const SetRecords& records) {
         }
         bool any = false;
         for (size_t k = 0; k < classes; ++k) {
-            const bool has = records.targets[i * classes + k] != 0;
+            const bool has = records.targets[i * classes + k] == 1;
             summary.counts[k][split] += has;
             any = any || has;
         }

@@ -1,4 +1,4 @@
-// What a set holds, from everything but its pixels: counts by class and split, groups, boxes, pixel statistics.
+// What a set holds, apart from its pixels: counts by class and split, groups, boxes, pixel statistics.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// A seeded split into train, val and test that never cuts through a group (a patient), stratified by class as far as the
-// groups allow.
+// A seeded split into train, val and test. It never cuts through a group (a patient), and is stratified by class as far as
+// the groups allow.
 #pragma once
 
 #include <cstdint>

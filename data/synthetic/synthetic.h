@@ -1,5 +1,5 @@
-// Procedural chest X-rays: a set to train on where no files are. Image i is a function of (seed, i) alone, at any size.
-// Classes normal and pneumonia, about 1:3 as in the pediatric set of Kermany et al. 2018; each opacity has its box.
+// Procedural chest X-rays: a set to train on without files. Image i is a function of (seed, i) alone, at any size.
+// The classes are normal and pneumonia, about 1:3 as in the pediatric set of Kermany et al. 2018. Each opacity has its box.
 #pragma once
 
 #include <functional>

@@ -49,8 +49,8 @@ void fill_pool_index(KernelTensor x, KernelTensor y, const KernelTensor& index, 
     std::vector<float> image(static_cast<size_t>(stored_bytes_of(x)) / sizeof(float));
     std::vector<float> pooled(static_cast<size_t>(stored_bytes_of(y)) / sizeof(float));
     Random random(fill.seed, RandomUse::test_data, 99);
-    for (float& value : image) value = random.uniform();
     x.data = image.data();
+    transform(x, [&](double) { return static_cast<double>(random.uniform()); });
     y.data = pooled.data();
     KernelArgs forward{};
     forward.op = OpKind::max_pool2d;

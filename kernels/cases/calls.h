@@ -1,4 +1,4 @@
-// What the cases.cpp of the operators share: making the calls of a line, and filling and measuring their operands.
+// Shared by the cases.cpp of the operators: turning a line into calls, and filling and measuring their operands.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +29,9 @@ inline Shape image_shape(const ProblemFields& f) {
     return {f.size("n"), f.size("c"), f.size("h"), f.size("w", f.size("h"))};
 }
 inline Activation activation(const ProblemFields& f) { return f.has("relu") ? Activation::relu : Activation::none; }
-inline DType products(const ProblemFields& f) { return f.has("bf16") ? DType::bf16 : DType::f32; }
+inline DType products(const ProblemFields& f) {
+    return f.has("bf16") ? DType::bf16 : f.has("f16") ? DType::f16 : f.has("tf32") ? DType::tf32 : DType::f32;
+}
 Dropout folded_dropout(const ProblemFields& f);  // of a pooling: the dropout behind it
 // Images in both layouts or, when the line gives f, rows of features.
 std::vector<KernelTensor> images_or_rows(const ProblemFields& f);

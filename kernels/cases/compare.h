@@ -1,6 +1,6 @@
-// The one way in which a kernel's result is compared with the oracle's. An element may be off by k * eps * scale, where eps
-// is 2^-24 (the rounding error of one f32 operation) and scale is the sum of the magnitudes that were added up to get it
-// (ProblemData::magnitudes), never one tolerance for all.
+// The one way to compare a kernel's result with the oracle's. An element may be off by k * eps * scale. eps is 2^-24, the
+// rounding error of one f32 operation; scale is the sum of the magnitudes that were added up to get the element
+// (ProblemData::magnitudes). There is never one tolerance for everything.
 #pragma once
 
 #include <string>
@@ -33,6 +33,9 @@ struct Oracle {
 
 // Runs the kernel on this data and compares all outputs, the padding and the guards.
 Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Oracle& oracle, int threads, double k);
+
+// The same of what a kernel has made of its data already.
+Comparison compare(const ProblemData& actual, const Kernel& kernel, const Oracle& oracle, double k);
 
 // How far an f32 implementation of this problem may be off, as k; the second form: this implementation.
 double tolerance_of(const LayerProblem& problem);

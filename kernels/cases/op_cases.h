@@ -1,6 +1,6 @@
 // How the operators of a folder are tested and timed, in its cases.cpp: what the lines of its problems.cfg mean and, for
-// each operator, which data make sense, what an element's rounding errors are measured by, and how large they may be. The
-// conformance tests, the properties and the kernel bench read these rows; they know no operator by name.
+// each operator, which data make sense, by what the rounding errors of an element are measured, and how large they may be.
+// The conformance tests, the properties and the kernel bench read these rows; they know no operator by name.
 #pragma once
 
 #include <string_view>

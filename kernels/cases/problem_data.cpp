@@ -15,17 +15,17 @@ namespace {
 constexpr size_t guard_words = 8;
 constexpr uint64_t guard = 0xFFF7A5A5A5A5A5A5u;  // a NaN as f64, NaNs as two f32: reading past the end shows too
 
-int64_t stored_elements_of(const KernelTensor& t) {
-    int64_t count = elements_of(t);
-    if (t.layout == Layout::nchw16c) count = count / t.dim[1] * ((t.dim[1] + 15) / 16 * 16);
-    return count;
+Shape shape_of(const KernelTensor& t) {
+    Shape shape;
+    shape.rank = t.rank;
+    std::copy_n(t.dim, t.rank, shape.dim.begin());
+    return shape;
 }
 
+int64_t stored_elements_of(const KernelTensor& t) { return t.rank ? stored_elements(shape_of(t), t.layout) : 0; }
+
 int64_t stored_index(const KernelTensor& t, int64_t index) {
-    if (t.layout != Layout::nchw16c) return index;
-    const int64_t pixels = t.dim[2] * t.dim[3], pixel = index % pixels, c = index / pixels % t.dim[1];
-    const int64_t n = index / pixels / t.dim[1], blocks = (t.dim[1] + 15) / 16;
-    return ((n * blocks + c / 16) * pixels + pixel) * 16 + c % 16;
+    return t.layout == Layout::plain ? index : xbench::stored_index(shape_of(t), t.layout, index);
 }
 
 double stored_element(const KernelTensor& t, int64_t i) {
@@ -35,7 +35,9 @@ double stored_element(const KernelTensor& t, int64_t i) {
         case DType::i32: return static_cast<const int32_t*>(t.data)[i];
         case DType::i64: return static_cast<double>(static_cast<const int64_t*>(t.data)[i]);
         case DType::u8: return static_cast<const uint8_t*>(t.data)[i];
-        case DType::bf16: break;
+        case DType::bf16:
+        case DType::f16:
+        case DType::tf32: break;
     }
     return NAN;
 }
@@ -47,7 +49,9 @@ void set_stored_element(const KernelTensor& t, int64_t i, double value) {
         case DType::i32: static_cast<int32_t*>(t.data)[i] = static_cast<int32_t>(value); break;
         case DType::i64: static_cast<int64_t*>(t.data)[i] = static_cast<int64_t>(value); break;
         case DType::u8: static_cast<uint8_t*>(t.data)[i] = static_cast<uint8_t>(value); break;
-        case DType::bf16: break;
+        case DType::bf16:
+        case DType::f16:
+        case DType::tf32: break;
     }
 }
 
@@ -59,11 +63,7 @@ bool updates_in_place(OpKind op) {
 }  // namespace
 
 int64_t stored_bytes_of(const KernelTensor& tensor) {
-    if (tensor.rank == 0) return 0;
-    Shape shape;
-    shape.rank = tensor.rank;
-    for (int axis = 0; axis < tensor.rank; ++axis) shape[axis] = tensor.dim[axis];
-    return static_cast<int64_t>(stored_bytes(shape, tensor.dtype, tensor.layout));
+    return stored_elements_of(tensor) * static_cast<int64_t>(size_of(tensor.dtype));
 }
 
 int64_t elements_of(const KernelTensor& t) {
@@ -195,6 +195,15 @@ ProblemData ProblemData::magnitudes() const {
     const Magnitudes magnitudes = testing_of(problem_.op).magnitudes;
     if (magnitudes.inputs) magnitudes.inputs(twin.args_);
     return twin;
+}
+
+std::vector<std::span<std::byte>> ProblemData::memory(bool with_guards) {
+    std::vector<std::span<std::byte>> all;
+    for (auto* operands : {&in_, &out_})
+        for (Operand& operand : *operands)
+            all.emplace_back(reinterpret_cast<std::byte*>(operand.words.data()),
+                             with_guards ? operand.words.size() * sizeof(uint64_t) : operand.bytes);
+    return all;
 }
 
 bool ProblemData::guards_intact() const {

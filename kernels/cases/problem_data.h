@@ -3,8 +3,10 @@
 // nobody may touch. The same data exists in f32 for the kernel under test and in f64 for the oracle.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <new>
+#include <span>
 #include <vector>
 
 #include "kernels/cases/problem_list.h"
@@ -33,6 +35,8 @@ public:
     KernelArgs& args() { return args_; }
     StepContext& step() { return step_; }
     const LayerProblem& problem() const { return problem_; }
+    // The memory of each operand, inputs first; with the words behind it that nobody may touch, or without them.
+    std::vector<std::span<std::byte>> memory(bool with_guards);
     bool guards_intact() const;  // nothing was written past the end of an operand
 
 private:

@@ -1,4 +1,4 @@
-// A line of problems.cfg taken apart: what the cases.cpp of the operators make calls of.
+// A line of problems.cfg, taken apart. The cases.cpp of the operators turn it into calls.
 #pragma once
 
 #include <map>

@@ -77,6 +77,13 @@ Problem LayerProblem::problem() const {
 
 std::string LayerProblem::text() const { return to_string(problem()) + " (" + (name.empty() ? line : name) + ")"; }
 
+LayerProblem in_nhwc(LayerProblem problem) {
+    for (auto* operands : {&problem.in, &problem.out})
+        for (KernelTensor& tensor : *operands)
+            if (tensor.rank == 4 && tensor.layout == Layout::plain) tensor.layout = Layout::nhwc;
+    return problem;
+}
+
 std::vector<LayerProblem> parse_problem(std::string_view line, const std::string& where) {
     std::istringstream tokens{std::string(line.substr(0, line.find('#')))};
     ProblemFields fields;

@@ -12,7 +12,7 @@
 //               weight_decay=0.01, momentum=0.9, update=3 (of an optimizer, counts from 1)
 //   words       relu (of a pooling: its gradient masks by y), relu_input (of batchnorm), nobias, per_channel, exclude_pad,
 //               noindex, decoupled, nesterov, nopos (no pos_weight), bench (to be timed only: the conformance tests leave it
-//               out, as the reference is too slow for it), bf16 (products of conv2d and linear)
+//               out, as the reference is too slow for it), bf16, f16 or tf32 (products of conv2d and linear)
 //   name=...    a layer of a model, "model.layer", or what makes the case special
 // What a line does not say takes these values: sizes 1, strides 1 (of a pooling: its window), paddings 0.
 #pragma once
@@ -42,6 +42,9 @@ struct LayerProblem {
     int64_t images() const { return leaf_begin.back(); }
     std::string text() const;  // "conv2d_wgrad 8x8x32x32 plain, ... (pneumonia.f.4)"
 };
+
+// The same call with its plain images and filters (operands of four dimensions) in nhwc.
+LayerProblem in_nhwc(LayerProblem problem);
 
 // All kernel calls that a line stands for. Throws UsageError, `where` names the place, for what it does not understand.
 std::vector<LayerProblem> parse_problem(std::string_view line, const std::string& where);

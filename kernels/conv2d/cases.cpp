@@ -111,12 +111,14 @@ void batchnorm_pool_wgrad_magnitudes(const KernelArgs& args) {
 FolderCases conv2d_cases() {
     return {
         {
-            {"conv2d", XB_IMAGE_KEYS XB_WINDOW_KEYS "k# dilation# dilation_h# dilation_w# groups# nobias relu bf16", conv2d},
+            {"conv2d", XB_IMAGE_KEYS XB_WINDOW_KEYS "k# dilation# dilation_h# dilation_w# groups# nobias relu bf16 f16 tf32",
+             conv2d},
             {"conv2d_statistics",
-             XB_IMAGE_KEYS XB_WINDOW_KEYS "k# dilation# dilation_h# dilation_w# groups# nobias relu bf16", conv2d_fused},
+             XB_IMAGE_KEYS XB_WINDOW_KEYS "k# dilation# dilation_h# dilation_w# groups# nobias relu bf16 f16 tf32",
+             conv2d_fused},
             {"conv2d_pool",
              XB_IMAGE_KEYS XB_WINDOW_KEYS
-             "k# dilation# dilation_h# dilation_w# groups# nobias relu bf16 noindex p= per_channel",
+             "k# dilation# dilation_h# dilation_w# groups# nobias relu bf16 f16 tf32 noindex p= per_channel",
              conv2d_fused},
         },
         {

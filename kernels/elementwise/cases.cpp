@@ -24,9 +24,14 @@ std::vector<LayerProblem> add(const ProblemFields& f) {
 }
 
 std::vector<LayerProblem> reorder(const ProblemFields& f) {
-    const KernelTensor images = tensor(image_shape(f)), blocked = tensor(image_shape(f), Layout::nchw16c);
-    return {call(OpKind::reorder, Elementwise{}, {images}, {blocked}),
-            call(OpKind::reorder, Elementwise{}, {blocked}, {images})};
+    const KernelTensor images = tensor(image_shape(f));
+    std::vector<LayerProblem> all;
+    for (const Layout layout : {Layout::nchw16c, Layout::nhwc}) {
+        const KernelTensor other = tensor(image_shape(f), layout);
+        all.push_back(call(OpKind::reorder, Elementwise{}, {images}, {other}));
+        all.push_back(call(OpKind::reorder, Elementwise{}, {other}, {images}));
+    }
+    return all;
 }
 
 std::vector<LayerProblem> flatten(const ProblemFields& f) {

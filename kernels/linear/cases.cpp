@@ -22,7 +22,7 @@ std::vector<LayerProblem> linear(const ProblemFields& f) {
 
 FolderCases linear_cases() {
     return {{
-                {"linear", "f# k# nobias relu bf16", linear},
+                {"linear", "f# k# nobias relu bf16 f16 tf32", linear},
             },
             {
                 {OpKind::linear, nullptr, of_absolute_inputs, true, 8, no_operator},

@@ -2,6 +2,7 @@
 #include "parallel/checkpoint/checkpoint.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 
 #include <fmt/core.h>
@@ -75,6 +76,17 @@ void take_evaluation(const Json& json, ModelDescription& description) {
     description.precision = json.at("precision").get<std::string>();
     description.evaluation_batch = json.at("batch_size").get<int64_t>();
     description.virtual_ranks = json.at("virtual_ranks").get<int64_t>();
+}
+
+Json choices_json(const ModelDescription& description) {
+    Json json{{"thresholds", description.thresholds}, {"temperature", nullptr}};
+    if (!std::isnan(description.temperature)) json["temperature"] = description.temperature;
+    return json;
+}
+
+void take_choices(const Json& json, ModelDescription& description) {
+    description.thresholds = json.at("thresholds").get<std::vector<double>>();
+    if (!json.at("temperature").is_null()) description.temperature = json.at("temperature").get<double>();
 }
 
 ModelConfig model_from(const Json& json) {
@@ -178,6 +190,7 @@ void describe(const ModelDescription& description, WeightSet& weights) {
     weights.metadata["xbench.evaluation"] = json_text(Json{{"precision", description.precision},
                                                            {"batch_size", description.evaluation_batch},
                                                            {"virtual_ranks", description.virtual_ranks}});
+    if (!description.thresholds.empty()) weights.metadata["xbench.chosen_on_val"] = json_text(choices_json(description));
 }
 
 ModelDescription description_of(const WeightSet& weights, const std::string& origin) {
@@ -201,6 +214,7 @@ ModelDescription description_of(const WeightSet& weights, const std::string& ori
         if (weights.metadata.contains("xbench.positive_weights"))
             description.positive_weights = json("xbench.positive_weights").get<std::vector<double>>();
         if (weights.metadata.contains("xbench.evaluation")) take_evaluation(json("xbench.evaluation"), description);
+        if (weights.metadata.contains("xbench.chosen_on_val")) take_choices(json("xbench.chosen_on_val"), description);
         return description;
     } catch (const Json::exception& error) {
         throw Error(fmt::format("its metadata cannot be read: {}", json_reason(error)), origin,

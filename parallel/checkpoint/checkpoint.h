@@ -1,11 +1,12 @@
 // Weights of a model on disk and in memory, under the names that PyTorch gives them.
-// A checkpoint is one .safetensors file; its metadata holds everything that `eval` and `predict` need besides the data:
-// the model's configuration, the class names, the mean and standard deviation that images are normalised with, and how the
-// training run evaluated: what the loss and its bits depend on.
+// A checkpoint is one .safetensors file. Its metadata holds everything that `eval` and `predict` need besides the data: the
+// model's configuration, the class names, the mean and standard deviation for normalising images, and everything on which
+// the loss of the training run and its bits depend.
 // BatchNorm's num_batches_tracked, which PyTorch's strict loading demands, is written as 0 and ignored when read.
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -49,6 +50,10 @@ struct ModelDescription {
     std::string precision = "fp32";        // of products, as train.precision
     // Images of a batch of an evaluation and its leaves: the order in which losses are added.
     int64_t evaluation_batch = 64, virtual_ranks = 1;
+    // Chosen on the validation split (eval/thresholds.h, eval/calibration.h): a threshold a class, or none; NaN: no
+    // temperature.
+    std::vector<double> thresholds;
+    double temperature = std::numeric_limits<double>::quiet_NaN();
 };
 
 void describe(const ModelDescription& description, WeightSet& weights);                // into the metadata

@@ -1,4 +1,4 @@
-// What one epoch of a training run came to. Checkpoints keep it, history.csv shows it.
+// The results of one epoch of a training run. Checkpoints keep them, history.csv shows them.
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,12 @@
-// A training run on disk: everything it needs to go on as if it had never stopped, whatever the number of ranks then.
+// A training run on disk: all it needs to continue as if it had never stopped, whatever the number of ranks.
 //
-// A checkpoint is a folder step-N of the run's checkpoints folder:
+// A checkpoint is a folder step-N in the run's checkpoints folder:
 //   model.safetensors      parameters and running statistics, as `eval` and `predict` read them
 //   optimizer.safetensors  the optimizer's moments, named m0.<parameter>, m1.<parameter>
 //   best.safetensors       the best epoch's weights, once there is one
 //   manifest.json          position, losses, history, configuration, and the XXH3-128 digest of each file; written last
-// Every file appears whole under its name (core/durable_file.h). A folder without a manifest, or with a file
-// that does not match its digest, is no checkpoint, and the one before it counts.
+// Every file appears whole under its name (core/durable_file.h). A folder without a manifest, or with a file that does
+// not match its digest, is not a checkpoint; the one before it counts.
 #pragma once
 
 #include <filesystem>

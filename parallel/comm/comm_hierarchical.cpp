@@ -137,7 +137,7 @@ private:
     std::deque<std::pair<SumTree, NodeTrees>> known_;
     const SumTree over_ranks_, over_node_;  // one addend a rank
     const int count_;                       // of nodes
-    const bool even_;                       // all nodes have equally many ranks
+    const bool even_;                       // all nodes have the same number of ranks
     const bool scatters_;                   // and each adds up a whole subtree
     AlignedBuffer scratch_;                 // {parts}{piece}, of the leader
     std::vector<RankRange> ranges_;
@@ -188,7 +188,7 @@ void HierarchicalCommunicator::sum_in_parts(T* data, size_t count, size_t stride
     }
 }
 
-// With equally many ranks on every node, a node's range is that of one of as many equal ranks as there are nodes.
+// With the same number of ranks on every node, a node's range is that of one of as many equal ranks as there are nodes.
 void HierarchicalCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction how) {
     if (!scatters_) return sum(data, count, how);
     inside_->reduce_tree(data, count, 0, over_node_, data);

@@ -1,7 +1,7 @@
-// Ranks on several nodes: shared memory inside a node, and between nodes the network, which only the first rank of each
-// node, its leader, uses for sums, gathers and broadcasts. A node is then like one rank that owns the leaves of all its
-// ranks, so that sums have the bits of any other layout: the tree over the ranks' addends (core/communicator.h) falls into
-// the parts that lie within a node and a tree over these parts.
+// Ranks on several nodes: shared memory inside a node and the network between nodes. Only the first rank of each node, its
+// leader, uses the network for sums, gathers and broadcasts. A node then acts like one rank that owns the leaves of all its
+// ranks, so that sums have the bits of any other layout: the tree over the ranks' addends (core/communicator.h) falls apart
+// into the parts inside the nodes and a tree over these parts.
 #pragma once
 
 #include <memory>

@@ -1,9 +1,9 @@
-// Ranks that are processes of one node and talk through shared memory; no MPI needed.
+// Ranks that are processes of one node and talk through shared memory. No MPI is needed.
 //
-// Buffers that came from allocate() lie in shared memory themselves: each rank sums its part of all ranks' copies and writes
-// the sum into all of them, between two meetings, without any copy. Other buffers go through a staging area, piece by piece.
-// Every sum is in the fixed tree over ranks (kernels/rank_sum), whatever Reduction asks for: another order would not be
-// faster. Errors of a peer end every call: see shm_meeting.h.
+// Buffers that came from allocate() lie in shared memory themselves: between two meetings each rank sums its part of all
+// ranks' copies and writes the sum into all of them, without any copy. Other buffers go through a staging area, piece by
+// piece. Every sum follows the fixed tree over ranks (kernels/rank_sum), whatever Reduction asks for: another order would
+// not be faster. An error of a peer ends every call: see shm_meeting.h.
 #pragma once
 
 #include <memory>

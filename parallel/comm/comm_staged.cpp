@@ -55,6 +55,11 @@ public:
         device_.copy(receive, here + bytes, bytes);
         device_.wait();
     }
+    bool has_channels() const override { return over_.has_channels(); }
+    std::unique_ptr<Communicator> channel_on(Device& order) override {
+        return std::make_unique<StagedCommunicator>(over_.channel(), order);
+    }
+    bool moves_by_this_core() const override { return over_.moves_by_this_core(); }
     void barrier() override { over_.barrier(); }
     AlignedBuffer allocate(size_t bytes) override { return device_.allocate(bytes); }
     void abort(int code) override { over_.abort(code); }
@@ -86,7 +91,7 @@ private:
         return staging_.as<T>();
     }
 
-    std::unique_ptr<Communicator> own_;  // of a part of the ranks
+    std::unique_ptr<Communicator> own_;  // of a part of the ranks, or a channel
     Communicator& over_;
     Device& device_;
     const std::string name_;

@@ -1,6 +1,6 @@
 // Ranks whose data lie in a device's memory, over a communicator that reads and writes the host's: every call on data goes
 // through staging memory, and waits for the device first. What a communicator of the device itself (NCCL) does without.
-// Data of the host may be given too. Ranks do not see each other's memory, and have no second channel.
+// Data of the host may be given too. Ranks do not see each other's memory; a channel copies in an order of its own.
 #pragma once
 
 #include <memory>

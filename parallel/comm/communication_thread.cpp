@@ -34,7 +34,8 @@ void come_before_computing() {
 
 }  // namespace
 
-CommunicationThread::CommunicationThread(Work work) : work_(std::move(work)), thread_([this] { run(); }) {}
+CommunicationThread::CommunicationThread(Device& computing, Device& order, Work work)
+    : computing_(computing), order_(order), work_(std::move(work)), thread_([this] { run(); }) {}
 
 CommunicationThread::~CommunicationThread() {
     {
@@ -46,9 +47,11 @@ CommunicationThread::~CommunicationThread() {
 }
 
 void CommunicationThread::allow(size_t pieces) {
+    const DeviceEvent so_far = computing_.record();
     {
         const std::lock_guard lock(mutex_);
-        allowed_ = pieces;
+        if (when_allowed_.size() < pieces) when_allowed_.resize(pieces), when_done_.resize(pieces);
+        for (; allowed_ < pieces; ++allowed_) when_allowed_[allowed_] = so_far;
     }
     changed_.notify_all();
 }
@@ -57,11 +60,20 @@ void CommunicationThread::wait_for(size_t pieces) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return done_ >= pieces || failure_; });
     if (failure_) std::rethrow_exception(failure_);
+    if (pieces <= followed_) return;
+    followed_ = pieces;
+    computing_.follow(order_, when_done_[pieces - 1]);
 }
 
 void CommunicationThread::start_over() {
     const std::lock_guard lock(mutex_);
-    allowed_ = done_ = 0;
+    allowed_ = done_ = followed_ = 0;
+}
+
+DeviceEvent CommunicationThread::do_piece(size_t number, const DeviceEvent& allowed) {
+    order_.follow(computing_, allowed);
+    work_(number);
+    return order_.record();
 }
 
 bool CommunicationThread::stuck() const {
@@ -77,16 +89,18 @@ void CommunicationThread::run() {
         changed_.wait(lock, [&] { return stop_ || done_ < allowed_; });
         if (stop_) return;
         const size_t number = done_;
+        const DeviceEvent allowed = when_allowed_[number];
         lock.unlock();
         std::exception_ptr failure;
+        DeviceEvent done;
         try {
-            work_(number);
+            done = do_piece(number, allowed);
         } catch (...) {
             failure = std::current_exception();
         }
         lock.lock();
         failure_ = failure;
-        if (!failure) ++done_;
+        if (!failure) when_done_[done_++] = done;
         changed_.notify_all();
         if (failure) return;
     }

@@ -1,5 +1,7 @@
 // A thread beside the computing ones that does a rank's pieces of communication, always in the same order, as soon as
 // computing allows each. It has no core of its own: it shares those of its rank, and sleeps while it waits.
+// On a device that computes later than it is told, a piece happens in another order than computing: behind what computing
+// was told before it allowed the piece, and computing goes on behind the pieces that it waits for.
 #pragma once
 
 #include <condition_variable>
@@ -8,14 +10,19 @@
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <vector>
+
+#include "kernels/device.h"
 
 namespace xbench {
 
 class CommunicationThread {
 public:
-    // Piece of communication number 0, 1, 2 ... of a step, on a channel that nobody else calls (Communicator::channel).
+    // Piece of communication number 0, 1, 2 ... of a step, in `order` and on a channel that nobody else calls
+    // (Communicator::channel_on).
     using Work = std::function<void(size_t number)>;
-    explicit CommunicationThread(Work work);
+    // Both devices outlive it; `order` is computing.another_order().
+    CommunicationThread(Device& computing, Device& order, Work work);
     // Waits for the piece at hand; not to be called while the thread is stuck().
     ~CommunicationThread();
     CommunicationThread(const CommunicationThread&) = delete;
@@ -29,10 +36,14 @@ public:
 
 private:
     void run();
+    DeviceEvent do_piece(size_t number, const DeviceEvent& allowed);
 
+    Device &computing_, &order_;
     const Work work_;
     size_t allowed_ = 0, done_ = 0;
-    mutable std::mutex mutex_;  // over all but work_
+    std::vector<DeviceEvent> when_allowed_, when_done_;  // of each piece, in the order of computing and of communication
+    size_t followed_ = 0;                                // pieces behind which computing goes on
+    mutable std::mutex mutex_;                           // over all but work_
     std::condition_variable changed_;
     std::exception_ptr failure_;
     bool stop_ = false;

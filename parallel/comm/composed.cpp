@@ -9,11 +9,12 @@ namespace {
 
 class Composed final : public Communicator {
 public:
-    Composed(std::unique_ptr<Communicator> control, DataPlaneMaker make, const char* name)
+    Composed(std::unique_ptr<Communicator> control, DataPlaneMaker make, Device& order, const char* name)
         : Communicator(control->wait_limit()),
           control_(std::move(control)),
           make_(std::move(make)),
-          data_(make_(*control_)),
+          order_(order),
+          data_(make_(*control_, order)),
           name_(name) {}
 
     int rank() const override { return control_->rank(); }
@@ -50,21 +51,26 @@ public:
     }
     bool moves_by_this_core() const override { return data_->moves_by_this_core(); }
 
-    std::unique_ptr<Communicator> split(int group) override { return compose(control_->split(group), make_, name_); }
+    std::unique_ptr<Communicator> split(int group) override { return compose(control_->split(group), make_, order_, name_); }
     bool has_channels() const override { return control_->has_channels(); }
-    std::unique_ptr<Communicator> channel() override { return compose(control_->channel(), make_, name_); }
+    std::unique_ptr<Communicator> channel() override { return channel_on(order_); }
+    std::unique_ptr<Communicator> channel_on(Device& order) override {
+        return compose(control_->channel(), make_, order, name_);
+    }
 
 private:
     const std::unique_ptr<Communicator> control_;
     const DataPlaneMaker make_;
+    Device& order_;
     const std::unique_ptr<DataPlane> data_;
     const char* const name_;
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> compose(std::unique_ptr<Communicator> control, DataPlaneMaker make, const char* name) {
-    return std::make_unique<Composed>(std::move(control), std::move(make), name);
+std::unique_ptr<Communicator> compose(std::unique_ptr<Communicator> control, DataPlaneMaker make, Device& order,
+                                      const char* name) {
+    return std::make_unique<Composed>(std::move(control), std::move(make), order, name);
 }
 
 }  // namespace xbench

@@ -1,4 +1,4 @@
-// Sums over all ranks, each rank with as many addends as it has blocks of leaves (core/communicator.h). One object holds
+// Sums over all ranks, where each rank contributes one addend per block of leaves (core/communicator.h). One object holds
 // what the trainer, its strategy and the evaluation must agree on.
 #pragma once
 

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "kernels/cuda/devices.h"
 #if XB_HAVE_MPI
 #include "parallel/comm/comm_hierarchical.h"
 #include "parallel/comm/comm_mpi.h"
@@ -26,18 +27,29 @@ std::unique_ptr<Communicator> connect_ranks(const Connecting& how) {
 }  // namespace
 
 std::span<const TrainerSetup> trainer_setups() {
-    static const std::array table {
-        TrainerSetup{"serial", "cpu", "self", true, "", connect_self},
 #if XB_HAVE_MPI
-            TrainerSetup{"cpu_ddp", "cpu", "mpi", true, "", connect_ranks},
-            TrainerSetup{"sharded", "cpu", "mpi", true, "", connect_ranks},
+    constexpr bool has_mpi = true;
+    constexpr const char* no_mpi = "";
+    constexpr auto connect = connect_ranks;
 #else
-            TrainerSetup{"cpu_ddp", "cpu", "mpi", false, "this build has no MPI", nullptr},
-            TrainerSetup{"sharded", "cpu", "mpi", false, "this build has no MPI", nullptr},
+    constexpr bool has_mpi = false;
+    constexpr const char* no_mpi = "this build has no MPI";
+    constexpr std::unique_ptr<Communicator> (*connect)(const Connecting&) = nullptr;
 #endif
-            TrainerSetup{"gpu_ddp", "cuda", "nccl", false, "this version has no CUDA kernels yet", nullptr},
+    static const std::array table{
+        TrainerSetup{"serial", "cpu", "self", true, "", connect_self},
+        TrainerSetup{"serial", "cuda", "self", true, "", connect_self},
+        TrainerSetup{"cpu_ddp", "cpu", "mpi", has_mpi, no_mpi, connect},
+        TrainerSetup{"sharded", "cpu", "mpi", has_mpi, no_mpi, connect},
+        TrainerSetup{"sharded", "cuda", "mpi", has_mpi, no_mpi, connect},
+        TrainerSetup{"gpu_ddp", "cuda", "mpi", has_mpi, no_mpi, connect},
     };
     return table;
+}
+
+std::string why_not_here(const TrainerSetup& setup) {
+    if (!setup.available) return setup.reason;
+    return std::string(setup.device) == "cuda" ? query_gpus().why_not : "";
 }
 
 MpiConnector mpi_connector() {
@@ -48,12 +60,17 @@ MpiConnector mpi_connector() {
 #endif
 }
 
-const TrainerSetup& find_setup(const std::string& name) {
+const TrainerSetup& find_setup(const std::string& name, const std::string& device) {
     std::vector<std::string> names;
+    const TrainerSetup* known = nullptr;
     for (const TrainerSetup& setup : trainer_setups()) {
-        if (setup.name == name) return setup;
+        if (setup.name == name && (device.empty() || device == setup.device)) return setup;
+        if (setup.name == name) known = &setup;
         names.push_back(setup.name);
     }
+    if (known)
+        throw UsageError("the trainer " + name + " does not run on " + device, "device",
+                         std::string("it runs on ") + known->device + "; gpu_ddp is cpu_ddp's counterpart on GPUs");
     const std::string close = nearest(name, names);
     throw UsageError("unknown trainer " + name, "trainer",
                      close.empty() ? "trainers are serial, cpu_ddp, gpu_ddp and sharded" : "did you mean " + close + "?");

@@ -1,4 +1,4 @@
-// The trainers by name: which communicator each of them runs over. A row that cannot run in this build says why.
+// The trainers by name, and the communicator that each runs over. A row that cannot run in this build says why.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,7 @@ struct Connecting {
 };
 
 struct TrainerSetup {
-    const char* name;          // serial | cpu_ddp | gpu_ddp | sharded
+    const char* name;          // serial | cpu_ddp | gpu_ddp | sharded; one row for each of its devices, its own first
     const char* device;        // cpu | cuda
     const char* communicator;  // self | mpi | nccl
     bool available;
@@ -33,6 +33,9 @@ std::span<const TrainerSetup> trainer_setups();
 using MpiConnector = std::unique_ptr<Communicator> (*)();
 MpiConnector mpi_connector();
 
-const TrainerSetup& find_setup(const std::string& name);  // throws UsageError with the nearest name
+// Of an empty device the trainer's own. Throws UsageError with the nearest name, or the trainer's devices.
+const TrainerSetup& find_setup(const std::string& name, const std::string& device = {});
+// Why it cannot run in this build on this machine, as there is no GPU; empty: it can. Asks the driver where it needs one.
+std::string why_not_here(const TrainerSetup& setup);
 
 }  // namespace xbench

@@ -1,4 +1,4 @@
-// Memory that processes of one node share: a POSIX shared memory object, mapped whole.
+// Memory that the processes of one node share: a POSIX shared memory object, mapped whole.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,9 @@
 // Where the ranks of a node meet: a barrier in shared memory that knows what each rank came for, how long it may take,
 // and whether the others are still alive.
 //
-// Each rank counts its meetings in a slot of its own; a meeting is over for a rank when every other rank's count has come
-// as far. A rank with cores of its own spins for a while before it sleeps in the kernel (futex); one that shares its core
-// with other ranks yields it first, because the others need it to arrive.
+// Each rank counts its meetings in a slot of its own. For a rank, a meeting is over when every other rank's count has got
+// as far. A rank with cores of its own spins for a while before it sleeps in the kernel (futex). A rank that shares its core
+// with others yields it first, because they need it to arrive.
 #pragma once
 
 #include <chrono>

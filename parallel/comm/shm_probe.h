@@ -1,5 +1,5 @@
-// Whether the ranks of a node can share memory at all, found out before anything waits for it: /dev/shm may be missing, too
-// small, read-only, or another one for each rank (containers). Sizes are bytes.
+// Finds out whether the ranks of a node can share memory, before anything waits for it. /dev/shm may be missing, too small,
+// read-only, or private to each rank (containers). Sizes are bytes.
 #pragma once
 
 #include <cstddef>

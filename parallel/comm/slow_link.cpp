@@ -78,6 +78,7 @@ public:
     bool has_channels() const override { return inner_->has_channels(); }
     bool moves_by_this_core() const override { return false; }
     std::unique_ptr<Communicator> channel() override { return on(inner_->channel(), true); }
+    std::unique_ptr<Communicator> channel_on(Device& order) override { return on(inner_->channel_on(order), true); }
     AlignedBuffer allocate(size_t bytes) override { return inner_->allocate(bytes); }
     void abort(int code) override { inner_->abort(code); }
 

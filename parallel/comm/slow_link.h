@@ -1,9 +1,9 @@
-// A slow network for tests and experiments: a communicator whose collectives take as much longer as their bytes need on a
-// link of a given rate. The calling thread sleeps meanwhile, as it would while a network card works; but for
-// the last 100 us it spins, except on a channel, whose caller shares its core with one that computes.
+// A slow network for tests and experiments: a communicator whose collectives take as long as their bytes would need on a
+// link of a given rate. The calling thread sleeps meanwhile, as it would while a network card works. It spins for the last
+// 100 us, except on a channel, whose caller shares its core with a thread that computes.
 //
-// A collective ends no sooner than latency + sent / rate after it began, where `sent` is what each rank has to send at
-// least: 2 (n-1)/n of the buffer for an all-reduce, (n-1)/n for a reduce-scatter or an all-gather, all of it otherwise.
+// A collective ends no sooner than latency + sent / rate after it began. `sent` is the least that each rank has to send:
+// 2 (n-1)/n of the buffer for an all-reduce, (n-1)/n for a reduce-scatter or an all-gather, and all of it otherwise.
 // Channels do not slow each other down.
 #pragma once
 

@@ -1,6 +1,6 @@
-// Gradients between ranks in 16 bits: half the bytes of a sum. Every rank rounds its addends, adds what it receives for its
-// own range in f32, in rank order, and rounds the sum, which all ranks then take: replicas stay equal, with an error of two
-// roundings. For the fast reduction only, and for gradients in the host's memory.
+// Gradients travel between ranks in 16 bits, so that a sum moves half the bytes. Every rank rounds its addends, adds what it
+// receives for its own range in f32, in rank order, and rounds the sum, which all ranks then take. Replicas stay equal, with
+// an error of two roundings. For the fast reduction only, and for gradients in host memory.
 #pragma once
 
 #include <cstdint>

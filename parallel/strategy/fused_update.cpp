@@ -39,7 +39,7 @@ void FusedUpdate::run(const StepContext& context, ExposedTime& exposed) const {
     const auto meet = [&] { sums_.communicator.meet_at_copies(gradients_, count_ * sizeof(float)); };
     exposed.time(meet);
     device_.run([&](const Team& team) {
-        ExposedTime others;  // than the calling thread's are not counted
+        ExposedTime others(device_);  // than the calling thread's are not counted
         ExposedTime& communication = team.rank == 0 ? exposed : others;
         const RankRange share = range_of_rank(own_.end - own_.begin, team.rank, team.size);
         for (size_t begin = own_.begin + share.begin, stop = own_.begin + share.end; begin < stop; begin += piece_elements) {

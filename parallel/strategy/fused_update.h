@@ -1,12 +1,12 @@
-// The update of ranks in one node's shared memory, in one pass: they have one copy of the parameters, and each rank sums its
+// The update of ranks that share the memory of a node, in one pass. They have one copy of the parameters. Each rank sums its
 // part of all ranks' gradients and updates its part of the parameters with it, piece by piece in its cache.
 //
-// For N ranks and Adam that moves 4 N + 28 bytes for each element of a rank's part, a part of 1/N: the gradients, their sum,
-// parameters and moments read and written. Summing into all copies and letting every rank update a copy of its own moves
-// 8 N bytes for each of the part and 28 for every element. For two ranks that is 18 against 36 bytes a parameter.
+// For N ranks and Adam this moves 4 N + 28 bytes for each element of a rank's part, which is 1/N of all: gradients, their
+// sum, parameters and moments, read and written. Summing into all copies and updating a copy on every rank moves 8 N bytes
+// for each element of the part and 28 for every element. For two ranks that is 18 against 36 bytes a parameter.
 //
-// Only for ranks that compute on the host: others' memory is read where it lies.
-// Moments are up to date on the rank that updates with them; gather() gives them to all.
+// Only for ranks that compute on the host: the memory of the others is read in place.
+// The moments are up to date on the rank that updates with them; gather() gives them to all.
 #pragma once
 
 #include <vector>

@@ -66,15 +66,16 @@ std::vector<Bucket> cut_buckets(const Plan& plan, Overlap when) {
     return buckets;
 }
 
-BucketReducer::BucketReducer(Overlap when, Communicator& communicator, std::vector<Bucket> buckets, size_t steps,
-                             Reduce reduce)
-    : when_(when), communicator_(communicator), buckets_(std::move(buckets)), reduce_(std::move(reduce)) {
+BucketReducer::BucketReducer(Overlap when, Device& device, Communicator& communicator, std::vector<Bucket> buckets,
+                             size_t steps, Reduce reduce)
+    : communicator_(communicator), buckets_(std::move(buckets)), reduce_(std::move(reduce)) {
     if (when == Overlap::none) return;
     calls_.assign(steps, 0);
     for (const Bucket& bucket : buckets_) calls_[bucket.step] = hear_after_step;
     if (when != Overlap::thread) return;
-    channel_ = communicator.channel();
-    thread_.emplace([this](size_t bucket) { reduce_(bucket, *channel_); });
+    order_ = device.another_order();
+    channel_ = communicator.channel_on(*order_);
+    thread_.emplace(device, *order_, [this](size_t bucket) { reduce_(bucket, *channel_); });
 }
 
 void BucketReducer::after_step(size_t step) {

@@ -1,13 +1,13 @@
-// The gradients in buckets: contiguous ranges of the flat buffer in the order in which the backward pass completes them, and
-// when each is reduced over the ranks.
+// The gradients in buckets: contiguous ranges of the flat buffer, in the order in which the backward pass completes them,
+// and the time at which each is reduced over the ranks.
 //
 //   none    after the backward pass, one after the other
 //   inline  by the computing thread, as soon as a bucket is complete: its gradients are still in the cache
-//   thread  by a thread of its own on a channel of its own (Communicator::channel), while the backward pass goes on
+//   thread  by a thread of its own on a channel of its own (Communicator::channel), during the backward pass
 //   fused   not in buckets, but by the pass that updates the parameters (parallel/strategy/fused_update.h)
 //
-// On every rank buckets are the same and are reduced in the same order. Sums are element by element, so the bits are those
-// of every mode.
+// All ranks have the same buckets and reduce them in the same order. Sums are element by element, so that every mode gives
+// the same bits.
 #pragma once
 
 #include <functional>
@@ -48,7 +48,9 @@ class BucketReducer {
 public:
     // Sums bucket number `bucket` over all ranks, through this communicator.
     using Reduce = std::function<void(size_t bucket, Communicator& over)>;
-    BucketReducer(Overlap when, Communicator& communicator, std::vector<Bucket> buckets, size_t steps, Reduce reduce);
+    // The device, which computes the steps, and the communicator outlive it.
+    BucketReducer(Overlap when, Device& device, Communicator& communicator, std::vector<Bucket> buckets, size_t steps,
+                  Reduce reduce);
     // Not to be destroyed while it is stuck().
 
     const std::vector<Bucket>& buckets() const { return buckets_; }
@@ -62,12 +64,12 @@ public:
 private:
     void advance(size_t ready);
 
-    const Overlap when_;
     Communicator& communicator_;
     const std::vector<Bucket> buckets_;
     const Reduce reduce_;
     std::vector<uint8_t> calls_;
     size_t ready_ = 0, done_ = 0;            // buckets of this step that are complete, reduced (without a thread)
+    std::unique_ptr<Device> order_;          // of the thread
     std::unique_ptr<Communicator> channel_;  // of the thread
     std::optional<CommunicationThread> thread_;
 };

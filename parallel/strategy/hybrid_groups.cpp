@@ -13,7 +13,7 @@ HybridGroups::HybridGroups(Communicator& all) {
     for (const int node : nodes)
         if (ranks_on(node) != ranks_on(nodes.front()))
             throw UsageError("the nodes have different numbers of ranks", "/train/hybrid_sharding",
-                             "start equally many ranks on each node, or leave it out");
+                             "start the same number of ranks on each node, or leave it out");
     const int mine = nodes[static_cast<size_t>(all.rank())];
     const auto first = std::find(nodes.begin(), nodes.end(), mine) - nodes.begin();
     node_ = all.split(mine);

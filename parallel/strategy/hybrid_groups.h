@@ -1,4 +1,4 @@
-// The groups of hybrid sharding (parallel/strategy/sharded_units.h): a shard is split over the ranks of a node, and every
+// The groups of hybrid sharding (parallel/strategy/sharded_units.h): shards are divided among the ranks of a node, and every
 // node has all of them.
 #pragma once
 

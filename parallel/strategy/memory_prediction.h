@@ -1,5 +1,5 @@
-// How much memory a rank of a training run will take, by category, before it runs: a function of the plans, the stage and
-// the number of ranks. A core/memory_ledger.h counts what it did take.
+// How much memory a rank of a training run will need, by category, before it runs: a function of the plans, the stage and
+// the number of ranks. core/memory_ledger.h counts what it really used.
 #pragma once
 
 #include <string>

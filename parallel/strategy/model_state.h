@@ -1,5 +1,5 @@
-// The memory of a model under training: parameters, their gradients, running statistics, each one flat buffer, or what this
-// rank keeps of them where they are sharded.
+// The memory of a model in training: parameters, gradients and running statistics, each in one flat buffer, or the part of
+// them that this rank keeps when they are sharded.
 #pragma once
 
 #include <optional>

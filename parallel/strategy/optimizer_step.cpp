@@ -63,6 +63,7 @@ OptimizerStep::OptimizerStep(const TrainConfig& config, const std::vector<Optimi
         if (kernel_->workspace) workspace_bytes = std::max(workspace_bytes, kernel_->workspace(args, device.threads()));
     workspace_ = device.allocate(workspace_bytes, ledger, MemoryCategory::workspace);
     for (KernelArgs& args : args_) args.workspace = workspace_.data();
+    if (!device.is_host()) device_context_ = device.allocate(sizeof(StepContext));
 }
 
 OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range)
@@ -75,6 +76,8 @@ void OptimizerStep::run(const StepContext& context) {
     context_ = context;
     context_.leaf_begin = nullptr;  // the host's, and of images: an update has none
     context_.sample_ids = nullptr;
+    context_.on_device = device_context_.as<StepContext>();
+    if (context_.on_device) device_.copy(device_context_.data(), &context_, sizeof context_);
     for (KernelArgs& args : args_) args.step = &context_;
     device_.run([&](const Team& team) {
         for (const KernelArgs& args : args_) device_.launch(*kernel_, args, team);  // of different memory: no barrier

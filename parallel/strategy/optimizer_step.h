@@ -39,6 +39,7 @@ private:
     const Optimizer attrs_;
     size_t stride_ = 0;  // elements between two moments
     AlignedBuffer moments_, workspace_;
+    AlignedBuffer device_context_;  // context_ where kernels cannot read the host's
     std::vector<KernelArgs> args_;  // one a part
     StepContext context_{};         // of the last run, without images
     const Kernel* kernel_ = nullptr;

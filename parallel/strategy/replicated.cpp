@@ -22,7 +22,8 @@ public:
           sums_(sums),
           compression_(config.compression),
           overlap_(overlap_of_replicas(config, sums.communicator)),
-          optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}) {
+          optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}),
+          exposed_(state.device) {
         const int ranks = sums.communicator.size();
         if (overlap_ == Overlap::fused)
             fused_.emplace(state, sums, optimizer_);
@@ -37,9 +38,10 @@ public:
         if (sums_.communicator.size() == 1 || fused_) return;  // then update() sums
         std::vector<Bucket> buckets = cut_buckets(plan, overlap_);
         if (power_sgd_) buckets = {{{0, state_.flat.parameter_elements}, plan.steps.size() - 1}};  // whole layers
-        reducer_.emplace(overlap_, sums_.communicator, std::move(buckets), plan.steps.size(),
+        reducer_.emplace(overlap_, state_.device, sums_.communicator, std::move(buckets), plan.steps.size(),
                          [this](size_t bucket, Communicator& over) { reduce(bucket, over); });
     }
+    bool may_be_recorded() const override { return sums_.communicator.size() == 1; }
     std::span<const uint8_t> wanted_calls() const override {
         return reducer_ ? reducer_->wanted_calls() : std::span<const uint8_t>{};
     }

@@ -38,7 +38,8 @@ public:
         : state_(state),
           units_(*state.units),
           sums_(sums),
-          optimizer_(config, own_parts(state), state.device, state.ledger) {}
+          optimizer_(config, own_parts(state), state.device, state.ledger),
+          exposed_(state.device) {}
 
     void attach(const Plan& plan) override {
         if (units_.several_passes())

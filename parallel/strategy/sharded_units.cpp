@@ -63,8 +63,8 @@ bool ShardedUnits::sums_by_groups() const {
 float* ShardedUnits::gather(size_t unit, int slot_index, const ShardLines& over) const {
     const ShardUnit& part = shards_.units[unit];
     float* const whole = slot(slot_index);
-    device_.copy(whole + (part.own.begin - static_cast<size_t>(part.span.begin)), parameters(unit),
-                 part.own_elements() * sizeof(float));
+    over.device.copy(whole + (part.own.begin - static_cast<size_t>(part.span.begin)), parameters(unit),
+                     part.own_elements() * sizeof(float));
     over.group.all_gather(whole, part.elements());
     return whole;
 }
@@ -94,13 +94,13 @@ void ShardedUnits::reduce_gradients(size_t unit, const ShardLines& over) const {
     float* const whole = gradient_slot(unit);
     // Another unit had this slot before: what no step has written is its.
     for (const FlatSpan& gap : schedule_.gaps[unit])
-        device_.zero(whole + (gap.begin - part.span.begin), static_cast<size_t>(gap.end - gap.begin) * sizeof(float));
+        over.device.zero(whole + (gap.begin - part.span.begin), static_cast<size_t>(gap.end - gap.begin) * sizeof(float));
     reduce_scatter(unit, whole, gradient_stride_, over);
-    device_.copy(gradients(unit), whole + (part.own.begin - static_cast<size_t>(part.span.begin)),
-                 part.own_elements() * sizeof(float));
+    over.device.copy(gradients(unit), whole + (part.own.begin - static_cast<size_t>(part.span.begin)),
+                     part.own_elements() * sizeof(float));
     // Gradients that come from sums over all images (of batch normalisations) are in the first block only.
     const auto others = static_cast<size_t>(sums_.most_blocks - 1);
-    device_.zero(whole + gradient_stride_, others * gradient_stride_ * sizeof(float));
+    over.device.zero(whole + gradient_stride_, others * gradient_stride_ * sizeof(float));
 }
 
 void ShardedUnits::bind_to(Executor& executor) const {
@@ -132,11 +132,12 @@ UnitTransfers::UnitTransfers(const Plan& plan, const ShardedUnits& units, Of wha
             reduced_bytes_ += units.shards().units[transfer.unit].elements() * sizeof(float);
     if (!units.overlapped() || what == Of::evaluation || plan_.transfers.empty()) return;
     const ShardLines own = units.lines();
-    all_ = own.all.channel();
-    if (&own.group != &own.all) group_ = own.group.channel();
-    if (own.replicas) replicas_ = own.replicas->channel();
-    thread_.emplace([this](size_t number) {
-        transfer(number, {*all_, group_ ? *group_ : *all_, replicas_ ? replicas_.get() : nullptr});
+    order_ = own.device.another_order();
+    all_ = own.all.channel_on(*order_);
+    if (&own.group != &own.all) group_ = own.group.channel_on(*order_);
+    if (own.replicas) replicas_ = own.replicas->channel_on(*order_);
+    thread_.emplace(own.device, *order_, [this](size_t number) {
+        transfer(number, {*order_, *all_, group_ ? *group_ : *all_, replicas_ ? replicas_.get() : nullptr});
     });
 }
 

@@ -21,7 +21,7 @@
 
 namespace xbench {
 
-// How far, and over whom. Groups have equally many ranks, and the ranks of a group follow each other.
+// How far, and over whom. Groups have the same number of ranks, and the ranks of a group are consecutive.
 struct Sharding {
     int stage = 0;                     // 0: nothing is split
     Communicator* group = nullptr;     // the ranks that a shard is split over; null: all
@@ -31,8 +31,9 @@ struct Sharding {
     bool several_passes = false;     // gradients stay whole in any stage: the passes over a batch add them up
 };
 
-// Who talks to whom, on the channel of one thread.
+// Who talks to whom, on the channel of one thread, and the order of the device in which it happens.
 struct ShardLines {
+    Device& device;
     Communicator& all;
     Communicator& group;
     Communicator* replicas;  // or null
@@ -51,7 +52,7 @@ public:
     size_t gradient_stride() const { return gradient_stride_; }  // elements between the blocks of a slot of gradients
     Communicator& group() const { return how_.group ? *how_.group : sums_.communicator; }
     Communicator* replicas() const { return how_.replicas; }
-    ShardLines lines() const { return {sums_.communicator, group(), how_.replicas}; }  // of the computing thread
+    ShardLines lines() const { return {device_, sums_.communicator, group(), how_.replicas}; }  // of the computing thread
     bool overlapped() const { return how_.overlapped; }
     bool several_passes() const { return how_.several_passes; }
 
@@ -117,6 +118,7 @@ private:
     size_t reduced_bytes_ = 0;
     std::vector<uint8_t> wanted_;
     size_t done_ = 0;                                       // without a thread
+    std::unique_ptr<Device> order_;                         // of the thread
     std::unique_ptr<Communicator> all_, group_, replicas_;  // channels of the thread; group_ and replicas_ where hybrid
     std::optional<CommunicationThread> thread_;
 };

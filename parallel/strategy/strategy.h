@@ -1,4 +1,4 @@
-// How the parameters and their update are spread over the ranks. The training loop sees only this.
+// How the parameters and their update are divided among the ranks. The training loop sees only this.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,8 @@ public:
     virtual std::string overlap() const { return "none"; }
     // Whether a thread of it is in a collective that its peers may never come to; it must not be destroyed then.
     virtual bool stuck() const { return false; }
-    // Nanoseconds that computing stood still for communication since the last call.
+    // Nanoseconds that computing stood still for communication since the last call; on another device than the host's,
+    // between the two calls before this one (parallel/strategy/exposed_time.h).
     virtual int64_t take_exposed_ns() = 0;
 };
 

@@ -1,4 +1,4 @@
-// The best epoch so far by the configuration's monitor, and its weights.
+// The best epoch so far, by the monitor of the configuration, and its weights.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// A loader's batch where the kernels of a plan read it: in place where the device reads the host's memory, else in memory of
-// the device, into which the images, labels and sample ids of a step are copied in order with its kernels.
+// A loader's batch where the kernels of a plan read it. If the device reads host memory, that is in place. Otherwise the
+// images, labels and sample ids of a step are copied into memory of the device, in order with its kernels.
 #pragma once
 
 #include "data/load/loader.h"

@@ -1,5 +1,5 @@
-// The losses of an epoch's batches, one sum a block of leaves, until they are added over blocks and ranks: in the tree first
-// and over the batches last, so that any number of ranks ends with the same bits.
+// The losses of an epoch's batches, one sum per block of leaves, until they are added over blocks and ranks. They are added
+// in the tree first and over the batches last, so that any number of ranks ends with the same bits.
 #pragma once
 
 #include <cstdint>

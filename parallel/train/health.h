@@ -1,4 +1,4 @@
-// Whether a training run is still sound: numbers that are finite, and replicas that agree.
+// Whether a training run is still sound: all numbers finite, all replicas equal.
 #pragma once
 
 #include <cstdint>

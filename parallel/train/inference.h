@@ -1,4 +1,4 @@
-// Running a model over images without training it: validation, testing, eval and predict.
+// Runs a model over images without training it: validation, testing, eval and predict.
 #pragma once
 
 #include <functional>

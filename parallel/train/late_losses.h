@@ -1,5 +1,5 @@
-// Losses on their way from the device to the host. Each step copies its own into staging memory of two steps' size, behind
-// its kernels; the host reads them when they have come, for another device than the host's while the next step is under way.
+// Losses on their way from the device to the host. Each step copies its own behind its kernels, into staging memory for two
+// steps. The host reads them when they have arrived; if the device is not the host's, the next step is already under way.
 #pragma once
 
 #include <array>

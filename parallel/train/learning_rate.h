@@ -1,4 +1,4 @@
-// The learning rate of each step: the configuration's, scaled to the batch by the rule that it names, after a warm-up.
+// The learning rate of each step: that of the configuration, scaled to the batch by the chosen rule, after a warm-up.
 #pragma once
 
 #include <cstdint>

@@ -72,7 +72,8 @@ MicroBatches::MicroBatches(const PassPlan& plan, ModelState& state, const RankSu
       observer_(observer),
       device_(state.device),
       losses_(static_cast<size_t>(plan.slots)),
-      leaf_begin_(static_cast<size_t>(plan.most_leaves) + 1) {
+      leaf_begin_(static_cast<size_t>(plan.most_leaves) + 1),
+      exposed_(state.device) {
     if (!plan.local) return;
     for (const FlatRange& range : state.flat.state)
         if (state.graph.value(range.value).role == Role::buffer)

@@ -1,13 +1,13 @@
-// A rank's share of a batch computed in several passes, each over an aligned block of its leaves: gradient accumulation, and
+// Computes a rank's share of a batch in several passes, each over an aligned block of its leaves: gradient accumulation, and
 // batch normalisation over each virtual rank.
 //
-// A pass leaves its gradients in a slot of their own; two neighbouring slots that cover equally many leaves are added, as in
-// the tree of kernels/leaf_tree.h, so that in the end slot b holds the sum of the rank's block b (core/communicator.h) with
-// the bits that one pass over all leaves would have given, and a strategy sees no difference. Activations are those of the
+// Each pass leaves its gradients in a slot of its own. Two neighbouring slots that cover equally many leaves are added, as
+// in the tree of kernels/leaf_tree.h. In the end slot b holds the sum of the rank's block b (core/communicator.h), with the
+// bits of one pass over all leaves, so that a strategy sees no difference. The memory for activations is that of the
 // largest pass.
 //
-// Local batch normalisation is one leaf a pass: statistics never leave it. Each leaf updates a copy of the running
-// statistics; the new ones are the mean of the copies over all ranks' leaves that hold images, summed in the same tree.
+// Local batch normalisation makes one pass per leaf: statistics never leave it. Each leaf updates a copy of the running
+// statistics. The new ones are the mean of the copies over all ranks' leaves that hold images, summed in the same tree.
 #pragma once
 
 #include <vector>

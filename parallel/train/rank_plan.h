@@ -1,6 +1,6 @@
 // What one rank of a training run computes, and in what memory: a function of the model, the configuration and the rank's
-// place alone. Nothing is connected, allocated or run, so that `xbench models --memory` asks for every rank of a job that
-// does not exist; a TrainingStep (parallel/train/training_step.h) runs what stands here.
+// place alone. Nothing is connected, allocated or run, so that `xbench models --memory` can ask for every rank of a job
+// that does not exist. A TrainingStep (parallel/train/training_step.h) runs it.
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "eval/calibration.h"
+#include "eval/thresholds.h"
 #include "parallel/train/dataset_model.h"
 #include "parallel/train/health.h"
 #include "parallel/train/inference.h"
@@ -16,7 +18,7 @@ RunCheckpoints::RunCheckpoints(const Config& config, const Dataset& dataset, Tra
     if (!folder_.empty() && step.place().rank == 0) writer_.emplace(folder_, config.train.checkpoint_keep);
 }
 
-WeightSet RunCheckpoints::described_weights() const {
+WeightSet RunCheckpoints::described_weights(const Predictions* val) const {
     WeightSet weights = step_.state().weights();
     ModelDescription about;
     about.model = model_for(config_.model, dataset_.info());
@@ -27,6 +29,10 @@ WeightSet RunCheckpoints::described_weights() const {
     about.precision = config_.train.precision;
     about.evaluation_batch = evaluation_batch(config_.train.batch_size);
     about.virtual_ranks = step_.sums().leaves_of_all;
+    if (val) {
+        for (const Threshold& threshold : best_thresholds(*val)) about.thresholds.push_back(threshold.value);
+        about.temperature = fit_temperature(*val);
+    }
     describe(about, weights);
     return weights;
 }

@@ -1,5 +1,5 @@
-// A training run's files in its checkpoints folder: the best and the last weights, and the snapshots to resume from
-// (parallel/checkpoint/training_state.h), taken on all ranks and written by rank 0.
+// The files in a run's checkpoints folder: the best and the last weights, and the snapshots to resume from
+// (parallel/checkpoint/training_state.h). All ranks take part in a snapshot; rank 0 writes it.
 #pragma once
 
 #include <filesystem>
@@ -36,8 +36,9 @@ public:
     RunCheckpoints(const Config& config, const Dataset& dataset, TrainingStep& step, int64_t batches,
                    std::filesystem::path folder);
 
-    // The step's weights with all that describes them; collective.
-    WeightSet described_weights() const;
+    // The step's weights with all that describes them; collective. Thresholds and a temperature are chosen by predictions of
+    // the validation split, where they are given.
+    WeightSet described_weights(const Predictions* val = nullptr) const;
     void save(const char* name, const WeightSet& weights) const;
 
     // Takes a snapshot and writes it in the background; collective.

@@ -29,20 +29,39 @@ void StepTimes::merge(ControlPlane& communicator) {
     std::transform(comm_ns.begin(), comm_ns.end(), skew_ns.begin(), skew_ns.begin(), std::plus<>());
 }
 
-int64_t StepClock::lap() {
-    const auto now = Clock::now();
-    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now - last_).count();
-    last_ = now;
-    return ns;
-}
+StepClock::StepClock(StepTimes& times, Device& device)
+    : times_(times), device_(device), late_(device.is_host() ? 0 : 1), last_(device.record()) {}
 
 void StepClock::end_step(int64_t images, int64_t exposed_ns) {
-    times_.step_ns.push_back(lap());
+    unread_.push_back({last_, device_.record(), {}});
+    last_ = unread_.back().end;
     times_.step_images.push_back(images);
-    times_.comm_ns.push_back(exposed_ns);
-    times_.between_steps_ns.push_back(0);
+    if (++ended_ > late_) times_.comm_ns.push_back(exposed_ns);
 }
 
-void StepClock::end_between() { times_.between_steps_ns.back() += lap(); }
+void StepClock::end_between() {
+    last_ = unread_.back().next = device_.record();
+    read(late_);
+}
+
+void StepClock::finish(int64_t exposed_ns) {
+    read(0);
+    if (ended_ > 0 && late_ > 0) times_.comm_ns.push_back(exposed_ns);
+}
+
+int64_t StepClock::newest_step_ns() const {
+    return late_ == 0 && !unread_.empty() ? device_.elapsed_ns(unread_.back().begin, unread_.back().end) : newest_step_ns_;
+}
+
+// All but the newest so many.
+void StepClock::read(size_t but) {
+    while (unread_.size() > but) {
+        const Step& oldest = unread_.front();
+        newest_step_ns_ = device_.elapsed_ns(oldest.begin, oldest.end);
+        times_.step_ns.push_back(newest_step_ns_);
+        times_.between_steps_ns.push_back(device_.elapsed_ns(oldest.end, oldest.next));
+        unread_.erase(unread_.begin());
+    }
+}
 
 }  // namespace xbench

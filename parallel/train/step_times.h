@@ -1,13 +1,14 @@
 // The times of a run's training steps. A step is what makes one update: waiting for its batch, computing, communicating.
 // What lies between two steps (the progress line, asking all ranks whether to stop, the snapshot of a checkpoint) is
-// counted by itself.
+// counted by itself. On another device than the host's, times are those between events in its order: of a step, until its
+// update is done; what the host does meanwhile costs nothing unless the device runs out of work.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <vector>
 
 #include "core/communicator.h"
+#include "kernels/device.h"
 
 namespace xbench {
 
@@ -24,18 +25,28 @@ struct StepTimes {
     void merge(ControlPlane& communicator);
 };
 
-// Splits the time of an epoch into its steps and what lies between.
+// Splits the time of an epoch into its steps and what lies between. A step's times are known when it ends, on another device
+// than the host's when the next one does; finish() waits for the last.
 class StepClock {
 public:
-    using Clock = std::chrono::steady_clock;
-    explicit StepClock(StepTimes& times) : times_(times), last_(Clock::now()) {}
-    void end_step(int64_t images, int64_t exposed_ns);
+    StepClock(StepTimes& times, Device& device);
+    void end_step(int64_t images, int64_t exposed_ns);  // what TrainingStep::take_exposed_ns gives
     void end_between();
+    void finish(int64_t exposed_ns);  // of the last step, where it was not known yet
+    int64_t newest_step_ns() const;   // of those known; 0: none
 
 private:
-    int64_t lap();
+    struct Step {
+        DeviceEvent begin, end, next;
+    };
+    void read(size_t but);
     StepTimes& times_;
-    Clock::time_point last_;
+    Device& device_;
+    const size_t late_;  // steps
+    DeviceEvent last_;
+    std::vector<Step> unread_;
+    size_t ended_ = 0;
+    int64_t newest_step_ns_ = 0;
 };
 
 }  // namespace xbench

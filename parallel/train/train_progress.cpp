@@ -5,7 +5,7 @@ namespace xbench {
 
 void ProgressReport::after_step(int64_t epoch, int64_t step, double loss, int64_t images, int64_t step_ns) {
     if (!watched()) return;
-    images_per_second_ = static_cast<double>(images) / (static_cast<double>(step_ns) * 1e-9);
+    if (step_ns > 0) images_per_second_ = static_cast<double>(images) / (static_cast<double>(step_ns) * 1e-9);
     if (epoch != epoch_) epoch_ = epoch, epoch_images_ = 0, epoch_loss_ = 0;
     epoch_images_ += images;
     epoch_loss_ += loss * static_cast<double>(images);

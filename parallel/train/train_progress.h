@@ -1,4 +1,4 @@
-// How far a training run is, for whoever watches it. Rank 0 reports after every step and every epoch.
+// How far a training run is, for its observer. Rank 0 reports after every step and every epoch.
 #pragma once
 
 #include <chrono>
@@ -24,7 +24,7 @@ public:
 
     void resumed_at(int64_t step) { resumed_at_ = step; }
     bool watched() const { return watcher_ != nullptr; }
-    // `step` are done; `loss` is the mean of the last one's images on this rank.
+    // `step` are done; `loss` is the mean of the last one's images on this rank. step_ns is 0 where no step's time is known.
     void after_step(int64_t epoch, int64_t step, double loss, int64_t images, int64_t step_ns);
     void after_epoch(const EpochResult& epoch, int64_t step);
 

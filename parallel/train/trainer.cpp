@@ -36,9 +36,10 @@ private:
     EpochResult train_epoch(int64_t epoch, int64_t first_batch);
     void step(const Batch& batch);
     void keep_losses(const TrainingStep::Losses& losses);
-    bool after_step(const Batch& batch, int64_t epoch);
-    void report_step(const Batch& batch, int64_t epoch);
+    bool after_step(const Batch& batch, int64_t epoch, const StepClock& clock);
+    void report_step(const Batch& batch, int64_t epoch, int64_t step_ns);
     void end_epoch(EpochResult& epoch);
+    Predictions predict(Split split);
     Metrics evaluate(Split split);
     bool must_stop();
     void snapshot(int64_t epoch);
@@ -127,7 +128,8 @@ void Training::describe_run() {
     const Plan& plan = step_.plan();
     const int batches = batches_in_memory(static_cast<int>(config_.data.workers), LoaderOptions{}.prefetch);
     result_.overlap = step_.strategy().overlap();
-    result_.isa = isa_name(isa_of(plan));
+    result_.isa = plan.target.kind == DeviceKind::cpu ? isa_name(isa_of(plan)) : to_string(plan.target);
+    result_.communicator = step_.communicator();
     result_.optimizer_bytes = step_.strategy().state_bytes();
     result_.activation_bytes = plan.activation_bytes;
     result_.memory_predicted =
@@ -157,16 +159,18 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     communicator_.barrier();
     epoch_start_ = Clock::now();
     loader_.start_epoch(epoch, first_batch);
-    StepClock clock(result_.times);
+    StepClock clock(result_.times, device_);
     while (const Batch* batch = loader_.next()) {
         step(*batch);
         clock.end_step(batch->global_size, step_.take_exposed_ns());
         result.images += batch->global_size;
-        result_.interrupted = after_step(*batch, epoch);
+        result_.interrupted = after_step(*batch, epoch, clock);
         clock.end_between();
-        if (result_.interrupted) return result;
+        if (result_.interrupted) break;
     }
     step_.wait_for_losses();
+    clock.finish(device_.is_host() ? 0 : step_.take_exposed_ns());
+    if (result_.interrupted) return result;
     result.train_seconds = epoch_seconds_before_ + seconds_since(epoch_start_);
     result.learning_rate = learning_rate_at(config_.train, static_cast<int64_t>(step_.done()) - 1);
     result.train_loss = run_.losses.total() / static_cast<double>(result.images);
@@ -174,8 +178,8 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
 }
 
 // What lies between two steps. Returns whether the run stops here, at a checkpoint.
-bool Training::after_step(const Batch& batch, int64_t epoch) {
-    report_step(batch, epoch);
+bool Training::after_step(const Batch& batch, int64_t epoch, const StepClock& clock) {
+    report_step(batch, epoch, clock.newest_step_ns());
     const bool stop = must_stop();
     const int64_t every = config_.train.checkpoint_steps;
     if (stop || (every > 0 && step_.done() % static_cast<uint32_t>(every) == 0)) {
@@ -193,9 +197,9 @@ void Training::snapshot(int64_t epoch) {
     checkpoints_.snapshot(run_, epoch);
 }
 
-void Training::report_step(const Batch& batch, int64_t epoch) {
+void Training::report_step(const Batch& batch, int64_t epoch, int64_t step_ns) {
     if (!progress_.watched()) return;
-    progress_.after_step(epoch, step_.done(), newest_loss_, batch.global_size, result_.times.step_ns.back());
+    progress_.after_step(epoch, step_.done(), newest_loss_, batch.global_size, step_ns);
 }
 
 bool Training::must_stop() {
@@ -205,21 +209,23 @@ bool Training::must_stop() {
     return wanted > 0;
 }
 
-Metrics Training::evaluate(Split split) {
-    const Predictions predictions = evaluator_.run(step_.state(), dataset_, loader_options(split), step_.sums());
-    return compute_metrics(predictions, dataset_.info().class_names);
+Predictions Training::predict(Split split) {
+    return evaluator_.run(step_.state(), dataset_, loader_options(split), step_.sums());
 }
+
+Metrics Training::evaluate(Split split) { return compute_metrics(predict(split), dataset_.info().class_names); }
 
 void Training::end_epoch(EpochResult& epoch) {
     const auto start = Clock::now();
-    Metrics val = evaluate(Split::val);
+    const Predictions predictions = predict(Split::val);
+    Metrics val = compute_metrics(predictions, dataset_.info().class_names);
     epoch.val_loss = val.loss;
     epoch.val_accuracy = val.accuracy;
     epoch.val_balanced_accuracy = val.balanced_accuracy;
     epoch.val_seconds = seconds_since(start);
     epoch.best = run_.best.beaten_by(epoch, config_.train.monitor);
     if (epoch.best) {
-        run_.best = {epoch, checkpoints_.described_weights(), std::move(val)};
+        run_.best = {epoch, checkpoints_.described_weights(&predictions), std::move(val)};
         checkpoints_.save("best.safetensors", run_.best.weights);
     }
     run_.history.push_back(epoch);

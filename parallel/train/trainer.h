@@ -1,5 +1,5 @@
-// The training loop: one for every trainer. Serial, cpu_ddp and the sharded trainers differ in the communicator and the
-// strategy that they hand to it, never in the loop.
+// The training loop, one for every trainer. Serial, cpu_ddp and the sharded trainers give it different communicators and
+// strategies, never another loop.
 #pragma once
 
 #include <cstdint>
@@ -40,10 +40,11 @@ struct TrainResult {
     MemoryUse memory_predicted;   // of this rank, while steps run
     MemoryUse memory_in_steps;    // the same, counted
     MemoryUse memory_highest;     // counted, with evaluations and checkpoints; of each category by itself
-    std::string isa;
-    std::string overlap;       // fused | thread | inline | none: when gradients were reduced
-    uint32_t resumed_at = 0;   // steps that an earlier process had done
-    bool interrupted = false;  // stopped at a checkpoint because stop() asked for it: there is no test result
+    std::string isa;              // or the GPU's compute capability
+    std::string communicator;     // over which tensors went: "shm+mpi", "staged mpi", "nccl"
+    std::string overlap;          // fused | thread | inline | none: when gradients were reduced
+    uint32_t resumed_at = 0;      // steps that an earlier process had done
+    bool interrupted = false;     // stopped at a checkpoint because stop() asked for it: there is no test result
     uint32_t steps_done = 0;
 };
 

@@ -4,19 +4,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "core/error.h"
 #include "core/virtual_ranks.h"
 #include "parallel/comm/comm_staged.h"
+#include "parallel/comm/composed.h"
+#include "parallel/comm/lone_plane.h"
+#include "parallel/comm/nccl.h"
+#include "parallel/strategy/optimizer_step.h"
 #include "parallel/train/health.h"
 #include "parallel/train/learning_rate.h"
 
 namespace xbench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // What every rank's device runs: other kernels round differently.
 Target common_target(const Target& mine, Communicator& communicator) {
@@ -44,6 +45,9 @@ void refuse_host_only(const TrainConfig& config, const Device& device) {
 
 std::unique_ptr<Communicator> checked_and_staged(const TrainConfig& config, Communicator& over, Device& device) {
     refuse_host_only(config, device);
+    if (device.is_host()) return nullptr;
+    if (over.size() == 1) return compose(over.split(0), make_lone_plane, device, "self");
+    if (why_no_nccl(over, device).empty()) return compose(over.split(0), make_nccl_plane, device, "nccl");
     return make_staged_communicator(over, device);
 }
 
@@ -56,6 +60,43 @@ RankSums sums_for(const TrainConfig& config, Communicator& communicator) {
 std::optional<HybridGroups> groups_for(const TrainConfig& config, Communicator& communicator, int stage) {
     if (!config.hybrid_sharding || stage == 0) return std::nullopt;
     return std::optional<HybridGroups>(std::in_place, communicator);
+}
+
+std::string mib(size_t bytes) { return fmt::format("{:.0f} MiB", static_cast<double>(bytes) / (1 << 20)); }
+
+struct Needs {
+    size_t images, state;  // bytes: what grows with the batch, and what does not
+    size_t all() const { return images + state; }
+};
+
+Needs needs_of(const RankPlan& plan, const TrainConfig& config, const RankPlace& place) {
+    const auto parameters = static_cast<size_t>(plan.training.parameters.parameter_elements) * sizeof(float);
+    const auto copies = static_cast<size_t>(2 + moment_count(config));  // with gradients, while ZeRO splits nothing
+    const size_t split = place.stage > 0 ? static_cast<size_t>(place.ranks) : 1;
+    const Graph& graph = plan.training.graph;
+    const auto pixels = static_cast<size_t>(graph.value(graph.input).shape.elements());
+    return {plan.training.activation_bytes + plan.training.workspace_bytes +
+                static_cast<size_t>(plan.training.options.max_batch) * pixels * sizeof(float),
+            parameters * copies / split};
+}
+
+// The plan of a rank whose device has the memory for it. Throws Error that says what is needed and which batch would fit.
+RankPlan plan_that_fits(const Graph& graph, const TrainConfig& config, const RankPlace& place, Device& device) {
+    RankPlan plan = rank_plan(graph, config, place);
+    const size_t free_bytes = device.free_bytes();
+    const Needs needs = needs_of(plan, config, place);
+    if (needs.all() <= free_bytes) return plan;
+    const double images = free_bytes > needs.state ? static_cast<double>(free_bytes - needs.state) : 0;
+    const auto fits =
+        static_cast<int64_t>(static_cast<double>(config.batch_size) * images / static_cast<double>(needs.images));
+    throw Error(
+        fmt::format("a step needs {} for images and {} for parameters, gradients and optimizer, and {} of the device "
+                    "are free",
+                    mib(needs.images), mib(needs.state), mib(free_bytes)),
+        fmt::format("rank {}, batch {}", place.rank, config.batch_size),
+        fits > 0
+            ? fmt::format("a batch of {} would fit; train.activation_checkpointing and train.accumulate need less", fits)
+            : "no batch would fit: take a smaller model, or --trainer sharded");
 }
 
 RankPlace place_for(const TrainConfig& config, Communicator& communicator, const HybridGroups* groups, Device& device,
@@ -81,7 +122,7 @@ TrainingStep::TrainingStep(Graph graph, const TrainConfig& config, Communicator&
       sums_(sums_for(config, communicator_)),
       groups_(groups_for(config, communicator_, options.stage)),
       place_(place_for(config, communicator_, groups_ ? &*groups_ : nullptr, device, options)),
-      rank_plan_(xbench::rank_plan(graph_, config, place_)),
+      rank_plan_(plan_that_fits(graph_, config, place_, device)),
       state_(graph_, device, sums_, plan(), rank_plan_.passes.slots, sharding(), options.ledger),
       executor_(plan(), device, options.ledger),
       batch_(plan(), device, options.ledger),
@@ -156,10 +197,10 @@ void TrainingStep::check_loss(double loss, uint32_t step) const {
 void TrainingStep::run(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
     compute(batch, plan_step_ns);
     read_losses(device_.is_host() ? 0 : 1);
-    const auto before_update = Clock::now();
+    const DeviceEvent before_update = plan_step_ns ? device_.record() : DeviceEvent{};
     update();
     batch_.wait();
-    if (plan_step_ns) plan_step_ns->push_back(std::chrono::nanoseconds(Clock::now() - before_update).count());
+    if (plan_step_ns) plan_step_ns->push_back(device_.elapsed_ns(before_update, device_.record()));
     const int64_t every = config_.check_steps;
     if (every > 0 && context_.step % static_cast<uint32_t>(every) == 0) {
         check_finite(state_, context_.step, communicator_.rank());

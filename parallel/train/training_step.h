@@ -1,8 +1,8 @@
-// One training step of one rank with all that it needs: graph, plan, state, executor, strategy and passes over the leaves.
-// The trainer, `xbench step` and the tests run this one, so that what is timed or compared is what trains.
+// One training step of one rank and all that it needs: graph, plan, state, executor, strategy and passes over the leaves.
+// The trainer, `xbench step` and the tests all run this one: what is timed or compared is what trains.
 //
-// A step is compute(), which runs the plan (once, or once a pass) and leaves this rank's gradients and losses, and update(),
-// which makes the gradients of all ranks into one update of the parameters. Nothing is allocated in either.
+// A step is compute(), which runs the plan (once, or once per pass) and leaves this rank's gradients and losses, and
+// update(), which turns the gradients of all ranks into one update of the parameters. Neither allocates anything.
 #pragma once
 
 #include <cstdint>
@@ -72,12 +72,14 @@ public:
     const RankPlan& rank_plan() const { return rank_plan_; }
     const Plan& plan() const { return rank_plan_.training; }
     const RankSums& sums() const { return sums_; }
+    const char* communicator() const { return communicator_.name(); }  // over which tensors go
     const Executor& executor() const { return executor_; }
+    Device& device() const { return device_; }
     ModelState& state() { return state_; }
     const ModelState& state() const { return state_; }
     Strategy& strategy() { return *strategy_; }
     const Strategy& strategy() const { return *strategy_; }
-    int64_t take_exposed_ns();  // that computing stood still for communication since the last call
+    int64_t take_exposed_ns();  // Strategy::take_exposed_ns, that of the passes included
 
 private:
     Sharding sharding() const;

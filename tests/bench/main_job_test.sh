@@ -11,6 +11,7 @@ cat > "$folder/job.json" <<'EOF'
  "sweep": [{"trainer": "serial", "threads": [1, 2]}, {"trainer": "cpu_ddp", "ranks": [1, 2, 4]}, {"trainer": "gpu_ddp", "ranks": 2}],
  "scaling": {"repeats": 2, "oversubscribe": true, "timeout_seconds": 60}}
 EOF
+export CUDA_VISIBLE_DEVICES=   # also where there are GPUs
 cd "$folder"
 "$xbench" --quiet --config job.json --out run > out.txt 2> err.txt || { cat out.txt err.txt; exit 1; }
 
@@ -27,7 +28,7 @@ done
 [ "$(wc -l < run/scaling.csv)" -eq 7 ] || fail "not a header and 6 rows"
 [ "$(grep -oE '[0-9a-f]{32}' run/scaling.csv | sort -u | wc -l)" -eq 1 ] || fail "the weights differ"
 [ "$(grep -cE ',(ok|oversubscribed),' run/scaling.csv)" -eq 5 ] || fail "some rows did not run"
-grep -q "not_run,this version has no CUDA" run/scaling.csv || fail "the GPU row has no reason"
+grep -qE "^gpu_ddp,cuda,2,.*,not_run,.*CUDA" run/scaling.csv || fail "the GPU row has no reason"
 grep -q "bit for bit, in all 10 runs of 5 rows" run/scaling.md || fail "no line about the weights"
 tail -1 out.txt | grep -q "run/scaling.md" || fail "the path of the table is not the last line"
 

@@ -52,11 +52,14 @@ line train --data 'set.h5"' "${@:2}" --data set.h5
 line train --weights 'base"' "${@:2}" --weights base
 line train --epochs '"epochs": 2' "${@:2}" --epochs 2
 line train --trainer 'no launcher started it' "${@:2}" --trainer cpu_ddp
+line train --device '{cpu,cuda}' "${@:2}" --device tpu
 line train --threads '"threads":2' "${@:2}" --threads 2
 line train --stage 'has no ZeRO stage 1' "${@:2}" --stage 1
 line train --set '"seed": 7' "${@:2}" --set train.seed=7
 line train --quiet '-accuracy' --config small.json --out quiet --quiet
 line train --log-level '-accuracy' --config small.json --out error --log-level error
+line train --log-level 'debug: epoch 1/1  step 3/3' --config small.json --out out --log-level debug --set train.epochs=1
+line train --log-level '-debug:' --config small.json --out out --log-level info
 cp -r base kept
 line train --resume 'kept' "${@:2:2}" --out kept --resume
 "$xbench" train --help | grep -q -- --overwrite && line train --overwrite 'epoch' --config small.json --out kept --overwrite
@@ -65,6 +68,7 @@ line eval --checkpoint 'absent' --checkpoint absent --data set.h5 --out out
 line eval --data 'absent' --checkpoint base --data absent.h5 --out out
 line eval --split '"split": "val"' --checkpoint base --data set.h5 --out out --split val
 line eval --out 'confusion' --checkpoint base --data set.h5 --out out
+line eval --device '{cpu,cuda}' --checkpoint base --data set.h5 --out out --device tpu
 line eval --threads 'not in range' --checkpoint base --data set.h5 --out out --threads -2
 line eval --model 'says itself' --checkpoint base --data set.h5 --out out --model cifar_cnn
 line eval --classes 'says itself' --checkpoint base --data set.h5 --out out --classes 3
@@ -74,12 +78,14 @@ line eval --mean 'says itself' --checkpoint base --data set.h5 --out out --mean 
 line eval --std 'says itself' --checkpoint base --data set.h5 --out out --std 0.4
 line eval --multilabel 'says itself' --checkpoint base --data set.h5 --out out --multilabel
 line eval --quiet '-accuracy' --checkpoint base --data set.h5 --out quiet_eval --quiet
+line eval --log-level 'debug: pneumonia_cnn from base' --checkpoint base --data set.h5 --out debug_eval --log-level debug
 line eval --log-level '-accuracy' --checkpoint base --data set.h5 --out error_eval --log-level error
 
 line predict --checkpoint 'absent' --checkpoint absent --data set.h5 --out out.csv
 line predict --data 'absent' --checkpoint base --data absent.h5 --out out.csv
 line predict --split 'tset' --checkpoint base --data set.h5 --out out.csv --split tset
 line predict --out 'id,label,predicted' --checkpoint base --data set.h5 --out out.csv
+line predict --device '{cpu,cuda}' --checkpoint base --data set.h5 --out out.csv --device tpu
 line predict --threads 'not in range' --checkpoint base --data set.h5 --out out.csv --threads -2
 for option in "--model cifar_cnn" "--classes 3" "--widths 1,2,3" "--size 17" "--mean 0.4" "--std 0.4" "--multilabel"; do
     line predict ${option% *} 'says itself' --checkpoint base --data set.h5 --out out.csv $option
@@ -106,7 +112,7 @@ line step --seconds 'is not above 0' --model pneumonia_cnn --seconds 0
 line step --json '"step_ms_median"' "$@"
 line step --threads '"threads":2' "$@" --threads 2
 line step --precision '"precision":"bf16"' "$@" --precision bf16
-line step --device 'no CUDA kernels' "$@" --device cuda
+line step --device '{cpu,cuda}' "$@" --device tpu
 line step --reduction '"fast"' "$@" --reduction fast
 line step --virtual-ranks '"virtual_ranks":2' "$@" --virtual-ranks 2
 line step --impl 'no_such' "$@" --impl conv2d=no_such

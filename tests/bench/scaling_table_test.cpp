@@ -95,6 +95,46 @@ TEST(ScalingTable, SpeedUpsAreAgainstTheFastestSerialRow) {
     EXPECT_TRUE(table.fits.empty());
 }
 
+// What ran on an emulated GPU has a score and weights of its own, and no times, speed-ups or fits.
+TEST(ScalingTable, AnEmulatedGpuHasResultsAndNoTimes) {
+    std::vector<Point> points{point("serial", 1, 1), point("serial", 1, 1), point("gpu_ddp", 2, 1)};
+    points[1].device = points[2].device = "cuda";
+    std::vector<Record> records = reps(points[0], 1000);
+    for (const size_t row : {1, 2})
+        for (int number = 1; number <= 3; ++number) {
+            records.push_back(rep(points[row], number, 77777, 12000, "ffeeddccbbaa99887766554433221100"));
+            records.back().params["emulated"] = true;
+        }
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    EXPECT_EQ(table.baseline, 0);
+    for (const size_t row : {1, 2}) {
+        EXPECT_TRUE(table.rows[row].emulated);
+        EXPECT_FALSE(table.rows[row].speedup);
+        EXPECT_TRUE(table.rows[row].test_accuracy);
+    }
+    for (const std::string& text : {scaling_markdown(table), scaling_csv(table)}) {
+        EXPECT_THAT(text, testing::Not(testing::HasSubstr("77777")));
+        EXPECT_THAT(text, testing::HasSubstr("emulated"));
+        EXPECT_THAT(text, testing::HasSubstr("ffeeddcc"));
+    }
+    EXPECT_THAT(scaling_markdown(table), testing::Not(testing::HasSubstr("DIFFER")));
+    for (const Record& summary : summary_records(table))
+        EXPECT_EQ(summary.value > 0, summary.params.value("device", "") == "cpu") << summary.params;
+}
+
+// A GPU is compared with a GPU: its cores are not counted against those of the CPU.
+TEST(ScalingTable, SpeedUpsOnGpusAreAgainstOneGpu) {
+    std::vector<Point> points{point("serial", 1, 1), point("serial", 1, 1), point("gpu_ddp", 2, 1)};
+    points[1].device = points[2].device = "cuda";
+    std::vector<Record> records = reps(points[0], 1000);
+    append(records, reps(points[1], 20000));
+    append(records, reps(points[2], 36000));
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    EXPECT_EQ(table.baseline, 0);
+    EXPECT_NEAR(*table.rows[2].speedup, 1.8, 1e-12);
+    EXPECT_NEAR(*table.rows[2].efficiency, 0.9, 1e-12);
+}
+
 // Two serial threads as the baseline: its efficiency is 1, and N counts in multiples of two cores.
 TEST(ScalingTable, CoresCountInMultiplesOfTheBaselines) {
     const std::vector<Point> points{point("serial", 1, 2), point("cpu_ddp", 1, 2), point("cpu_ddp", 2, 1),

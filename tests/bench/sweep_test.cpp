@@ -49,11 +49,29 @@ TEST_F(ExpandPoints, MultipliesListsOutAndKeepsRowsThatCannotRun) {
     const Config config = config_of(R"([{"trainer": "serial", "threads": [1, 2]}, {"trainer": "cpu_ddp", "ranks": [1, 2, 4]},
                                         {"trainer": "gpu_ddp", "ranks": 2}, {"trainer": "sharded", "ranks": 2, "stage": 3},
                                         {"trainer": "cpu_ddp", "ranks": [2]}])");
-    EXPECT_EQ(described(expand_points(config, {.cores = 2})),
+    EXPECT_EQ(described(expand_points(config, {.cores = 2, .gpu_reason = "no CUDA driver"})),
               (std::vector<std::string>{"serial-r1-t1 ok", "serial-r1-t2 ok", "cpu_ddp-r1-t1 ok", "cpu_ddp-r2-t1 ok",
                                         "cpu_ddp-r4-t1 not_run: needs 4 cores, this machine allows 2",
-                                        std::string("gpu_ddp-r2-t1-cuda not_run: ") + find_setup("gpu_ddp").reason,
+                                        "gpu_ddp-r2-t1-cuda not_run: no CUDA driver",
                                         "sharded-r2-t1-s3 ok"}));
+}
+
+TEST_F(ExpandPoints, EachRankNeedsAGpuOfItsNode) {
+    const Config config = config_of(R"([{"trainer": "serial", "device": "cuda"}, {"trainer": "gpu_ddp", "ranks": [2, 4]},
+                                        {"trainer": "sharded", "device": "cuda", "ranks": 4, "stage": 2}])");
+    EXPECT_EQ(described(expand_points(config, {.cores = 8, .gpus = 2})),
+              (std::vector<std::string>{"serial-r1-t1-cuda ok", "gpu_ddp-r2-t1-cuda ok",
+                                        "gpu_ddp-r4-t1-cuda not_run: needs 4 GPUs a node, this one has 2",
+                                        "sharded-r4-t1-cuda-s2 not_run: needs 4 GPUs a node, this one has 2"}));
+    const auto on_two_nodes = expand_points(config, {.cores = 8, .nodes = 2, .gpus = 2});
+    EXPECT_EQ(described(on_two_nodes).back(), "sharded-r4-t1-cuda-s2 ok");
+    SweepOptions options;
+    options.folder = "run";
+    options.program = "xbench";
+    EXPECT_EQ(shell_text(train_command(config, on_two_nodes.back(), options, "o")),
+              "xbench train --config run/config.resolved.json --trainer sharded --threads 1 --out o --stage 2 --device cuda");
+    EXPECT_EQ(shell_text(train_command(config, on_two_nodes[1], options, "o")),
+              "xbench train --config run/config.resolved.json --trainer gpu_ddp --threads 1 --out o");
 }
 
 TEST_F(ExpandPoints, OversubscriptionMustBeAskedFor) {

@@ -151,6 +151,20 @@ TEST(Hash, IsXxh3OfAllPieces) {
     EXPECT_EQ(pieces.hex().size(), 32u);
 }
 
+// Two GPUs on the second of two nodes of four cores: their ranks share its cores, and a third rank with the first node's GPU
+// has that node for itself. Nobody takes another's core.
+TEST(Hardware, RanksTakeCoresOfTheirGpusNode) {
+    using Cores = std::vector<unsigned>;
+    const Cores cores{0, 1, 2, 3, 4, 5, 6, 7}, first{0, 1, 2, 3}, second{4, 5, 6, 7};
+    const std::vector<Cores> near{second, second, first};
+    EXPECT_EQ(cores_of_rank(cores, near, 0, 2), (Cores{4, 5}));
+    EXPECT_EQ(cores_of_rank(cores, near, 1, 2), (Cores{6, 7}));
+    EXPECT_EQ(cores_of_rank(cores, near, 2, 2), (Cores{0, 1}));
+    EXPECT_EQ(cores_of_rank(cores, near, 1, 3), (Cores{7, 0, 1}));  // what is left of its own, then others
+    EXPECT_EQ(cores_of_rank(cores, {}, 3, 2), (Cores{6, 7}));       // nobody wants anything: in their order
+    EXPECT_EQ(cores_of_rank(cores, {{}, first}, 1, 2), (Cores{2, 3}));
+}
+
 TEST(Progress, Durations) {
     EXPECT_EQ(duration_text(-1), "0 s");
     EXPECT_EQ(duration_text(47.6), "48 s");

@@ -32,6 +32,18 @@ figures() { awk -F '[:,]' '/^  "(accuracy|balanced_accuracy|loss|majority_baseli
 cmp -s ev/confusion_matrix.csv run/confusion_matrix.csv || fail "another confusion matrix"
 cmp -s ev/classification_report.txt run/classification_report.txt || fail "another report"
 grep -q '"roc_auc": [0-9.]*' ev/metrics.json || fail "no roc_auc"
+python3 - ev/metrics.json <<'PY' || fail "metrics.json lacks intervals, thresholds or calibration"
+import json, sys
+m = json.load(open(sys.argv[1]))
+low, high = m["bootstrap"]["scores"]["accuracy"]["interval"]
+assert low <= m["accuracy"] <= high and low < high, (low, high)
+for name in ("normal", "pneumonia"):
+    low, high = m["bootstrap"]["scores"][name + " roc_auc"]["interval"]
+    assert abs(m["bootstrap"]["scores"][name + " roc_auc"]["value"] - m["curves"][name]["roc_auc"]) < 1e-12
+    assert 0 < m["at_thresholds"]["classes"][name]["threshold"] < 1
+assert 0 <= m["calibration"]["top class"]["ece_15_equal_bins"] <= 1
+PY
+grep -q "roc_auc  *0[.]" ev/intervals.txt && grep -q "^top class,equal width," ev/calibration.csv || fail "no intervals or bins"
 head -n 1 ev/roc.csv | grep -q '^class,threshold,' && head -n 1 ev/pr.csv | grep -q '^class,threshold,' || fail "no curves"
 "$xbench" eval --checkpoint run/checkpoints/best.safetensors --data set.h5 --split val --out ev_val >/dev/null
 cmp -s ev/metrics.json ev_val/metrics.json && fail "val and test cannot be equal"

@@ -100,7 +100,7 @@ private:
                 const uint64_t at = at_[static_cast<size_t>(l)];
                 if (at < begin || at + bytes_ > end)
                     fault(l, Fault::out_of_bounds,
-                          name + (" " + verb(kind_)) + " of " + std::to_string(bytes_) + " bytes at offset " +
+                          std::string(name) + " " + verb(kind_) + " of " + std::to_string(bytes_) + " bytes at offset " +
                               std::to_string(static_cast<int64_t>(at) - begin) + " of " + std::to_string(end - begin));
             });
         access_.to_shadow = shadow - data;

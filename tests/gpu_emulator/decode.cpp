@@ -68,7 +68,8 @@ Decode::Decode(Kernel& kernel, const ParsedKernel& parsed, const std::map<std::s
 
 void Decode::run() {
     const ControlFlow flow = control_flow(parsed_);
-    kernel_.register_bytes = grains(allocate_registers(parsed_, flow, offsets_));
+    kernel_.live_register_bytes = allocate_registers(parsed_, flow, offsets_);
+    kernel_.register_bytes = grains(kernel_.live_register_bytes);
     kernel_.leader = flow.leader;
     kernel_.order = flow.order;
     kernel_.virtual_registers = static_cast<uint32_t>(

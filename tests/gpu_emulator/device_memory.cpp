@@ -13,6 +13,7 @@ namespace xbench::ptx {
 namespace {
 
 constexpr uint64_t alignment = 512, gap = 4096;
+constexpr int most_devices = 8;
 
 uint8_t* reserve(uint64_t bytes) {
     void* const at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -66,16 +67,38 @@ bool DeviceMemory::inside(uint64_t address, uint64_t bytes) const {
     return allocation && allocation->live && allocation->contains(address, bytes);
 }
 
-int device_count() {
-    static const int count = [] {
-        const char* const asked = std::getenv("XBENCH_EMULATED_GPUS");
-        return asked ? std::clamp(std::atoi(asked), 0, 8) : 1;
-    }();
-    return count;
+namespace {
+
+// As a driver reads CUDA_VISIBLE_DEVICES: up to the first number that is none.
+std::vector<int> visible_devices() {
+    const char* const asked = std::getenv("XBENCH_EMULATED_GPUS");
+    const int all = asked ? std::clamp(std::atoi(asked), 0, most_devices) : 1;
+    std::vector<int> devices;
+    const char* text = std::getenv("CUDA_VISIBLE_DEVICES");
+    if (!text) {
+        for (int d = 0; d < all; ++d) devices.push_back(d);
+        return devices;
+    }
+    for (char* end = nullptr;; text = end + 1) {
+        const long device = std::strtol(text, &end, 10);
+        if (end == text || device < 0 || device >= all) return devices;
+        devices.push_back(static_cast<int>(device));
+        if (*end != ',') return devices;
+    }
 }
 
+const std::vector<int>& devices() {
+    static const std::vector<int> all = visible_devices();
+    return all;
+}
+
+}  // namespace
+
+int device_count() { return static_cast<int>(devices().size()); }
+int physical_device(int device) { return devices()[static_cast<size_t>(device)]; }
+
 DeviceMemory& device_memory(int device) {
-    static std::vector<std::unique_ptr<DeviceMemory>> all(8);
+    static auto& all = *new std::vector<std::unique_ptr<DeviceMemory>>(most_devices);
     auto& memory = all[static_cast<size_t>(device)];
     if (!memory) {
         memory = std::make_unique<DeviceMemory>(device);

@@ -43,9 +43,11 @@ private:
     std::map<uint64_t, Allocation> allocations_;
 };
 
-// Of the device, which is made on the first call. How many there are: XBENCH_EMULATED_GPUS, 1 unless set.
+// Of the device, which is made on the first call.
 DeviceMemory& device_memory(int device);
+// XBENCH_EMULATED_GPUS, 1 unless set, of which CUDA_VISIBLE_DEVICES shows some.
 int device_count();
+int physical_device(int device);  // its number among all
 // The device whose memory the address may lie in; -1: none.
 int device_of(uint64_t address);
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/gpu_emulator/image.h"
 #include "tests/gpu_emulator/syntax.h"
 
 namespace xbench::ptx {
@@ -123,6 +124,7 @@ struct Kernel {
     std::vector<Parameter> parameters;
     uint32_t parameter_bytes = 0, register_bytes = 0, shared_bytes = shared_begin, local_bytes = local_begin;
     uint32_t most_threads = 0, virtual_registers = 0;
+    uint32_t live_register_bytes = 0;  // of a warp, without constants and special registers
     uint32_t most_dynamic_shared = 48 << 10;
     int device = 0;
     std::vector<Instruction> code;
@@ -145,7 +147,7 @@ struct Kernel {
     std::vector<std::string> missing;  // opcodes that are not implemented
     std::vector<Counter> counters;
     uint64_t launches = 0;
-    bool cooperative = false;
+    Compiled compiled;  // by ptxas, where the image holds a cubin
 };
 
 }  // namespace xbench::ptx

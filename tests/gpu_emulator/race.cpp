@@ -15,9 +15,11 @@ struct GlobalCell {
     bool several_readers = false;
 };
 
-std::unordered_map<uint64_t, GlobalCell>& global_cells() {
-    static std::unordered_map<uint64_t, GlobalCell> cells;
-    return cells;
+// A word's bytes each for itself: two blocks may write neighbouring ones.
+using GlobalWord = std::array<GlobalCell, 4>;
+std::unordered_map<uint64_t, GlobalWord>& global_words() {
+    static std::unordered_map<uint64_t, GlobalWord> words;
+    return words;
 }
 
 }  // namespace
@@ -67,13 +69,15 @@ void SharedRaces::access(const Warp& warp, const Instruction& instruction, int l
     }
 }
 
-void begin_global_races() { global_cells().clear(); }
+void begin_global_races() { global_words().clear(); }
 
 void check_global_race(const Warp& warp, const Instruction& instruction, int lane, uint64_t address, uint32_t bytes,
                        bool write) {
     const uint64_t block = warp.block->linear;
-    for (uint64_t word = address / 4; word <= (address + bytes - 1) / 4; ++word) {
-        GlobalCell& cell = global_cells()[word];
+    GlobalWord* word = nullptr;
+    for (uint64_t byte = address; byte < address + bytes; ++byte) {
+        if (!word || byte % 4 == 0) word = &global_words()[byte / 4];
+        GlobalCell& cell = (*word)[byte % 4];
         const bool other_wrote = cell.writer != ~uint64_t{0} && cell.writer != block;
         const bool other_read = cell.reader != ~uint64_t{0} && (cell.several_readers || cell.reader != block);
         if (other_wrote || (write && other_read)) {

@@ -52,7 +52,8 @@ const char* name_of(Fault fault) {
                                                   "not implemented",
                                                   "the host touches device memory",
                                                   "matrix descriptor",
-                                                  "trap"};
+                                                  "trap",
+                                                  "collective"};
     return names[static_cast<size_t>(fault)];
 }
 

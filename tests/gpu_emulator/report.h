@@ -26,9 +26,10 @@ enum class Fault : uint8_t {
     not_implemented,
     host_access,
     matrix_descriptor,
-    trap
+    trap,
+    collective
 };
-constexpr int faults = static_cast<int>(Fault::trap) + 1;
+constexpr int faults = static_cast<int>(Fault::collective) + 1;
 const char* name_of(Fault fault);
 
 // Counts it; prints the first of each (kernel, instruction, fault). `lane` -1: the whole warp.

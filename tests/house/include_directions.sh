@@ -36,11 +36,12 @@ directions() {
             rooms["parallel/strategy"]   = "comm checkpoint"
             rooms["parallel/comm"]       = ""
             rooms["parallel/checkpoint"] = ""
-            rooms["bench/sweep"]         = "base"
-            rooms["bench/runs"]          = "base"
+            rooms["bench/sweep"]         = "base draw"
+            rooms["bench/runs"]          = "base draw"
             rooms["bench/kernels"]       = "base"
             rooms["bench/comm"]          = "base"
             rooms["bench/base"]          = ""
+            rooms["bench/draw"]          = ""
             rooms["data/import"]         = "load set"
             rooms["data/synthetic"]      = "load set"
             rooms["data/load"]           = "set"
@@ -73,7 +74,7 @@ directions() {
 # hdf5.h and its like: one file each, so that an optional dependency stays in one place.
 single_users() {
     awk -F '\t' '
-        $3 ~ /^<((hdf5|mpi|nccl|png|turbojpeg|jpeglib|hwloc)\.h>$|simde\/)/ {
+        $3 ~ /^<((hdf5|mpi|cuda|nccl|png|turbojpeg|jpeglib|hwloc|openjpeg|seccomp)\.h>$|simde\/)/ {
             user[$3] = user[$3] " " $1 ":" $2
             count[$3]++
         }

@@ -110,7 +110,7 @@ TEST(Dispatch, LeavesOutWhatWouldNotWin) {
         const Problem problem = layer.problem();
         const Choice forced{name_of(layer.op), "winograd43"};
         for (const Kernel& row : kernel_table()) {
-            if (row.op != layer.op || std::string(row.name) != "winograd43" || !row.supports(problem)) continue;
+            if (row.op != layer.op || std::string(row.name) != "winograd43" || !supports(row, problem)) continue;
             EXPECT_FALSE(is_candidate(row, problem)) << layer.text();
             EXPECT_STRNE(select(problem, Target{row.isa}).name, "winograd43") << layer.text();
             EXPECT_EQ(&select(problem, Target{row.isa}, {&forced, 1}), &row) << layer.text();

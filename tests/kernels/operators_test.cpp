@@ -90,9 +90,9 @@ TEST(Operators, NoRowTakesAnUnknownAttributeForNone) {
     int refusals = 0;
     for (const LayerProblem& problem : all_problems())
         for (const Kernel& row : kernel_table()) {
-            if (row.op != problem.op || !row.supports(problem.problem())) continue;
+            if (row.op != problem.op || !supports(row, problem.problem())) continue;
             for (const auto& [word, changed] : with_unknown(problem)) {
-                const Support support = row.supports(changed.problem());
+                const Support support = supports(row, changed.problem());
                 ASSERT_FALSE(support) << row_name(row) << " with an unknown " << word << "\n  " << problem.text();
                 EXPECT_STREQ(support.why_not, word) << row_name(row);
                 ++refusals;
@@ -109,7 +109,7 @@ TEST(Operators, GradientsOfConvolutionsRefuseAnActivation) {
             if (auto* conv = std::get_if<Conv2d>(&problem.attrs)) conv->activation = Activation::relu;
             if (auto* linear = std::get_if<Linear>(&problem.attrs)) linear->activation = Activation::relu;
             for (const Kernel& row : kernel_table())
-                EXPECT_FALSE(row.op == problem.op && row.supports(problem.problem())) << row_name(row);
+                EXPECT_FALSE(row.op == problem.op && supports(row, problem.problem())) << row_name(row);
         }
 }
 

@@ -25,7 +25,7 @@ inline const std::vector<LayerProblem>& all_problems() {
 inline bool runs_here(const Kernel& kernel) { return runs_on(kernel, Target{best_isa()}); }
 
 inline std::string row_name(const Kernel& kernel) {
-    return std::string(name_of(kernel.op)) + " " + kernel.name + " (" + name_of(kernel.isa) + ")";
+    return std::string(name_of(kernel.op)) + " " + kernel.name + " (" + place_of(kernel) + ")";
 }
 
 inline bool is_reference(const Kernel& kernel) { return &kernel == &reference(kernel.op); }
@@ -34,7 +34,7 @@ inline bool is_reference(const Kernel& kernel) { return &kernel == &reference(ke
 inline std::vector<const Kernel*> rows_for(const LayerProblem& problem) {
     std::vector<const Kernel*> rows;
     for (const Kernel& kernel : kernel_table())
-        if (kernel.op == problem.op && runs_here(kernel) && kernel.supports(problem.problem())) rows.push_back(&kernel);
+        if (kernel.op == problem.op && runs_here(kernel) && supports(kernel, problem.problem())) rows.push_back(&kernel);
     return rows;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/hardware.h"
 #include "core/rng.h"
+#include "kernels/cuda/devices.h"
 #include "models/registry.h"
 #include "parallel/checkpoint/safetensors.h"
 #include "parallel/train/training_step.h"
@@ -41,11 +42,11 @@ std::vector<float> generate(uint64_t seed, uint32_t index, int64_t count, const 
 // The model of a golden file with its weights and batch.
 class GoldenRun {
 public:
-    GoldenRun(const Golden& golden, Isa isa)
+    GoldenRun(const Golden& golden, Device& device)
         : golden_(golden),
           config_(train_config(golden)),
           communicator_(make_self_communicator()),
-          device_(Target{isa}, 1),
+          device_(device),
           step_(build_model(model_config(golden.about.at("model"))), config_, *communicator_, device_) {
         set_weights();
         set_batch();
@@ -60,7 +61,8 @@ public:
     void update() { step_.update(); }
     std::vector<float> logits() const {
         const TensorView view = step_.executor().view(step_.plan().graph.output("logits"));
-        return {view.as<float>(), view.as<float>() + view.shape.elements()};
+        return device_.read(view.as<float>(), view.shape.elements(),
+                            [&](const float* here) { return std::vector<float>(here, here + view.shape.elements()); });
     }
     std::vector<float> gradient(ValueId parameter) const {
         const ModelState& state = step_.state();
@@ -69,7 +71,9 @@ public:
         for (int block = 0; block < step_.sums().blocks(); ++block) {
             const float* data =
                 state.gradients.as<float>() + static_cast<size_t>(block) * state.gradient_stride + range.begin;
-            std::transform(sum.begin(), sum.end(), data, sum.begin(), std::plus<>());
+            device_.read(data, range.count, [&](const float* here) {
+                std::transform(sum.begin(), sum.end(), here, sum.begin(), std::plus<>());
+            });
         }
         return sum;
     }
@@ -130,7 +134,7 @@ private:
     const Golden& golden_;
     const TrainConfig config_;
     const std::unique_ptr<Communicator> communicator_;
-    Cpu device_;
+    Device& device_;
     TrainingStep step_;
     std::vector<float> images_;
     Batch batch_;
@@ -159,15 +163,11 @@ void expect_zero_gradient(const Golden& golden, const std::string& name, const s
     for (size_t k = 0; k < bound.size(); ++k) EXPECT_LE(std::abs(gradient[k]), 8 * 1.1920929e-7f * bound[k]) << name;
 }
 
-class GoldenModel : public testing::TestWithParam<std::tuple<const char*, Isa>> {};
-
-TEST_P(GoldenModel, AgreesWithPyTorchInDoublePrecision) {
-    const auto [model, isa] = GetParam();
-    if (isa > best_isa()) GTEST_SKIP() << "this processor has no " << isa_name(isa);
+void check_model(const char* model, Device& device) {
     const Golden golden(model);
     const auto zero = golden.about.at("zero_gradient").get<std::vector<std::string>>();
     const auto is_zero = [&](const std::string& name) { return std::count(zero.begin(), zero.end(), name) > 0; };
-    GoldenRun run(golden, isa);
+    GoldenRun run(golden, device);
 
     for (int step = 0; step < 3; ++step) {
         const double expected = golden.about.at("losses").at(static_cast<size_t>(step)).get<double>();
@@ -188,10 +188,29 @@ TEST_P(GoldenModel, AgreesWithPyTorchInDoublePrecision) {
         if (!is_zero(tensor.name)) expect_close(golden, "after/" + tensor.name, tensor.data);
 }
 
+constexpr const char* models[] = {"pneumonia_cnn", "fracture_cnn", "rsna_cnn", "cifar_cnn", "nih_cnn"};
+
+class GoldenModel : public testing::TestWithParam<std::tuple<const char*, Isa>> {};
+
+TEST_P(GoldenModel, AgreesWithPyTorchInDoublePrecision) {
+    const auto [model, isa] = GetParam();
+    if (isa > best_isa()) GTEST_SKIP() << "this processor has no " << isa_name(isa);
+    Cpu device(Target{isa}, 1);
+    check_model(model, device);
+}
+
+class GpuGoldenModel : public testing::TestWithParam<const char*> {};
+
+TEST_P(GpuGoldenModel, AgreesWithPyTorchInDoublePrecision) {
+    if (const std::string why_not = query_gpus().why_not; !why_not.empty()) GTEST_SKIP() << why_not;
+    check_model(GetParam(), *make_cuda_device(0));
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, GpuGoldenModel, testing::ValuesIn(models),
+                         [](const auto& instance) { return std::string(instance.param); });
+
 INSTANTIATE_TEST_SUITE_P(Models, GoldenModel,
-                         testing::Combine(testing::Values("pneumonia_cnn", "fracture_cnn", "rsna_cnn", "cifar_cnn",
-                                                          "nih_cnn"),
-                                          testing::Values(Isa::portable, Isa::avx2, Isa::avx512)),
+                         testing::Combine(testing::ValuesIn(models), testing::Values(Isa::portable, Isa::avx2, Isa::avx512)),
                          [](const auto& instance) {
                              return std::string(std::get<0>(instance.param)) + "_" + isa_name(std::get<1>(instance.param));
                          });

@@ -71,10 +71,11 @@ private:
 };
 
 std::unique_ptr<Communicator> in_two_parts(Communicator& ranks) {
-    const DataPlaneMaker make = [](Communicator& control) {
+    static Cpu cpu;
+    const DataPlaneMaker make = [](Communicator& control, Device&) {
         return std::make_unique<DataOnly>(dynamic_cast<ControlOnly&>(control).inner().split(0));
     };
-    return compose(std::make_unique<ControlOnly>(ranks.split(0)), make, "data+control");
+    return compose(std::make_unique<ControlOnly>(ranks.split(0)), make, cpu, "data+control");
 }
 
 TEST(Composed, CollectivesGoToTheirPart) {

@@ -9,52 +9,29 @@
 #include "parallel/train/trainer.h"
 #include "parallel/train/training_step.h"
 #include "tests/parallel/guarded_device.h"
-#include "tests/parallel/small_run.h"
+#include "tests/parallel/rank_steps.h"
 #include "tests/parallel/temporary_folder.h"
-#include "tests/parallel/thread_communicator.h"
+#include "tests/parallel/training_ways.h"
 
 namespace xbench::test {
 namespace {
 
 using testing::HasSubstr;
 
-struct Way {
-    std::string name;
-    int ranks = 1, stage = 0, threads = 1;
-    void (*change)(Config&) = [](Config&) {};
-};
-
-Config config_of(const Way& way) {
-    Config config = small_run();
-    config.data.synthetic.count = 75;
-    way.change(config);
-    return config;
-}
-
-// Rank 0's result; options.stop is asked of rank 0 only.
+// On guarded devices, or on the CPU.
 TrainResult train_on(const Way& way, bool guarded, TrainOptions options = {}) {
-    const Config config = config_of(way);
-    const auto dataset = open_dataset(config.data);
-    TrainResult result;
-    options.threads = way.threads;
-    options.stage = way.stage;
-    on_ranks(way.ranks, [&](Communicator& communicator) {
-        TrainOptions mine = options;
-        GuardedDevice device(way.threads);
-        if (guarded) mine.device = &device;
-        if (options.stop && communicator.rank() > 0) mine.stop = [] { return false; };
-        TrainResult trained = train(config, *dataset, communicator, mine);
-        EXPECT_EQ(device.launches() > 0, guarded);
-        if (communicator.rank() == 0) result = std::move(trained);
+    const DeviceOfRank make = [&](int) { return std::make_unique<GuardedDevice>(way.threads); };
+    return train_on(way, guarded ? make : DeviceOfRank(), std::move(options), [&](Device* device) {
+        EXPECT_EQ(guarded, device && dynamic_cast<GuardedDevice&>(*device).launches() > 0);
     });
-    return result;
 }
 
 void expect_same(const TrainResult& actual, const TrainResult& expected) {
     EXPECT_EQ(actual.weights_hash, expected.weights_hash);
     EXPECT_EQ(actual.final_weights_hash, expected.final_weights_hash);
     EXPECT_EQ(actual.test.loss, expected.test.loss);
-    EXPECT_EQ(actual.test.confusion, expected.test.confusion);
+    EXPECT_EQ(to_json(actual.test).dump(1), to_json(expected.test).dump(1));
+    EXPECT_EQ(actual.overlap, expected.overlap);
     ASSERT_EQ(actual.history.size(), expected.history.size());
     for (size_t epoch = 0; epoch < expected.history.size(); ++epoch) {
         EXPECT_EQ(actual.history[epoch].train_loss, expected.history[epoch].train_loss);
@@ -62,45 +39,25 @@ void expect_same(const TrainResult& actual, const TrainResult& expected) {
     }
 }
 
-void make_deep(Config& config) {
-    config.model.name = "cifar_cnn";
-    config.data.synthetic.channels = 3;
-    config.data.synthetic.size = 32;
-    config.data.synthetic.count = 40;
-    config.model.widths.clear();
-    config.train.epochs = 1;
-}
-
-void accumulate(Config& config) {  // of a model without batch normalisation
-    make_deep(config);
-    config.model.name = "rsna_cnn";
-    config.data.synthetic.channels = 1;
-    config.train.accumulate = 2;
-}
-
-const std::vector<Way> ways{
-    {"serial"},
-    {"threads", 1, 0, 2},
-    {"blocks", 1, 0, 1, [](Config& c) { c.train.virtual_ranks = 6; }},
-    {"sgd", 1, 0, 1, [](Config& c) { c.train.optimizer = "sgd", c.train.learning_rate = 0.001; }},
-    {"batchnorm", 1, 0, 1, make_deep},
-    {"local_batchnorm", 2, 0, 1, [](Config& c) { make_deep(c), c.train.batchnorm = "local"; }},
-    {"accumulate", 2, 0, 1, accumulate},
-    {"checkpointing", 1, 0, 1, [](Config& c) { make_deep(c), c.train.activation_checkpointing = true; }},
-    {"check_steps", 2, 0, 1, [](Config& c) { c.train.check_steps = 2; }},
-    {"cpu_ddp", 2},
-    {"three_ranks", 3},
-    {"fast", 2, 0, 1, [](Config& c) { c.train.reduction = "fast"; }},
-    {"zero1", 2, 1},
-    {"zero2", 2, 2},
-    {"zero3", 2, 3},
-    {"zero3_of_three", 3, 3},
-    {"zero3_batchnorm", 2, 3, 1, make_deep},
-    {"zero3_accumulate", 2, 3, 1, accumulate}};
-
 class GuardedTraining : public testing::TestWithParam<Way> {};
 
-TEST_P(GuardedTraining, HasTheBitsOfTheCpu) { expect_same(train_on(GetParam(), true), train_on(GetParam(), false)); }
+// The device's clock counts calls, the host's nanoseconds.
+void expect_times_of_the_device(const StepTimes& times, int ranks) {
+    constexpr int64_t most_calls_of_a_step = 20000;
+    const std::vector<int64_t>* const all[]{&times.step_ns, &times.between_steps_ns, &times.comm_ns, &times.skew_ns};
+    for (const std::vector<int64_t>* each : all) {
+        EXPECT_EQ(each->size(), times.step_images.size());
+        for (const int64_t calls : *each) EXPECT_LT(calls, most_calls_of_a_step);
+    }
+    for (const int64_t calls : times.step_ns) EXPECT_GT(calls, 10);
+    for (const int64_t calls : times.comm_ns) EXPECT_GE(calls, ranks > 1 ? 1 : 0);
+}
+
+TEST_P(GuardedTraining, HasTheBitsOfTheCpu) {
+    const TrainResult guarded = train_on(GetParam(), true);
+    expect_same(guarded, train_on(GetParam(), false));
+    expect_times_of_the_device(guarded.times, GetParam().ranks);
+}
 
 INSTANTIATE_TEST_SUITE_P(Ways, GuardedTraining, testing::ValuesIn(ways), [](const auto& way) { return way.param.name; });
 
@@ -114,8 +71,47 @@ TEST(Guarded, TheHostDiesWhereItTouchesTheMemory) {
     EXPECT_DEATH(static_cast<void>(*memory.as<volatile float>()), "");
 }
 
+// What the device does is late: an order sees of another what it follows, and no more.
+TEST(Guarded, AnOrderSeesOfAnotherWhatItFollows) {
+    GuardedDevice device;
+    const auto other = device.another_order();
+    const AlignedBuffer memory = device.allocate(sizeof(float)), seen = device.allocate_staging(2 * sizeof(float));
+    const float first = 1, second = 2;
+    device.copy(memory.data(), &first, sizeof first);
+    const DeviceEvent written = device.record();
+    device.copy(memory.data(), &second, sizeof second);
+    other->copy(seen.data(), memory.data(), sizeof(float));
+    other->follow(device, written);
+    other->copy(seen.as<float>() + 1, memory.data(), sizeof(float));
+    EXPECT_TRUE(std::isnan(seen.as<float>()[1])) << "before a wait";
+    other->wait();
+    EXPECT_EQ(seen.as<float>()[0], 0);
+    EXPECT_EQ(seen.as<float>()[1], 1);
+    EXPECT_EQ(device.read(memory.as<float>()), 2);
+}
+
+TEST(Guarded, ReferencesRunOnIt) {
+    TrainingStepOptions options;
+    for (const Kernel& row : kernel_table()) options.forced.push_back({name_of(row.op), "reference"});
+    ModelConfig model;
+    model.name = "cifar_cnn";
+    model.size = 16;
+    const Graph graph = build_model(resolve_model(model));
+    const auto communicator = make_self_communicator();
+    const auto weights_after_two_steps = [&](Device& device) {
+        RankSteps steps(graph, *communicator, device, options);
+        for (const PlannedStep& step : steps.plan().steps)
+            EXPECT_TRUE(step.kind != StepKind::kernel || step.kernel == &reference(step.problem.op));
+        for (int step = 0; step < 2; ++step) steps.step();
+        return weights_hash(steps.state().weights());
+    };
+    GuardedDevice guarded;
+    Cpu cpu;
+    EXPECT_EQ(weights_after_two_steps(guarded), weights_after_two_steps(cpu));
+}
+
 TEST(Guarded, ACheckpointGoesOnWhereItWasTaken) {
-    for (const Way& way : {Way{"serial"}, Way{"zero3", 2, 3}}) {
+    for (const Way& way : {Way{"serial"}, Way{"zero3", 2, 3}, Way{"overlapped_zero3", 2, 3, 1, overlap}}) {
         SCOPED_TRACE(way.name);
         TemporaryFolder folder;
         TrainOptions options;
@@ -131,9 +127,9 @@ TEST(Guarded, ACheckpointGoesOnWhereItWasTaken) {
     }
 }
 
-TEST(Guarded, EvalAndPredictGiveTheFiguresOfTheCpu) {
-    const Config config = config_of({"serial"});
-    const auto dataset = open_dataset(config.data);
+void expect_the_figures_of_the_cpu(const Way& way) {
+    const Config config = config_of(way);
+    const auto dataset = dataset_of(way, config);
     const auto communicator = make_self_communicator();
     TemporaryFolder folder;
     TrainOptions options;
@@ -150,6 +146,15 @@ TEST(Guarded, EvalAndPredictGiveTheFiguresOfTheCpu) {
     EXPECT_EQ(actual.probabilities, expected.probabilities);
     EXPECT_EQ(actual.loss_sum, expected.loss_sum);
     EXPECT_EQ(actual.samples, expected.samples);
+    EXPECT_GT(guarded.launches(), 0);
+}
+
+TEST(Guarded, EvalAndPredictGiveTheFiguresOfTheCpu) {
+    for (const Way& way : {Way{"one label"}, Way{"bf16", 1, 0, 1, [](Config& c) { c.train.precision = "bf16"; }},
+                           Way{"several labels", 1, 0, 1, [](Config&) {}, true}}) {
+        SCOPED_TRACE(way.name);
+        expect_the_figures_of_the_cpu(way);
+    }
 }
 
 // What only the host does is refused before anything is computed, and the device is named.

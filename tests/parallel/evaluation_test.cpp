@@ -6,11 +6,10 @@
 #include <limits>
 
 #include "core/error.h"
-#include "core/rng.h"
-#include "data/set/memory_dataset.h"
 #include "models/registry.h"
 #include "parallel/train/best_epoch.h"
 #include "parallel/train/inference.h"
+#include "tests/parallel/random_set.h"
 #include "tests/parallel/small_run.h"
 #include "tests/parallel/temporary_folder.h"
 #include "tests/parallel/thread_communicator.h"
@@ -19,30 +18,6 @@ namespace xbench::test {
 namespace {
 
 using testing::HasSubstr;
-
-struct SetShape {
-    int64_t train = 40, val = 20, test = 20, channels = 1, size = 16, classes = 3;
-    bool multilabel = false;
-};
-
-ImageSet random_set(const SetShape& shape) {
-    ImageSet set;
-    const int64_t count = shape.train + shape.val + shape.test;
-    set.records.info = {"random", count, shape.channels, shape.size, shape.size, 1, {}, shape.multilabel};
-    for (int64_t k = 0; k < shape.classes; ++k) set.records.info.class_names.push_back("class " + std::to_string(k));
-    Random random(11, RandomUse::test_data);
-    for (int64_t i = 0; i < count; ++i) {
-        if (shape.multilabel)
-            for (int64_t k = 0; k < shape.classes; ++k) set.records.targets.push_back(random.below(4) == 0);
-        else
-            set.records.labels.push_back(static_cast<int32_t>(random.below(static_cast<uint32_t>(shape.classes))));
-        set.records.splits.push_back(static_cast<uint8_t>(i < shape.train ? 0 : i < shape.train + shape.val ? 1 : 2));
-        set.records.ids.push_back("image " + std::to_string(i));
-    }
-    for (int64_t i = 0; i < count * shape.channels * shape.size * shape.size; ++i)
-        set.pixels.push_back(static_cast<uint8_t>(random.below(256)));
-    return set;
-}
 
 Config one_epoch(const std::string& model) {
     Config config;

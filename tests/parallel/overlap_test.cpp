@@ -86,7 +86,8 @@ TEST(Overlap, TheSameWeightsInEveryMode) {
 TEST(Overlap, AFailureOfTheThreadReachesTheCaller) {
     const Plan plan = plan_of("pneumonia_cnn", 32);
     on_ranks(1, [&](Communicator& communicator) {
-        BucketReducer reducer(Overlap::thread, communicator, cut_buckets(plan, Overlap::thread), plan.steps.size(),
+        Cpu cpu;
+        BucketReducer reducer(Overlap::thread, cpu, communicator, cut_buckets(plan, Overlap::thread), plan.steps.size(),
                               [](size_t, Communicator&) { throw Error("the network is gone"); });
         reducer.after_step(plan.steps.size() - 1);
         EXPECT_THROW(reducer.finish(), Error);
@@ -99,7 +100,8 @@ TEST(Overlap, BucketsAreReducedOnceAndInOrder) {
     for (const Overlap when : {Overlap::none, Overlap::inline_, Overlap::thread})
         on_ranks(1, [&](Communicator& communicator) {
             std::vector<size_t> order;
-            BucketReducer reducer(when, communicator, cut_buckets(plan, when), plan.steps.size(),
+            Cpu cpu;
+            BucketReducer reducer(when, cpu, communicator, cut_buckets(plan, when), plan.steps.size(),
                                   [&](size_t bucket, Communicator&) { order.push_back(bucket); });
             for (int step = 0; step < 3; ++step) {
                 order.clear();
@@ -138,7 +140,8 @@ TEST(GradientBucketsTiming, AThreadHidesASlowLink) {
         on_ranks(2, [&](Communicator& ranks) {
             const auto link = make_slow_link(ranks.channel(), {bytes / (0.5 * backward), 0});
             std::vector<float> gradients(static_cast<size_t>(plan.parameters.parameter_elements));
-            BucketReducer reducer(when, *link, buckets, plan.steps.size(), [&](size_t bucket, Communicator& over) {
+            Cpu cpu;
+            BucketReducer reducer(when, cpu, *link, buckets, plan.steps.size(), [&](size_t bucket, Communicator& over) {
                 const FlatSpan& span = buckets[bucket].span;
                 over.all_reduce_sum(gradients.data() + span.begin, static_cast<size_t>(span.end - span.begin),
                                     Reduction::fast);

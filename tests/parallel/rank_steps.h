@@ -20,7 +20,11 @@ class RankSteps {
 public:
     RankSteps(const Graph& graph, Communicator& communicator, int stage, const TrainConfig& config = eight_images(),
               MemoryLedger* ledger = nullptr)
-        : config_(config), step_(graph, config_, communicator, device_, {.stage = stage, .ledger = ledger}) {
+        : config_(config), step_(graph, config_, communicator, cpu_, {.stage = stage, .ledger = ledger}) {
+        make_batch();
+    }
+    RankSteps(const Graph& graph, Communicator& communicator, Device& device, const TrainingStepOptions& options)
+        : config_(eight_images()), step_(graph, config_, communicator, device, options) {
         make_batch();
     }
     void step() { step_.run(batch_); }
@@ -50,7 +54,7 @@ private:
     }
 
     const TrainConfig config_;
-    Cpu device_;
+    Cpu cpu_;
     TrainingStep step_;
     std::vector<float> images_;
     Batch batch_;

@@ -20,13 +20,9 @@ PlanOptions naive() {
     return options;
 }
 
-// An element by its logical place {n, c, h, w}, in either layout.
+// An element by its logical place {n, c, h, w}, in any layout.
 double logical(const TensorView& t, int64_t index) {
-    int64_t at = index;
-    if (t.layout == Layout::nchw16c) {
-        const int64_t pixels = t.shape[2] * t.shape[3], c = index / pixels % t.shape[1], n = index / pixels / t.shape[1];
-        at = ((n * ((t.shape[1] + 15) / 16) + c / 16) * pixels + index % pixels) * 16 + c % 16;
-    }
+    const int64_t at = stored_index(t.shape, t.layout, index);
     return t.dtype == DType::f64 ? t.as<double>()[at] : static_cast<double>(t.as<float>()[at]);
 }
 

@@ -13,5 +13,5 @@ fail() {
     exit 1
 }
 
-environment=$(bash "$root/scripts/slurm_one_machine.sh" start "$dir/c" 8) || exit $?
+environment=$(bash "$root/scripts/slurm_one_machine.sh" start "$dir/c" 8 "${cluster_gpus:-0}") || exit $?
 eval "$environment"

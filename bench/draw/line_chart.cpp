@@ -1,0 +1,187 @@
+// Axes, lines, legend. Positions are printed with two decimals.
+#include "bench/draw/line_chart.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace xbench {
+namespace {
+
+// Okabe and Ito's colours that read on white and on black.
+constexpr std::array colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
+constexpr int left = 64, right = 16, top = 40, bottom = 52, legend_row = 18, legend_width = 190;
+
+struct Scale {
+    double low, high, from, to;
+    double at(double value) const { return from + (value - low) / (high - low) * (to - from); }
+};
+
+bool is_finite(const std::pair<double, double>& point) { return std::isfinite(point.first) && std::isfinite(point.second); }
+
+// The range of one coordinate, widened to round numbers where it is not given.
+template <class Of>
+std::pair<double, double> range(const LineChart& chart, double given_low, double given_high, const Of& of) {
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    for (const ChartLine& line : chart.lines) {
+        for (const auto& point : line.points) {
+            if (!is_finite(point)) continue;
+            low = std::min(low, of(point));
+            high = std::max(high, of(point));
+        }
+    }
+    if (low > high) throw Error("has no point to draw", "the chart " + chart.title);
+    if (low == high) low -= std::max(std::fabs(low), 1.0) * 0.1, high += std::max(std::fabs(high), 1.0) * 0.1;
+    const std::vector<double> ticks = round_ticks(low, high, 5);
+    const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : high - low;
+    low = std::floor(low / step + 1e-9) * step;
+    high = std::ceil(high / step - 1e-9) * step;
+    return {std::isnan(given_low) ? low : given_low, std::isnan(given_high) ? high : given_high};
+}
+
+std::string number_text(double value) { return fmt::format("{:.6g}", std::fabs(value) < 1e-12 ? 0.0 : value); }
+
+std::string axes(const LineChart& chart, const Scale& x, const Scale& y) {
+    std::string svg;
+    for (const double tick : round_ticks(y.low, y.high, 5)) {
+        svg += fmt::format("<line class=\"g\" x1=\"{}\" y1=\"{:.2f}\" x2=\"{}\" y2=\"{:.2f}\"/>\n", x.from, y.at(tick), x.to,
+                           y.at(tick));
+        svg += fmt::format("<text class=\"t\" x=\"{}\" y=\"{:.2f}\" text-anchor=\"end\">{}</text>\n", x.from - 8,
+                           y.at(tick) + 4, number_text(tick));
+    }
+    for (const double tick : round_ticks(x.low, x.high, 6))
+        svg += fmt::format("<text class=\"t\" x=\"{:.2f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x.at(tick),
+                           y.from + 18, number_text(tick));
+    svg += fmt::format("<line class=\"a\" x1=\"{0}\" y1=\"{2}\" x2=\"{1}\" y2=\"{2}\"/>\n", x.from, x.to, y.from);
+    svg += fmt::format("<text class=\"t\" x=\"{:.2f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", (x.from + x.to) / 2,
+                       y.from + 40, escaped_markup(chart.x_label));
+    return svg + fmt::format(
+                     "<text class=\"t\" x=\"16\" y=\"{0:.2f}\" text-anchor=\"middle\" "
+                     "transform=\"rotate(-90 16 {0:.2f})\">{1}</text>\n",
+                     (y.from + y.to) / 2, escaped_markup(chart.y_label));
+}
+
+std::string style_of(const ChartLine& line, size_t colour) {
+    return fmt::format("stroke=\"{}\"{}", line.muted ? "#888888" : colours[colour % colours.size()],
+                       line.dashed ? " stroke-dasharray=\"6 4\"" : "");
+}
+
+std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_t colour) {
+    std::string path, dots;
+    bool drawing = false;
+    for (const auto& point : line.points) {
+        if (!is_finite(point)) {
+            drawing = false;
+            continue;
+        }
+        path += fmt::format("{}{:.2f} {:.2f}", drawing ? "L" : "M", x.at(point.first), y.at(point.second));
+        if (line.marked)
+            dots += fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"3\" fill=\"{}\"/>\n", x.at(point.first),
+                                y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()]);
+        drawing = true;
+    }
+    return fmt::format("<path class=\"l\" {} d=\"{}\"><title>{}</title></path>\n", style_of(line, colour), path,
+                       escaped_markup(line.name)) +
+           dots;
+}
+
+int legend_columns(int width) { return std::max(1, (width - left - right) / legend_width); }
+
+int legend_height(const LineChart& chart, int width) {
+    const auto named = [](const ChartLine& line) { return !line.name.empty(); };
+    const auto entries = static_cast<int>(std::count_if(chart.lines.begin(), chart.lines.end(), named));
+    return (entries + legend_columns(width) - 1) / legend_columns(width) * legend_row;
+}
+
+// Rows of entries below the title, as many side by side as there is room for.
+std::string legend(const LineChart& chart, int columns) {
+    std::string svg;
+    int entry = 0;
+    size_t colour = 0;
+    for (const ChartLine& line : chart.lines) {
+        const size_t own = line.muted ? 0 : colour++;
+        if (line.name.empty()) continue;
+        const int x = left + entry % columns * legend_width, y = top + entry / columns * legend_row;
+        svg += fmt::format("<line class=\"l\" {} x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>\n", style_of(line, own), x, y - 4,
+                           x + 22, y - 4);
+        svg += fmt::format("<text class=\"t\" x=\"{}\" y=\"{}\">{}</text>\n", x + 28, y, escaped_markup(line.name));
+        ++entry;
+    }
+    return svg;
+}
+
+constexpr const char* style =
+    "<style>.t{font:12px system-ui,sans-serif;fill:#333}.h{font:600 14px system-ui,sans-serif;fill:#111}"
+    ".g{stroke:#ddd}.a{stroke:#555}.l{fill:none;stroke-width:2}.b{fill:#fff}"
+    "@media(prefers-color-scheme:dark){.t{fill:#ccc}.h{fill:#eee}.g{stroke:#3a3a3a}.a{stroke:#999}.b{fill:#161616}}"
+    "</style>\n";
+
+}  // namespace
+
+std::vector<double> round_ticks(double low, double high, int wanted) {
+    if (!(high > low) || wanted < 1) return {low};
+    const double raw = (high - low) / wanted, power = std::pow(10.0, std::floor(std::log10(raw)));
+    double step = 10 * power;
+    for (const double round : {1.0, 2.0, 5.0}) {
+        if (round * power >= raw * (1 - 1e-9)) {
+            step = round * power;
+            break;
+        }
+    }
+    std::vector<double> ticks;
+    for (double i = std::ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; ++i) ticks.push_back(i * step);
+    return ticks;
+}
+
+std::string escaped_markup(const std::string& text) {
+    std::string escaped;
+    for (const char c : text) {
+        switch (c) {
+            case '&': escaped += "&amp;"; break;
+            case '<': escaped += "&lt;"; break;
+            case '>': escaped += "&gt;"; break;
+            case '"': escaped += "&quot;"; break;
+            default: escaped += c;
+        }
+    }
+    return escaped;
+}
+
+std::string line_chart_svg(const LineChart& chart, int width, int height) {
+    const auto [x_low, x_high] = range(chart, chart.x_low, chart.x_high, [](const auto& p) { return p.first; });
+    const auto [y_low, y_high] = range(chart, chart.y_low, chart.y_high, [](const auto& p) { return p.second; });
+    const int full_height = height + legend_height(chart, width);
+    const int columns = legend_columns(width), below_legend = top + legend_height(chart, width);
+    const Scale x{x_low, x_high, left, static_cast<double>(width - right)};
+    const Scale y{y_low, y_high, static_cast<double>(full_height - bottom), static_cast<double>(below_legend)};
+    std::string svg = fmt::format(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
+        "height=\"{1}\" role=\"img\" aria-label=\"{2}\">\n",
+        width, full_height, escaped_markup(chart.title));
+    svg += style + fmt::format("<rect class=\"b\" width=\"{}\" height=\"{}\"/>\n", width, full_height) +
+           fmt::format("<text class=\"h\" x=\"{}\" y=\"20\">{}</text>\n", left, escaped_markup(chart.title));
+    svg += legend(chart, columns) + axes(chart, x, y);
+    size_t colour = 0;
+    for (const ChartLine& line : chart.lines) svg += path_of(line, x, y, line.muted ? 0 : colour++);
+    return svg + "</svg>\n";
+}
+
+std::string stacked_charts_svg(const std::vector<LineChart>& charts, int width, int height) {
+    const int gap = 16;
+    int below = 0;
+    std::string inside;
+    for (const LineChart& chart : charts) {
+        inside += fmt::format("<g transform=\"translate(0 {})\">\n{}</g>\n", below, line_chart_svg(chart, width, height));
+        below += height + legend_height(chart, width) + gap;
+    }
+    return fmt::format(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\">\n"
+        "{2}</svg>\n",
+        width, std::max(0, below - gap), inside);
+}
+
+}  // namespace xbench

@@ -1,0 +1,19 @@
+// One column of the probabilities and of the labels.
+#include "eval/one_against_rest.h"
+
+namespace xbench {
+
+OneAgainstRest one_against_rest(const Predictions& p, int64_t of_class) {
+    const auto n = static_cast<size_t>(p.count()), k = static_cast<size_t>(p.classes), c = static_cast<size_t>(of_class);
+    OneAgainstRest column;
+    column.scores.resize(n);
+    column.truth.resize(n);
+    for (size_t i = 0; i < n; ++i) {
+        column.scores[i] = p.probabilities[i * k + c];
+        const bool is = p.multilabel() ? p.targets[i * k + c] != 0 : p.labels[i] == static_cast<int32_t>(of_class);
+        column.truth[i] = is ? 1 : 0;
+    }
+    return column;
+}
+
+}  // namespace xbench

@@ -1,0 +1,168 @@
+// A batch normalisation in front of a max-pooling (core/ops.h, BatchNormPool) of plain f32 images: the normalised image is
+// never written. A thread takes a window; windows of 2x2 on images of even width read pairs and have kernels of their own,
+// as in kernels/pool2d. Bound by memory.
+#include "kernels/batchnorm/input_gradient.cuh"
+#include "kernels/batchnorm/plane.cuh"
+#include "kernels/cuda/image_sums.cuh"
+#include "kernels/cuda/philox.cuh"
+#include "kernels/pool2d/window.cuh"
+
+using namespace xbench;
+
+namespace {
+
+// Normalises the pixels of a window and keeps the largest of what they become, the first of equal ones.
+class NormalisedWindow {
+public:
+    __device__ NormalisedWindow(const float* mean_rstd, const float* gamma, const float* beta, int channels, int c)
+        : norm_(mean_rstd, channels, c), gamma_(gamma[c]), beta_(beta[c]) {}
+    __device__ __forceinline__ void meet(float x, int place) {
+        const float xhat = norm_(x), value = fmaf(xhat, gamma_, beta_);
+        if (this->place >= 0 && !beats(value, largest)) return;
+        largest = value;
+        this->xhat = xhat;
+        this->place = place;
+    }
+    float largest = 0, xhat = 0;
+    int place = -1;
+
+private:
+    Norm norm_;
+    float gamma_, beta_;
+};
+
+struct PooledOutputs {
+    float* y;
+    uint8_t* index;  // null, like xhat, in inference
+    float* xhat;
+};
+
+__device__ __forceinline__ void store_window(const NormalisedWindow& window, const PooledOutputs& to, const BatchNormPool& a,
+                                             const KeepMask& keep, const PoolShape& s, const Place& at, int o) {
+    const bool with_relu = a.norm.activation == Activation::relu;
+    const bool kept = keep(image_of(s), at.c, at.i * s.q + at.j);
+    const bool closed = !kept || (with_relu && !(window.largest > 0));
+    const float value = with_relu ? relu(window.largest) : window.largest;
+    const int64_t place = image_of(s) * y_count(s) + o;
+    to.y[place] = kept ? value * keep.scale() : 0.0f;
+    if (!to.xhat) return;
+    to.xhat[place] = window.xhat;
+    to.index[place] = static_cast<uint8_t>(closed ? closed_window : window.place);
+}
+
+template <int threads>
+__device__ __forceinline__ void statistics_of_planes(const float* xhat, const float* dy, const uint8_t* index,
+                                                     double* partial, int64_t planes, int channels, int pixels, float scale,
+                                                     int vectors) {
+    const int64_t plane = static_cast<int64_t>(blockIdx.x) * (blockDim.x / threads) + threadIdx.x / threads;
+    if (plane >= planes) return;
+    const int64_t begin = plane * pixels;
+    const Pair pair = plane_sums<threads>(pixels, [&](int first, Pair& sums) {
+        const Four normalised = load_four(xhat + begin, first, pixels, vectors);
+        const Four gradient = load_four(dy + begin, first, pixels, vectors);
+        uchar4 places = make_uchar4(0, 0, 0, 0);
+        if (index && vectors) places = *reinterpret_cast<const uchar4*>(index + begin + first);
+        const uint8_t of_four[4] = {places.x, places.y, places.z, places.w};
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            if (first + i >= pixels) break;
+            const uint8_t place = index && !vectors ? index[begin + first + i] : of_four[i];
+            if (place == closed_window) continue;
+            const double d = static_cast<double>(gradient.v[i] * scale);
+            sums.first += d;
+            sums.second = fma(d, static_cast<double>(normalised.v[i]), sums.second);
+        }
+    });
+    if (threadIdx.x % threads == 0)
+        store_sums(partial, pair, plane / channels, channels, static_cast<int>(plane % channels));
+}
+
+}  // namespace
+
+extern "C" __global__ void normalise_pool(const float* x, const float* mean_rstd, const float* gamma, const float* beta,
+                                          float* y, uint8_t* index, float* xhat, PoolShape s, BatchNormPool a,
+                                          const StepContext* step) {
+    const int o = place_in_image(s);
+    if (o >= y_count(s)) return;
+    const Place at(o, s.p, s.q);
+    const float* const corner = x + image_of(s) * x_count(s) + (at.c * s.h + at.i * a.r) * s.w + at.j * a.s;
+    NormalisedWindow window(mean_rstd, gamma, beta, s.channels, at.c);
+    for (int i = 0; i < a.r; ++i)
+        for (int j = 0; j < a.s; ++j) window.meet(corner[i * s.w + j], i * a.s + j);
+    store_window(window, {y, index, xhat}, a, KeepMask(a.dropout, step, s.p * s.q), s, at, o);
+}
+
+extern "C" __global__ void normalise_pool_2x2(const float* x, const float* mean_rstd, const float* gamma, const float* beta,
+                                              float* y, uint8_t* index, float* xhat, PoolShape s, BatchNormPool a,
+                                              const StepContext* step) {
+    const int o = place_in_image(s);
+    if (o >= y_count(s)) return;
+    const Place at(o, s.p, s.q);
+    const auto* const top =
+        reinterpret_cast<const float2*>(x + image_of(s) * x_count(s) + (at.c * s.h + 2 * at.i) * s.w) + at.j;
+    const float2 above = *top, below = top[s.w / 2];
+    NormalisedWindow window(mean_rstd, gamma, beta, s.channels, at.c);
+    window.meet(above.x, 0);
+    window.meet(above.y, 1);
+    window.meet(below.x, 2);
+    window.meet(below.y, 3);
+    store_window(window, {y, index, xhat}, a, KeepMask(a.dropout, step, s.p * s.q), s, at, o);
+}
+
+extern "C" __global__ void pooled_statistics_by_warp(const float* xhat, const float* dy, const uint8_t* index,
+                                                     double* partial, int64_t planes, int channels, int pixels, float scale,
+                                                     int vectors) {
+    statistics_of_planes<32>(xhat, dy, index, partial, planes, channels, pixels, scale, vectors);
+}
+extern "C" __global__ void pooled_statistics_by_block(const float* xhat, const float* dy, const uint8_t* index,
+                                                      double* partial, int64_t planes, int channels, int pixels, float scale,
+                                                      int vectors) {
+    statistics_of_planes<256>(xhat, dy, index, partial, planes, channels, pixels, scale, vectors);
+}
+
+extern "C" __global__ void sum_pooled_statistics(Partials<double> partials, const StepContext* step, double* sums) {
+    const int64_t column = static_cast<int64_t>(blockIdx.x) * sum_columns + threadIdx.x;
+    const double sum = sum_over_leaves(partials, step, column);
+    if (threadIdx.y == 0 && column < partials.width) sums[column] = sum;
+}
+
+extern "C" __global__ void normalise_pool_gradient(const float* x, const float* dy, const uint8_t* index,
+                                                   const float* mean_rstd, const float* gamma, const double* sums, float* dx,
+                                                   PoolShape s, BatchNormPool a, const StepContext* step) {
+    const int o = place_in_image(s);
+    if (o >= x_count(s)) return;
+    const Place at(o, s.h, s.w);
+    const InputGradient gradient = input_gradient(mean_rstd, gamma, sums, s.channels, at.c, a.norm, step);
+    const int p = at.i / a.r, q = at.j / a.s;
+    float d = 0;
+    if (p < s.p && q < s.q) {  // odd sizes leave a rim that no window covers
+        const int64_t from = image_of(s) * y_count(s) + (at.c * s.p + p) * s.q + q;
+        if (index[from] == (at.i - p * a.r) * a.s + at.j - q * a.s) d = dy[from] * (1.0f / (1.0f - a.dropout.p));
+    }
+    const int64_t place = image_of(s) * x_count(s) + o;
+    dx[place] = gradient(x[place], d);
+}
+
+extern "C" __global__ void normalise_pool_gradient_2x2(const float* x, const float* dy, const uint8_t* index,
+                                                       const float* mean_rstd, const float* gamma, const double* sums,
+                                                       float* dx, PoolShape s, BatchNormPool a, const StepContext* step) {
+    const int rows = (s.h + 1) / 2, columns = s.w / 2, o = place_in_image(s);
+    if (o >= s.channels * rows * columns) return;
+    const Place at(o, rows, columns);
+    const InputGradient gradient = input_gradient(mean_rstd, gamma, sums, s.channels, at.c, a.norm, step);
+    float d = 0;
+    int place = closed_window;
+    if (at.i < s.p) {
+        const int64_t from = image_of(s) * y_count(s) + (at.c * s.p + at.i) * s.q + at.j;
+        place = index[from];
+        d = dy[from] * (1.0f / (1.0f - a.dropout.p));
+    }
+    const int64_t begin = image_of(s) * x_count(s) + (at.c * s.h + 2 * at.i) * s.w;
+    const auto* const from = reinterpret_cast<const float2*>(x + begin) + at.j;
+    auto* const to = reinterpret_cast<float2*>(dx + begin) + at.j;
+    const float2 above = *from;
+    *to = make_float2(gradient(above.x, place == 0 ? d : 0.0f), gradient(above.y, place == 1 ? d : 0.0f));
+    if (2 * at.i + 1 >= s.h) return;
+    const float2 below = from[columns];
+    to[columns] = make_float2(gradient(below.x, place == 2 ? d : 0.0f), gradient(below.y, place == 3 ? d : 0.0f));
+}

@@ -1,0 +1,86 @@
+// softmax_cross_entropy, bce_with_logits and their gradients (core/ops.h), in double inside as on a CPU: logits are few. A
+// warp takes an image, its lanes the classes. The images' losses go to the workspace; sum_losses adds them over the leaves.
+#include "kernels/cuda/block_sum.cuh"
+#include "kernels/cuda/image_sums.cuh"
+
+using namespace xbench;
+
+namespace {
+
+__device__ __forceinline__ int64_t warp_of_grid() {
+    return static_cast<int64_t>(blockIdx.x) * (blockDim.x / 32) + threadIdx.x / 32;
+}
+__device__ __forceinline__ int lane_of_warp() { return static_cast<int>(threadIdx.x % 32); }
+
+__device__ double warp_max(double value) {
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) {
+        const double other = __shfl_xor_sync(whole_warp, value, distance);
+        value = fmax(value, other);
+    }
+    return value;
+}
+
+__device__ double log1p_exp_negative(double z) { return log1p(exp(-fabs(z))) + fmax(-z, 0.0); }
+
+__device__ double sigmoid(double z) {
+    const double e = exp(-fabs(z));
+    return z >= 0 ? 1 / (1 + e) : e / (1 + e);
+}
+
+}  // namespace
+
+// A NaN among the logits is lost by fmax, but not by the sum of their exponentials.
+extern "C" __global__ void softmax_losses(const float* logits, const int32_t* labels, float* probabilities, double* losses,
+                                          int64_t images, int classes) {
+    const int64_t n = warp_of_grid();
+    if (n >= images) return;
+    const float* const row = logits + n * classes;
+    double largest = -INFINITY, sum = 0;
+    for (int k = lane_of_warp(); k < classes; k += 32) largest = fmax(largest, static_cast<double>(row[k]));
+    largest = warp_max(largest);
+    for (int k = lane_of_warp(); k < classes; k += 32) sum += exp(static_cast<double>(row[k]) - largest);
+    sum = warp_sum(sum);
+    for (int k = lane_of_warp(); k < classes; k += 32)
+        probabilities[n * classes + k] = static_cast<float>(exp(static_cast<double>(row[k]) - largest) / sum);
+    if (lane_of_warp() == 0) losses[n] = log(sum) - (static_cast<double>(row[labels[n]]) - largest);
+}
+
+extern "C" __global__ void bce_losses(const float* logits, const float* targets, const float* pos_weight,
+                                      float* probabilities, double* losses, int64_t images, int classes) {
+    const int64_t n = warp_of_grid();
+    if (n >= images) return;
+    double loss = 0;
+    for (int k = lane_of_warp(); k < classes; k += 32) {
+        const double z = logits[n * classes + k], t = targets[n * classes + k];
+        const double weight = pos_weight ? static_cast<double>(pos_weight[k]) : 1.0;
+        probabilities[n * classes + k] = static_cast<float>(sigmoid(z));
+        loss += (1 - t) * z + (1 + (weight - 1) * t) * log1p_exp_negative(z);
+    }
+    loss = warp_sum(loss);
+    if (lane_of_warp() == 0) losses[n] = loss / classes;
+}
+
+extern "C" __global__ void sum_losses(Partials<double> losses, const StepContext* step, double* total) {
+    const double sum = sum_over_leaves(losses, step, threadIdx.x);
+    if (threadIdx.x == 0 && threadIdx.y == 0) *total = sum;
+}
+
+extern "C" __global__ void softmax_gradient(const float* probabilities, const int32_t* labels, float* dlogits, int64_t count,
+                                            int classes, const StepContext* step) {
+    const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    const int64_t n = i / classes;
+    const double hot = labels[n] == i - n * classes ? 1 : 0;
+    dlogits[i] = static_cast<float>((static_cast<double>(probabilities[i]) - hot) * step->inverse_batch);
+}
+
+// d/dz of -(w t log s + (1-t) log(1-s)) = (1-t) s - w t (1-s)
+extern "C" __global__ void bce_gradient(const float* probabilities, const float* targets, const float* pos_weight,
+                                        float* dlogits, int64_t count, int classes, const StepContext* step) {
+    const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    const double s = probabilities[i], t = targets[i];
+    const double weight = pos_weight ? static_cast<double>(pos_weight[i % classes]) : 1.0;
+    dlogits[i] = static_cast<float>(((1 - t) * s - weight * t * (1 - s)) * (step->inverse_batch / classes));
+}

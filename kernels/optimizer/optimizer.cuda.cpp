@@ -1,0 +1,37 @@
+// "flat": the optimizers over flat f32 buffers on a GPU, one launch an update.
+#include "kernels/cuda/row.h"
+
+namespace xbench {
+namespace {
+
+XB_CUDA_FUNCTION(adam_update, optimizer, adam_update);
+XB_CUDA_FUNCTION(sgd_update, optimizer, sgd_update);
+
+constexpr unsigned threads = 256, per_block = 4 * threads;
+
+void enqueue_adam(const KernelArgs& args, CudaQueue& queue) noexcept {
+    const auto* g = address<const float>(args.in[0]);
+    auto *p = address<float>(args.out[0]), *m = address<float>(args.out[1]), *v = address<float>(args.out[2]);
+    const int64_t count = elements(args.out[0]);
+    queue.launch(adam_update, {blocks_for(count, per_block)}, {threads}, 0, g, p, m, v, count, attributes<Optimizer>(args),
+                 queue.step(), int{are_vectors(g, p, m, v)});
+}
+
+void enqueue_sgd(const KernelArgs& args, CudaQueue& queue) noexcept {
+    const auto* g = address<const float>(args.in[0]);
+    auto *p = address<float>(args.out[0]), *m = address<float>(args.out[1]);
+    const int64_t count = elements(args.out[0]);
+    queue.launch(sgd_update, {blocks_for(count, per_block)}, {threads}, 0, g, p, m, count, attributes<Optimizer>(args),
+                 queue.step(), int{are_vectors(g, p, m)});
+}
+
+const Kernel rows[] = {
+    cuda_row(OpKind::adam, "flat", plain_f32_input, enqueue_adam),
+    cuda_row(OpKind::sgd, "flat", plain_f32_input, enqueue_sgd),
+};
+
+}  // namespace
+
+KernelRows cuda_optimizer_rows() { return {rows, static_cast<int>(std::size(rows))}; }
+
+}  // namespace xbench

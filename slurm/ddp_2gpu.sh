@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# The scaling sweep of a configuration on 2 GPUs: serial on the CPU and on a GPU, then gpu_ddp on 1 and 2.
+#
+#   sbatch slurm/ddp_2gpu.sh [configs/scaling.json [xbench options ...]]
+#
+# Submit from the root of the project, with a build that has CUDA. Each rank has a GPU of its own. The table lies in
+# results/runs/slurm-JOB/scaling.csv, and its path is the last line of the log. Where there is no GPU, its rows say "not_run" and
+# why, the rest of the table is made, and the exit code is 0. A minute before the time limit the sweep stops and is requeued; it
+# goes on with what is missing.
+#
+# To adapt to a cluster, on the command line of sbatch or here (a # more turns a line off):
+#   partition, account and time limit          --partition=... --account=... --time=...
+#   cores of a rank, for its loader            --cpus-per-task=T
+#   GPUs on several nodes                      --nodes=2 --ntasks-per-node=2
+#   clusters without --gpus-per-task           --gres=gpu:2
+#   compiler, MPI and NCCL from modules        XBENCH_MODULES="gcc/12 openmpi/4.1 nccl"
+# slurm/lib.sh lists the environment.
+#
+#SBATCH --job-name=xbench-ddp-2gpu
+#SBATCH --ntasks=2
+#SBATCH --gpus-per-task=1
+#SBATCH --cpus-per-task=4
+#SBATCH --time=01:00:00
+#SBATCH --signal=B:USR1@60
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=xbench-ddp-2gpu-%j.log
+##SBATCH --partition=PARTITION
+##SBATCH --account=ACCOUNT
+set -euo pipefail
+script=ddp_2gpu.sh
+source "${SLURM_SUBMIT_DIR:?run this with sbatch}/slurm/lib.sh"
+enter_project
+config=${1:-configs/scaling.json}
+[ $# = 0 ] || shift
+check_config "$config"
+gpus=${SLURM_NTASKS:-1}
+find_xbench
+threads=${SLURM_CPUS_PER_TASK:-1}
+rows="[{\"trainer\":\"serial\",\"threads\":$threads},{\"trainer\":\"serial\",\"device\":\"cuda\"},"
+rows+="{\"trainer\":\"gpu_ddp\",\"ranks\":[$(doubling_ranks "$gpus")]}]"
+run_sweep "$config" "$rows" "$@"

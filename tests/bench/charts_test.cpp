@@ -1,0 +1,69 @@
+// Charts: round ticks, positions that can be worked out, text that cannot break out of the markup, equal bytes.
+#include "bench/runs/charts.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "bench/draw/line_chart.h"
+#include "core/error.h"
+
+namespace xbench {
+namespace {
+
+using testing::DoubleNear;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(RoundTicks, OneTwoOrFiveTimesAPowerOfTen) {
+    EXPECT_THAT(round_ticks(0, 1, 5), ElementsAre(0, DoubleNear(.2, 1e-12), DoubleNear(.4, 1e-12), DoubleNear(.6, 1e-12),
+                                                  DoubleNear(.8, 1e-12), 1));
+    EXPECT_THAT(round_ticks(3, 47, 5), ElementsAre(10, 20, 30, 40));
+    EXPECT_THAT(round_ticks(-1e-3, 1e-3, 2), ElementsAre(DoubleNear(-1e-3, 1e-15), 0, DoubleNear(1e-3, 1e-15)));
+}
+
+TEST(LineChart, PointsLieWhereTheScaleSays) {
+    LineChart chart{"t", "x", "y", {{"a", {{0, 0}, {1, 1}}}}};
+    chart.x_low = chart.y_low = 0;
+    chart.x_high = chart.y_high = 1;
+    // The legend's row is 18 high: from x 64 to 384, from y 266 (below) to 58.
+    EXPECT_THAT(line_chart_svg(chart, 400, 300), HasSubstr("d=\"M64.00 266.00L384.00 58.00\""));
+}
+
+TEST(LineChart, ABreakInTheLineWhereAPointIsNotFinite) {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    const std::string svg = line_chart_svg({"t", "x", "y", {{"a", {{0, 0}, {1, 1}, {2, nan}, {3, 1}}}}});
+    EXPECT_THAT(svg, Not(HasSubstr("nan")));
+    const size_t path = svg.find(" d=\"");
+    EXPECT_EQ(
+        std::count(svg.begin() + static_cast<long>(path), svg.begin() + static_cast<long>(svg.find('"', path + 4)), 'M'), 2);
+}
+
+TEST(LineChart, NamesAreText) {
+    const std::string svg = line_chart_svg({"<script>&\"", "x", "y", {{"a<b", {{0, 0}, {1, 1}}}}});
+    EXPECT_THAT(svg, Not(HasSubstr("<script>")));
+    EXPECT_THAT(svg, HasSubstr("&lt;script&gt;&amp;&quot;"));
+    EXPECT_THAT(svg, HasSubstr("a&lt;b"));
+}
+
+TEST(LineChart, OnePointAndNone) {
+    EXPECT_THAT(line_chart_svg({"t", "x", "y", {{"a", {{1, 0.5}}}}}), Not(HasSubstr("nan")));
+    EXPECT_THROW(line_chart_svg({"t", "x", "y", {{"a", {}}}}), Error);
+}
+
+TEST(Charts, OfATrainingAndOfCurves) {
+    const EpochResult epochs[] = {{.epoch = 1, .train_loss = 1, .val_loss = 2},
+                                  {.epoch = 2, .train_loss = .5, .val_loss = 1}};
+    EXPECT_EQ(training_svg(epochs), training_svg(epochs));
+    EXPECT_THAT(training_svg(epochs), HasSubstr("balanced accuracy"));
+    const std::vector<float> scores{.9f, .6f, .4f, .1f};
+    const Curve curve = make_curve("a", scores, std::vector<uint8_t>{1, 0, 1, 0});
+    EXPECT_THAT(roc_svg({curve}), HasSubstr("a 0.750"));
+    const Curve one_sided = make_curve("b", scores, std::vector<uint8_t>{0, 0, 0, 0});
+    EXPECT_THAT(roc_svg({one_sided}), Not(HasSubstr(">b ")));
+    EXPECT_THAT(pr_svg({one_sided}), HasSubstr("no class has images of both kinds"));
+    EXPECT_THAT(calibration_svg({calibrate("c", scores, std::vector<uint8_t>{1, 0, 1, 0})}), HasSubstr("c (ECE "));
+}
+
+}  // namespace
+}  // namespace xbench

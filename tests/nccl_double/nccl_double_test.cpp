@@ -1,0 +1,390 @@
+// The double of NCCL: right results of every collective in every type, their order in streams and graphs, and what it says
+// when ranks disagree, do not come or end.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstring>
+
+#include "tests/nccl_double/ranks.h"
+
+namespace xbench::nccl {
+namespace {
+
+class Rank {
+public:
+    explicit Rank(const Ranks& ranks, bool blocking = true) : ranks_(ranks) {
+        XB_WANT(XB_CU(cuStreamCreate)(&stream, CU_STREAM_NON_BLOCKING) == CUDA_SUCCESS);
+        Config config{sizeof(Config), config_magic, version_code, blocking};
+        const Result result = XB_NCCL_CALL(ncclCommInitRankConfig, Handle*, int, UniqueId, int, Config*)(
+            &comm, ranks.count, ranks.id, ranks.rank, &config);
+        XB_WANT(result == (blocking ? success : in_progress));
+        wait();
+    }
+    // Until nothing is in progress.
+    void wait() const {
+        while (error() == in_progress) usleep(100);
+    }
+    Result error() const {
+        Result now = success;
+        XB_NCCL_CALL(ncclCommGetAsyncError, Handle, Result*)(comm, &now);
+        return now;
+    }
+    void destroy() const { XB_WANT(XB_NCCL_CALL(ncclCommDestroy, Handle)(comm) == success); }
+    void abort() const { XB_WANT(XB_NCCL_CALL(ncclCommAbort, Handle)(comm) == success); }
+    CUresult synchronize() const { return XB_CU(cuStreamSynchronize)(stream); }
+
+    Result all_reduce(CUdeviceptr from, CUdeviceptr to, size_t n, int type = type_f32, int reduction = sum) const {
+        return XB_NCCL_CALL(ncclAllReduce, CUdeviceptr, CUdeviceptr, size_t, int, int, Handle, CUstream)(
+            from, to, n, type, reduction, comm, stream);
+    }
+    Result rooted(const char* name, CUdeviceptr from, CUdeviceptr to, size_t n, int root) const {
+        if (std::string(name) == "ncclBroadcast")
+            return XB_NCCL_CALL(ncclBroadcast, CUdeviceptr, CUdeviceptr, size_t, int, int, Handle, CUstream)(
+                from, to, n, type_f32, root, comm, stream);
+        return XB_NCCL_CALL(ncclReduce, CUdeviceptr, CUdeviceptr, size_t, int, int, int, Handle, CUstream)(
+            from, to, n, type_f32, sum, root, comm, stream);
+    }
+    Result reduce_scatter(CUdeviceptr from, CUdeviceptr to, size_t n) const {
+        return XB_NCCL_CALL(ncclReduceScatter, CUdeviceptr, CUdeviceptr, size_t, int, int, Handle, CUstream)(
+            from, to, n, type_f32, sum, comm, stream);
+    }
+    Result all_gather(CUdeviceptr from, CUdeviceptr to, size_t n) const {
+        return XB_NCCL_CALL(ncclAllGather, CUdeviceptr, CUdeviceptr, size_t, int, Handle, CUstream)(from, to, n, type_f32,
+                                                                                                    comm, stream);
+    }
+
+    Handle comm = nullptr;
+    CUstream stream = nullptr;
+
+private:
+    Ranks ranks_;
+};
+
+CUdeviceptr allocate(size_t bytes) {
+    CUdeviceptr at = 0;
+    XB_WANT(XB_CU(cuMemAlloc)(&at, bytes) == CUDA_SUCCESS);
+    return at;
+}
+template <class T>
+CUdeviceptr upload(const std::vector<T>& values) {
+    const CUdeviceptr at = allocate(values.size() * sizeof(T));
+    XB_WANT(XB_CU(cuMemcpyHtoD)(at, values.data(), values.size() * sizeof(T)) == CUDA_SUCCESS);
+    return at;
+}
+template <class T>
+std::vector<T> download(CUdeviceptr at, size_t n) {
+    std::vector<T> values(n);
+    XB_WANT(XB_CU(cuMemcpyDtoH)(values.data(), at, n * sizeof(T)) == CUDA_SUCCESS);
+    return values;
+}
+unsigned long long reports() { return XB_EMU(unsigned long long(), emu_reports)(); }
+std::string last_report() { return XB_EMU(const char*(), emu_last_report)(); }
+
+std::vector<float> pattern(int rank, size_t n) {
+    std::vector<float> values(n);
+    for (size_t i = 0; i < n; ++i) values[i] = static_cast<float>((i * 7 + static_cast<size_t>(rank) * 3) % 101);
+    return values;
+}
+
+constexpr size_t several_windows = 40000;
+
+void try_collectives(const Ranks& ranks) {
+    const Rank rank(ranks);
+    const auto n = static_cast<size_t>(ranks.count);
+    const CUdeviceptr mine = upload(pattern(ranks.rank, several_windows)), out = allocate(several_windows * 4 * n);
+    std::vector<float> total(several_windows);
+    for (int r = 0; r < ranks.count; ++r) {
+        const std::vector<float> other = pattern(r, several_windows);
+        for (size_t i = 0; i < several_windows; ++i) total[i] += other[i];
+    }
+
+    XB_WANT(rank.all_reduce(mine, out, several_windows) == success && rank.synchronize() == CUDA_SUCCESS);
+    XB_WANT(download<float>(out, several_windows) == total);
+    XB_WANT(rank.rooted("ncclBroadcast", mine, out, several_windows, 1) == success && rank.synchronize() == CUDA_SUCCESS);
+    XB_WANT(download<float>(out, several_windows) == pattern(1, several_windows));
+    XB_WANT(rank.all_gather(mine, out, several_windows) == success && rank.synchronize() == CUDA_SUCCESS);
+    for (int r = 0; r < ranks.count; ++r)
+        XB_WANT(download<float>(out + static_cast<size_t>(r) * several_windows * 4, several_windows) ==
+                pattern(r, several_windows));
+    const size_t part = several_windows / n;
+    XB_WANT(rank.reduce_scatter(mine, out, part) == success && rank.synchronize() == CUDA_SUCCESS);
+    const auto begin = total.begin() + ranks.rank * static_cast<ptrdiff_t>(part);
+    XB_WANT(download<float>(out, part) == std::vector<float>(begin, begin + static_cast<ptrdiff_t>(part)));
+    XB_WANT(rank.rooted("ncclReduce", mine, mine, several_windows, 0) == success && rank.synchronize() == CUDA_SUCCESS);
+    XB_WANT(download<float>(mine, several_windows) == (ranks.rank == 0 ? total : pattern(ranks.rank, several_windows)));
+    XB_WANT(reports() == 0);
+    rank.destroy();
+}
+
+TEST(NcclDouble, CollectivesOfProcesses) {
+    for (const int count : {2, 3, 4}) EXPECT_EQ(run_processes(count, try_collectives), "") << count;
+}
+TEST(NcclDouble, CollectivesOfThreads) { EXPECT_EQ(run_threads(3, try_collectives), ""); }
+
+template <class T>
+void try_type(const Rank& rank, const Ranks& ranks, int type, T (*of)(int)) {
+    const CUdeviceptr at = upload(std::vector<T>(100, of(ranks.rank + 1)));
+    XB_WANT(rank.all_reduce(at, at, 100, type) == success && rank.synchronize() == CUDA_SUCCESS);
+    XB_WANT(download<T>(at, 100)[99] == of(6));
+    const CUdeviceptr most = upload(std::vector<T>(100, of(ranks.rank + 1)));
+    XB_WANT(rank.all_reduce(most, most, 100, type, maximum) == success && rank.synchronize() == CUDA_SUCCESS);
+    XB_WANT(download<T>(most, 100)[0] == of(3));
+}
+uint16_t bf16_of(int value) {
+    const auto real = static_cast<float>(value);
+    uint32_t bits;
+    std::memcpy(&bits, &real, 4);
+    return static_cast<uint16_t>(bits >> 16);
+}
+uint16_t f16_of(int value) {
+    static constexpr uint16_t bits[] = {0, 0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600};
+    return bits[value];
+}
+
+TEST(NcclDouble, EveryType) {
+    EXPECT_EQ(run_processes(3,
+                            [](const Ranks& ranks) {
+                                const Rank rank(ranks);
+                                try_type<float>(rank, ranks, type_f32, [](int v) { return static_cast<float>(v); });
+                                try_type<double>(rank, ranks, type_f64, [](int v) { return static_cast<double>(v); });
+                                try_type<int32_t>(rank, ranks, type_i32, [](int v) { return v; });
+                                try_type<int64_t>(rank, ranks, type_i64, [](int v) { return int64_t{v}; });
+                                try_type<uint8_t>(rank, ranks, type_u8, [](int v) { return static_cast<uint8_t>(v); });
+                                try_type<uint16_t>(rank, ranks, type_bf16, bf16_of);
+                                try_type<uint16_t>(rank, ranks, type_f16, f16_of);
+                                rank.destroy();
+                            }),
+              "");
+}
+
+// x[c+1] + x[c+2] + x[c] of chunk c: no tree gives these bits in all chunks.
+TEST(NcclDouble, SumsGoRoundARing) {
+    EXPECT_EQ(run_processes(3,
+                            [](const Ranks& ranks) {
+                                const Rank rank(ranks);
+                                const float values[3] = {1e8f, 1.0f, -1e8f};
+                                const CUdeviceptr at = upload(std::vector<float>(3, values[ranks.rank]));
+                                XB_WANT(rank.all_reduce(at, at, 3) == success && rank.synchronize() == CUDA_SUCCESS);
+                                const std::vector<float> sums = download<float>(at, 3);
+                                for (size_t c = 0; c < 3; ++c)
+                                    XB_WANT(sums[c] == (values[(c + 1) % 3] + values[(c + 2) % 3]) + values[c]);
+                                rank.destroy();
+                            }),
+              "");
+}
+
+TEST(NcclDouble, MessagesInAGroup) {
+    EXPECT_EQ(run_processes(3,
+                            [](const Ranks& ranks) {
+                                const Rank rank(ranks);
+                                const int right = (ranks.rank + 1) % 3, left = (ranks.rank + 2) % 3;
+                                const CUdeviceptr mine = upload(pattern(ranks.rank, several_windows)),
+                                                  other = allocate(several_windows * 4);
+                                XB_NCCL_CALL(ncclGroupStart)();
+                                XB_NCCL_CALL(ncclSend, CUdeviceptr, size_t, int, int, Handle, CUstream)
+                                (mine, several_windows, type_f32, right, rank.comm, rank.stream);
+                                XB_NCCL_CALL(ncclRecv, CUdeviceptr, size_t, int, int, Handle, CUstream)
+                                (other, several_windows, type_f32, left, rank.comm, rank.stream);
+                                XB_WANT(XB_NCCL_CALL(ncclGroupEnd)() == success && rank.synchronize() == CUDA_SUCCESS);
+                                XB_WANT(download<float>(other, several_windows) == pattern(left, several_windows));
+                                rank.destroy();
+                            }),
+              "");
+}
+
+TEST(NcclDouble, OrderInStreamsAndGraphs) {
+    EXPECT_EQ(run_processes(2,
+                            [](const Ranks& ranks) {
+                                const Rank rank(ranks);
+                                const CUdeviceptr at = upload(std::vector<float>(64, 1));
+                                CUstream second = nullptr;
+                                CUevent begun = nullptr, ended = nullptr;
+                                XB_CU(cuStreamCreate)(&second, CU_STREAM_NON_BLOCKING);
+                                XB_CU(cuEventCreate)(&begun, CU_EVENT_DISABLE_TIMING);
+                                XB_CU(cuEventCreate)(&ended, CU_EVENT_DISABLE_TIMING);
+                                CUgraph graph = nullptr;
+                                CUgraphExec exec = nullptr;
+                                // As a step overlaps its reduction: a branch of the graph on the communicator's stream.
+                                XB_WANT(XB_CU(cuStreamBeginCapture)(second, CU_STREAM_CAPTURE_MODE_GLOBAL) == CUDA_SUCCESS);
+                                XB_WANT(XB_CU(cuEventRecord)(begun, second) == CUDA_SUCCESS);
+                                XB_WANT(XB_CU(cuStreamWaitEvent)(rank.stream, begun, 0) == CUDA_SUCCESS);
+                                XB_WANT(rank.all_reduce(at, at, 64) == success);
+                                XB_WANT(XB_CU(cuEventRecord)(ended, rank.stream) == CUDA_SUCCESS);
+                                XB_WANT(XB_CU(cuStreamWaitEvent)(second, ended, 0) == CUDA_SUCCESS);
+                                XB_WANT(XB_CU(cuStreamEndCapture)(second, &graph) == CUDA_SUCCESS);
+                                XB_WANT(XB_CU(cuGraphInstantiateWithFlags)(&exec, graph, 0) == CUDA_SUCCESS);
+                                for (int launch = 0; launch < 3; ++launch)
+                                    XB_WANT(XB_CU(cuGraphLaunch)(exec, second) == CUDA_SUCCESS);
+                                XB_WANT(XB_CU(cuStreamSynchronize)(second) == CUDA_SUCCESS);
+                                XB_WANT(download<float>(at, 64)[63] == 8);
+                                rank.destroy();
+                            }),
+              "");
+}
+
+TEST(NcclDouble, DisagreementIsReported) {
+    const auto other_count = [](const Ranks& ranks) {
+        const Rank rank(ranks);
+        const CUdeviceptr at = upload(std::vector<float>(64, 1));
+        rank.all_reduce(at, at, ranks.rank == 0 ? 64 : 63);
+        XB_WANT(rank.synchronize() != CUDA_SUCCESS);
+        XB_WANT(last_report().find("the ranks disagree: here AllReduce of 6") != std::string::npos);
+        XB_WANT(rank.error() == invalid_usage);
+    };
+    EXPECT_EQ(run_processes(2, other_count), "");
+    const auto other_call = [](const Ranks& ranks) {
+        const Rank rank(ranks);
+        const CUdeviceptr at = upload(std::vector<float>(64, 1));
+        if (ranks.rank == 0)
+            rank.all_reduce(at, at, 64);
+        else
+            rank.rooted("ncclBroadcast", at, at, 64, 0);
+        XB_WANT(rank.synchronize() != CUDA_SUCCESS && reports() == 1);
+    };
+    EXPECT_EQ(run_processes(2, other_call), "");
+}
+
+TEST(NcclDouble, RankThatDoesNotComeIsNamed) {
+    setenv("XBENCH_NCCL_TIMEOUT", "0.5", 1);
+    EXPECT_EQ(
+        run_processes(2,
+                      [](const Ranks& ranks) {
+                          const Rank rank(ranks);
+                          const CUdeviceptr at = upload(std::vector<float>(64, 1));
+                          if (ranks.rank == 1) {
+                              usleep(1000000);
+                              return;
+                          }
+                          rank.all_reduce(at, at, 64);
+                          XB_WANT(rank.synchronize() != CUDA_SUCCESS);
+                          XB_WANT(last_report().find("rank 1 has not come; its last was nothing") != std::string::npos);
+                      }),
+        "");
+    EXPECT_EQ(run_processes(1,
+                            [](Ranks ranks) {
+                                ranks.count = 2;
+                                Handle comm = nullptr;
+                                XB_WANT(XB_NCCL_CALL(ncclCommInitRankConfig, Handle*, int, UniqueId, int, Config*)(
+                                            &comm, 2, ranks.id, 0, nullptr) == remote_error);
+                                XB_WANT(last_report().find("rank 1 of 2 has not joined") != std::string::npos);
+                            }),
+              "");
+    unsetenv("XBENCH_NCCL_TIMEOUT");
+}
+
+TEST(NcclDouble, AbortEndsWhatWaits) {
+    EXPECT_EQ(run_processes(2,
+                            [](const Ranks& ranks) {
+                                const Rank rank(ranks);
+                                const CUdeviceptr at = upload(std::vector<float>(64, 1));
+                                if (ranks.rank == 1) return rank.abort();
+                                rank.all_reduce(at, at, 64);
+                                for (int tries = 0; rank.error() == success && tries < 10000; ++tries) {
+                                    XB_WANT(XB_CU(cuStreamQuery)(rank.stream) == CUDA_ERROR_NOT_READY);
+                                    usleep(1000);
+                                }
+                                XB_WANT(rank.error() == remote_error);
+                                rank.abort();
+                                XB_WANT(rank.synchronize() == CUDA_SUCCESS && reports() == 0);
+                            }),
+              "");
+}
+
+TEST(NcclDouble, ProcessThatEndsIsNoticed) {
+    EXPECT_EQ(run_processes(2,
+                            [](const Ranks& ranks) {
+                                const Rank rank(ranks);
+                                const CUdeviceptr at = upload(std::vector<float>(64, 1));
+                                if (ranks.rank == 1) _exit(0);
+                                rank.all_reduce(at, at, 64);
+                                XB_CU(cuStreamQuery)(rank.stream);
+                                for (int tries = 0; rank.error() == success && tries < 10000; ++tries) {
+                                    XB_CU(cuStreamQuery)(rank.stream);
+                                    usleep(1000);
+                                }
+                                XB_WANT(rank.error() == remote_error);
+                                rank.abort();
+                            }),
+              "");
+}
+
+TEST(NcclDouble, BuffersAreLivingDeviceMemory) {
+    EXPECT_EQ(run_processes(1,
+                            [](const Ranks& ranks) {
+                                std::vector<float> host(64);
+                                const CUdeviceptr at = upload(std::vector<float>(64, 1)), freed = allocate(256);
+                                XB_CU(cuMemFree)(freed);
+                                const CUdeviceptr bad[] = {reinterpret_cast<CUdeviceptr>(host.data()), freed, at + 4};
+                                for (size_t i = 0; i < std::size(bad); ++i) {
+                                    Ranks own = ranks;
+                                    own.id.internal[20] = static_cast<char>(i + 1);
+                                    const Rank rank(own);
+                                    XB_WANT(rank.all_reduce(at, bad[i], 64) == invalid_argument && reports() == i + 1);
+                                    rank.abort();
+                                }
+                            }),
+              "");
+}
+
+TEST(NcclDouble, Split) {
+    EXPECT_EQ(run_processes(4,
+                            [](const Ranks& ranks) {
+                                Rank rank(ranks);
+                                Handle part = nullptr;
+                                XB_WANT(XB_NCCL_CALL(ncclCommSplit, Handle, int, int, Handle*, Config*)(
+                                            rank.comm, ranks.rank % 2, -ranks.rank, &part, nullptr) == success);
+                                const Handle whole = std::exchange(rank.comm, part);
+                                const CUdeviceptr at = upload(std::vector<float>(10, static_cast<float>(ranks.rank)));
+                                const CUdeviceptr all = allocate(80);
+                                XB_WANT(rank.all_gather(at, all, 10) == success && rank.synchronize() == CUDA_SUCCESS);
+                                XB_WANT(download<float>(all, 20)[0] ==
+                                        static_cast<float>(ranks.rank % 2 + 2));  // the larger key comes last
+                                XB_WANT(download<float>(all, 20)[19] == static_cast<float>(ranks.rank % 2));
+                                rank.destroy();
+                                rank.comm = whole;
+                                rank.destroy();
+                            }),
+              "");
+}
+
+TEST(NcclDouble, WithoutBlocking) {
+    EXPECT_EQ(run_processes(2,
+                            [](const Ranks& ranks) {
+                                const Rank rank(ranks, false);
+                                const CUdeviceptr at = upload(std::vector<float>(64, 1));
+                                XB_WANT(rank.all_reduce(at, at, 64) == in_progress);
+                                rank.wait();
+                                XB_WANT(rank.all_reduce(at, at, 64) == success && rank.synchronize() == CUDA_SUCCESS);
+                                XB_WANT(download<float>(at, 64)[5] == 4);
+                                rank.destroy();
+                                const Rank hasty({1, 0, fresh_id()}, false);
+                                XB_WANT(hasty.all_reduce(at, at, 64) == in_progress &&
+                                        hasty.all_reduce(at, at, 64) == invalid_usage);
+                            }),
+              "");
+}
+
+// A rank whose host waits for something else still takes part in what it has put into its stream.
+TEST(NcclDouble, StreamGoesOnWhileTheHostWaits) {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    EXPECT_EQ(run_processes(2,
+                            [&](const Ranks& ranks) {
+                                const Rank rank(ranks);
+                                const CUdeviceptr at = upload(std::vector<float>(64, 1));
+                                XB_WANT(rank.all_reduce(at, at, 64) == success);
+                                char byte = 0;
+                                if (ranks.rank == 0) {
+                                    XB_WANT(rank.synchronize() == CUDA_SUCCESS && write(ends[1], &byte, 1) == 1);
+                                } else {
+                                    XB_WANT(read(ends[0], &byte, 1) == 1 && rank.synchronize() == CUDA_SUCCESS);
+                                }
+                                rank.destroy();
+                            }),
+              "");
+    close(ends[0]);
+    close(ends[1]);
+}
+
+}  // namespace
+}  // namespace xbench::nccl
