@@ -59,6 +59,7 @@ check_machine() {
     for program in munged slurmctld slurmd sinfo sbatch; do
         command -v "$program" >/dev/null || impossible "no $program here; scripts/install_deps.sh --tests installs Slurm"
     done
+    [ -e /proc/self/status ] || impossible "no /proc here, by which Slurm follows its jobs"
     [ ${#dir} -le 60 ] || impossible "$dir is too long for Unix sockets"
     # slurmctld and munge give up slowly and unclearly where the machine does not know its own name.
     address=$(getent ahostsv4 "$(hostname -s)" | awk 'NR == 1 { print $1 }') || true

@@ -33,7 +33,7 @@ JSON
 # inside COMMAND: a line for the shell of the bare root, with the archive's bin folder as $bin
 inside() {
     unshare --mount --pid --fork --mount-proc sh -c '
-        mount --bind /proc "$0/proc" && mount --bind /sys "$0/sys" && mount --rbind /dev "$0/dev" &&
+        mount --bind /proc "$0/proc" && mount --rbind /sys "$0/sys" && mount --rbind /dev "$0/dev" &&
         exec chroot "$0" /bin/env -i PATH=/bin HOME=/tmp OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 \
             OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 /bin/sh -c "$1"' "$bare" "bin=\$(echo /somewhere/*/bin); $1" >"$folder/log" 2>&1
 }

@@ -130,6 +130,7 @@ line kernels --repetitions '"repetitions": 2' --op flatten --filter three_elemen
 line kernels --min-time 'is not above 0' --op flatten --min-time 0
 line kernels --all-impls 'reference.portable' --list --op flatten --all-impls
 line kernels --no-check '-| 0.00 |' "$@" --no-check
+line kernels --device '{cpu,cuda}' --op flatten --device tpu
 line kernels --list '-GFLOP/s' --op flatten --list
 line kernels --json '"real_time"' "$@" --json out.csv
 line kernels --passport '# ' "$@" --passport out.csv
@@ -174,6 +175,8 @@ set_line --channels '3x8x8' --size 8 --channels 3
 set_line --labels 'no column' --size 8 --labels labels.csv
 set_line --columns '"ill"' --size 8 --labels labels.csv --columns path=file,label=class,split=fold,group=patient
 set_line --separator '"ill"' --size 8 --labels semicolons.csv --separator semicolon --columns path=file,label=class
+set_line --patient-key 'no_such_key' --size 8 --patient-key no_such_key
+seen="${seen}data import--keep-ids "  # says something of DICOM patients alone: tests/data
 set_line --format 'nih' --size 8 --format nih
 set_line --no-split-folders '"name": "train"' --size 8 --no-split-folders
 set_line --split 'set aside (--split)' --size 8 --split 50,25,25
@@ -211,7 +214,7 @@ line "" --version 'xbench ' --version
 
 for command in "" train eval predict models step kernels comm doctor "data import" "data synth" "data info"; do complete "$command"; done
 # A command that has no line here is not overlooked either.
-for command in $("$xbench" --help | sed -n '/^Subcommands:/,$s/^  \([a-z]\{1,\}\) .*/\1/p') $("$xbench" data --help | sed -n '/^Subcommands:/,$s/^  \([a-z]\{1,\}\) .*/data:\1/p'); do
+for command in $("$xbench" --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/\1/p') $("$xbench" data --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/data:\1/p'); do
     [ "$command" = data ] || case "$seen" in *" ${command/:/ }--"*) ;; *) fail "${command/:/ } has no line in options_test.sh" ;; esac
 done
 [ $failures -eq 0 ] && echo "no flag is dropped"

@@ -65,14 +65,17 @@ before=$(md5sum < "$work/disk/set.h5")
 umount "$work/disk"
 
 # Devices and links stay what they are.
-mknod "$work/null" c 1 3 && ln -s null "$work/link" || fail "no device node could be made"
-for out in null link; do
+outs="null link"
+mknod "$work/null" c 1 3 2>/dev/null || { echo "skipped: a device node as output, which this root may not make" && outs=link; }
+ln -s null "$work/link"
+for out in $outs; do
     for command in "synth --count 8 --size 32" "import $work/src --size 32"; do
         "$xbench" data $command --out "$work/$out" --quiet > "$work/log" 2>&1
         [ $? = 2 ] || fail "data $command --out $out: $(tail -1 "$work/log")"
     done
 done
-[ -c "$work/null" ] && [ -L "$work/link" ] || fail "a device or a link was replaced"
+[ "$outs" = link ] || [ -c "$work/null" ] || fail "a device was replaced"
+[ -L "$work/link" ] || fail "a link was replaced"
 
 # A signal tidies up and ends the process as a signal does.
 "$xbench" data synth --out "$work/big.h5" --count 300000 --size 32 --quiet > /dev/null 2>&1 &  # a minute's work

@@ -103,7 +103,11 @@ TEST_F(Account, GoesOnBehindAFolderThatCannotBeListed) {
     ::chmod((folder / "src/lost+found").c_str(), 0);
     ::chmod(folder.string().c_str(), 0755);
     const bool root = ::geteuid() == 0;  // who may read everything: the walk runs as somebody else
-    ASSERT_EQ(root ? ::seteuid(65534) : 0, 0);
+    if (root && ::seteuid(65534) != 0) {
+        ::chmod((folder / "src/B/closed").c_str(), 0755);
+        ::chmod((folder / "src/lost+found").c_str(), 0755);
+        GTEST_SKIP() << "this root can read everything and become nobody else";
+    }
     const FolderWalk walk = walk_folder(folder / "src");
     ASSERT_EQ(root ? ::seteuid(0) : 0, 0);
     ::chmod((folder / "src/B/closed").c_str(), 0755);

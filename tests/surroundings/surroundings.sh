@@ -57,6 +57,7 @@ surroundings() {
     [ -z "$build" ] || sed -n "/tests passed/s/^/$name: /p" "$scratch/log"
     if [ $status != 0 ]; then
         echo "FAILED in $name (exit code $status):"
+        [ -z "$build" ] || grep -a -A 15 '\*\*\*\(Failed\|Timeout\|Exception\)' "$scratch/log"
         tail -n 30 "$scratch/log"
         failures=$((failures + 1))
     fi
