@@ -50,6 +50,7 @@ public:
         data_->shift(send, receive, bytes, distance);
     }
     bool moves_by_this_core() const override { return data_->moves_by_this_core(); }
+    AlignedBuffer allocate(size_t bytes) override { return order_.allocate(bytes); }  // what the data plane reaches
 
     std::unique_ptr<Communicator> split(int group) override { return compose(control_->split(group), make_, order_, name_); }
     bool has_channels() const override { return control_->has_channels(); }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "parallel/comm/host_sums.h"
+
 namespace xbench {
 
 EpochLosses::EpochLosses(const RankSums& sums, int64_t batches)
@@ -24,7 +26,7 @@ double EpochLosses::here(int64_t batch) const {
 
 std::vector<double> EpochLosses::of_all() const {
     std::vector<double> losses = losses_;
-    sums_.sum(losses.data(), batches_, batches_);
+    sum_on_host(sums_, losses.data(), batches_, batches_);
     losses.resize(batches_);
     return losses;
 }

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "parallel/comm/comm_staged.h"
+#include "parallel/comm/host_sums.h"
 #include "parallel/train/health.h"
 #include "parallel/train/rank_plan.h"
 
@@ -141,7 +142,7 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
         if (done) done(images, loader.samples());
     }
     Predictions all = gather(mine, sums.communicator);
-    sums.sum(losses.data(), batches, batches);
+    sum_on_host(sums, losses.data(), batches, batches);
     all.loss_sum = std::accumulate(losses.data(), losses.data() + batches, 0.0);
     refuse_not_finite(all.loss_sum, bad_image, dataset, sums.communicator);
     return all;

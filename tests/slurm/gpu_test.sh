@@ -33,11 +33,11 @@ submit() {
 }
 # cells NAME: trainer device ranks stage status hash images_per_second emulated, "-" for an empty cell
 cells() {
-    awk -F , '
+    sed 's/"[^"]*"/quoted/g' "$dir/$1/scaling.csv" | awk -F , '
         function cell(name) { return $column[name] == "" ? "-" : $column[name] }
         NR == 1 { for (i = 1; i <= NF; ++i) column[$i] = i; next }
         { print cell("trainer"), cell("device"), cell("ranks"), cell("stage"), cell("status"), cell("weights_hash"),
-            cell("images_per_second"), cell("emulated") }' "$dir/$1/scaling.csv"
+            cell("images_per_second"), cell("emulated") }'
 }
 
 submit without ddp_2gpu.sh
