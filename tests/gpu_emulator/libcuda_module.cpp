@@ -83,7 +83,10 @@ namespace xbench::ptx {
 
 int registers_of(const Kernel& kernel) {
     if (kernel.compiled.registers > 0) return kernel.compiled.registers;
-    return std::clamp(static_cast<int>(kernel.live_register_bytes / (4 * warp_lanes)), 16, 255);
+    // Without machine code an estimate, but no more than __launch_bounds__ leaves: ptxas spills before it takes more.
+    const int bound = std::max(static_cast<int>(kernel.most_threads), 1);
+    const int most = std::min(multiprocessor_registers / ((bound + warp_lanes - 1) / warp_lanes * warp_lanes) / 8 * 8, 255);
+    return std::clamp(static_cast<int>(kernel.live_register_bytes / (4 * warp_lanes)), 16, most);
 }
 
 int blocks_at_a_time(const Kernel& kernel, int threads, size_t dynamic_shared) {

@@ -11,6 +11,7 @@
 #include "kernels/cases/device_data.h"
 #include "kernels/cuda/devices.h"
 #include "kernels/leaf_tree.h"
+#include "kernels/op.h"
 #include "problems.h"
 
 namespace xbench {
@@ -71,6 +72,75 @@ TEST_F(GpuKernels, EveryRowAgreesWithTheReference) {
 TEST_F(GpuKernels, RowsAreExactOnSmallIntegers) {
     for (const LayerProblem& problem : all_problems())
         if (is_exact(problem)) compare_rows(problem, DataKind::exact);
+}
+
+// The images of leaves first_leaf .. last_leaf - 1 of a call: what one of several GPUs would be given. Plain operands.
+ProblemData part_of(const ProblemData& whole, int32_t first_leaf, int32_t last_leaf) {
+    LayerProblem problem = whole.problem();
+    const int32_t first = problem.leaf_begin[static_cast<size_t>(first_leaf)];
+    problem.leaf_begin.assign(problem.leaf_begin.begin() + first_leaf, problem.leaf_begin.begin() + last_leaf + 1);
+    for (int32_t& begin : problem.leaf_begin) begin -= first;
+    const Operands& operands = operands_of(problem.op);
+    for (size_t i = 0; i < problem.in.size(); ++i)
+        if (operands.in[i].per_image && problem.in[i].rank > 0) problem.in[i].dim[0] = problem.leaf_begin.back();
+    for (size_t i = 0; i < problem.out.size(); ++i)
+        if (operands.out[i].per_image) problem.out[i].dim[0] = problem.leaf_begin.back();
+    ProblemData part(problem, DataKind::random, 1);
+    for (size_t i = 0; i < problem.in.size(); ++i) {
+        const KernelTensor &from = whole.args().in[i], &to = part.args().in[i];
+        if (to.rank == 0) continue;
+        const int64_t image = stored_bytes_of(to) / to.dim[0];
+        std::memcpy(to.data, static_cast<const char*>(from.data) + (operands.in[i].per_image ? first * image : 0),
+                    static_cast<size_t>(stored_bytes_of(to)));
+    }
+    part.step().global_batch = whole.args().step->global_batch;
+    part.step().inverse_batch = whole.args().step->inverse_batch;
+    return part;
+}
+
+bool is_plain(const LayerProblem& problem) {
+    for (const auto* operands : {&problem.in, &problem.out})
+        for (const KernelTensor& tensor : *operands)
+            if (tensor.rank > 0 && tensor.layout != Layout::plain) return false;
+    return true;
+}
+
+// Of an output that is a sum over images, in its own type.
+void expect_sum(const KernelTensor& whole, const KernelTensor& left, const KernelTensor& right) {
+    for (int64_t i = 0; i < elements_of(whole); ++i) {
+        const double sum = element(left, i) + element(right, i);
+        const double expected = whole.dtype == DType::f32 ? static_cast<double>(static_cast<float>(sum)) : sum;
+        ASSERT_EQ(element(whole, i), expected) << "element " << i;
+    }
+}
+
+// Two GPUs with four leaves each add to the same bits as one with all eight.
+TEST_F(GpuKernels, SumsOverImagesAreTheSameTreeForAnyNumberOfGpus) {
+    int compared = 0;
+    for (const LayerProblem& problem : all_problems()) {
+        const auto leaves = static_cast<int32_t>(problem.leaf_begin.size()) - 1;
+        if (!sums_over_images(problem.op) || leaves < 2 || (leaves & (leaves - 1)) || !is_plain(problem)) continue;
+        if (problem.leaf_begin[static_cast<size_t>(leaves / 2)] == 0 ||
+            problem.leaf_begin[static_cast<size_t>(leaves / 2)] == problem.images())
+            continue;  // one of them would have no image
+        for (const Kernel* kernel : rows_for(problem)) {
+            SCOPED_TRACE(row_name(*kernel) + "\n  " + problem.text());
+            ProblemData whole(problem, DataKind::random, 9);
+            ProblemData left = part_of(whole, 0, leaves / 2), right = part_of(whole, leaves / 2, leaves);
+            for (ProblemData* data : {&whole, &left, &right}) {
+                data->reset_outputs();
+                DeviceData there(*data, *kernel, *device_, false);
+                there.send();
+                there.launch();
+                there.fetch();
+            }
+            for (int32_t o = 0; o < whole.args().n_out; ++o)
+                if (!operands_of(problem.op).out[static_cast<size_t>(o)].per_image)
+                    expect_sum(whole.args().out[o], left.args().out[o], right.args().out[o]);
+            ++compared;
+        }
+    }
+    EXPECT_GT(compared, 20);
 }
 
 TEST_F(GpuKernels, ASumOfAddendsHasTheBitsOfTheCpu) {
