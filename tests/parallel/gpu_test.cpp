@@ -5,13 +5,10 @@
 
 #include <cstdlib>
 
-#include "core/error.h"
 #include "data/datasets.h"
 #include "kernels/cuda/devices.h"
-#include "models/registry.h"
 #include "parallel/train/inference.h"
 #include "parallel/train/trainer.h"
-#include "parallel/train/training_step.h"
 #include "tests/parallel/temporary_folder.h"
 #include "tests/parallel/training_ways.h"
 
@@ -83,21 +80,6 @@ TEST_F(GpuTrainer, GoesOnWithAnotherNumberOfGpus) {
     options.stop = nullptr;
     options.resume = true;
     EXPECT_EQ(train_on(sharded, gpus, options).weights_hash, train_on(small_way(), gpus).weights_hash);
-}
-
-TEST_F(GpuTrainer, TooLargeABatchSaysWhatItNeedsAndWhichWouldFit) {
-    Config config = config_of(small_way());
-    config.train.batch_size = 1 << 20;
-    const auto device = make_cuda_device(0);
-    ModelConfig model = config.model;
-    model.size = 24;
-    const auto communicator = make_self_communicator();
-    try {
-        TrainingStep step(build_model(resolve_model(model)), config.train, *communicator, *device);
-        FAIL() << "a batch of 2^20 images";
-    } catch (const Error& error) {
-        EXPECT_THAT(error.what(), testing::ContainsRegex("needs .* MiB for images.*free.*batch of [0-9]+ would fit"));
-    }
 }
 
 TEST_F(GpuTrainer, CapturedAndUncapturedStepsHaveTheSameBits) {
