@@ -50,6 +50,13 @@ GpuSystem query_gpus() {
     return system;
 }
 
+bool is_gpu_memory(const void* data) {
+    CUmemorytype type{};
+    const CUresult result =
+        cuda_driver().cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, reinterpret_cast<CUdeviceptr>(data));
+    return result == CUDA_SUCCESS && type == CU_MEMORYTYPE_DEVICE;
+}
+
 std::unique_ptr<Device> make_cuda_device(int local_rank) {
     const int count = count_gpus();
     // A launcher may show each rank its own GPU alone (--gpus-per-task=1).

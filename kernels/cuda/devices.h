@@ -29,6 +29,8 @@ GpuSystem query_gpus();
 
 // The GPU of the rank with this number on its node. Throws Error that says why there is none, with a remedy.
 std::unique_ptr<Device> make_cuda_device(int local_rank);
+// Whether it lies in a GPU's memory; false for all of the host's, pinned or not.
+bool is_gpu_memory(const void* data);
 // "cpu" with so many threads, or "cuda".
 std::unique_ptr<Device> make_device(const std::string& name, int threads, int local_rank = 0);
 

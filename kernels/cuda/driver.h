@@ -17,13 +17,13 @@ namespace xbench {
             f(cuDevicePrimaryCtxRelease) f(cuCtxSetCurrent) f(cuCtxGetCurrent) f(cuCtxSynchronize) f(cuModuleLoadData)      \
                 f(cuModuleUnload) f(cuModuleGetFunction) f(cuFuncSetAttribute) f(cuFuncGetAttribute)                        \
                     f(cuOccupancyMaxActiveBlocksPerMultiprocessor) f(cuMemAlloc) f(cuMemFree) f(cuMemGetInfo)               \
-                        f(cuMemHostAlloc) f(cuMemFreeHost) f(cuMemcpyAsync) f(cuMemsetD8Async) f(cuStreamCreate)            \
-                            f(cuStreamDestroy) f(cuStreamSynchronize) f(cuStreamQuery) f(cuStreamWaitEvent)                 \
-                                f(cuEventCreate) f(cuEventDestroy) f(cuEventRecord) f(cuEventSynchronize) f(cuEventQuery)   \
-                                    f(cuEventElapsedTime) f(cuStreamBeginCapture) f(cuStreamEndCapture)                     \
-                                        f(cuStreamIsCapturing) f(cuGraphInstantiate) f(cuGraphLaunch) f(cuGraphExecDestroy) \
-                                            f(cuGraphDestroy) f(cuLaunchKernel) f(cuLaunchCooperativeKernel)                \
-                                                f(cuTensorMapEncodeTiled)
+                        f(cuMemHostAlloc) f(cuMemFreeHost) f(cuMemcpyAsync) f(cuMemsetD8Async) f(cuPointerGetAttribute)     \
+                            f(cuStreamCreate) f(cuStreamDestroy) f(cuStreamSynchronize) f(cuStreamQuery)                    \
+                                f(cuStreamWaitEvent) f(cuEventCreate) f(cuEventDestroy) f(cuEventRecord)                    \
+                                    f(cuEventSynchronize) f(cuEventQuery) f(cuEventElapsedTime) f(cuStreamBeginCapture)     \
+                                        f(cuStreamEndCapture) f(cuStreamIsCapturing) f(cuGraphInstantiate) f(cuGraphLaunch) \
+                                            f(cuGraphExecDestroy) f(cuGraphDestroy) f(cuLaunchKernel)                       \
+                                                f(cuLaunchCooperativeKernel) f(cuTensorMapEncodeTiled)
 // Null where the driver is older than the function.
 #define XB_CUDA_DRIVER_OPTIONAL(f) f(cuFuncGetParamInfo)
 

@@ -2,7 +2,10 @@
 // Sums in two halves, gathers and shifts are data; ranks, bytes, maxima, barriers and the end of the job are control.
 #include "parallel/comm/composed.h"
 
+#include <string_view>
 #include <utility>
+
+#include "kernels/cuda/devices.h"
 
 namespace xbench {
 namespace {
@@ -29,23 +32,31 @@ public:
     void barrier() override { control_->barrier(); }
     void abort(int code) override { control_->abort(code); }
 
-    void all_reduce_sum(float* data, size_t count, Reduction how) override { data_->all_reduce_sum(data, count, how); }
-    void all_reduce_sum(double* data, size_t count, Reduction how) override { data_->all_reduce_sum(data, count, how); }
+    void all_reduce_sum(float* data, size_t count, Reduction how) override {
+        reach(data, count, [&](float* there) { data_->all_reduce_sum(there, count, how); });
+    }
+    void all_reduce_sum(double* data, size_t count, Reduction how) override {
+        reach(data, count, [&](double* there) { data_->all_reduce_sum(there, count, how); });
+    }
     void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) override {
-        data_->all_reduce_tree(data, count, stride, tree);
+        reach(data, extent(count, stride, tree), [&](float* there) { data_->all_reduce_tree(there, count, stride, tree); });
     }
     void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) override {
-        data_->all_reduce_tree(data, count, stride, tree);
+        reach(data, extent(count, stride, tree), [&](double* there) { data_->all_reduce_tree(there, count, stride, tree); });
     }
     void begin_sum(double* data, size_t count, size_t stride, const SumTree& tree, Reduction how) override {
         data_->begin_sum(data, count, stride, tree, how);
     }
     void end_sum() override { data_->end_sum(); }
     void reduce_scatter_sum(float* data, size_t count, Reduction how) override {
-        data_->reduce_scatter_sum(data, count, how);
+        reach(data, count, [&](float* there) { data_->reduce_scatter_sum(there, count, how); });
     }
-    void all_gather(float* data, size_t count) override { data_->all_gather(data, count); }
-    void broadcast(void* data, size_t bytes, int root) override { data_->broadcast(data, bytes, root); }
+    void all_gather(float* data, size_t count) override {
+        reach(data, count, [&](float* there) { data_->all_gather(there, count); });
+    }
+    void broadcast(void* data, size_t bytes, int root) override {
+        reach(static_cast<std::byte*>(data), bytes, [&](std::byte* there) { data_->broadcast(there, bytes, root); });
+    }
     void shift(const void* send, void* receive, size_t bytes, int distance) override {
         data_->shift(send, receive, bytes, distance);
     }
@@ -60,6 +71,22 @@ public:
     }
 
 private:
+    // Data of the host (a checkpoint's, on its way to all ranks) go through memory that the data plane reaches.
+    template <class T, class F>
+    void reach(T* data, size_t count, F&& communicate) {
+        if (std::string_view(order_.name()) != "cuda" || is_gpu_memory(data)) return communicate(data);
+        const AlignedBuffer there = order_.allocate(count * sizeof(T));
+        order_.copy(there.data(), data, count * sizeof(T));
+        communicate(there.template as<T>());
+        order_.copy(data, there.data(), count * sizeof(T));
+        order_.wait();
+    }
+    // Of this rank's addends, in elements.
+    size_t extent(size_t count, size_t stride, const SumTree& tree) const {
+        const auto addends = static_cast<size_t>(tree.addends[static_cast<size_t>(rank())]);
+        return addends > 1 ? (addends - 1) * stride + count : count;
+    }
+
     const std::unique_ptr<Communicator> control_;
     const DataPlaneMaker make_;
     Device& order_;

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "parallel/comm/nccl.h"
 
@@ -55,6 +56,7 @@ namespace {
 
 // What one rank has against it.
 std::string objection(const Device& device) {
+    if (std::getenv("XBENCH_NO_NCCL")) return "XBENCH_NO_NCCL is set";
     const Nccl* const nccl = nccl_library();
     if (!nccl) return "libnccl.so.2 is not found";
     if (device.is_emulated() != nccl->is_double)
