@@ -6,7 +6,9 @@
 
 #include "tests/gpu_emulator/device_memory.h"
 #include "tests/gpu_emulator/options.h"
+#include "tests/gpu_emulator/quick_access.h"
 #include "tests/gpu_emulator/report.h"
+#include "tests/gpu_emulator/sectors.h"
 
 namespace xbench::ptx {
 namespace {
@@ -124,9 +126,17 @@ private:
         DeviceMemory& memory = device_memory(device);
         if (device_of(span_.low) != device || !memory.inside(span_.low, span_.high - span_.low + bytes_))
             each_lane(access_.lanes, [&](int l) { check_global(memory, l); });
+        else if (warp_.block->quick)
+            remember(memory);
         access_.to_shadow = memory.to_shadow();
         each_lane(access_.lanes,
                   [&](int l) { access_.host[static_cast<size_t>(l)] = memory.host(at_[static_cast<size_t>(l)]); });
+    }
+    // For quick_access.h.
+    void remember(const DeviceMemory& memory) {
+        const Allocation& allocation = *memory.find(span_.low);
+        range_of(*warp_.block, instruction_) = {allocation.address, allocation.bytes, memory.host(allocation.address),
+                                                memory.shadow(allocation.address)};
     }
     void check_global(const DeviceMemory& memory, int lane) {
         const uint64_t at = at_[static_cast<size_t>(lane)];
@@ -152,7 +162,7 @@ private:
     void count(Space space) {
         if (!options().counts) return;
         Counter& counter = warp_.counters[&instruction_ - warp_.kernel->code.data()];
-        if (space == Space::global) count_global(counter, at_, access_.lanes, bytes_);
+        if (space == Space::global) count_global(counter, at_, access_.lanes, bytes_, kind_);
         if (space == Space::shared) count_shared(counter, at_, access_.lanes, bytes_);
     }
     static bool all_written(const uint8_t* shadow, uint32_t bytes) {
@@ -173,7 +183,7 @@ private:
             const uint8_t* const shadow = access_.host[static_cast<size_t>(l)] + access_.to_shadow;
             if (all_written(shadow, bytes_)) return;
             if (std::find(shadow, shadow + bytes_, pending) != shadow + bytes_)
-                report(warp_, instruction_, l, Fault::pending_copy, "read at " + hex(at_[static_cast<size_t>(l)]));
+                return report(warp_, instruction_, l, Fault::pending_copy, "read at " + hex(at_[static_cast<size_t>(l)]));
             access_.undefined |= 1u << l;
         });
     }
@@ -216,7 +226,7 @@ Access open(Warp& warp, const Instruction& instruction, const Addresses& at, uin
     return Opening(warp, instruction, at, lanes, bytes, kind).run(space, mark);
 }
 
-void count_global(Counter& counter, const Addresses& at, uint32_t lanes, uint32_t bytes) {
+void count_global(Counter& counter, const Addresses& at, uint32_t lanes, uint32_t bytes, int kind) {
     std::vector<uint64_t> sectors;
     each_lane(lanes, [&](int l) {
         const uint64_t begin = at[static_cast<size_t>(l)] / 32, end = (at[static_cast<size_t>(l)] + bytes - 1) / 32;
@@ -228,7 +238,13 @@ void count_global(Counter& counter, const Addresses& at, uint32_t lanes, uint32_
     std::sort(places.begin(), places.end());
     const auto different = static_cast<uint64_t>(std::unique(places.begin(), places.end()) - places.begin());
     ++counter.requests;
-    counter.sectors += static_cast<uint64_t>(std::unique(sectors.begin(), sectors.end()) - sectors.begin());
+    ++counter.global_requests;
+    sectors.erase(std::unique(sectors.begin(), sectors.end()), sectors.end());
+    counter.sectors += sectors.size();
+    for (const uint64_t sector : sectors) {
+        if (kind & reads) touch_sector(sector, false);
+        if (kind & writes) touch_sector(sector, true);
+    }
     counter.ideal_sectors += (different * bytes + 31) / 32;
 }
 

@@ -53,7 +53,7 @@ void each_space(const Warp& warp, const Instruction& instruction, Addresses at, 
 }
 
 // Sectors of 32 bytes that a global access touches, and that it would touch if its bytes lay side by side.
-void count_global(Counter& counter, const Addresses& at, uint32_t lanes, uint32_t bytes);
+void count_global(Counter& counter, const Addresses& at, uint32_t lanes, uint32_t bytes, int kind);
 // Passes that the banks of shared memory need, four bytes wide, 32 of them.
 void count_shared(Counter& counter, const Addresses& at, uint32_t lanes, uint32_t bytes);
 

@@ -1,12 +1,14 @@
 // Blocks of a launch: their warps in turns, their barriers; one block after the other, or all side by side where they may
 // wait for each other.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
-#include <mutex>
+#include <thread>
 
 #include "tests/gpu_emulator/decode.h"
 #include "tests/gpu_emulator/options.h"
 #include "tests/gpu_emulator/report.h"
+#include "tests/gpu_emulator/sectors.h"
 #include "tests/gpu_emulator/warp.h"
 
 namespace xbench::ptx {
@@ -57,6 +59,8 @@ public:
         block->thread_count = shape_.threads[0] * shape_.threads[1] * shape_.threads[2];
         block->shared_bytes = kernel_.shared_bytes + shape_.dynamic_shared;
         block->parameters = parameters_;
+        block->quick = !options().races && !options().counts;
+        block->counting = options().counts;
         const uint32_t warps = (block->thread_count + warp_lanes - 1) / warp_lanes;
         block->registers.resize(size_t{kernel_.register_bytes} * warps + register_grain);
         block->taints.resize(size_t{kernel_.register_bytes / register_grain + 1} * warps);
@@ -78,11 +82,15 @@ public:
         block.progress = block.idle = 0;
         block.tensor_copies.clear();
         block.barrier_clocks.clear();
+        block.arrivals.fill({});
         std::fill(block.shared_shadow.begin(), block.shared_shadow.end(), uint8_t{unwritten});
         std::fill(block.local_shadow.begin(), block.local_shadow.end(), uint8_t{unwritten});
         std::fill(block.taints.begin(), block.taints.end(), 0u);
         block.left = static_cast<uint32_t>(block.warps.size());
-        if (options().races) block.races = std::make_unique<SharedRaces>(block.shared_bytes, block.left);
+        if (options().races && block.races)
+            block.races->restart();
+        else if (options().races)
+            block.races = std::make_unique<SharedRaces>(block.shared_bytes, kernel_.shared_grain, block.left);
         for (Warp& warp : block.warps) start(block, warp);
     }
 
@@ -157,7 +165,8 @@ private:
     }
     // Lets the warps at this barrier go on when all that it waits for have come.
     bool release(Block& block, int barrier) const {
-        uint32_t come = 0, wanted = 0, alive = 0, yes = 0, voters = 0;
+        const Block::Arrivals arrivals = block.arrivals[static_cast<size_t>(barrier)];
+        uint32_t come = 0, wanted = arrivals.wanted, alive = 0, yes = 0, voters = 0;
         for (const Warp& warp : block.warps) {
             alive += static_cast<uint32_t>(__builtin_popcount(warp.alive));
             if (warp.barrier != barrier) continue;
@@ -169,9 +178,11 @@ private:
             yes += static_cast<uint32_t>(__builtin_popcount((warp.mask(i.c) ^ (i.negated ? all_lanes : 0)) & warp.alive));
             voters += threads;
         }
+        come += arrivals.threads;
         if (come == 0 || come < (wanted ? wanted : alive)) return false;
         ++block.progress;
-        Clock all{};
+        block.arrivals[static_cast<size_t>(barrier)] = {};
+        Clock all = arrivals.clock;
         if (block.races)
             for (const Warp& warp : block.warps)
                 if (warp.barrier == barrier) join(all, block.races->clock(warp.id));
@@ -179,7 +190,7 @@ private:
             if (warp.barrier != barrier) continue;
             warp.barrier = -1;
             if (block.races) {
-                block.races->clock(warp.id) = all;
+                join(block.races->clock(warp.id), all);
                 block.races->tick(warp.id);
             }
             give_vote(warp, yes, voters);
@@ -230,16 +241,46 @@ bool run_grid(BlockRunner& runner, uint64_t count, size_t most) {
     return true;
 }
 
+// Blocks of their own on several threads, for launches where nothing but the result is asked for.
+bool run_on_threads(Kernel& kernel, const LaunchShape& shape, const void* parameters, uint64_t count) {
+    std::atomic<uint64_t> next{0};
+    std::atomic<bool> good{true};
+    const auto work = [&] {
+        std::vector<Counter> counters(kernel.code.size());
+        BlockRunner runner(kernel, shape, parameters, counters);
+        const std::unique_ptr<Block> block = runner.make();
+        for (uint64_t number; good && (number = next++) < count;) {
+            runner.start(*block, number);
+            while (block->left > 0 && !block->failed) runner.check_deadlock(*block, runner.turn(*block));
+            if (block->failed) good = false;
+        }
+    };
+    std::vector<std::thread> others;
+    for (int t = 1; t < options().threads; ++t) others.emplace_back(work);
+    work();
+    for (std::thread& other : others) other.join();
+    return good;
+}
+
 }  // namespace
 
 bool launch(Kernel& kernel, const LaunchShape& shape, const void* parameters) {
     const uint64_t count = uint64_t{shape.grid[0]} * shape.grid[1] * shape.grid[2];
     ++kernel.launches;
+    if (options().threads > 1 && count > 1 && !options().races && !options().counts && !shape.cooperative)
+        return run_on_threads(kernel, shape, parameters, count);
     if (options().races) begin_global_races();
+    if (options().counts) begin_sectors();
     std::vector<Counter> counters(kernel.code.size());
     BlockRunner runner(kernel, shape, parameters, counters);
     const bool good = run_grid(runner, count, shape.cooperative ? count : 1);
+    if (!options().counts) return good;
     for (size_t i = 0; i < counters.size(); ++i) kernel.counters[i] += counters[i];
+    ++kernel.counted_launches;
+    kernel.counted_blocks += count;
+    kernel.last_threads = shape.threads[0] * shape.threads[1] * shape.threads[2];
+    kernel.last_dynamic_shared = shape.dynamic_shared;
+    end_sectors(kernel);
     return good;
 }
 

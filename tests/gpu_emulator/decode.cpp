@@ -107,7 +107,16 @@ void Decode::decode(size_t at) {
         instruction_->control = Control::next;
     }
     instruction_->execute = routine ? routine : not_implemented;
+    if (routine && instruction_->bytes > 0 && instruction_->space != Space::global && instruction_->space != Space::param)
+        note_width();
     note_taint();
+}
+
+// Of loads, stores and atomics, that may be of shared memory.
+void Decode::note_width() {
+    const std::string& name = statement_->name();
+    if (name != "ld" && name != "st" && name != "atom" && name != "red") return;
+    kernel_.shared_grain = std::min<uint32_t>(kernel_.shared_grain, instruction_->bytes);
 }
 
 // Which registers the instruction reads and writes, as places in a warp's table of undefined lanes.
@@ -300,6 +309,8 @@ Counter& Counter::operator+=(const Counter& other) {
     ideal_sectors += other.ideal_sectors;
     wavefronts += other.wavefronts;
     ideal_wavefronts += other.ideal_wavefronts;
+    global_requests += other.global_requests;
+    divergent += other.divergent;
     return *this;
 }
 

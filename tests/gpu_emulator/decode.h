@@ -41,6 +41,7 @@ public:
 private:
     void decode(size_t at);
     void note_taint();
+    void note_width();
 
     Kernel& kernel_;
     const ParsedKernel& parsed_;

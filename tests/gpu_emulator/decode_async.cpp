@@ -260,6 +260,7 @@ void tensor_load(Warp& warp, const Instruction& i) {
         if (options().counts) {
             Counter& counter = warp.counters[&i - warp.kernel->code.data()];
             ++counter.requests;
+            ++counter.global_requests;
             counter.sectors += bytes / 32;
             counter.ideal_sectors += bytes / 32;
         }

@@ -1,16 +1,25 @@
 // atom and red: one lane after the other, in lane order (a GPU promises no order).
 #include <algorithm>
+#include <mutex>
 
 #include "tests/gpu_emulator/access.h"
 #include "tests/gpu_emulator/decode.h"
 #include "tests/gpu_emulator/half.h"
 #include "tests/gpu_emulator/lanewise.h"
+#include "tests/gpu_emulator/options.h"
 
 namespace xbench::ptx {
 namespace {
 
+// Blocks may run on several threads.
+std::unique_lock<std::mutex> lock_of_atomics() {
+    static std::mutex mutex;
+    return options().threads > 1 ? std::unique_lock(mutex) : std::unique_lock<std::mutex>();
+}
+
 template <class T, auto update>
 void atomic(Warp& warp, const Instruction& i) {
+    const auto lock = lock_of_atomics();
     const Addresses all = addresses(warp, i, i.a, i.narrow_address, i.offset);
     const T* const b = warp.lanes<T>(i.b);
     const T* const c = i.c == no_register ? b : warp.lanes<T>(i.c);

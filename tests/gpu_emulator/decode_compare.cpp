@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "tests/gpu_emulator/decode.h"
+#include "tests/gpu_emulator/definedness.h"
 #include "tests/gpu_emulator/half.h"
 #include "tests/gpu_emulator/lanewise.h"
 
@@ -10,12 +11,34 @@ namespace {
 
 enum Combine : uint16_t { alone, with_and, with_or, with_xor };
 
+void combined_taint(Warp& warp, const Instruction& i, uint32_t holds) {
+    const auto of = [&](uint32_t reg) { return warp.taint[reg / register_grain]; };
+    uint32_t first = of(i.a) | of(i.b), second = first;
+    if (i.mode != alone) {
+        const uint32_t c = warp.mask(i.c) ^ (i.negated ? all_lanes : 0);
+        const auto both = [&](uint32_t value, uint32_t taint) {
+            return i.mode == with_and  ? undefined_and(value, taint, c, of(i.c))
+                   : i.mode == with_or ? undefined_or(value, taint, c, of(i.c))
+                                       : taint | of(i.c);
+        };
+        first = both(holds, first);
+        second = both(~holds, second);
+    }
+    const auto set = [&](uint32_t reg, uint32_t undefined) {
+        uint32_t& taint = warp.taint[reg / register_grain];
+        taint = (taint & ~warp.active) | (undefined & warp.active);
+    };
+    set(i.d, first);
+    if (i.d2 != no_register) set(i.d2, second);
+}
+
 template <auto compare, class T>
 void set_predicate(Warp& warp, const Instruction& i) {
     const T *const a = warp.lanes<T>(i.a), *const b = warp.lanes<T>(i.b);
     uint32_t holds = 0;
     for (int l = 0; l < warp_lanes; ++l) holds |= static_cast<uint32_t>(compare(a[l], b[l])) << l;
     uint32_t other = ~holds;
+    if (warp.any_taint) combined_taint(warp, i, holds);
     if (i.mode != alone) {
         const uint32_t c = warp.mask(i.c) ^ (i.negated ? all_lanes : 0);
         const auto join = [&](uint32_t x) { return i.mode == with_and ? x & c : i.mode == with_or ? x | c : x ^ c; };
@@ -68,6 +91,7 @@ Execute decode_compare(Decode& d) {
     Instruction& i = d.instruction();
     if (s.name() == "set") return set_value(d);
     if (s.name() != "setp") return nullptr;
+    i.taint = Taint::ignore;  // in set_predicate()
     i.d = d.result();
     i.d2 = d.second_result();
     i.a = d.source(1);

@@ -12,6 +12,18 @@ void trap(Warp& warp, const Instruction& instruction) {
     warp.block->failed = true;
 }
 
+// Of a named barrier, without waiting: the warp counts as come.
+void arrive_at_barrier(Warp& warp, const Instruction& i) {
+    const auto lane = static_cast<size_t>(__builtin_ctz(warp.active));
+    Block::Arrivals& arrivals = warp.block->arrivals[warp.lanes<uint32_t>(i.a)[lane] % warp.block->arrivals.size()];
+    arrivals.threads += warp_lanes;
+    arrivals.wanted = warp.lanes<uint32_t>(i.b)[lane];
+    ++warp.block->progress;
+    if (!warp.block->races) return;
+    join(arrivals.clock, warp.block->races->clock(warp.id));
+    warp.block->races->tick(warp.id);
+}
+
 Execute barrier(Decode& d) {
     Instruction& i = d.instruction();
     const Statement& s = d.statement();
@@ -22,7 +34,11 @@ Execute barrier(Decode& d) {
         d.sync(d.source(0, 4));
         return no_operation;
     }
-    if (s.has("arrive")) return nullptr;  // of named barriers, without waiting
+    if (s.has("arrive")) {
+        i.a = d.source(0, 4);
+        i.b = d.source(1, 4);
+        return arrive_at_barrier;
+    }
     i.control = Control::barrier;
     if (!s.has("red")) {
         i.a = d.source(0, 4);

@@ -15,15 +15,45 @@ namespace {
 
 enum Operands : uint16_t { in_bf16, in_f16, in_tf32 };
 
-float value_of(uint32_t word, int half, uint16_t kind) {
+template <Operands kind>
+float value_of(uint32_t word, int half) {
     if (kind == in_tf32) return std::bit_cast<float>(word & 0xffffe000u);
-    const auto bits = static_cast<uint16_t>(half ? word >> 16 : word);
-    return kind == in_bf16 ? std::bit_cast<float>(static_cast<uint32_t>(bits) << 16) : half_to_float(bits);
+    if (kind == in_bf16) return std::bit_cast<float>(half ? word & 0xffff0000u : word << 16);
+    return half_to_float(static_cast<uint16_t>(half ? word >> 16 : word));
+}
+
+// Where nothing is wrong and nothing is to be counted. False: nothing was done.
+bool quick_ldmatrix(Warp& warp, const Instruction& i, const Addresses& rows) {
+    const Block& block = *warp.block;
+    if (!block.quick) return false;
+    const uint8_t* data[warp_lanes];
+    for (size_t r = 0; r < size_t{8} * i.count; ++r) {
+        const uint64_t at = rows[r] >= shared_window ? rows[r] - shared_window : rows[r];
+        if (at % 16 != 0 || at < shared_begin || at + 16 > block.shared_bytes) return false;
+        constexpr uint64_t ones = 0x0101010101010101;
+        uint64_t shadow[2];
+        std::memcpy(shadow, block.shared_shadow.data() + at, 16);
+        if (shadow[0] != ones || shadow[1] != ones) return false;
+        data[r] = block.shared.data() + at;
+    }
+    for (size_t m = 0; m < i.count; ++m) {
+        uint16_t tile[8][8];
+        for (size_t r = 0; r < 8; ++r) std::memcpy(tile[r], data[8 * m + r], 16);
+        uint32_t out[warp_lanes];
+        for (size_t l = 0; l < warp_lanes; ++l) {
+            const size_t r = l / 4, c = l % 4 * 2;
+            out[l] = i.mode ? tile[c][r] | uint32_t{tile[c + 1][r]} << 16 : tile[r][c] | uint32_t{tile[r][c + 1]} << 16;
+        }
+        put(warp, i.list[m], out);
+        if (warp.any_taint) warp.taint[i.list[m] / register_grain] = 0;
+    }
+    return true;
 }
 
 // 8 rows of 16 bytes each a matrix; lane 8m + r gives the address of row r of matrix m.
 void ldmatrix(Warp& warp, const Instruction& i) {
     const Addresses all = addresses(warp, i, i.a, i.narrow_address, i.offset);
+    if (quick_ldmatrix(warp, i, all)) return;
     for (int m = 0; m < i.count; ++m) {
         Addresses rows{};
         for (size_t l = 0; l < warp_lanes; ++l) rows[l] = all[static_cast<size_t>(8 * m) + l % 8];
@@ -51,34 +81,11 @@ void ldmatrix(Warp& warp, const Instruction& i) {
     }
 }
 
-// D = A B + C for 16x8xK; list: 4 of d, A's, B's, 4 of c.
+// Rows of A and columns of B with an undefined element spoil their row and column of D.
 template <int a_registers>
-void mma(Warp& warp, const Instruction& i) {
+void spread_in_product(Warp& warp, const uint32_t* list) {
     constexpr int b_registers = a_registers / 2;
-    const bool halves = i.mode != in_tf32;
-    constexpr int most_k = 16;
-    const int k = a_registers / 2 * (halves ? 8 : 4);
-    alignas(64) float a[most_k][16], b[most_k][8], sum[16][8];
-    const uint32_t *const list = i.list, *const as = list + 4, *const bs = as + a_registers, *const cs = bs + b_registers;
-    const int each = halves ? 2 : 1;  // elements a register
-    for (int l = 0; l < warp_lanes; ++l) {
-        const int group = l / 4, pair = l % 4;
-        for (int r = 0; r < a_registers; ++r)
-            for (int h = 0; h < each; ++h)
-                a[r / 2 * 4 * each + pair * each + h][group + r % 2 * 8] =
-                    value_of(warp.lanes<uint32_t>(as[r])[l], h, i.mode);
-        for (int r = 0; r < b_registers; ++r)
-            for (int h = 0; h < each; ++h)
-                b[r * 4 * each + pair * each + h][group] = value_of(warp.lanes<uint32_t>(bs[r])[l], h, i.mode);
-        for (int r = 0; r < 4; ++r) sum[group + r / 2 * 8][pair * 2 + r % 2] = warp.lanes<float>(cs[r])[l];
-    }
-    for (int kk = 0; kk < k; ++kk)
-        for (int row = 0; row < 16; ++row)
-            for (int n = 0; n < 8; ++n) sum[row][n] = __builtin_fmaf(a[kk][row], b[kk][n], sum[row][n]);
-    for (int l = 0; l < warp_lanes; ++l)
-        for (int r = 0; r < 4; ++r) warp.lanes<float>(list[r])[l] = sum[l / 4 + r / 2 * 8][l % 4 * 2 + r % 2];
-    if (!warp.any_taint) return;
-    // Rows of A and columns of B with an undefined element spoil their row and column of D.
+    const uint32_t *const as = list + 4, *const bs = as + a_registers, *const cs = bs + b_registers;
     uint32_t rows = 0, columns = 0;
     for (int l = 0; l < warp_lanes; ++l) {
         for (int r = 0; r < a_registers; ++r) rows |= (warp.taint[as[r] / register_grain] >> l & 1) << (l / 4 + r % 2 * 8);
@@ -93,9 +100,47 @@ void mma(Warp& warp, const Instruction& i) {
     }
 }
 
+// D = A B + C for 16x8xK; list: 4 of d, A's, B's, 4 of c. Vectors lie along the 16 rows.
+template <int a_registers, Operands kind>
+void mma(Warp& warp, const Instruction& i) {
+    constexpr int b_registers = a_registers / 2, each = kind == in_tf32 ? 1 : 2;  // elements a register
+    constexpr int depth = a_registers / 2 * 4 * each;
+    alignas(64) float a[depth][16], b[depth][8], sum[8][16], values[warp_lanes];
+    const uint32_t *const list = i.list, *const as = list + 4, *const bs = as + a_registers, *const cs = bs + b_registers;
+    const auto unpack = [&](uint32_t reg, int half) {
+        const uint32_t* const words = warp.lanes<uint32_t>(reg);
+        for (int l = 0; l < warp_lanes; ++l) values[l] = value_of<kind>(words[l], half);
+    };
+    for (int r = 0; r < a_registers; ++r)
+        for (int h = 0; h < each; ++h) {
+            unpack(as[r], h);
+            for (int pair = 0; pair < 4; ++pair)
+                for (int group = 0; group < 8; ++group)
+                    a[r / 2 * 4 * each + pair * each + h][group + r % 2 * 8] = values[group * 4 + pair];
+        }
+    for (int r = 0; r < b_registers; ++r)
+        for (int h = 0; h < each; ++h) {
+            unpack(bs[r], h);
+            for (int pair = 0; pair < 4; ++pair)
+                for (int group = 0; group < 8; ++group) b[r * 4 * each + pair * each + h][group] = values[group * 4 + pair];
+        }
+    for (int r = 0; r < 4; ++r)
+        for (int l = 0; l < warp_lanes; ++l) sum[l % 4 * 2 + r % 2][l / 4 + r / 2 * 8] = warp.lanes<float>(cs[r])[l];
+    for (int n = 0; n < 8; ++n) {
+        float column[16];
+        std::memcpy(column, sum[n], sizeof column);
+        for (int k = 0; k < depth; ++k)
+            for (int row = 0; row < 16; ++row) column[row] = __builtin_fmaf(a[k][row], b[k][n], column[row]);
+        std::memcpy(sum[n], column, sizeof column);
+    }
+    for (int r = 0; r < 4; ++r)
+        for (int l = 0; l < warp_lanes; ++l) warp.lanes<float>(list[r])[l] = sum[l % 4 * 2 + r % 2][l / 4 + r / 2 * 8];
+    if (warp.any_taint) spread_in_product<a_registers>(warp, list);
+}
+
 // ---- wgmma: m64 n(8..256) k16, four warps, each with 16 rows
 
-enum MatrixMode : uint16_t { a_transposed = 1, b_transposed = 2, halves_are_f16 = 4 };
+enum MatrixMode : uint16_t { a_transposed = 1, b_transposed = 2, halves_are_f16 = 4, elements_are_tf32 = 8 };
 
 // An element of an operand in shared memory, by its descriptor (PTX manual, "Matrix descriptor"), in swizzled layouts.
 class Descriptor {
@@ -107,16 +152,19 @@ public:
           leading_(static_cast<uint32_t>(bits >> 16 & 0x3fff) << 4),
           stride_(static_cast<uint32_t>(bits >> 32 & 0x3fff) << 4),
           width_(256u >> (bits >> 62)),
+          size_(i.mode & elements_are_tf32 ? 4 : 2),
           transposed_(transposed) {}
 
     float at(uint32_t row, uint32_t k) const {
         const uint32_t half = width_ / 2;
-        uint32_t place = transposed_
+        const bool plain = width_ == without_swizzle;  // 8 rows of 16 bytes lie together
+        uint32_t place = plain ? start_ + (row >> 3) * stride_ + k * size_ / 16 * leading_ + (row & 7) * 16 + k * size_ % 16
+                         : transposed_
                              ? start_ + row / half * leading_ + (k >> 3) * stride_ + (k & 7) * width_ + row % half * 2
-                             : start_ + (row >> 3) * stride_ + (row & 7) * width_ + k * 2;
-        place ^= (place >> 7 & ((width_ >> 4) - 1)) << 4;
+                             : start_ + (row >> 3) * stride_ + (row & 7) * width_ + k * size_;
+        if (!plain) place ^= (place >> 7 & ((width_ >> 4) - 1)) << 4;
         Block& block = *warp_.block;
-        if (place < shared_begin || place + 2 > block.shared_bytes) {
+        if (place < shared_begin || place + size_ > block.shared_bytes) {
             report(warp_, i_, -1, Fault::matrix_descriptor, "it leads outside of shared memory");
             block.failed = true;
             return 0;
@@ -125,15 +173,18 @@ public:
         if (shadow != written)
             report(warp_, i_, -1, shadow == pending ? Fault::pending_copy : Fault::unwritten, "an operand in shared memory");
         if (block.races && k % 8 == 0) block.races->access(warp_, i_, 0, place & ~15u, 1, false);
-        uint16_t bits;
-        std::memcpy(&bits, block.shared.data() + place, 2);
-        return i_.mode & halves_are_f16 ? half_to_float(bits) : std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+        uint32_t bits = 0;
+        std::memcpy(&bits, block.shared.data() + place, size_);
+        if (size_ == 4) return value_of<in_tf32>(bits, 0);
+        return i_.mode & halves_are_f16 ? value_of<in_f16>(bits, 0) : value_of<in_bf16>(bits, 0);
     }
 
 private:
+    static constexpr uint32_t without_swizzle = 256;
+
     Warp& warp_;
     const Instruction& i_;
-    uint32_t start_, leading_, stride_, width_;
+    uint32_t start_, leading_, stride_, width_, size_;
     bool transposed_;
 };
 
@@ -143,17 +194,18 @@ void multiply(Warp& warp, const PendingMatrix& pending) {
     const auto& registers = warp.kernel->tables[i.target];
     const auto columns = static_cast<uint32_t>(registers.size()) * 2;
     const uint32_t first_row = warp.id % 4 * 16;
+    const uint32_t depth = i.mode & elements_are_tf32 ? 8 : 16;
     float tile_a[16][16];
     for (uint32_t row = 0; row < 16; ++row)
-        for (uint32_t k = 0; k < 16; ++k) tile_a[row][k] = a.at(first_row + row, k);
+        for (uint32_t k = 0; k < depth; ++k) tile_a[row][k] = a.at(first_row + row, k);
     for (uint32_t n = 0; n < columns; ++n) {
         float tile_b[16];
-        for (uint32_t k = 0; k < 16; ++k) tile_b[k] = b.at(n, k);
+        for (uint32_t k = 0; k < depth; ++k) tile_b[k] = b.at(n, k);
         for (uint32_t row = 0; row < 16; ++row) {
             const uint32_t lane = row % 8 * 4 + n % 8 / 2, reg = registers[n / 8 * 4 + row / 8 * 2 + n % 2];
             float& sum = warp.lanes<float>(reg)[lane];
             float total = pending.accumulate ? sum : 0.0f;
-            for (uint32_t k = 0; k < 16; ++k) total = __builtin_fmaf(tile_a[row][k], tile_b[k], total);
+            for (uint32_t k = 0; k < depth; ++k) total = __builtin_fmaf(tile_a[row][k], tile_b[k], total);
             sum = total;
         }
     }
@@ -166,8 +218,8 @@ void wgmma(Warp& warp, const Instruction& i) {
     pending.a = warp.lanes<uint64_t>(i.a)[0];
     pending.b = warp.lanes<uint64_t>(i.b)[0];
     pending.accumulate = warp.mask(i.c) & 1;
-    if (!(pending.a >> 62) || !(pending.b >> 62)) {
-        report(warp, i, -1, Fault::not_implemented, "wgmma on layouts without a swizzle");
+    if ((!(pending.a >> 62) && (i.mode & a_transposed)) || (!(pending.b >> 62) && (i.mode & b_transposed))) {
+        report(warp, i, -1, Fault::not_implemented, "wgmma on a transposed layout without a swizzle");
         warp.block->failed = true;
         return;
     }
@@ -193,15 +245,16 @@ Execute warp_group(Decode& d) {
         i.offset = static_cast<int64_t>(s.operands.at(0).immediate);
         return wait_for_matrices;
     }
-    const bool f16 = s.words.back() == "f16";
-    if (!s.has("f32") || (!f16 && s.words.back() != "bf16") || s.operands.size() != 8 ||
+    const bool f16 = s.words.back() == "f16", tf32 = s.words.back() == "tf32";
+    if (!s.has("f32") || (!f16 && !tf32 && s.words.back() != "bf16") || s.operands.size() != (tf32 ? 6 : 8) ||
         s.operands[1].kind != OperandKind::reg || s.operands[4].immediate != 1 || s.operands[5].immediate != 1)
         return nullptr;
-    i.mode = static_cast<uint16_t>((s.operands[6].immediate ? a_transposed : 0) |
-                                   (s.operands[7].immediate ? b_transposed : 0) | (f16 ? halves_are_f16 : 0));
+    i.mode = f16 ? halves_are_f16 : tf32 ? elements_are_tf32 : 0;
+    if (!tf32 && s.operands[6].immediate) i.mode |= a_transposed;
+    if (!tf32 && s.operands[7].immediate) i.mode |= b_transposed;
     std::vector<uint32_t> registers;
     for (const Operand& element : s.operands[0].elements) registers.push_back(d.reg(element.reg));
-    i.flops = static_cast<uint32_t>(16 * registers.size() * 2 * 16 * 2);
+    i.flops = static_cast<uint32_t>(16 * registers.size() * 2 * (tf32 ? 8 : 16) * 2);
     i.target = static_cast<uint32_t>(d.kernel().tables.size());
     d.kernel().tables.push_back(std::move(registers));
     i.a = d.source(1, 8);
@@ -229,7 +282,12 @@ Execute multiply_add(Decode& d) {
     i.flops = static_cast<uint32_t>(16 * 8 * k * 2);
     d.sync(d.full_mask());
     const bool four = (k == 16) == (i.mode != in_tf32);  // registers of A
-    return four ? Execute{mma<4>} : k == 8 ? Execute{mma<2>} : nullptr;
+    if (!four && k != 8) return nullptr;
+    switch (i.mode) {
+        case in_bf16: return four ? mma<4, in_bf16> : mma<2, in_bf16>;
+        case in_f16: return four ? mma<4, in_f16> : mma<2, in_f16>;
+        default: return four ? mma<4, in_tf32> : mma<2, in_tf32>;
+    }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "tests/gpu_emulator/access.h"
 #include "tests/gpu_emulator/decode.h"
 #include "tests/gpu_emulator/lanewise.h"
+#include "tests/gpu_emulator/quick_access.h"
 #include "tests/gpu_emulator/report.h"
 
 namespace xbench::ptx {
@@ -16,6 +17,7 @@ void mark_undefined(Warp& warp, const Instruction& i, uint32_t lanes, uint32_t u
 // E: in memory; R: of the register, which the element's sign fills.
 template <class E, class R>
 void load(Warp& warp, const Instruction& i) {
+    if (quick_load<E, R>(warp, i)) return;
     const Addresses all = addresses(warp, i, i.a, i.narrow_address, i.offset);
     each_space(warp, i, all, [&](uint32_t lanes, Space space, const Addresses& at) {
         const Access access = open(warp, i, at, lanes, space, static_cast<uint32_t>(sizeof(E)) * i.count, reads);
@@ -60,6 +62,7 @@ void spread_undefined(Warp& warp, const Instruction& i, const Access& access, Sp
 
 template <class E, class R>
 void store(Warp& warp, const Instruction& i) {
+    if (quick_store<E, R>(warp, i)) return;
     const Addresses all = addresses(warp, i, i.a, i.narrow_address, i.offset);
     each_space(warp, i, all, [&](uint32_t lanes, Space space, const Addresses& at) {
         const Access access = open(warp, i, at, lanes, space, static_cast<uint32_t>(sizeof(E)) * i.count, writes);

@@ -1,5 +1,6 @@
 // Moves, packing and unpacking, selections, logic of predicates, addresses of spaces, and registers that count.
 #include "tests/gpu_emulator/decode.h"
+#include "tests/gpu_emulator/definedness.h"
 #include "tests/gpu_emulator/lanewise.h"
 
 namespace xbench::ptx {
@@ -40,8 +41,20 @@ void select(Warp& warp, const Instruction& i) {
 
 enum PredicateMode : uint16_t { p_and, p_or, p_xor, p_not, p_move };
 
+uint32_t taint_of(const Warp& warp, uint32_t reg) { return reg == no_register ? 0 : warp.taint[reg / register_grain]; }
+
+void predicate_taint(Warp& warp, const Instruction& i, uint32_t a, uint32_t b) {
+    const uint32_t of_a = taint_of(warp, i.a), of_b = taint_of(warp, i.b);
+    const uint32_t undefined = i.mode == p_and  ? undefined_and(a, of_a, b, of_b)
+                               : i.mode == p_or ? undefined_or(a, of_a, b, of_b)
+                                                : of_a | of_b;
+    uint32_t& taint = warp.taint[i.d / register_grain];
+    taint = (taint & ~warp.active) | (undefined & warp.active);
+}
+
 void predicate_logic(Warp& warp, const Instruction& i) {
     const uint32_t a = warp.mask(i.a), b = i.b == no_register ? 0 : warp.mask(i.b);
+    if (warp.any_taint) predicate_taint(warp, i, a, b);
     switch (i.mode) {
         case p_and: return warp.set_mask(i.d, a & b);
         case p_or: return warp.set_mask(i.d, a | b);
@@ -82,6 +95,7 @@ Execute move(Decode& d) {
         if (s.operands[1].kind == OperandKind::immediate) return predicate_constant;
         i.a = d.source(1, 4);
         i.mode = p_move;
+        i.taint = Taint::ignore;
         return predicate_logic;
     }
     const int bytes = d.operand_bytes(0);
@@ -129,6 +143,7 @@ Execute decode_move(Decode& d) {
     i.a = d.source(1, 4);
     if (name != "not") i.b = d.source(2, 4);
     i.mode = found->second;
+    i.taint = Taint::ignore;  // in predicate_logic()
     return predicate_logic;
 }
 

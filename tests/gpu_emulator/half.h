@@ -2,50 +2,47 @@
 // sums and products of two of them are exact in double, and so is a product plus a third but for cases that no kernel meets.
 #pragma once
 
+#include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstdint>
 
 namespace xbench::ptx {
 
 // `value` rounded to `fraction_bits` bits after the leading one, with the smallest exponent `lowest`, as sign, exponent and
 // fraction of a 16-bit format.
-inline uint16_t round_to_16_bits(double value, int fraction_bits, int lowest, int highest) {
-    const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
-    const int exponent_bits = 15 - fraction_bits;
-    const auto infinite = static_cast<uint16_t>(((1 << exponent_bits) - 1) << fraction_bits);
-    if (std::isnan(value)) return 0x7fff;
-    const double magnitude = std::fabs(value);
-    if (magnitude == 0) return sign;
-    if (std::isinf(magnitude)) return sign | infinite;
-    const int exponent = std::max(std::ilogb(magnitude), lowest);
-    const double scaled = std::nearbyint(std::ldexp(magnitude, fraction_bits - exponent));  // of 1 << fraction_bits
-    const auto whole = static_cast<uint32_t>(scaled);
-    // A fraction that was rounded up to 2 moves into the exponent by itself.
-    const int biased = whole >= (1u << fraction_bits) ? exponent - lowest + 1 : 0;
-    const uint32_t bits = biased > 0 ? (static_cast<uint32_t>(biased - 1) << fraction_bits) + whole : whole;
-    (void)highest;
-    return bits >= infinite ? static_cast<uint16_t>(sign | infinite) : static_cast<uint16_t>(sign | bits);
+inline uint16_t round_to_16_bits(double value, int fraction_bits, int lowest) {
+    const auto bits = std::bit_cast<uint64_t>(value);
+    const auto sign = static_cast<uint16_t>(bits >> 48 & 0x8000);
+    const int exponent = static_cast<int>(bits >> 52 & 2047) - 1023;
+    const uint64_t fraction = bits & ((uint64_t{1} << 52) - 1), infinite = ((uint64_t{1} << (15 - fraction_bits)) - 1)
+                                                                           << fraction_bits;
+    if (exponent == 1024) return fraction ? 0x7fff : static_cast<uint16_t>(sign | infinite);
+    const int below = std::max(0, lowest - exponent), drop = 52 - fraction_bits + below;
+    if (exponent == -1023 || drop > 54) return sign;
+    const uint64_t whole = fraction | uint64_t{1} << 52, half = uint64_t{1} << (drop - 1);
+    const uint64_t kept = (whole + half - 1 + (whole >> drop & 1)) >> drop;
+    // What was rounded up to the next power of two moves into the exponent by itself.
+    const uint64_t all = (below > 0 ? 0 : static_cast<uint64_t>(exponent - lowest) << fraction_bits) + kept;
+    return static_cast<uint16_t>(sign | std::min(all, infinite));
 }
 
 inline float half_to_float(uint16_t bits) {
-    const uint32_t sign = static_cast<uint32_t>(bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 1023;
-    if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | fraction << 13);
-    if (exponent == 0) return std::copysign(std::ldexp(static_cast<float>(fraction), -24), sign ? -1.0f : 1.0f);
-    return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
+    const uint32_t magnitude = static_cast<uint32_t>(bits & 0x7fff) << 13, sign = static_cast<uint32_t>(bits & 0x8000) << 16;
+    const auto scaled = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f);  // subnormals come right
+    return std::bit_cast<float>(sign | (magnitude >= 0x0f800000 ? magnitude | 0x7f800000 : scaled));
 }
 
 struct Half {
     uint16_t bits = 0;
     Half() = default;
-    Half(double value) : bits(round_to_16_bits(value, 10, -14, 15)) {}
+    Half(double value) : bits(round_to_16_bits(value, 10, -14)) {}
     operator double() const { return half_to_float(bits); }
 };
 
 struct Bfloat16 {
     uint16_t bits = 0;
     Bfloat16() = default;
-    Bfloat16(double value) : bits(round_to_16_bits(value, 7, -126, 127)) {}
+    Bfloat16(double value) : bits(round_to_16_bits(value, 7, -126)) {}
     operator double() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 };
 

@@ -116,6 +116,8 @@ struct Counter {
     uint64_t warps = 0, lanes = 0;                          // executed
     uint64_t requests = 0, sectors = 0, ideal_sectors = 0;  // global: 32 bytes a sector
     uint64_t wavefronts = 0, ideal_wavefronts = 0;          // shared
+    uint64_t global_requests = 0;                           // of the requests
+    uint64_t divergent = 0;                                 // branches that parted a warp
     Counter& operator+=(const Counter& other);
 };
 
@@ -126,6 +128,7 @@ struct Kernel {
     uint32_t most_threads = 0, virtual_registers = 0;
     uint32_t live_register_bytes = 0;  // of a warp, without constants and special registers
     uint32_t most_dynamic_shared = 48 << 10;
+    uint32_t shared_grain = 4;  // the narrowest access to shared memory, 4 bytes at most
     int device = 0;
     std::vector<Instruction> code;
     std::vector<std::string> text;
@@ -147,6 +150,9 @@ struct Kernel {
     std::vector<std::string> missing;  // opcodes that are not implemented
     std::vector<Counter> counters;
     uint64_t launches = 0;
+    // In mode counts.
+    uint64_t counted_launches = 0, counted_blocks = 0, read_sectors = 0, written_sectors = 0;
+    uint32_t last_threads = 0, last_dynamic_shared = 0;
     Compiled compiled;  // by ptxas, where the image holds a cubin
 };
 

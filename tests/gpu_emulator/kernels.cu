@@ -108,3 +108,129 @@ extern "C" __global__ void awaited(const float4* x, float4* y) {
 }
 extern "C" __global__ void misaligned(float* x) { *reinterpret_cast<float2*>(x + threadIdx.x) = make_float2(1, 2); }
 extern "C" __global__ void aligned(float* x) { *reinterpret_cast<float2*>(x + 2 * threadIdx.x) = make_float2(1, 2); }
+
+// ---- more pairs; ReportsSeededFaults of emulator_test.cpp runs them
+
+extern "C" __global__ void uniform_barrier(float* x) {
+    if (blockIdx.x == 0) {
+        __syncthreads();
+        x[threadIdx.x] = 1;
+    }
+}
+extern "C" __global__ void one_warp_waits(float* x) {
+    if (threadIdx.x < 32) asm volatile("bar.sync 1, 64;" ::: "memory");
+    x[threadIdx.x] = 1;
+}
+extern "C" __global__ void both_warps_wait(float* x) {
+    asm volatile("bar.sync 1, 64;" ::: "memory");
+    x[threadIdx.x] = 1;
+}
+// Overwrites what others may still read.
+extern "C" __global__ void written_too_early(float* x) {
+    __shared__ float s[128];
+    s[threadIdx.x] = threadIdx.x;
+    __syncthreads();
+    const float other = s[threadIdx.x ^ 64];
+    s[threadIdx.x] = other + 1;
+    __syncthreads();
+    x[threadIdx.x] = s[threadIdx.x];
+}
+extern "C" __global__ void written_in_time(float* x) {
+    __shared__ float s[128];
+    s[threadIdx.x] = threadIdx.x;
+    __syncthreads();
+    const float other = s[threadIdx.x ^ 64];
+    __syncthreads();
+    s[threadIdx.x] = other + 1;
+    __syncthreads();
+    x[threadIdx.x] = s[threadIdx.x];
+}
+extern "C" __global__ void without_syncwarp(float* x) {
+    volatile __shared__ float s[32];
+    s[threadIdx.x] = threadIdx.x;
+    x[threadIdx.x] = s[threadIdx.x ^ 1];
+}
+extern "C" __global__ void with_syncwarp(float* x) {
+    volatile __shared__ float s[32];
+    s[threadIdx.x] = threadIdx.x;
+    __syncwarp();
+    x[threadIdx.x] = s[threadIdx.x ^ 1];
+}
+extern "C" __global__ void blocks_write_one_place(float* x) { if (threadIdx.x == 0) x[0] = x[0] + 1; }
+extern "C" __global__ void blocks_add_atomically(float* x) { if (threadIdx.x == 0) atomicAdd(x, 1.0f); }
+extern "C" __global__ void past_shared_memory(float* x) {
+    __shared__ float s[64];
+    volatile float* p = s;
+    p[threadIdx.x + 1] = 1;
+    x[threadIdx.x] = 1;
+}
+extern "C" __global__ void inside_shared_memory(float* x) {
+    __shared__ float s[65];
+    volatile float* p = s;
+    p[threadIdx.x + 1] = 1;
+    x[threadIdx.x] = 1;
+}
+extern "C" __global__ void copy_without_barrier(const float4* x, float4* y) {
+    __shared__ float4 s[64];
+    copy_async(&s[threadIdx.x], &x[threadIdx.x]);
+    asm volatile("cp.async.wait_group 0;" ::: "memory");
+    y[threadIdx.x] = s[threadIdx.x ^ 32];
+}
+extern "C" __global__ void copy_with_barrier(const float4* x, float4* y) {
+    __shared__ float4 s[64];
+    copy_async(&s[threadIdx.x], &x[threadIdx.x]);
+    asm volatile("cp.async.wait_group 0;" ::: "memory");
+    __syncthreads();
+    y[threadIdx.x] = s[threadIdx.x ^ 32];
+}
+// Of two groups under way it waits for the older one, and reads the newer.
+extern "C" __global__ void awaits_one_too_few(const float4* x, float4* y) {
+    __shared__ float4 s[2][64];
+    copy_async(&s[0][threadIdx.x], &x[threadIdx.x]);
+    copy_async(&s[1][threadIdx.x], &x[threadIdx.x]);
+    asm volatile("cp.async.wait_group 1;" ::: "memory");
+    y[threadIdx.x] = s[1][threadIdx.x];
+}
+extern "C" __global__ void awaits_enough(const float4* x, float4* y) {
+    __shared__ float4 s[2][64];
+    copy_async(&s[0][threadIdx.x], &x[threadIdx.x]);
+    copy_async(&s[1][threadIdx.x], &x[threadIdx.x]);
+    asm volatile("cp.async.wait_group 1;" ::: "memory");
+    y[threadIdx.x] = s[0][threadIdx.x];
+}
+extern "C" __global__ void copies_its_argument(const float* x, float* y) { y[threadIdx.x] = x[threadIdx.x]; }
+extern "C" __global__ void branches_on_its_argument(const int* x, float* y) {
+    if (x[threadIdx.x] > 3)
+        for (int i = 0; i < x[0] % 7; ++i) y[threadIdx.x] += 1;
+}
+extern "C" __global__ void strange_mask(int* x) {
+    int other = threadIdx.x;
+    if (threadIdx.x < 16) other = __shfl_xor_sync(0xffff0000u, threadIdx.x, 1);
+    x[threadIdx.x] = other;
+}
+extern "C" __global__ void right_mask(int* x) {
+    int other = threadIdx.x;
+    if (threadIdx.x < 16) other = __shfl_xor_sync(0x0000ffffu, threadIdx.x, 1);
+    x[threadIdx.x] = other;
+}
+// Warp 0 hands over a value without waiting; warp 1 waits for it.
+extern "C" __global__ void hands_over(float* x) {
+    __shared__ float s[32];
+    if (threadIdx.x < 32) {
+        s[threadIdx.x] = threadIdx.x;
+        asm volatile("bar.arrive 2, 64;" ::: "memory");
+    } else {
+        asm volatile("bar.sync 2, 64;" ::: "memory");
+        x[threadIdx.x] = s[threadIdx.x - 32];
+    }
+}
+extern "C" __global__ void takes_without_waiting(float* x) {
+    __shared__ float s[32];
+    if (threadIdx.x < 32) {
+        s[threadIdx.x] = threadIdx.x;
+        asm volatile("bar.arrive 2, 64;" ::: "memory");
+    } else {
+        x[threadIdx.x] = s[threadIdx.x - 32];
+        asm volatile("bar.sync 2, 64;" ::: "memory");
+    }
+}

@@ -14,25 +14,34 @@ void put(const Warp& warp, uint32_t to, const T* values) {
         std::memcpy(lanes, values, warp_lanes * sizeof(T));
         return;
     }
-    for (int l = 0; l < warp_lanes; ++l)
-        if (warp.active >> l & 1) lanes[l] = values[l];
+    for (int l = 0; l < warp_lanes; ++l) lanes[l] = warp.active >> l & 1 ? values[l] : lanes[l];
+}
+
+// A result's register is one of the operands' or lies apart from it.
+template <class R, class F>
+void each_lane(const Warp& warp, uint32_t to, F&& f) {
+    if (warp.active == all_lanes) {
+        R* const out = warp.lanes<R>(to);
+#pragma GCC ivdep
+        for (int l = 0; l < warp_lanes; ++l) out[l] = f(l);
+        return;
+    }
+    alignas(64) R out[warp_lanes];
+    for (int l = 0; l < warp_lanes; ++l) out[l] = f(l);
+    put(warp, to, out);
 }
 
 template <auto f, class R, class A>
 void map1(Warp& warp, const Instruction& i) {
     const A* const a = warp.lanes<A>(i.a);
-    alignas(64) R out[warp_lanes];
-    for (int l = 0; l < warp_lanes; ++l) out[l] = f(a[l]);
-    put(warp, i.d, out);
+    each_lane<R>(warp, i.d, [&](int l) { return f(a[l]); });
 }
 
 template <auto f, class R, class A, class B = A>
 void map2(Warp& warp, const Instruction& i) {
     const A* const a = warp.lanes<A>(i.a);
     const B* const b = warp.lanes<B>(i.b);
-    alignas(64) R out[warp_lanes];
-    for (int l = 0; l < warp_lanes; ++l) out[l] = f(a[l], b[l]);
-    put(warp, i.d, out);
+    each_lane<R>(warp, i.d, [&](int l) { return f(a[l], b[l]); });
 }
 
 template <auto f, class R, class A, class B = A, class C = A>
@@ -40,9 +49,7 @@ void map3(Warp& warp, const Instruction& i) {
     const A* const a = warp.lanes<A>(i.a);
     const B* const b = warp.lanes<B>(i.b);
     const C* const c = warp.lanes<C>(i.c);
-    alignas(64) R out[warp_lanes];
-    for (int l = 0; l < warp_lanes; ++l) out[l] = f(a[l], b[l], c[l]);
-    put(warp, i.d, out);
+    each_lane<R>(warp, i.d, [&](int l) { return f(a[l], b[l], c[l]); });
 }
 
 // f.template operator()<T>() for the unsigned type of so many bytes.

@@ -106,6 +106,7 @@ uint32_t most_shared_bytes() { return hopper() ? 227u << 10 : 163u << 10; }
 XB_DRIVER cuInit(unsigned flags) {
     if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
     if (device_count() == 0) return CUDA_ERROR_NO_DEVICE;
+    if (!machine().initialised) Machine::write_counts_at_exit();
     machine().initialised = true;
     return CUDA_SUCCESS;
 }

@@ -6,6 +6,7 @@
 #include "tests/gpu_emulator/driver.h"
 #include "tests/gpu_emulator/options.h"
 #include "tests/gpu_emulator/report.h"
+#include "tests/gpu_emulator/sectors.h"
 
 using namespace xbench::ptx;
 
@@ -17,6 +18,8 @@ XB_FOR_TESTS void emu_mode(int races, int counts, int quiet) {
     options().counts = counts != 0;
     options().quiet = quiet != 0;
 }
+XB_FOR_TESTS void emu_capability(int capability) { options().capability = capability; }
+XB_FOR_TESTS void emu_threads(int threads) { options().threads = threads; }
 XB_FOR_TESTS void emu_forgive() {
     const Machine::Lock lock;
     machine().forgive();
@@ -38,9 +41,10 @@ XB_FOR_TESTS void emu_counts(CUfunction function, unsigned long long (*by_class)
         for (size_t v = 0; v < values.size(); ++v) row[v] += values[v];
     }
 }
-XB_FOR_TESTS void emu_reset_counts(CUfunction function) {
-    for (Counter& counter : function->kernel->counters) counter = {};
-}
+XB_FOR_TESTS void emu_reset_counts(CUfunction function) { reset_counts(*function->kernel); }
+// All that is counted of a kernel (counts.h).
+XB_FOR_TESTS void emu_kernel_counts(CUfunction function, KernelCounts* counts) { *counts = counts_of(*function->kernel); }
+XB_FOR_TESTS const char* emu_class_name(int of) { return name_of(static_cast<Class>(of)); }
 
 // ---- for the double of NCCL: operations that may not be ready, and device memory in their bodies
 

@@ -12,6 +12,7 @@
 #include "tests/gpu_emulator/image.h"
 #include "tests/gpu_emulator/options.h"
 #include "tests/gpu_emulator/report.h"
+#include "tests/gpu_emulator/sectors.h"
 
 namespace xbench::ptx {
 namespace {
@@ -81,6 +82,15 @@ void Machine::unload(CUmodule module) {
     for (const auto& [name, variable] : module->variables)
         if (variable.space == Space::global) device_memory(module->device).free(variable.address);
     old_modules_.emplace_back(module);
+}
+
+void Machine::write_counts_at_exit() {
+    std::atexit([] {
+        const Lock lock;
+        std::vector<const Kernel*> kernels;
+        for (const auto& [kernel, function] : machine().functions_) kernels.push_back(kernel);
+        write_counts(kernels);
+    });
 }
 
 CUfunction Machine::function(CUmodule module, const std::string& name) {

@@ -111,6 +111,7 @@ public:
     CUresult sticky = CUDA_SUCCESS;
     void forgive();
 
+    static void write_counts_at_exit();
     CUcontext context(int device);
     // Of the calling thread; null: none is set.
     static CUcontext& current();

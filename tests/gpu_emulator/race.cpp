@@ -3,6 +3,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "tests/gpu_emulator/report.h"
 #include "tests/gpu_emulator/warp.h"
@@ -15,17 +16,45 @@ struct GlobalCell {
     bool several_readers = false;
 };
 
-// A word's bytes each for itself: two blocks may write neighbouring ones.
-using GlobalWord = std::array<GlobalCell, 4>;
-std::unordered_map<uint64_t, GlobalWord>& global_words() {
-    static std::unordered_map<uint64_t, GlobalWord> words;
-    return words;
+// By byte, as two blocks may write neighbouring ones of a word; in pages: a warp's accesses mostly lie in one.
+class GlobalCells {
+public:
+    GlobalCell& at(uint64_t byte) {
+        constexpr uint64_t page_bytes = 4096;
+        if (byte / page_bytes != last_number_) {
+            last_number_ = byte / page_bytes;
+            last_ = &pages_.try_emplace(last_number_, page_bytes).first->second;
+        }
+        return (*last_)[byte % page_bytes];
+    }
+    void clear() {
+        pages_.clear();
+        last_number_ = ~uint64_t{0};
+    }
+
+private:
+    std::unordered_map<uint64_t, std::vector<GlobalCell>> pages_;
+    uint64_t last_number_ = ~uint64_t{0};
+    std::vector<GlobalCell>* last_ = nullptr;
+};
+GlobalCells& global_cells() {
+    static GlobalCells cells;
+    return cells;
 }
 
 }  // namespace
 
-SharedRaces::SharedRaces(uint32_t bytes, uint32_t warps) : cells_(bytes), clocks_(warps) {
-    for (uint32_t w = 0; w < warps; ++w) clocks_[w][w] = 1;
+SharedRaces::SharedRaces(uint32_t bytes, uint32_t grain, uint32_t warps)
+    : cells_(bytes / grain + 1), grain_(grain), clocks_(warps) {
+    restart();
+}
+
+void SharedRaces::restart() {
+    ++block_;
+    for (size_t w = 0; w < clocks_.size(); ++w) {
+        clocks_[w] = {};
+        clocks_[w][w] = 1;
+    }
 }
 
 void SharedRaces::access(const Warp& warp, const Instruction& instruction, int lane, uint32_t address, uint32_t bytes,
@@ -43,8 +72,12 @@ void SharedRaces::access(const Warp& warp, const Instruction& instruction, int l
         if (time == 0) return true;
         return w == warp.id ? time < now || l == lane : time <= mine[w];
     };
-    for (uint32_t b = address; b < address + bytes && b < cells_.size(); ++b) {
+    for (uint32_t b = address / grain_; b <= (address + bytes - 1) / grain_ && b < cells_.size(); ++b) {
         Cell& cell = cells_[b];
+        if (cell.block != block_) {
+            cell = {};
+            cell.block = block_;
+        }
         if (!ordered(cell.write_warp, cell.write_time, cell.write_lane)) {
             conflict("write", cell.write_warp, cell.write_lane);
             cell.write_time = 0;
@@ -69,15 +102,13 @@ void SharedRaces::access(const Warp& warp, const Instruction& instruction, int l
     }
 }
 
-void begin_global_races() { global_words().clear(); }
+void begin_global_races() { global_cells().clear(); }
 
 void check_global_race(const Warp& warp, const Instruction& instruction, int lane, uint64_t address, uint32_t bytes,
                        bool write) {
     const uint64_t block = warp.block->linear;
-    GlobalWord* word = nullptr;
     for (uint64_t byte = address; byte < address + bytes; ++byte) {
-        if (!word || byte % 4 == 0) word = &global_words()[byte / 4];
-        GlobalCell& cell = (*word)[byte % 4];
+        GlobalCell& cell = global_cells().at(byte);
         const bool other_wrote = cell.writer != ~uint64_t{0} && cell.writer != block;
         const bool other_read = cell.reader != ~uint64_t{0} && (cell.several_readers || cell.reader != block);
         if (other_wrote || (write && other_read)) {

@@ -23,7 +23,9 @@ inline void join(Clock& into, const Clock& from) {
 
 class SharedRaces {
 public:
-    SharedRaces(uint32_t bytes, uint32_t warps);
+    // Accesses are of multiples of `grain` bytes (1, 2 or 4).
+    SharedRaces(uint32_t bytes, uint32_t grain, uint32_t warps);
+    void restart();  // for the next block
     void access(const Warp& warp, const Instruction& instruction, int lane, uint32_t address, uint32_t bytes, bool write);
     Clock& clock(uint32_t warp) { return clocks_[warp]; }
     // What the warp does from now on is ordered behind what was there before.
@@ -31,12 +33,14 @@ public:
 
 private:
     struct Cell {
+        uint32_t block = 0;  // of restart; else it says nothing
         uint32_t write_time = 0;
         uint8_t write_warp = 0, write_lane = 0;
         std::array<uint32_t, most_warps> read_time{};
         std::array<uint8_t, most_warps> read_lane{};
     };
-    std::vector<Cell> cells_;  // by byte
+    std::vector<Cell> cells_;  // by grain
+    uint32_t grain_, block_ = 1;
     std::vector<Clock> clocks_;
 };
 

@@ -108,6 +108,11 @@ private:
         return lanes & (i.guard_negated ? ~guard : guard);
     }
 
+    static void count(Counter& counter, uint32_t active) {
+        ++counter.warps;
+        counter.lanes += static_cast<uint64_t>(__builtin_popcount(active));
+    }
+
     // Until lanes part, or stand where others may join them.
     Next run_split(size_t s) {
         uint32_t at = split(s).at, lanes = split(s).lanes;
@@ -119,9 +124,7 @@ private:
             }
             const Instruction& i = kernel_.code[at];
             const uint32_t active = executing(i, lanes);
-            Counter& counter = warp_.counters[at];
-            ++counter.warps;
-            counter.lanes += static_cast<uint64_t>(__builtin_popcount(active));
+            if (warp_.block->counting) count(warp_.counters[at], active);
             ++warp_.steps;
             if (warp_.any_taint) check_guard(i, lanes);
             if (i.control == Control::next) {
@@ -164,6 +167,7 @@ private:
             return false;
         }
         if (active != lanes) {
+            if (warp_.block->counting) ++warp_.counters[at].divergent;
             split(s) = {i.target, active, false, warp_.steps};
             add(at + 1, lanes & ~active);
             return true;

@@ -108,8 +108,20 @@ struct Block {
     uint64_t idle = 0;
     std::deque<TensorCopy> tensor_copies;
     std::map<uint32_t, Clock> barrier_clocks;  // of mbarriers, by address
+    struct Arrivals {                          // of warps that do not wait
+        uint32_t threads = 0, wanted = 0;
+        Clock clock{};
+    };
+    std::array<Arrivals, 16> arrivals{};  // by barrier
     std::unique_ptr<SharedRaces> races;
     uint32_t left = 0;  // warps
+    struct Range {      // a living allocation that an instruction met; no address lies in an empty one
+        uint64_t begin = 0, bytes = 0;
+        uint8_t *data = nullptr, *shadow = nullptr;
+    };
+    std::array<Range, 16> ranges{};  // by instruction
+    bool quick = false;              // neither races nor counts are asked for
+    bool counting = false;
 };
 
 // One launch. False: a report ended it.
