@@ -2,12 +2,13 @@
 # The checks that are too slow for every submission; each has a build of its own in build/NAME. Run them before a release and after
 # changes to threads, memory or shared headers.
 #
-#   scripts/check_more.sh [asan] [tsan] [clang] [search]      all four where none is named
+#   scripts/check_more.sh [asan] [tsan] [clang] [search] [gpu]      all where none is named
 #
 #   asan    AddressSanitizer and UndefinedBehaviorSanitizer over all fast tests
 #   tsan    ThreadSanitizer over core, data and parallel, whose ranks are threads of one process
 #   clang   a build with Clang 14, warnings as errors, and its fast tests
 #   search  the random searches for XBENCH_SEARCH_SECONDS (600) from XBENCH_SEARCH_SEED (the date), and whole trainings against PyTorch
+#   gpu     every kernel for GPUs on every problem, on the emulated GPU with its checks for races and with its counts
 #
 # XBENCH_JOBS (all cores): compile jobs. Ends with a line for each check; exit code 1 where one failed.
 set -uo pipefail
@@ -36,8 +37,9 @@ check_search() {
     build cpu && ctest --preset cpu -L search --timeout $((XBENCH_SEARCH_SECONDS + 300)) --no-tests=error &&
         scripts/search_trainings.sh --xbench build/cpu/xbench --seconds "$XBENCH_SEARCH_SECONDS" --seed "$XBENCH_SEARCH_SEED"
 }
+check_gpu() { build cpu && ctest --preset cpu -j "$jobs" -L gpu_modes --no-tests=error; }
 
-[ $# -gt 0 ] || set -- asan tsan clang search
+[ $# -gt 0 ] || set -- asan tsan clang search gpu
 result=0 summary=""
 for name in "$@"; do
     declare -F "check_$name" >/dev/null || { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2 && exit 2; }

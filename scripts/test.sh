@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the build and the tests need, builds everything with warnings as errors, and runs all tests.
+# Installs what the build and the tests need, builds everything with warnings as errors, and runs all tests but those of
+# scripts/check_more.sh.
 # Ends with ctest's summary, and with its exit code. This is also what CI runs (.ci/run).
 #
 #   scripts/test.sh [ctest options, such as -R safetensors, or -LE slow]
@@ -17,7 +18,7 @@ if [ "$(id -u)" = 0 ]; then   # Open MPI refuses to start as root (a container's
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 result=0
-ctest --test-dir "$build" --output-on-failure --no-tests=error --output-log "$build/ctest.log" -j "$jobs" "$@" || result=$?
+ctest --test-dir "$build" --output-on-failure --no-tests=error --output-log "$build/ctest.log" -j "$jobs" -LE '^gpu_modes$' "$@" || result=$?
 
 # ctest names the skipped tests but not their reasons: the line below GoogleTest's "Skipped", or a script's first line.
 [ ! -f "$build/ctest.log" ] || awk '
