@@ -20,6 +20,7 @@ struct KernelsOptions {
     std::vector<std::string> forced;
     std::string json, passport;
     bool list = false, no_check = false;
+    int threads = 1;
 };
 
 void print_list(const KernelSelection& selection) {
@@ -53,12 +54,13 @@ void run(KernelsOptions& options) {
         if (!path.empty()) try_output(path);
     }
     const Hardware hardware = query_hardware();
-    if (bind_this_process(0, 1, options.suite.threads).oversubscribed)
+    if (bind_this_process(0, 1, options.threads).oversubscribed)
         fmt::print(stderr, "xbench: more threads than cores are allowed here; the times say little\n");
 
     const bool terminal = isatty(STDERR_FILENO) != 0;
     size_t done = 0, failed = 0;
-    const KernelReport report = run_kernel_suite(options.suite, problems, [&](const KernelMeasurement& row) {
+    Cpu device(options.threads);
+    const KernelReport report = run_kernel_suite(options.suite, problems, device, [&](const KernelMeasurement& row) {
         ++done;
         failed += row.failure.empty() ? 0 : 1;
         if (terminal) fmt::print(stderr, "\r\033[K{}/{} {}", done, selection.entries.size(), row.name);
@@ -89,7 +91,7 @@ void add_kernels_command(CLI::App& app) {
     command->add_option("--op", suite.op, "one operator with its gradients (conv2d), or one of them (conv2d_wgrad)");
     command->add_option("--impl", options->forced, "only this implementation: conv2d=reference (may be repeated)");
     command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them");
-    command->add_option("--threads", suite.threads, "compute threads")->check(CLI::PositiveNumber);
+    command->add_option("--threads", options->threads, "compute threads")->check(CLI::PositiveNumber);
     command->add_option("--repetitions", suite.repetitions, "of each kernel (default 7)")->check(CLI::PositiveNumber);
     command->add_option("--min-time", suite.min_time, "seconds of a repetition (default 0.05)")->check(CLI::PositiveNumber);
     command->add_flag("--all-impls", suite.all_impls, "all rows that support a problem, not only the one a plan takes");

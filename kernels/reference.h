@@ -91,6 +91,25 @@ void fill(const RefTensor<T>& out, const Team& team, Body&& body) {
     out.clear_padding(team);
 }
 
+// y = f(x), in double inside.
+template <class T, class F>
+void map(const KernelArgs& args, const Team& team, F&& f) {
+    const RefTensor<T> x(args.in[0]);
+    fill(RefTensor<T>(args.out[0]), team, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+        return static_cast<T>(f(static_cast<double>(x.at(n, c, h, w))));
+    });
+}
+
+// dx = dy slope(x), of operands dy and x.
+template <class T, class F>
+void map_grad(const KernelArgs& args, const Team& team, F&& slope) {
+    const RefTensor<T> dy(args.in[0]), x(args.in[1]);
+    fill(RefTensor<T>(args.out[0]), team, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+        const auto value = static_cast<double>(x.at(n, c, h, w));
+        return static_cast<T>(static_cast<double>(dy.at(n, c, h, w)) * slope(value));
+    });
+}
+
 // A factor as a convolution or linear layer multiplies it: rounded to bf16, to nearest with ties to even, or as it is.
 class Factor {
 public:

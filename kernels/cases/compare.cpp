@@ -99,13 +99,10 @@ Oracle::Oracle(const ProblemData& data, bool magnitudes)
             set_element(scale.args().out[output], i, of.element(expected, initial, output, i));
 }
 
-Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Oracle& oracle, int threads, double k) {
-    ProblemData actual(data);
-    actual.reset_outputs();
-    run_kernel(kernel, actual.args(), threads);
+Comparison compare(const ProblemData& actual, const Kernel& kernel, const Oracle& oracle, double k) {
     Comparison all;
-    for (int output = 0; output < data.args().n_out; ++output) {
-        const bool exact = data.args().out[output].dtype == DType::u8;
+    for (int output = 0; output < actual.args().n_out; ++output) {
+        const bool exact = actual.args().out[output].dtype == DType::u8;
         merge(all, compare_output(actual, oracle.expected, oracle.with_magnitudes ? &oracle.scale : nullptr, output,
                                   exact ? 0 : k, kernel.error_growth != 1));
     }
@@ -114,6 +111,13 @@ Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Ora
         all.message = "wrote past the end of an operand";
     }
     return all;
+}
+
+Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Oracle& oracle, int threads, double k) {
+    ProblemData actual(data);
+    actual.reset_outputs();
+    run_kernel(kernel, actual.args(), threads);
+    return compare(actual, kernel, oracle, k);
 }
 
 // Rounding errors of a sum of many terms mostly cancel: in units of eps * sum |terms| a few are enough at any length.

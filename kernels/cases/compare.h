@@ -34,6 +34,9 @@ struct Oracle {
 // Runs the kernel on this data and compares all outputs, the padding and the guards.
 Comparison check_kernel(const Kernel& kernel, const ProblemData& data, const Oracle& oracle, int threads, double k);
 
+// The same of what a kernel has made of its data already.
+Comparison compare(const ProblemData& actual, const Kernel& kernel, const Oracle& oracle, double k);
+
 // How far an f32 implementation of this problem may be off, as k; the second form: this implementation.
 double tolerance_of(const LayerProblem& problem);
 double tolerance_of(const LayerProblem& problem, const Kernel& kernel);
