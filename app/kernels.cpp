@@ -25,6 +25,7 @@ struct KernelsOptions {
     std::vector<std::string> forced;
     std::string json, passport, device = "cpu";
     bool list = false, no_check = false;
+    int threads = 1;
 };
 
 void print_list(const KernelSelection& selection) {
@@ -50,7 +51,7 @@ void print_report(const KernelReport& report) {
 void run_on_gpu(const KernelsOptions& options) {
     if (!options.json.empty() || !options.passport.empty())
         throw UsageError("there is no file of the kernels on a GPU yet", "--device", "leave --json and --passport out");
-    const std::unique_ptr<Device> device = make_device(options.device, options.suite.threads);
+    const std::unique_ptr<Device> device = make_device(options.device, options.threads);
     const std::vector<LayerProblem> problems = bundled_problems();
     if (options.list) return print_list(select_entries(problems, options.suite, device->target()));
     const bool terminal = isatty(STDERR_FILENO) != 0;
@@ -81,11 +82,12 @@ void run(KernelsOptions& options) {
         if (!path.empty()) try_output(path);
     }
     const Hardware hardware = query_hardware();
-    say_if_crowded(1, options.suite.threads, bind_this_process(0, 1, options.suite.threads).allowed_cores);
+    say_if_crowded(1, options.threads, bind_this_process(0, 1, options.threads).allowed_cores);
 
     ProgressLine line(stderr);
     size_t done = 0, failed = 0;
-    const KernelReport report = run_kernel_suite(options.suite, problems, [&](const KernelMeasurement& row) {
+    Cpu device(options.threads);
+    const KernelReport report = run_kernel_suite(options.suite, problems, device, [&](const KernelMeasurement& row) {
         ++done;
         failed += row.failure.empty() ? 0 : 1;
         line.update(static_cast<double>(done), static_cast<double>(selection.entries.size()),
@@ -120,7 +122,7 @@ void add_kernels_command(CLI::App& app) {
     add_device_option(*command, options->device);
     command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them")
         ->type_name("REGEX");
-    command->add_option("--threads", suite.threads, "compute threads")->check(CLI::Range(1, most_threads));
+    command->add_option("--threads", options->threads, "compute threads")->check(CLI::Range(1, most_threads));
     command->add_option("--repetitions", suite.repetitions, "of each kernel (default 7)")->check(CLI::PositiveNumber);
     command->add_option("--min-time", suite.min_time, "seconds of a repetition (default 0.05)")->check(CLI::PositiveNumber);
     command->add_flag("--all-impls", suite.all_impls, "all rows that support a problem, not only the one a plan takes");

@@ -6,6 +6,7 @@
 
 #include "core/communicator.h"
 #include "core/hardware.h"
+#include "kernels/peak/peak.h"
 #include "kernels/team.h"
 
 namespace xbench {
@@ -37,6 +38,10 @@ AlignedBuffer Device::allocate_undefined(size_t bytes) {
     return buffer;
 }
 
+void Device::copy_floats(const float* from, float* to, int64_t count, int64_t repeats, bool) {
+    for (int64_t i = 0; i < repeats; ++i) copy(to, from, static_cast<size_t>(count) * sizeof(float));
+}
+
 Cpu::Cpu(const Target& target, int threads) : Device(target, threads) { check_team(threads); }
 Cpu::Cpu(int threads) : Cpu(Target{usable_isa()}, threads) {}
 
@@ -62,6 +67,33 @@ void Cpu::sum(const Addends<double>& addends, double* total, size_t count) { sum
 DeviceEvent Cpu::record() {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
     return {std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()};
+}
+
+double Cpu::multiply_adds(int64_t rounds) {
+    double operations = 0;
+    run([&](const Team& team) {
+        float sink[3] = {0.999f, 1e-3f, 0};
+        const double mine = run_fma_rounds(target().isa, rounds, sink);
+        team.barrier();
+        if (team.rank == 0) operations = mine * team.size;
+    });
+    return operations;
+}
+
+// Each thread copies a part, in whole lines but the last.
+void Cpu::copy_floats(const float* from, float* to, int64_t count, int64_t repeats, bool by_system) {
+    run([&](const Team& team) {
+        const auto part = [&](int rank) { return rank == team.size ? count : count / 64 * rank / team.size * 64; };
+        const int64_t begin = part(team.rank), mine = part(team.rank + 1) - begin;
+        for (int64_t i = 0; i < repeats; ++i) {
+            if (by_system)
+                std::memcpy(to + begin, from + begin, static_cast<size_t>(mine) * sizeof(float));
+            else
+                run_copy(target().isa, from + begin, to + begin, mine);
+            asm volatile("" ::"r"(from), "r"(to) : "memory");  // each copy happens
+        }
+        team.barrier();
+    });
 }
 
 void Cpu::run_team(void (*body)(void*, const Team&), void* called) {

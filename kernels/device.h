@@ -107,6 +107,12 @@ public:
     // be in use by its own thread meanwhile.
     virtual void follow(const Device& other, const DeviceEvent& event) = 0;
 
+    // What it reaches at most, for the kernel bench; both by everything that computes here, in this order.
+    // So many rounds of fused multiply-adds in registers: how many operations that is, or 0 where no yardstick is known.
+    virtual double multiply_adds(int64_t) { return 0; }
+    // Copies floats as often; by the system's copy or by the device's own loads and stores, where it has both.
+    virtual void copy_floats(const float* from, float* to, int64_t count, int64_t repeats, bool by_system);
+
     // fill(host memory) writes all of the `count` elements that end in `to`.
     template <class T, class F>
     void write(T* to, int64_t count, F&& fill) {
@@ -171,6 +177,8 @@ public:
     int64_t elapsed_ns(const DeviceEvent& from, const DeviceEvent& to) override { return to.handle - from.handle; }
     std::unique_ptr<Device> another_order() override { return std::make_unique<Cpu>(target(), 1); }
     void follow(const Device&, const DeviceEvent&) override {}
+    double multiply_adds(int64_t rounds) override;
+    void copy_floats(const float* from, float* to, int64_t count, int64_t repeats, bool by_system) override;
 
 private:
     void run_team(void (*body)(void*, const Team&), void* called) override;

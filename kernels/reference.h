@@ -92,6 +92,25 @@ void fill(const RefTensor<T>& out, const Team& team, Body&& body) {
     out.clear_padding(team);
 }
 
+// y = f(x), in double inside.
+template <class T, class F>
+void map(const KernelArgs& args, const Team& team, F&& f) {
+    const RefTensor<T> x(args.in[0]);
+    fill(RefTensor<T>(args.out[0]), team, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+        return static_cast<T>(f(static_cast<double>(x.at(n, c, h, w))));
+    });
+}
+
+// dx = dy slope(x), of operands dy and x.
+template <class T, class F>
+void map_grad(const KernelArgs& args, const Team& team, F&& slope) {
+    const RefTensor<T> dy(args.in[0]), x(args.in[1]);
+    fill(RefTensor<T>(args.out[0]), team, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+        const auto value = static_cast<double>(x.at(n, c, h, w));
+        return static_cast<T>(static_cast<double>(dy.at(n, c, h, w)) * slope(value));
+    });
+}
+
 inline float round_to_bf16(float value) {
     const auto bits = std::bit_cast<uint32_t>(value);
     return std::bit_cast<float>((bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u);

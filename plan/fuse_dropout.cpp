@@ -21,14 +21,16 @@ bool same_algorithm(const Plan& plan, const Node& alone, const Node& with_dropou
 // What the nodes become, each with its place in the graph.
 using Changes = std::vector<std::pair<NodeId, Node>>;
 
-// The pooling in front of the dropout; false when there is none, or another operator than its gradient reads what it gives.
+// The pooling in front of the dropout; false when there is none, or another operator than its gradient reads what it gives,
+// be it another dropout.
 bool change_pooling(const Plan& plan, const Node& dropout, const Node& gradient, Changes& changes) {
     if (plan.graph.is_output(dropout.in[0])) return false;
     for (size_t i = 0; i < plan.graph.nodes.size(); ++i) {
         Node node = plan.graph.nodes[i];
-        const bool allowed = node.op == OpKind::dropout || reads(node, gradient.out[0]);
+        if (node.out.empty()) continue;
+        const bool allowed = node.out[0] == dropout.out[0] || reads(node, gradient.out[0]);
         if (reads(node, dropout.in[0]) && !allowed) return false;
-        if (node.out.empty() || node.out[0] != dropout.in[0]) continue;
+        if (node.out[0] != dropout.in[0]) continue;
         Dropout* inside = dropout_of(node);
         if (!inside || (node.op == OpKind::max_pool2d && !touching_windows(std::get<Pool2d>(node.attrs)))) return false;
         *inside = std::get<Dropout>(dropout.attrs);

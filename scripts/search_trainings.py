@@ -5,9 +5,12 @@
 
 Each case is drawn from (seed, number) over all keys of model, data and train. Compared: every tensor of the last and the best
 weights, each epoch's losses, accuracies and learning rate, the best epoch, the test scores, and what eval and predict say of the
-best weights. Rounding that a ReLU, a pooling window or Adam's division amplifies goes away with other numbers: a case that
-differs is run again with three other seeds, and counts as a fault where most differ again. Exit code 1 when there are faults."""
+best weights. Rounding that a ReLU, a pooling window or Adam's division amplifies mostly goes away with other numbers: a case
+that differs is run again with three other seeds, and counts as a fault where most differ again. Not where rounding always decides,
+as in front of batch normalisations over four pixels of one image: there the reference, in double precision but with float32's
+rounding errors added to its convolutions, differs from itself as far. Exit code 1 when there are faults."""
 import argparse
+import contextlib
 import copy
 import csv
 import json
@@ -149,8 +152,50 @@ def compare(xbench, case, folder):
     return bad
 
 
+@contextlib.contextmanager
+def rounding_noise(seed):
+    """Convolutions whose outputs are as far off as float32 rounds: 2^-24 of the sum of the magnitudes of what is added up."""
+    exact, generator = torch.nn.functional.conv2d, torch.Generator().manual_seed(seed)
+
+    def rounded(x, weight, bias=None, *rest):
+        y = exact(x, weight, bias, *rest)
+        with torch.no_grad():
+            magnitude = exact(x.abs(), weight.abs(), None if bias is None else bias.abs(), *rest)
+            return y + magnitude * (2 * torch.rand(y.shape, generator=generator, dtype=y.dtype) - 1) * 2.0 ** -24
+
+    torch.nn.functional.conv2d = rounded
+    try:
+        yield
+    finally:
+        torch.nn.functional.conv2d = exact
+
+
+def worst_ratio(case, found, exact, single):
+    """Of a tensor's error to what is allowed."""
+    return max(cases.rms(found[name].astype(np.float64) - right) / cases.tolerance_of_weights(case, name, exact, single)
+               for name, right in exact["last"].items())
+
+
+def always_rounding(case, folder):
+    """Whether noise as small as rounding moves the reference as far as what the last run gave."""
+    path = folder / "run/checkpoints/last.safetensors"
+    if not path.exists():
+        return False
+    data, settings = write_set(case, folder / "set.h5"), cases.resolved(case)
+    exact, single = (reference.train(case["model"], data, settings, t) for t in (torch.float64, torch.float32))
+    found = worst_ratio(case, load_file(path), exact, single)
+    for seed in range(8):
+        with rounding_noise(seed):
+            noisy = reference.train(case["model"], data, settings, torch.float64)
+        if worst_ratio(case, noisy["last"], exact, single) > max(1, found / 2):
+            return True
+    return False
+
+
 def is_rounding(xbench, case, folder):
     """Whether other images, masks and weights agree."""
+    if always_rounding(case, folder):
+        return True
     again = 0
     for k in range(3):
         other = copy.deepcopy(case)

@@ -10,8 +10,6 @@
 #include "core/hardware.h"
 #include "core/rng.h"
 #include "kernels/cuda/devices.h"
-#include "kernels/peak/peak.h"
-#include "kernels/team.h"
 #include "models/registry.h"
 #include "parallel/train/training_step.h"
 
@@ -58,6 +56,7 @@ public:
         device_->wait();
     }
     const Plan& plan() const { return step_.plan(); }
+    Device& device() { return *device_; }
 
 private:
     static TrainConfig train_config(const StepBenchOptions& options) {
@@ -100,25 +99,19 @@ std::vector<std::pair<std::string, double>> profile(StepRunner& runner, double s
 
 }  // namespace
 
-double measure_fma_peak(Isa isa, int threads) {
+double measure_fma_peak(Device& device) {
     constexpr int64_t rounds = 400000;
     double best = 0;
     for (int repeat = 0; repeat < 5; ++repeat) {
-        double flops = 0;
-        const auto start = Clock::now();
-        run_team(threads, [&](const Team& team) {
-            float sink[3] = {0.999f, 1e-3f, 0};
-            const double mine = run_fma_rounds(isa, rounds, sink);
-            team.barrier();
-            if (team.rank == 0) flops = mine * team.size;
-        });
-        best = std::max(best, flops / std::chrono::duration<double>(Clock::now() - start).count());
+        const DeviceEvent start = device.record();
+        const double operations = device.multiply_adds(rounds);
+        if (operations == 0) return 0;
+        best = std::max(best, operations / static_cast<double>(device.elapsed_ns(start, device.record())));
     }
-    return best * 1e-9;
+    return best;
 }
 
 StepTiming measure_step(const StepBenchOptions& options) {
-    const Isa isa = usable_isa();
     StepRunner runner(options);
     StepTiming timing;
     timing.batch = runner.plan().options.max_batch;
@@ -132,7 +125,7 @@ StepTiming measure_step(const StepBenchOptions& options) {
         runner.run();
         return timing;
     }
-    if (!on_gpu) timing.peak_gflops = measure_fma_peak(isa, options.threads);
+    if (!on_gpu) timing.peak_gflops = measure_fma_peak(runner.device());
 
     MeasureOptions budget;
     budget.warmup_seconds = options.seconds * 0.1;
@@ -149,7 +142,7 @@ StepTiming measure_step(const StepBenchOptions& options) {
     timing.step_ms_high = interval.high;
     timing.images_per_second = static_cast<double>(timing.batch) / (timing.step_ms_median * 1e-3);
     if (on_gpu) return timing;
-    timing.peak_gflops = std::max(timing.peak_gflops, measure_fma_peak(isa, options.threads));
+    timing.peak_gflops = std::max(timing.peak_gflops, measure_fma_peak(runner.device()));
     timing.share_of_peak = timing.flops_per_step / (timing.step_ms_median * 1e-3) / (timing.peak_gflops * 1e9);
     return timing;
 }

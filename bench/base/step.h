@@ -9,7 +9,7 @@
 
 #include "core/config.h"
 #include "core/json.h"
-#include "kernels/registry.h"
+#include "kernels/device.h"
 
 namespace xbench {
 
@@ -43,7 +43,7 @@ struct StepTiming {
 StepTiming measure_step(const StepBenchOptions& options);
 Json to_json(const StepTiming& timing, const StepBenchOptions& options);  // the keys of `xbench step --json`
 
-// GFLOP/s of `threads` threads that do nothing but fused multiply-adds in registers: best of a few short runs.
-double measure_fma_peak(Isa isa, int threads);
+// GFLOP/s of a device that does nothing but fused multiply-adds in registers: best of a few short runs; 0: none is known.
+double measure_fma_peak(Device& device);
 
 }  // namespace xbench

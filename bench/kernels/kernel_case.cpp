@@ -2,7 +2,6 @@
 #include "bench/kernels/kernel_case.h"
 
 #include <algorithm>
-#include <cstring>
 #include <regex>
 #include <utility>
 #include <vector>
@@ -37,9 +36,38 @@ bool too_large_to_compare(const LayerProblem& problem) {
 
 }  // namespace
 
-KernelCase::KernelCase(const LayerProblem& problem, const Kernel& kernel, int threads)
-    : kernel_(kernel), threads_(threads), data_(problem, DataKind::random, 1), args_(data_.args()) {
+KernelCase::KernelCase(const LayerProblem& problem, const Kernel& kernel, Device& device)
+    : kernel_(kernel), device_(device), data_(problem, DataKind::random, 1), args_(data_.args()) {
     place();
+    if (!device.is_host()) send_step();
+}
+
+// The step, and what it points to, in the device's memory.
+void KernelCase::send_step() {
+    const LayerProblem& problem = data_.problem();
+    step_ = *args_.step;
+    leaf_begin_ = device_.allocate(problem.leaf_begin.size() * sizeof(int32_t));
+    sample_ids_ = device_.allocate(static_cast<size_t>(problem.images()) * sizeof(int64_t));
+    device_.copy(leaf_begin_.data(), step_.leaf_begin, leaf_begin_.bytes());
+    device_.copy(sample_ids_.data(), step_.sample_ids, sample_ids_.bytes());
+    step_.leaf_begin = leaf_begin_.as<int32_t>();
+    step_.sample_ids = sample_ids_.as<int64_t>();
+    args_.step = &step_;
+}
+
+double KernelCase::seconds() {
+    const DeviceEvent start = device_.record();
+    run();
+    return static_cast<double>(device_.elapsed_ns(start, device_.record())) * 1e-9;
+}
+
+const ProblemData& KernelCase::fetch() {
+    const KernelArgs& here = data_.args();
+    for (int i = 0; i < args_.n_out; ++i)
+        if (args_.out[i].rank > 0)
+            device_.copy(here.out[i].data, args_.out[i].data, static_cast<size_t>(stored_bytes_of(args_.out[i])));
+    device_.wait();
+    return data_;
 }
 
 void KernelCase::place() {
@@ -59,21 +87,25 @@ void KernelCase::place() {
         placed.emplace_back(&args_.out[i],
                             same >= 0 ? placed[static_cast<size_t>(same)].second : reserve(stored_bytes_of(args_.out[i])));
     }
-    const size_t workspace_bytes = kernel_.workspace ? kernel_.workspace(args_, threads_) : 0;
+    const size_t workspace_bytes = kernel_.workspace ? kernel_.workspace(args_, device_.threads()) : 0;
     const size_t workspace = reserve(static_cast<int64_t>(workspace_bytes));
-    arena_ = AlignedBuffer(end);
+    arena_ = device_.allocate(end);
     for (const auto& [tensor, offset] : placed) {
         if (tensor->rank == 0) continue;
         const auto bytes = static_cast<size_t>(stored_bytes_of(*tensor));
-        tensor->data = std::memcpy(arena_.as<char>() + offset, tensor->data, bytes);
+        char* const to = arena_.as<char>() + offset;
+        device_.copy(to, tensor->data, bytes);
+        tensor->data = to;
     }
     args_.workspace = workspace_bytes > 0 ? arena_.as<char>() + workspace : nullptr;
 }
 
-KernelError measure_error(const LayerProblem& problem, const Kernel& kernel, int threads) {
+KernelError measure_error(const LayerProblem& problem, const Kernel& kernel, Device& device) {
     const LayerProblem compared = too_large_to_compare(problem) ? with_one_image(problem) : problem;
     const ProblemData data(compared, DataKind::random, 1);
-    const Comparison result = check_kernel(kernel, data, Oracle(data), threads, tolerance_of(compared, kernel));
+    KernelCase once(compared, kernel, device);
+    once.run();
+    const Comparison result = compare(once.fetch(), kernel, Oracle(data), tolerance_of(compared, kernel));
     return {result.worst, compared.images(), result.ok ? "" : result.message};
 }
 

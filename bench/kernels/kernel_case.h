@@ -1,5 +1,6 @@
-// One kernel on one problem, ready to be timed: operands and workspace one after the other in one piece of memory, as a
-// plan's arena has them; nothing is allocated by a call. Its error is that of compare.h, in units of eps * sum |a||b|.
+// One kernel on one problem, ready to be timed: operands and workspace one after the other in one piece of the device's
+// memory, as a plan's arena has them; nothing is allocated by a call. Its error is that of compare.h, in units of eps * sum
+// |a||b|.
 #pragma once
 
 #include <string>
@@ -7,31 +8,37 @@
 #include "core/memory.h"
 #include "kernels/cases/compare.h"
 #include "kernels/cases/problem_data.h"
+#include "kernels/device.h"
 #include "kernels/op.h"
-#include "kernels/team.h"
 
 namespace xbench {
 
 class KernelCase {
 public:
-    KernelCase(const LayerProblem& problem, const Kernel& kernel, int threads);
+    // Both must outlive it.
+    KernelCase(const LayerProblem& problem, const Kernel& kernel, Device& device);
     KernelCase(const KernelCase&) = delete;
     KernelCase& operator=(const KernelCase&) = delete;
 
-    // One call, as the executor makes it: one parallel region.
+    // One call, as the executor makes it: one run of the device.
     void run() {
-        run_team(threads_, [this](const Team& team) { kernel_.run(args_, team); });
+        device_.run([this](const Team& team) { device_.launch(kernel_, args_, team); });
     }
-    const KernelArgs& args() const { return args_; }
+    double seconds();                                     // of one call, by the device's clock, for which it waits
+    const KernelArgs& args() const { return args_; }      // in the device's memory
     int64_t working_set() const { return working_set_; }  // bytes of operands and workspace
+    const ProblemData& fetch();                           // the operands as the calls so far left them, on the host
 
 private:
     void place();
+    void send_step();
     const Kernel& kernel_;
-    const int threads_;
+    Device& device_;
     ProblemData data_;
     KernelArgs args_;
     AlignedBuffer arena_;
+    StepContext step_{};  // of a device that cannot read the host's
+    AlignedBuffer leaf_begin_, sample_ids_;
     int64_t working_set_ = 0;
 };
 
@@ -42,6 +49,6 @@ struct KernelError {
 };
 
 // Against the f64 reference, which is slow: large convolutions and problems for timing only are compared on one image.
-KernelError measure_error(const LayerProblem& problem, const Kernel& kernel, int threads);
+KernelError measure_error(const LayerProblem& problem, const Kernel& kernel, Device& device);
 
 }  // namespace xbench

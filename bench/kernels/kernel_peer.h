@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "kernels/kernel.h"
+#include "kernels/device.h"
 
 namespace xbench {
 
@@ -21,7 +21,7 @@ public:
 };
 
 std::string peer_name();  // "oneDNN 2.6.3"; "" when the build has none
-// Null when the peer has no such operator. Operands are copied.
-std::unique_ptr<KernelPeer> make_peer(const KernelArgs& args, Isa isa, int threads);
+// Null when the peer has no such operator, or computes on another device. Operands are copied.
+std::unique_ptr<KernelPeer> make_peer(const KernelArgs& args, const Kernel& against, Device& device);
 
 }  // namespace xbench

@@ -1,4 +1,4 @@
-// What this machine can do at most, measured in the same run as the kernels: fused multiply-adds in registers, and a copy of
+// What a device can do at most, measured in the same run as the kernels: fused multiply-adds in registers, and a copy of
 // as many bytes as a kernel's working set has. Williams, Waterman, Patterson: Roofline, CACM 2009.
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/hardware.h"
+#include "kernels/device.h"
 #include "kernels/op.h"
 
 namespace xbench {
@@ -26,10 +27,11 @@ struct RooflineBound {
 
 class Roofline {
 public:
-    Roofline(Isa isa, int threads, const std::vector<CacheLevel>& data_caches);
+    // The device outlives it; the caches are those of its memory, smallest first.
+    Roofline(Device& device, const std::vector<CacheLevel>& data_caches);
 
-    double peak_gflops() const { return peak_gflops_; }
-    double measure_peak() const;  // once more, for the end of a run
+    double peak_gflops() const { return peak_gflops_; }  // 0: the device has no such yardstick
+    double measure_peak() const;                         // once more, for the end of a run
     // For a working set of this size: a copy of the next power of two when that fits the last cache, else of memory().
     const CopyBandwidth& copy_for(int64_t working_set);
     const CopyBandwidth& memory();
@@ -38,8 +40,7 @@ public:
 private:
     const CopyBandwidth& measured(int64_t bytes);
     std::string level_of(int64_t bytes) const;
-    const Isa isa_;
-    const int threads_;
+    Device& device_;
     std::vector<int64_t> caches_;  // L1, L2, L3 as the team has them
     double peak_gflops_ = 0;
     std::map<int64_t, CopyBandwidth> copies_;

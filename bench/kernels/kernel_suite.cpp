@@ -49,12 +49,12 @@ void require_same_result(KernelCase& ours, KernelPeer& peer) {
 
 // What is being measured now: kept over the repetitions of one benchmark.
 struct Current {
-    Current(const KernelSuiteEntry& entry, const KernelSuiteOptions& options, Roofline& roofline)
-        : ours(entry.problem, *entry.kernel, options.threads), copy(roofline.copy_for(ours.working_set())) {
+    Current(const KernelSuiteEntry& entry, const KernelSuiteOptions& options, Device& device, Roofline& roofline)
+        : ours(entry.problem, *entry.kernel, device), copy(roofline.copy_for(ours.working_set())) {
         work = op_def(entry.problem.op).work(entry.problem.problem());
         bound = roofline.bound(work, copy);
-        if (options.check) error = measure_error(entry.problem, *entry.kernel, options.threads);
-        peer = make_peer(ours.args(), entry.kernel->isa, options.threads);
+        if (options.check) error = measure_error(entry.problem, *entry.kernel, device);
+        peer = make_peer(ours.args(), *entry.kernel, device);
         if (peer) require_same_result(ours, *peer);
         ours.run();
     }
@@ -105,18 +105,21 @@ private:
 
 class Suite {
 public:
-    Suite(const KernelSuiteOptions& options, std::vector<KernelSuiteEntry> entries,
+    Suite(const KernelSuiteOptions& options, std::vector<KernelSuiteEntry> entries, Device& device,
           const std::function<void(const KernelMeasurement&)>& progress)
         : options_(options),
           entries_(std::move(entries)),
           progress_(progress),
-          roofline_(usable_isa(), options.threads, query_hardware().data_caches) {}
+          device_(device),
+          roofline_(device, device.is_host() ? query_hardware().data_caches : std::vector<CacheLevel>{}) {}
 
     KernelReport run();
 
 private:
     void register_entry(size_t index);
     bool prepare(size_t index);
+    // Whether each call is timed on its own: by turns with a peer's, or by the clock of a device that computes later.
+    bool by_calls() const { return !peer_name().empty() || !device_.is_host(); }
     void measure_entry(benchmark::State& state, size_t index);
     void alternate(benchmark::State& state);
     void set_counters(benchmark::State& state) const;
@@ -125,6 +128,7 @@ private:
     const KernelSuiteOptions& options_;
     const std::vector<KernelSuiteEntry> entries_;
     const std::function<void(const KernelMeasurement&)>& progress_;
+    Device& device_;
     Roofline roofline_;
     size_t index_ = 0;
     std::unique_ptr<Current> current_;
@@ -136,10 +140,10 @@ void Suite::register_entry(size_t index) {
     auto* registered = benchmark::RegisterBenchmark(entries_[index].name.c_str(),
                                                     [this, index](benchmark::State& state) { measure_entry(state, index); });
     registered->Unit(benchmark::kMicrosecond);
-    if (peer_name().empty())
-        registered->UseRealTime();
-    else
+    if (by_calls())
         registered->UseManualTime();
+    else
+        registered->UseRealTime();
 }
 
 // The first repetition prepares the problem for all of them. What goes wrong becomes the row's remark: the other rows shall
@@ -147,7 +151,8 @@ void Suite::register_entry(size_t index) {
 bool Suite::prepare(size_t index) {
     index_ = index;
     try {
-        if (!current_ && failure_.empty()) current_ = std::make_unique<Current>(entries_[index], options_, roofline_);
+        if (!current_ && failure_.empty())
+            current_ = std::make_unique<Current>(entries_[index], options_, device_, roofline_);
     } catch (const std::exception& error) {
         failure_ = error.what();
     }
@@ -160,7 +165,7 @@ void Suite::measure_entry(benchmark::State& state, size_t index) {
         return;
     }
     state.SetLabel(std::string(entries_[index].kernel->name) + " (" + place_of(*entries_[index].kernel) + ")");
-    if (!peer_name().empty())
+    if (by_calls())
         alternate(state);
     else
         for ([[maybe_unused]] auto iteration : state) current_->ours.run();
@@ -171,17 +176,16 @@ void Suite::alternate(benchmark::State& state) {
     double ours = 0, peers = 0, reorders = 0;
     int64_t calls = 0;
     for ([[maybe_unused]] auto iteration : state) {
-        const auto start = Clock::now();
-        current_->ours.run();
+        const double mine = current_->ours.seconds();
         const auto middle = Clock::now();
         if (current_->peer) current_->peer->run();
         const auto end = Clock::now();
         if (current_->peer) current_->peer->reorder_filters();
         reorders += seconds_between(end, Clock::now());
         peers += seconds_between(middle, end);
-        ours += seconds_between(start, middle);
+        ours += mine;
         ++calls;
-        state.SetIterationTime(seconds_between(start, middle));
+        state.SetIterationTime(mine);
     }
     if (!current_->peer) return;
     current_->peer_microseconds.push_back(peers / static_cast<double>(calls) * 1e6);
@@ -198,7 +202,8 @@ void Suite::set_counters(benchmark::State& state) const {
     const auto rate = [](double value) { return benchmark::Counter(value, benchmark::Counter::kIsIterationInvariantRate); };
     state.counters["flops_per_second"] = rate(now.work.flops);
     state.counters["bytes_per_second"] = rate(now.work.bytes);
-    state.counters["share_of_peak"] = rate(now.work.flops / (roofline_.peak_gflops() * 1e9));
+    state.counters["share_of_peak"] =
+        rate(roofline_.peak_gflops() > 0 ? now.work.flops / (roofline_.peak_gflops() * 1e9) : 0);
     state.counters["share_of_copy"] = rate(now.work.bytes / (now.copy.gbytes_per_second * 1e9));
     state.counters["share_of_bound"] = rate(now.bound.seconds);
     state.counters["copy_bytes"] = static_cast<double>(now.copy.bytes);
@@ -221,7 +226,7 @@ void Suite::finish_entry(const std::vector<double>& microseconds, const std::str
         row.copy = current_->copy;
         row.gflops = row.work.flops / seconds * 1e-9;
         row.gbytes_per_second = row.work.bytes / seconds * 1e-9;
-        row.share_of_peak = row.gflops / roofline_.peak_gflops();
+        row.share_of_peak = roofline_.peak_gflops() > 0 ? row.gflops / roofline_.peak_gflops() : 0;
         row.share_of_copy = row.gbytes_per_second / row.copy.gbytes_per_second;
         row.share_of_bound = current_->bound.seconds / seconds;
         row.bound_by_arithmetic = current_->bound.by_arithmetic;
@@ -262,9 +267,9 @@ KernelReport Suite::run() {
     benchmark::RunSpecifiedBenchmarks(&collector, "all");
     benchmark::ClearRegisteredBenchmarks();
 
-    report_.threads = options_.threads;
+    report_.threads = device_.threads();
     report_.repetitions = options_.repetitions;
-    report_.isa = isa_name(usable_isa());
+    report_.isa = device_.is_host() ? isa_name(device_.target().isa) : to_string(device_.target());
     report_.peer = peer_name();
     report_.peak_gflops_at_end = roofline_.measure_peak();
     report_.google_benchmark = collector.json();
@@ -280,11 +285,11 @@ KernelReport Suite::run() {
 
 }  // namespace
 
-KernelReport run_kernel_suite(const KernelSuiteOptions& options, std::span<const LayerProblem> problems,
+KernelReport run_kernel_suite(const KernelSuiteOptions& options, std::span<const LayerProblem> problems, Device& device,
                               const std::function<void(const KernelMeasurement&)>& progress) {
-    check_team(options.threads);
-    KernelSelection selection = select_entries(problems, options, Target{usable_isa()});
-    Suite suite(options, std::move(selection.entries), progress);
+    check_team(device.threads());
+    KernelSelection selection = select_entries(problems, options, device.target());
+    Suite suite(options, std::move(selection.entries), device, progress);
     KernelReport report = suite.run();
     report.left_out = selection.left_out;
     return report;

@@ -11,7 +11,7 @@
 #include "bench/kernels/kernel_roofline.h"
 #include "core/json.h"
 #include "kernels/cases/problem_list.h"
-#include "kernels/registry.h"
+#include "kernels/device.h"
 
 namespace xbench {
 
@@ -21,7 +21,6 @@ struct KernelSuiteOptions {
     std::vector<Choice> forced;  // implementations asked for by name; the other rows of that operator are left out
     bool all_impls = false;      // every row that supports a problem, not only the one that a plan would take
     bool check = true;           // compare with the reference
-    int threads = 1;
     int repetitions = 7;
     double min_time = 0.05;  // seconds of a repetition
 };
@@ -68,8 +67,8 @@ struct KernelReport {
     Json google_benchmark;  // in its own format
 };
 
-// `progress` is called after each benchmark.
-KernelReport run_kernel_suite(const KernelSuiteOptions& options, std::span<const LayerProblem> problems,
+// On this device, with the rows for its target; `progress` is called after each benchmark.
+KernelReport run_kernel_suite(const KernelSuiteOptions& options, std::span<const LayerProblem> problems, Device& device,
                               const std::function<void(const KernelMeasurement&)>& progress = {});
 
 }  // namespace xbench

@@ -5,6 +5,6 @@ namespace xbench {
 
 std::string peer_name() { return ""; }
 
-std::unique_ptr<KernelPeer> make_peer(const KernelArgs&, Isa, int) { return nullptr; }
+std::unique_ptr<KernelPeer> make_peer(const KernelArgs&, const Kernel&, Device&) { return nullptr; }
 
 }  // namespace xbench

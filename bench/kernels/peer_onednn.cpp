@@ -183,11 +183,12 @@ std::string peer_name() {
            std::to_string(version->patch);
 }
 
-std::unique_ptr<KernelPeer> make_peer(const KernelArgs& args, Isa isa, int threads) {
+std::unique_ptr<KernelPeer> make_peer(const KernelArgs& args, const Kernel& against, Device& device) {
+    if (!device.is_host()) return nullptr;
     if (args.op != OpKind::conv2d && args.op != OpKind::conv2d_dgrad && args.op != OpKind::conv2d_wgrad) return nullptr;
     if (products_of(args) != DType::f32) return nullptr;
-    limit_isa(isa);
-    omp_set_num_threads(threads);  // oneDNN takes as many as OpenMP would
+    limit_isa(against.isa);
+    omp_set_num_threads(device.threads());  // oneDNN takes as many as OpenMP would
     try {
         return std::make_unique<OnednnConvolution>(args, *static_cast<const Conv2d*>(args.attrs));
     } catch (const dnnl::error& error) {

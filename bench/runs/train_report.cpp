@@ -177,79 +177,98 @@ bool cores_are_shared(const Json& per_rank) {
     return false;
 }
 
+// The steps behind the warm-up.
+struct TimedSteps {
+    explicit TimedSteps(const StepTimes& times)
+        : skip(warmup_steps(times.step_ns.size())),
+          steps(times.step_ns.size() - skip),
+          seconds(static_cast<double>(sum_from(times.step_ns, skip)) * 1e-9) {}
+    double ms_a_step(const std::vector<int64_t>& ns) const {
+        return steps > 0 ? static_cast<double>(sum_from(ns, skip)) * 1e-6 / static_cast<double>(steps) : 0;
+    }
+    size_t skip, steps;
+    double seconds;
+};
+
+Json params_of(const TrainRun& run) {
+    const TrainConfig& train = run.config.train;
+    return Json{{"model", run.config.model.name},
+                {"trainer", run.trainer},
+                {"device", run.device},
+                {"ranks", run.ranks},
+                {"threads", run.threads},
+                {"stage", run.stage},
+                {"global_batch", train.batch_size},
+                {"epochs", train.epochs},
+                {"patience", train.patience},
+                {"seed", train.seed},
+                {"precision", train.precision},
+                {"reduction", train.reduction},
+                {"virtual_ranks", train.virtual_ranks},
+                {"learning_rate", scaled_learning_rate(train)},
+                {"lr_scaling", train.lr_scaling},
+                {"base_batch", train.base_batch},
+                {"warmup_steps", train.warmup_steps},
+                {"batchnorm", train.batchnorm},
+                {"accumulate", train.accumulate},
+                {"compression", train.compression},
+                {"isa", run.result.isa},
+                {"communicator", run.result.communicator},
+                {"overlap", run.result.overlap},
+                // Of the processors that efficiency counts, as it has no core of its own.
+                {"communication_threads", run.result.overlap == "thread" ? run.ranks : 0},
+                {"slow_link_mb_per_s", run.config.scaling.slow_link_mb_per_s},
+                {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}};
+}
+
+Json counters_of(const TrainRun& run, const TimedSteps& timed) {
+    const TrainResult& result = run.result;
+    Json counters{{"steps", result.times.step_ns.size()},
+                  {"warmup_steps", timed.skip},
+                  {"step_ms", timed.ms_a_step(result.times.step_ns)},
+                  {"between_steps_ns", sum_from(result.times.between_steps_ns, 0)},
+                  {"exposed_comm_ms", timed.ms_a_step(result.times.comm_ns)},
+                  {"rank_skew_ms", timed.ms_a_step(result.times.skew_ns)},
+                  {"gradient_bytes", result.gradient_bytes},
+                  {"activation_bytes", result.activation_bytes},
+                  {"images_trained", result.images_trained},
+                  {"train_seconds", result.train_seconds},
+                  {"val_seconds", result.val_seconds},
+                  {"test_seconds", result.test_seconds},
+                  {"total_seconds", result.total_seconds},
+                  {"parameters", result.parameters},
+                  {"memory_bytes", result.memory_in_steps.total()},
+                  {"epochs_run", result.history.size()},
+                  {"best_epoch", result.best_epoch},
+                  {"train_loss", result.history.empty() ? 0 : result.history.back().train_loss},
+                  {"val_accuracy", result.val.accuracy},
+                  {"final_weights_hash", result.final_weights_hash},
+                  {"cores_shared", cores_are_shared(run.per_rank)}};
+    add_test_counters(result.test, counters);
+    return counters;
+}
+
 Record train_record(const TrainRun& run) {
     const TrainResult& result = run.result;
-    const size_t skip = warmup_steps(result.times.step_ns.size());
-    const size_t steps = result.times.step_ns.size() - skip;
-    const double seconds = static_cast<double>(sum_from(result.times.step_ns, skip)) * 1e-9;
-    const auto ms_a_step = [&](const std::vector<int64_t>& ns) {
-        return steps > 0 ? static_cast<double>(sum_from(ns, skip)) * 1e-6 / static_cast<double>(steps) : 0;
-    };
+    const TimedSteps timed(result.times);
     Record record;
     record.bench = "train";
     record.rep = 1;
     record.unit = "images/s";
-    record.value = seconds > 0 ? static_cast<double>(sum_from(result.times.step_images, skip)) / seconds : 0;
+    record.value =
+        timed.seconds > 0 ? static_cast<double>(sum_from(result.times.step_images, timed.skip)) / timed.seconds : 0;
     record.samples_ns = result.times.step_ns;
     record.per_rank = run.per_rank;
-    record.steady = is_steady(std::span(result.times.step_ns).subspan(skip));
+    record.steady = is_steady(std::span(result.times.step_ns).subspan(timed.skip));
     record.energy_j = run.energy_j;
     record.energy_why = run.energy_why;
     record.env_id = run.env_id;
     record.config_sha = hash_hex(json_text(to_json(run.config)));
     record.data_sha = run.dataset.digest();
     record.weights_hash = result.weights_hash;
-    const TrainConfig& train = run.config.train;
-    record.params = Json{{"model", run.config.model.name},
-                         {"trainer", run.trainer},
-                         {"device", run.device},
-                         {"ranks", run.ranks},
-                         {"threads", run.threads},
-                         {"stage", run.stage},
-                         {"global_batch", train.batch_size},
-                         {"epochs", train.epochs},
-                         {"patience", train.patience},
-                         {"seed", train.seed},
-                         {"precision", train.precision},
-                         {"reduction", train.reduction},
-                         {"virtual_ranks", train.virtual_ranks},
-                         {"learning_rate", scaled_learning_rate(train)},
-                         {"lr_scaling", train.lr_scaling},
-                         {"base_batch", train.base_batch},
-                         {"warmup_steps", train.warmup_steps},
-                         {"batchnorm", train.batchnorm},
-                         {"accumulate", train.accumulate},
-                         {"compression", train.compression},
-                         {"isa", result.isa},
-                         {"communicator", result.communicator},
-                         {"overlap", result.overlap},
-                         // Of the processors that efficiency counts, as it has no core of its own.
-                         {"communication_threads", result.overlap == "thread" ? run.ranks : 0},
-                         {"slow_link_mb_per_s", run.config.scaling.slow_link_mb_per_s},
-                         {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}};
-    record.counters = Json{{"steps", result.times.step_ns.size()},
-                           {"warmup_steps", skip},
-                           {"step_ms", steps > 0 ? seconds * 1e3 / static_cast<double>(steps) : 0},
-                           {"between_steps_ns", sum_from(result.times.between_steps_ns, 0)},
-                           {"exposed_comm_ms", ms_a_step(result.times.comm_ns)},
-                           {"rank_skew_ms", ms_a_step(result.times.skew_ns)},
-                           {"gradient_bytes", result.gradient_bytes},
-                           {"activation_bytes", result.activation_bytes},
-                           {"images_trained", result.images_trained},
-                           {"train_seconds", result.train_seconds},
-                           {"val_seconds", result.val_seconds},
-                           {"test_seconds", result.test_seconds},
-                           {"total_seconds", result.total_seconds},
-                           {"parameters", result.parameters},
-                           {"memory_bytes", result.memory_in_steps.total()},
-                           {"epochs_run", result.history.size()},
-                           {"best_epoch", result.best_epoch},
-                           {"train_loss", result.history.empty() ? 0 : result.history.back().train_loss},
-                           {"val_accuracy", result.val.accuracy},
-                           {"final_weights_hash", result.final_weights_hash},
-                           {"cores_shared", cores_are_shared(run.per_rank)}};
+    record.params = params_of(run);
     if (run.emulated) record.params["emulated"] = true;
-    add_test_counters(result.test, record.counters);
+    record.counters = counters_of(run, timed);
     return record;
 }
 

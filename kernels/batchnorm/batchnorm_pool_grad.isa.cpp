@@ -9,6 +9,7 @@
 #include "kernels/batchnorm/channel_sums.h"
 #include "kernels/batchnorm/pooled_rows.h"
 #include "kernels/dropout/dropout_bits.h"
+#include "kernels/simd/send_back.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -196,8 +197,7 @@ void grad_mixed(const GradJob& o, float* scratch, const Team& team) {
     }
 }
 
-// One image's 16 channels, whole lines at a time: with half lines a plane larger than the second-level cache came twice, and
-// halves that are written past the caches apart go to memory apart.
+// One image's 16 channels.
 template <bool past>
 void grad_blocked_plane(const GradJob& o, int64_t plane, const GradNumbers (&g)[chunk_parts]) {
     const int64_t image = plane * o.h * o.w * chunk_size;
@@ -205,19 +205,9 @@ void grad_blocked_plane(const GradJob& o, int64_t plane, const GradNumbers (&g)[
         const int64_t pixel = image + (h * o.w + w) * chunk_size + k * vf_width;
         vf_write<past>(o.dx + pixel, dx_of(o, g[k], vf_load(o.x + pixel), d));
     };
-    for (int64_t p = 0; p < o.p; ++p)
-        for (int64_t q = 0; q < o.q; ++q) {
-            VF d[chunk_parts];
-            Places places[chunk_parts];
-            for (int k = 0; k < chunk_parts; ++k) {
-                const int64_t at = ((plane * o.p + p) * o.q + q) * chunk_size + k * vf_width;
-                d[k] = vf_load(o.dy + at) * g[k].gain;
-                places[k] = load_places(o.index + at, vf_width);
-            }
-            for (int corner = 0; corner < 4; ++corner)
-                for (int k = 0; k < chunk_parts; ++k)
-                    put(2 * p + corner / 2, 2 * q + corner % 2, k, only_at(places[k], corner, d[k]));
-        }
+    const int64_t pooled = plane * o.p * o.q * chunk_size;
+    const auto gradient = [&](int64_t at, int k) { return vf_load(o.dy + pooled + at) * g[k].gain; };
+    send_back_2x2(o.p, o.q, o.index + pooled, gradient, put);
     for (int64_t h = 0; h < o.h; ++h)
         for (int64_t w = h < 2 * o.p ? 2 * o.q : 0; w < o.w; ++w)  // the rim
             for (int k = 0; k < chunk_parts; ++k) put(h, w, k, vf_zero());

@@ -4,8 +4,8 @@
 // doubles, so that the threads share leaves as well as channels; then come the lanes and the tree over leaves.
 #pragma once
 
-#include "kernels/leaf_tree.h"
 #include "kernels/simd/chunk.h"
+#include "kernels/simd/leaf_sum.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -67,6 +67,18 @@ XB_INLINE void leaf_sums(const Planes& planes, const StepContext& step, SumPair*
     }
 }
 
+XB_INLINE int64_t group_of(const Planes& planes, int64_t c) { return planes.blocked ? c / chunk_size : c; }
+
+// One of a pair's two numbers, of channel c.
+struct PairNumber {
+    bool blocked;
+    int64_t which, c;
+    __attribute__((always_inline)) double operator()(const SumPair& sums) const {
+        const double* lane = sums.lane[which];
+        return blocked ? lane[c % chunk_size] : sum_of_lanes(lane);
+    }
+};
+
 // The tree over leaves: out {2, channels}. leaf(v, group, number) is the sum of a leaf, made with
 // number(pair), the one of a pair's numbers that is asked for.
 template <class Leaf>
@@ -74,18 +86,9 @@ XB_INLINE void add_leaf_sums(const Planes& planes, const StepContext& step, doub
     const Share share = share_of(planes.channels * 2, team);
     for (int64_t task = share.begin; task < share.end; ++task) {
         const int64_t which = task / planes.channels, c = task % planes.channels;
-        const int64_t group = planes.blocked ? c / chunk_size : c;
-        double stack[leaf_tree_depth + 1];
-        int level = 0;
-        for (int32_t v = 0; v < step.leaves; ++v) {
-            stack[level++] = leaf(v, group, [&](const SumPair& sums) {
-                const double* lane = sums.lane[which];
-                return planes.blocked ? lane[c % chunk_size] : sum_of_lanes(lane);
-            });
-            for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
-        }
-        for (; level > 1; --level) stack[level - 2] += stack[level - 1];
-        out[task] = level > 0 ? stack[0] : 0;
+        out[task] = leaf_tree_sum<double>(step, [&](int32_t v) {
+            return leaf(v, group_of(planes, c), PairNumber{planes.blocked, which, c});
+        });
     }
 }
 
@@ -103,6 +106,9 @@ struct Shifted {
 
 struct LeafSums {
     double of[2];  // x - K, (x - K)^2
+    __attribute__((always_inline)) void operator+=(const LeafSums& right) {
+        for (int which = 0; which < 2; ++which) of[which] += right.of[which];
+    }
 };
 
 // Where K lies far from the mean (a running mean in its first steps), the squares of x - K lose the variance in their
@@ -138,24 +144,14 @@ XB_INLINE void add_statistics(const Planes& planes, const StepContext& step, con
                               const Team& team, Leaf&& leaf) {
     const Share share = share_of(planes.channels, team);
     for (int64_t c = share.begin; c < share.end; ++c) {
-        LeafSums stack[leaf_tree_depth + 1];
-        int level = 0;
-        const auto merge = [&] {
-            for (int which = 0; which < 2; ++which) stack[level - 2].of[which] += stack[level - 1].of[which];
-            --level;
-        };
-        for (int32_t v = 0; v < step.leaves; ++v) {
-            LeafSums& sums = stack[level++];
+        const LeafSums total = leaf_tree_sum<LeafSums>(step, [&](int32_t v) {
+            LeafSums sums;
             for (int which = 0; which < 2; ++which)
-                sums.of[which] = leaf(v, planes.blocked ? c / chunk_size : c, [&](const SumPair& pair) {
-                    const double* lane = pair.lane[which];
-                    return planes.blocked ? lane[c % chunk_size] : sum_of_lanes(lane);
-                });
+                sums.of[which] = leaf(v, group_of(planes, c), PairNumber{planes.blocked, which, c});
             repair_far_leaf(planes, step, source, v, c, sums);
-            for (int merges = leaf_tree_merges(v); merges > 0; --merges) merge();
-        }
-        while (level > 1) merge();
-        for (int which = 0; which < 2; ++which) out[which * planes.channels + c] = level > 0 ? stack[0].of[which] : 0;
+            return sums;
+        });
+        for (int which = 0; which < 2; ++which) out[which * planes.channels + c] = total.of[which];
     }
 }
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/conv2d/blocked_tile.h"
-#include "kernels/leaf_tree.h"
+#include "kernels/simd/leaf_sum.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -11,10 +11,8 @@ namespace {
 
 // db of vf_width output channels from k on.
 XB_INLINE void bias_tile(const Blocks& all, const StepContext& step, float* db, int64_t k) {
-    VF stack[leaf_tree_depth];
-    int level = 0;
     const float* first = all.data + k / block * all.plane + k % block;
-    for (int32_t v = 0; v < step.leaves; ++v) {
+    const VF total = leaf_tree_sum<VF>(step, [&](int32_t v) {
         VF even = vf_zero(), odd = vf_zero();  // two chains hide the latency of the addition
         for (int64_t n = step.leaf_begin[v]; n < step.leaf_begin[v + 1]; ++n) {
             const float* dy = first + n * all.image;
@@ -25,12 +23,10 @@ XB_INLINE void bias_tile(const Blocks& all, const StepContext& step, float* db, 
             }
             if (dy < end) even += vf_load(dy);
         }
-        stack[level++] = even + odd;
-        for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
-    }
-    for (; level > 1; --level) stack[level - 2] += stack[level - 1];
+        return even + odd;
+    });
     const int64_t left = all.c - k;
-    if (left > 0) vf_store(db + k, stack[0], vm_first(left < vf_width ? static_cast<int>(left) : vf_width));
+    if (left > 0) vf_store(db + k, total, vm_first(left < vf_width ? static_cast<int>(left) : vf_width));
 }
 
 // Threads share the vectors of output channels. db may be null.

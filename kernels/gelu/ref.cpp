@@ -9,21 +9,12 @@ double density(double x) { return std::exp(-0.5 * x * x) * 0.3989422804014327; }
 
 template <class T>
 void forward(const KernelArgs& args, const Team& team) {
-    const RefTensor<T> x(args.in[0]);
-    fill(RefTensor<T>(args.out[0]), team, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
-        const auto value = static_cast<double>(x.at(n, c, h, w));
-        return static_cast<T>(value * distribution(value));
-    });
+    map<T>(args, team, [](double x) { return x * distribution(x); });
 }
 
 template <class T>
 void grad(const KernelArgs& args, const Team& team) {
-    const RefTensor<T> dy(args.in[0]), x(args.in[1]);
-    fill(RefTensor<T>(args.out[0]), team, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
-        const auto value = static_cast<double>(x.at(n, c, h, w));
-        const double slope = distribution(value) + value * density(value);
-        return static_cast<T>(static_cast<double>(dy.at(n, c, h, w)) * slope);
-    });
+    map_grad<T>(args, team, [](double x) { return distribution(x) + x * density(x); });
 }
 
 }  // namespace

@@ -23,6 +23,14 @@ Support supports_pairs(const Problem& p) {
     return both(known_attributes(p), supports(p));
 }
 
+struct BfloatPairs {
+    typedef uint32_t Element;
+    static __attribute__((always_inline)) Pairs load(const uint32_t* p) { return pairs_load(p); }
+    static __attribute__((always_inline)) Pairs set1(uint32_t pair) { return pairs_set1(pair); }
+    static __attribute__((always_inline)) VF multiply_add(Pairs a, Pairs b, VF sum) { return pairs_dot(a, b, sum); }
+    static __attribute__((always_inline)) int64_t count(int64_t n) { return div_up(n, 2); }
+};
+
 // Dwords of a row of `count` numbers as pairs of neighbours, whole vectors.
 int64_t pairs_in_row(int64_t count) { return div_up(count, 2 * vf_width) * vf_width; }
 
@@ -92,28 +100,23 @@ void run_forward(const KernelArgs& args, const Team& team) noexcept {
     uint32_t* const chunk = x + images * x_step + team.rank * forward_outputs * chunk_pairs;
     round_rows(static_cast<const float*>(args.in[0].data), images, features, x, team);
     team.barrier();
-    const Share mine = share_of(div_up(outputs, forward_outputs), team);
-    const int64_t k_first = mine.begin * forward_outputs, k_end = smaller(mine.end * forward_outputs, outputs);
-    for (int64_t f = 0; f < features; f += feature_chunk)
-        for (int64_t k = k_first; k < k_end; k += forward_outputs) {
-            const int64_t length = smaller(feature_chunk, features - f), rows = smaller(outputs - k, forward_outputs);
-            for (int64_t i = 0; i < rows; ++i) round_row(w + (k + i) * features + f, length, chunk + i * chunk_pairs);
-            for (int64_t n = 0; n < images; n += forward_images) {
-                // Each tile of images brings one row of the next outputs nearer.
-                const int64_t next = k + forward_outputs + n / forward_images;
-                const bool any = n / forward_images < forward_outputs && next < k_end;
-                const ForwardTile tile = {x + n * x_step + f / 2,
-                                          chunk,
-                                          y + n * outputs + k,
-                                          x_step,
-                                          outputs,
-                                          pairs_in_row(length) / vf_width,
-                                          f == 0,
-                                          w + (any ? next : k) * features + f};
-                find_tile<forward_outputs, forward_images>(rows, images - n, ForwardTiles{})(tile);
-            }
-        }
-    add_bias(args, k_first, k_end);
+    const auto prepare = [&](int64_t k, int64_t rows, int64_t f, int64_t length) {
+        for (int64_t i = 0; i < rows; ++i) round_row(w + (k + i) * features + f, length, chunk + i * chunk_pairs);
+        return chunk;
+    };
+    work_on_chunks<forward_outputs, forward_images>(
+        args, team, prepare,
+        [&](int64_t n, int64_t k, int64_t f, int64_t length, const uint32_t* weights, const float* ahead) {
+            const ForwardTile tile = {x + n * x_step + f / 2,
+                                      weights,
+                                      y + n * outputs + k,
+                                      x_step,
+                                      outputs,
+                                      pairs_in_row(length) / vf_width,
+                                      f == 0,
+                                      ahead};
+            find_tile<forward_outputs, forward_images>(outputs - k, images - n, ForwardTiles{})(tile);
+        });
 }
 
 size_t forward_workspace(const Problem& p, int threads) {
@@ -142,41 +145,7 @@ void pack_pair(const float* low, const float* high, int64_t width, uint32_t* to,
               [&](int i) { return i / tile_vectors * tile_step + i % tile_vectors * vf_width; });
 }
 
-struct PanelTile {
-    const uint32_t *panel, *dy;  // {pairs}{tile_width}; at the tile's first image (dgrad) or output (wgrad)
-    float* out;
-    int64_t dy_step;          // dgrad: of images; wgrad: of pairs
-    int64_t features, width;  // row step of out; features of this tile that exist
-    int64_t pairs;            // dgrad
-    bool streams;             // wgrad: out is written past the caches
-};
-
 // ---- dgrad ----
-
-template <int NT>
-static void dgrad_tile(const PanelTile& t) {
-    VF acc[NT][tile_vectors];
-    clear_sums(acc);
-    const uint32_t* w = t.panel;
-    for (int64_t k = 0; k < t.pairs; ++k, w += tile_width) {
-        const Pairs w0 = pairs_load(w), w1 = pairs_load(w + vf_width);
-#pragma GCC unroll 12
-        for (int n = 0; n < NT; ++n) {
-            const Pairs gradients = pairs_set1(t.dy[n * t.dy_step + k]);
-            acc[n][0] = pairs_dot(gradients, w0, acc[n][0]);
-            acc[n][1] = pairs_dot(gradients, w1, acc[n][1]);
-        }
-    }
-#pragma GCC unroll 12
-    for (int n = 0; n < NT; ++n) store_tile_row(t.out + n * t.features, acc[n], t.width);
-}
-
-struct DgradTiles {
-    template <int T>
-    auto of() const {
-        return &dgrad_tile<T>;
-    }
-};
 
 // The workspace: dy in pairs of neighbouring outputs, then a panel for each thread.
 void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
@@ -188,25 +157,12 @@ void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
     uint32_t* const panel = dy + images * dy_step + team.rank * pairs * panel_width;
     round_rows(static_cast<const float*>(args.in[0].data), images, outputs, dy, team);
     team.barrier();
-    const Share mine = share_of(div_up(features, panel_width), team);
-    for (int64_t f = mine.begin * panel_width; f < smaller(mine.end * panel_width, features); f += panel_width) {
-        const int64_t width = smaller(panel_width, features - f);
+    const PanelWork<BfloatPairs> work = {dy, panel, dx, images, dy_step, dy_step, features, pairs, false};
+    work_on_panels<dgrad_images>(work, DgradTiles<BfloatPairs>{}, args.step, team, [&](int64_t f, int64_t width) {
         for (int64_t k = 0; k < outputs; k += 2)
             pack_pair(w + k * features + f, k + 1 < outputs ? w + (k + 1) * features + f : nullptr, width,
                       panel + k / 2 * tile_width, pairs * tile_width);
-        for (int64_t n = 0; n < images; n += dgrad_images)
-            for (int64_t at = 0; at < width; at += tile_width) {
-                const PanelTile tile = {panel + at * pairs,
-                                        dy + n * dy_step,
-                                        dx + n * features + f + at,
-                                        dy_step,
-                                        features,
-                                        width - at,
-                                        pairs,
-                                        false};
-                find_tile<dgrad_images>(images - n, DgradTiles{})(tile);
-            }
-    }
+    });
 }
 
 size_t dgrad_workspace(const Problem& p, int threads) {
@@ -216,36 +172,6 @@ size_t dgrad_workspace(const Problem& p, int threads) {
 }
 
 // ---- wgrad ----
-
-template <int KT>
-static void wgrad_tile(const PanelTile& t, const StepContext* step) {
-    VF acc[KT][tile_vectors] = {};
-    const uint32_t *x = t.panel, *dy = t.dy;
-    sum_leaves<KT>(
-        step, acc, [&](int32_t v, VF(&sum)[KT][tile_vectors]) __attribute__((always_inline)) {
-#pragma GCC unroll 8
-            for (int k = 0; k < KT; ++k)
-#pragma GCC unroll 2
-                for (int i = 0; i < tile_vectors; ++i) sum[k][i] = vf_zero();
-            for (int32_t n = step->leaf_begin[v]; n < step->leaf_begin[v + 1]; n += 2, x += tile_width, dy += t.dy_step) {
-                const Pairs x0 = pairs_load(x), x1 = pairs_load(x + vf_width);
-#pragma GCC unroll 8
-                for (int k = 0; k < KT; ++k) {
-                    const Pairs gradients = pairs_set1(dy[k]);
-                    sum[k][0] = pairs_dot(gradients, x0, sum[k][0]);
-                    sum[k][1] = pairs_dot(gradients, x1, sum[k][1]);
-                }
-            }
-        });
-    store_filters<KT>(t.out, t.features, acc, t.width, t.streams);
-}
-
-struct WgradTiles {
-    template <int T>
-    auto of() const {
-        return &wgrad_tile<T>;
-    }
-};
 
 // call(pair, n, whether n + 1 belongs to it) for the pairs of images of all leaves.
 template <class F>
@@ -262,20 +188,15 @@ void sum_pairs(const KernelArgs& args, const uint32_t* dy, int64_t dy_step, cons
     const Pairs ones = pairs_set1(0x3F803F80u);
     const Share mine = share_of(div_up(outputs, vf_width), team);
     for (int64_t k = mine.begin * vf_width; k < smaller(mine.end * vf_width, outputs); k += vf_width) {
-        VF stack[leaf_tree_depth];
         const uint32_t* at = dy + k;
-        int level = 0;
-        for (int32_t v = 0; v < args.step->leaves; ++v) {
+        const VF total = leaf_tree_sum<VF>(*args.step, [&](int32_t v) {
             VF sum = vf_zero();
             for (int32_t n = args.step->leaf_begin[v]; n < args.step->leaf_begin[v + 1]; n += 2, at += dy_step)
                 sum = pairs_dot(pairs_load(at), ones, sum);
-            stack[level++] = sum;
-            for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level)
-                stack[level - 2] = stack[level - 2] + stack[level - 1];
-        }
-        for (; level > 1; --level) stack[level - 2] = stack[level - 2] + stack[level - 1];
+            return sum;
+        });
         const int64_t left = outputs - k;
-        vf_store(static_cast<float*>(args.out[1].data) + k, stack[0],
+        vf_store(static_cast<float*>(args.out[1].data) + k, total,
                  vm_first(static_cast<int>(left < vf_width ? left : vf_width)));
     }
 }
@@ -301,20 +222,13 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     });
     team.barrier();
     const bool past = streams(dw, outputs, features);
-    const Share mine = share_of(div_up(features, panel_width), team);
-    for (int64_t f = mine.begin * panel_width; f < smaller(mine.end * panel_width, features); f += panel_width) {
-        const int64_t width = smaller(panel_width, features - f);
+    const PanelWork<BfloatPairs> work = {dy, panel, dw, outputs, 1, dy_step, features, pairs, past};
+    work_on_panels<wgrad_outputs>(work, WgradTiles<BfloatPairs>{}, args.step, team, [&](int64_t f, int64_t width) {
         for_each_pair(args.step, [&](int64_t pair, int64_t n, bool both) {
             const float* const low = x + n * features + f;
             pack_pair(low, both ? low + features : nullptr, width, panel + pair * tile_width, pairs * tile_width);
         });
-        for (int64_t k = 0; k < outputs; k += wgrad_outputs)
-            for (int64_t at = 0; at < width; at += tile_width) {
-                const PanelTile tile = {
-                    panel + at * pairs, dy + k, dw + k * features + f + at, dy_step, features, width - at, pairs, past};
-                find_tile<wgrad_outputs>(outputs - k, WgradTiles{})(tile, args.step);
-            }
-    }
+    });
     if (past) end_of_streams();
     if (has_operand(args.out, args.n_out, 1)) sum_pairs(args, dy, dy_step, team);
 }

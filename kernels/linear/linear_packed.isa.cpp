@@ -65,39 +65,22 @@ struct ForwardTiles {
 template <bool rounded>
 void run_forward(const KernelArgs& args, const Team& team) noexcept {
     const int64_t images = args.in[0].dim[0], features = args.in[1].dim[1], outputs = args.in[1].dim[0];
+    const int64_t row_step = rounded ? feature_chunk : features;
     const float *x = static_cast<const float*>(args.in[0].data), *w = static_cast<const float*>(args.in[1].data);
     float* y = static_cast<float*>(args.out[0].data);
-    const Share mine = share_of(div_up(outputs, forward_outputs), team);
-    const int64_t k_first = mine.begin * forward_outputs, k_end = smaller(mine.end * forward_outputs, outputs);
-    for (int64_t f = 0; f < features; f += feature_chunk)
-        for (int64_t k = k_first; k < k_end; k += forward_outputs) {
-            const int64_t length = smaller(feature_chunk, features - f);
-            const float* rows = w + k * features + f;
-            int64_t row_step = features;
-            if constexpr (rounded) {
-                float* chunk = static_cast<float*>(args.workspace) + team.rank * forward_outputs * feature_chunk;
-                for (int64_t i = 0; i < smaller(outputs - k, forward_outputs); ++i)
-                    round_row(rows + i * features, chunk + i * feature_chunk, length);
-                rows = chunk;
-                row_step = feature_chunk;
-            }
-            for (int64_t n = 0; n < images; n += forward_images) {
-                // Each tile of images brings one row of the next outputs nearer.
-                const int64_t next = k + forward_outputs + n / forward_images;
-                const bool any = n / forward_images < forward_outputs && next < k_end;
-                const ForwardTile tile = {x + n * features + f,
-                                          rows,
-                                          y + n * outputs + k,
-                                          features,
-                                          row_step,
-                                          outputs,
-                                          length,
-                                          f == 0,
-                                          any ? w + next * features + f : rows};
-                find_tile<forward_outputs, forward_images>(outputs - k, images - n, ForwardTiles{})(tile);
-            }
-        }
-    add_bias(args, k_first, k_end);
+    const auto prepare = [&](int64_t k, int64_t rows, int64_t f, int64_t length) -> const float* {
+        const float* from = w + k * features + f;
+        if constexpr (!rounded) return from;
+        float* chunk = static_cast<float*>(args.workspace) + team.rank * forward_outputs * feature_chunk;
+        for (int64_t i = 0; i < rows; ++i) round_row(from + i * features, chunk + i * feature_chunk, length);
+        return chunk;
+    };
+    work_on_chunks<forward_outputs, forward_images>(
+        args, team, prepare, [&](int64_t n, int64_t k, int64_t f, int64_t length, const float* weights, const float* ahead) {
+            const ForwardTile tile = {
+                x + n * features + f, weights, y + n * outputs + k, features, row_step, outputs, length, f == 0, ahead};
+            find_tile<forward_outputs, forward_images>(outputs - k, images - n, ForwardTiles{})(tile);
+        });
 }
 
 // ---- panels of features, shared by dgrad and wgrad ----
@@ -116,72 +99,6 @@ void pack_panel(const float* from, int64_t rows, int64_t row_step, int64_t width
         }
 }
 
-struct PanelTile {
-    const float* panel;  // {rows}{tile_width}: w for dgrad, x for wgrad
-    const float* dy;     // at the tile's first image (dgrad) or output (wgrad)
-    float* out;
-    int64_t outputs, features, width;  // columns of dy; row step of out and of w; features of this tile that exist
-    bool streams;                      // wgrad: out is written past the caches
-};
-
-template <int NT>
-static void dgrad_tile(const PanelTile& t) {
-    VF acc[NT][tile_vectors];
-    clear_sums(acc);
-    const float* w = t.panel;
-    for (int64_t k = 0; k < t.outputs; ++k, w += tile_width) {
-        const VF w0 = vf_load(w), w1 = vf_load(w + vf_width);
-#pragma GCC unroll 12
-        for (int n = 0; n < NT; ++n) {
-            const VF gradient = vf_set1(t.dy[n * t.outputs + k]);
-            acc[n][0] = vf_fma(gradient, w0, acc[n][0]);
-            acc[n][1] = vf_fma(gradient, w1, acc[n][1]);
-        }
-    }
-#pragma GCC unroll 12
-    for (int n = 0; n < NT; ++n) store_tile_row(t.out + n * t.features, acc[n], t.width);
-}
-
-template <int KT>
-XB_INLINE void wgrad_leaf(const PanelTile& t, int64_t first, int64_t last, VF (&acc)[KT][tile_vectors]) {
-    clear_sums(acc);
-    const float* x = t.panel + first * tile_width;
-    const float* dy = t.dy + first * t.outputs;
-    for (int64_t n = first; n < last; ++n, x += tile_width, dy += t.outputs) {
-        const VF x0 = vf_load(x), x1 = vf_load(x + vf_width);
-#pragma GCC unroll 8
-        for (int k = 0; k < KT; ++k) {
-            const VF gradient = vf_set1(dy[k]);
-            acc[k][0] = vf_fma(gradient, x0, acc[k][0]);
-            acc[k][1] = vf_fma(gradient, x1, acc[k][1]);
-        }
-    }
-}
-
-template <int KT>
-static void wgrad_tile(const PanelTile& t, const StepContext* step) {
-    VF acc[KT][tile_vectors] = {};
-    sum_leaves<KT>(
-        step, acc, [&](int32_t v, VF(&sum)[KT][tile_vectors]) __attribute__((always_inline)) {
-            wgrad_leaf<KT>(t, step->leaf_begin[v], step->leaf_begin[v + 1], sum);
-        });
-    store_filters<KT>(t.out, t.features, acc, t.width, t.streams);
-}
-
-struct DgradTiles {
-    template <int T>
-    auto of() const {
-        return &dgrad_tile<T>;
-    }
-};
-
-struct WgradTiles {
-    template <int T>
-    auto of() const {
-        return &wgrad_tile<T>;
-    }
-};
-
 // ---- dgrad ----
 
 template <bool rounded>
@@ -190,22 +107,10 @@ void run_dgrad(const KernelArgs& args, const Team& team) noexcept {
     const float *dy = static_cast<const float*>(args.in[0].data), *w = static_cast<const float*>(args.in[1].data);
     float* dx = static_cast<float*>(args.out[0].data);
     float* panel = static_cast<float*>(args.workspace) + team.rank * outputs * panel_width;
-    const Share mine = share_of(div_up(features, panel_width), team);
-    for (int64_t f = mine.begin * panel_width; f < smaller(mine.end * panel_width, features); f += panel_width) {
-        const int64_t width = smaller(panel_width, features - f);
+    const PanelWork<Floats> work = {dy, panel, dx, images, outputs, outputs, features, outputs, false};
+    work_on_panels<dgrad_images>(work, DgradTiles<Floats>{}, args.step, team, [&](int64_t f, int64_t width) {
         pack_panel<rounded>(w + f, outputs, features, width, panel);
-        for (int64_t n = 0; n < images; n += dgrad_images)
-            for (int64_t at = 0; at < width; at += tile_width) {
-                const PanelTile tile = {panel + at * outputs,
-                                        dy + n * outputs,
-                                        dx + n * features + f + at,
-                                        outputs,
-                                        features,
-                                        width - at,
-                                        false};
-                find_tile<dgrad_images>(images - n, DgradTiles{})(tile);
-            }
-    }
+    });
 }
 
 size_t dgrad_workspace(const Problem& p, int threads) {
@@ -218,18 +123,12 @@ void bias_gradient(const KernelArgs& args, const Team& team) {
     const int64_t outputs = args.out[0].dim[0];
     const float* dy = static_cast<const float*>(args.in[1].data);
     const Share mine = share_of(outputs, team);
-    for (int64_t k = mine.begin; k < mine.end; ++k) {
-        float stack[leaf_tree_depth] = {};
-        int level = 0;
-        for (int32_t v = 0; v < args.step->leaves; ++v) {
+    for (int64_t k = mine.begin; k < mine.end; ++k)
+        static_cast<float*>(args.out[1].data)[k] = leaf_tree_sum<float>(*args.step, [&](int32_t v) {
             float sum = 0;
             for (int64_t n = args.step->leaf_begin[v]; n < args.step->leaf_begin[v + 1]; ++n) sum += dy[n * outputs + k];
-            stack[level++] = sum;
-            for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
-        }
-        for (; level > 1; --level) stack[level - 2] += stack[level - 1];
-        static_cast<float*>(args.out[1].data)[k] = stack[0];
-    }
+            return sum;
+        });
 }
 
 template <bool rounded>
@@ -239,17 +138,10 @@ void run_wgrad(const KernelArgs& args, const Team& team) noexcept {
     float* dw = static_cast<float*>(args.out[0].data);
     float* panel = static_cast<float*>(args.workspace) + team.rank * images * panel_width;
     const bool past = streams(dw, outputs, features);
-    const Share mine = share_of(div_up(features, panel_width), team);
-    for (int64_t f = mine.begin * panel_width; f < smaller(mine.end * panel_width, features); f += panel_width) {
-        const int64_t width = smaller(panel_width, features - f);
+    const PanelWork<Floats> work = {dy, panel, dw, outputs, 1, outputs, features, images, past};
+    work_on_panels<wgrad_outputs>(work, WgradTiles<Floats>{}, args.step, team, [&](int64_t f, int64_t width) {
         pack_panel<rounded>(x + f, images, features, width, panel);
-        for (int64_t k = 0; k < outputs; k += wgrad_outputs)
-            for (int64_t at = 0; at < width; at += tile_width) {
-                const PanelTile tile = {panel + at * images, dy + k, dw + k * features + f + at, outputs, features,
-                                        width - at,          past};
-                find_tile<wgrad_outputs>(outputs - k, WgradTiles{})(tile, args.step);
-            }
-    }
+    });
     if (past) end_of_streams();
     if (has_operand(args.out, args.n_out, 1)) bias_gradient(args, team);
 }

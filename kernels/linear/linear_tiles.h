@@ -2,8 +2,7 @@
 #pragma once
 
 #include "kernels/kernel.h"
-#include "kernels/leaf_tree.h"
-#include "kernels/simd/simd.h"
+#include "kernels/simd/leaf_sum.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -134,6 +133,138 @@ XB_INLINE void store_filters(float* to, int64_t step, const VF (&acc)[KT][tile_v
         else
             store_tile_row(to + k * step, acc[k], width);
     }
+}
+
+// ---- gradients: panels of features, copied side by side ----
+
+// N: how the numbers of a tile lie and multiply, floats or pairs of bf16. It has Element, load, set1, multiply_add, and
+// count(n), elements for n of the numbers that are summed over.
+struct Floats {
+    typedef float Element;
+    static __attribute__((always_inline)) VF load(const float* p) { return vf_load(p); }
+    static __attribute__((always_inline)) VF set1(float v) { return vf_set1(v); }
+    static __attribute__((always_inline)) VF multiply_add(VF a, VF b, VF sum) { return vf_fma(a, b, sum); }
+    static __attribute__((always_inline)) int64_t count(int64_t n) { return n; }
+};
+
+template <class N>
+struct PanelTile {
+    const typename N::Element *panel, *dy;  // {count}{tile_width}; at the tile's first image (dgrad) or output (wgrad)
+    float* out;
+    int64_t dy_step;          // dgrad: of images; wgrad: of what is summed over
+    int64_t features, width;  // row step of out; features of this tile that exist
+    int64_t count;            // of dgrad's sums
+    bool streams;             // wgrad: out is written past the caches
+};
+
+// acc[i] += panel dy[i * step].
+template <class N, int T>
+XB_INLINE void add_panel_row(const typename N::Element* panel, const typename N::Element* dy, int64_t step,
+                             VF (&acc)[T][tile_vectors]) {
+    const auto low = N::load(panel), high = N::load(panel + vf_width);
+#pragma GCC unroll 12
+    for (int i = 0; i < T; ++i) {
+        const auto gradient = N::set1(dy[i * step]);
+        acc[i][0] = N::multiply_add(gradient, low, acc[i][0]);
+        acc[i][1] = N::multiply_add(gradient, high, acc[i][1]);
+    }
+}
+
+template <class N, int NT>
+static void dgrad_tile(const PanelTile<N>& t, const StepContext*) {
+    VF acc[NT][tile_vectors];
+    clear_sums(acc);
+    const auto* w = t.panel;
+    for (int64_t k = 0; k < t.count; ++k, w += tile_width) add_panel_row<N>(w, t.dy + k, t.dy_step, acc);
+#pragma GCC unroll 12
+    for (int n = 0; n < NT; ++n) store_tile_row(t.out + n * t.features, acc[n], t.width);
+}
+
+template <class N, int KT>
+static void wgrad_tile(const PanelTile<N>& t, const StepContext* step) {
+    VF acc[KT][tile_vectors] = {};
+    const auto *x = t.panel, *dy = t.dy;
+    sum_leaves<KT>(
+        step, acc, [&](int32_t v, VF(&sum)[KT][tile_vectors]) __attribute__((always_inline)) {
+            clear_sums(sum);
+            const int64_t images = step->leaf_begin[v + 1] - step->leaf_begin[v];
+            for (int64_t left = N::count(images); left > 0; --left, x += tile_width, dy += t.dy_step)
+                add_panel_row<N>(x, dy, 1, sum);
+        });
+    store_filters<KT>(t.out, t.features, acc, t.width, t.streams);
+}
+
+template <class N>
+struct DgradTiles {
+    template <int T>
+    auto of() const {
+        return &dgrad_tile<N, T>;
+    }
+};
+template <class N>
+struct WgradTiles {
+    template <int T>
+    auto of() const {
+        return &wgrad_tile<N, T>;
+    }
+};
+
+// What a gradient's tiles are cut from.
+template <class N>
+struct PanelWork {
+    const typename N::Element* dy;
+    typename N::Element* panel;  // this thread's, {count}{panel_width}
+    float* out;
+    int64_t rows, row_step;  // of out: images (dgrad) or outputs (wgrad), and dy's step between them
+    int64_t dy_step, features, count;
+    bool streams;
+};
+
+// Each thread takes some panels of the features: pack(f, width) fills its own, then come the tiles, up to `most` rows each.
+template <int most, class N, class Tiles, class Pack>
+XB_INLINE void work_on_panels(const PanelWork<N>& work, const Tiles& tiles, const StepContext* step, const Team& team,
+                              const Pack& pack) {
+    const Share mine = share_of(div_up(work.features, panel_width), team);
+    for (int64_t f = mine.begin * panel_width; f < smaller(mine.end * panel_width, work.features); f += panel_width) {
+        const int64_t width = smaller(panel_width, work.features - f);
+        pack(f, width);
+        for (int64_t row = 0; row < work.rows; row += most)
+            for (int64_t at = 0; at < width; at += tile_width) {
+                const PanelTile<N> tile = {work.panel + at * work.count,
+                                           work.dy + row * work.row_step,
+                                           work.out + row * work.features + f + at,
+                                           work.dy_step,
+                                           work.features,
+                                           width - at,
+                                           work.count,
+                                           work.streams};
+                find_tile<most>(work.rows - row, tiles)(tile, step);
+            }
+    }
+}
+
+// ---- forward ----
+
+// A chunk of features after the other, and in it tiles of `outputs_of_tile` outputs: prepare(k, rows, f, length) returns
+// where the tile's weights lie; then multiply(n, k, f, length, weights, ahead) for its images. `ahead` is a row of weights
+// that later tiles read: each tile of images brings one of the next outputs nearer.
+template <int outputs_of_tile, int images_of_tile, class Prepare, class Multiply>
+XB_INLINE void work_on_chunks(const KernelArgs& args, const Team& team, const Prepare& prepare, const Multiply& multiply) {
+    const int64_t images = args.in[0].dim[0], features = args.in[1].dim[1], outputs = args.in[1].dim[0];
+    const float* w = static_cast<const float*>(args.in[1].data);
+    const Share mine = share_of(div_up(outputs, outputs_of_tile), team);
+    const int64_t k_first = mine.begin * outputs_of_tile, k_end = smaller(mine.end * outputs_of_tile, outputs);
+    for (int64_t f = 0; f < features; f += feature_chunk)
+        for (int64_t k = k_first; k < k_end; k += outputs_of_tile) {
+            const int64_t length = smaller(feature_chunk, features - f);
+            const auto* const weights = prepare(k, smaller(outputs - k, outputs_of_tile), f, length);
+            for (int64_t n = 0; n < images; n += images_of_tile) {
+                const int64_t next = k + outputs_of_tile + n / images_of_tile;
+                const bool any = n / images_of_tile < outputs_of_tile && next < k_end;
+                multiply(n, k, f, length, weights, w + (any ? next : k) * features + f);
+            }
+        }
+    add_bias(args, k_first, k_end);
 }
 
 // Gradients that no cache keeps until the optimizer reads them: written past the caches, they need not be read before.

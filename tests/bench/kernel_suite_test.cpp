@@ -13,6 +13,7 @@
 #include "bench/kernels/kernel_problems.h"
 #include "bench/kernels/kernel_table.h"
 #include "core/error.h"
+#include "tests/parallel/guarded_device.h"
 
 namespace xbench {
 namespace {
@@ -127,7 +128,8 @@ TEST(KernelSuite, MistakesAreNamedWithARemedy) {
 }
 
 TEST(KernelSuite, RoofsBoundWorkByWhatTakesLonger) {
-    Roofline roofline(usable_isa(), 1, {{1, 32 << 10, 1}, {2, 1 << 20, 1}});
+    Cpu cpu;
+    Roofline roofline(cpu, {{1, 32 << 10, 1}, {2, 1 << 20, 1}});
     ASSERT_GT(roofline.peak_gflops(), 0);
     const CopyBandwidth& cached = roofline.copy_for(300 << 10);
     EXPECT_EQ(cached.bytes, 512 << 10);
@@ -145,7 +147,8 @@ TEST(KernelSuite, ACaseComputesWhatTheTestsCompare) {
     for (const char* line : {"conv2d n2 c5 h6 w9 k19 r3 pad1 leaves2", "batchnorm n2 c3 h4", "adam n19 update=2"})
         for (const LayerProblem& problem : parse_problem(line, "test")) {
             const Kernel& row = select(problem.problem(), here());
-            KernelCase timed(problem, row, 1);
+            Cpu cpu;
+            KernelCase timed(problem, row, cpu);
             ProblemData expected(problem, DataKind::random, 1);
             expected.args().workspace = timed.args().workspace;
             timed.run();
@@ -158,9 +161,10 @@ TEST(KernelSuite, ACaseComputesWhatTheTestsCompare) {
 
 TEST(KernelSuite, LargeConvolutionsAreComparedOnOneImageAndAllImagesOtherwise) {
     const auto large = parse_problem("conv2d n4 c64 h56 k64 r3 pad1 leaves4 bench", "test");
-    EXPECT_EQ(measure_error(large.at(0), select(large.at(0).problem(), here()), 1).images, 1);
+    Cpu cpu;
+    EXPECT_EQ(measure_error(large.at(0), select(large.at(0).problem(), here()), cpu).images, 1);
     const auto small = parse_problem("conv2d n4 c8 h6 k8 r3 pad1 leaves4", "test");
-    const KernelError error = measure_error(small.at(0), select(small.at(0).problem(), here()), 1);
+    const KernelError error = measure_error(small.at(0), select(small.at(0).problem(), here()), cpu);
     EXPECT_EQ(error.images, 4);
     EXPECT_EQ(error.message, "");
     EXPECT_GE(error.eps, 0);
@@ -172,7 +176,8 @@ TEST(KernelSuite, ARunOfTwoTinyProblemsIsGoogleBenchmarksJsonAndATable) {
     options.repetitions = 3;
     options.min_time = 0.001;
     int seen = 0;
-    const KernelReport report = run_kernel_suite(options, problems(), [&](const KernelMeasurement&) { ++seen; });
+    Cpu cpu;
+    const KernelReport report = run_kernel_suite(options, problems(), cpu, [&](const KernelMeasurement&) { ++seen; });
     ASSERT_EQ(report.rows.size(), 2u);
     EXPECT_EQ(seen, 2);
     for (const KernelMeasurement& row : report.rows) {
@@ -205,11 +210,33 @@ TEST(KernelSuite, WhatCannotBePreparedIsARemarkAndTheRestGoesOn) {
     options.filter = "broken|^relu/good";
     options.repetitions = 2;
     options.min_time = 0.001;
-    const KernelReport report = run_kernel_suite(options, list);
+    Cpu cpu;
+    const KernelReport report = run_kernel_suite(options, list, cpu);
     ASSERT_EQ(report.rows.size(), 2u);
     EXPECT_THAT(report.rows[0].failure, HasSubstr("does not give this call"));
     EXPECT_EQ(report.rows[1].failure, "");
     EXPECT_GT(report.rows[1].microseconds.median, 0);
+}
+
+// The suite on a device whose memory the host may not touch and whose clock counts calls.
+TEST(KernelSuite, AnotherDeviceIsTimedByItsOwnClockAndHasTheErrorsOfTheCpu) {
+    KernelSuiteOptions options;
+    options.filter = "^(relu/19_features|adam/five_elements)$";
+    options.repetitions = 2;
+    options.min_time = 1e-6;
+    test::GuardedDevice guarded;
+    Cpu cpu;
+    const KernelReport theirs = run_kernel_suite(options, problems(), guarded),
+                       ours = run_kernel_suite(options, problems(), cpu);
+    ASSERT_EQ(theirs.rows.size(), ours.rows.size());
+    EXPECT_EQ(theirs.peak_gflops, 0) << "it has no such yardstick";
+    for (size_t i = 0; i < ours.rows.size(); ++i) {
+        EXPECT_EQ(theirs.rows[i].failure, "");
+        EXPECT_EQ(theirs.rows[i].error_eps, ours.rows[i].error_eps) << ours.rows[i].name;
+        EXPECT_NEAR(theirs.rows[i].microseconds.median, 2e-3, 1e-9) << "a launch and an event";
+        EXPECT_EQ(theirs.rows[i].share_of_peak, 0);
+    }
+    EXPECT_GT(guarded.launches(), 0);
 }
 
 KernelReport example_report() {

@@ -30,7 +30,7 @@ for operator in gelu silu; do
     done
 done
 # shellcheck disable=SC2086
-switches=$(grep -rnE "case OpKind::" $folders --include='*.cpp' --include='*.h' | grep -vE "^kernels/[a-z0-9_]+/" || true)
+switches=$(grep -rnE "case OpKind::" $folders --include='*.cpp' --include='*.h' --include='*.cu' --include='*.cuh' | grep -vE "^kernels/[a-z0-9_]+/" || true)
 switches="$switches$(grep -rnE "case OpKind::" kernels/cases kernels/simd 2>/dev/null || true)"
 if [ -n "$switches" ]; then
     echo "$switches"

@@ -3,7 +3,7 @@
 # with one thing wrong, which it must refuse while naming the place.
 #
 #   self_test.sh CHECK COMPILER      CHECK: include_directions isa_symbols file_headers paths readme format operator_places
-#                                  library_exceptions
+#                                  library_exceptions sizes
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 check=$1 compiler=${2:-c++}
@@ -141,6 +141,7 @@ test_operator_places() {
         bad plan/q.cpp "// Q.\nint x = OpKind::${operator}_grad;\n" "plan/q.cpp: knows the operator $operator"
     done
     bad plan/q.cpp '// Q.\nswitch (op) { case OpKind::relu: break; }\n' 'plan/q.cpp:2'
+    bad plan/q.cu '// Q.\nswitch (op) { case OpKind::relu: break; }\n' 'plan/q.cu:2'
     bad kernels/cases/q.cpp '// Q.\nswitch (op) { case OpKind::relu: break; }\n' 'kernels/cases/q.cpp:2'
     fresh
     rm -r "$scratch/tree/kernels/silu"
@@ -162,6 +163,23 @@ test_library_exceptions() {
     fresh
     put core/b.cpp '// B: no fs::exists(path).\nif (fs::exists(path, error) && !fs::is_directory(path, error)) return;\nfs::directory_iterator entry(folder, error);\nentry != fs::directory_iterator();\n'
     expect accepted
+}
+
+# lines NUMBER: as many lines of code
+lines() { printf '    x();\\n%.0s' $(seq "$1"); }
+
+test_sizes() {
+    bad core/b.cpp "// B.\nvoid f() {\n$(lines 59)}\n" 'core/b.cpp:void f() { has 61 lines'
+    bad core/b.h "// B.\nstruct S {\n    int f(int a,\n          int b) const {\n$(lines 60)    }\n};\n" 'core/b.h:'
+    fresh
+    put core/b.cpp "// B.\nstruct S {\n    int f() const {\n$(lines 58)    }\n};\n"
+    for i in $(seq 30); do put core/short$i.cpp '// S.\nint f() {\n    return 1;\n}\n'; done
+    expect accepted
+    for i in $(seq 3); do put core/b$i.cpp "// B.\nvoid f() {\n$(lines 30)}\n"; done
+    expect refused '95% of the functions have up to'
+    fresh
+    for i in 1 2 3; do put core/b$i.cpp "// B.\n$(lines 300)"; done
+    expect refused '95% of the files have up to 301 lines'
 }
 
 test_format() {

@@ -81,6 +81,27 @@ TEST(Outputs, ADropoutThatInferenceLeavesOutMayBeAnOutput) {
     EXPECT_TRUE(std::isfinite(logical(bench.executor.view(bench.plan.graph.output("f.9")), 0)));
 }
 
+// Two dropouts of one pooled value: neither can become a part of the pooling, whose own output the other still reads.
+TEST(Outputs, ASecondDropoutOfAPooledValueKeepsIt) {
+    for (const bool normalised : {false, true})
+        for (const bool first_is_trained : {false, true}) {
+            GraphBuilder g("two dropouts");
+            ValueId x = g.conv2d(g.input(1, 16, 16), "f.0", 16, {.kernel = 3, .pad = 1});
+            if (normalised) x = g.batchnorm(x, "f.1");
+            x = g.max_pool2d(g.relu(x, "f.2"), "f.3", {.kernel = 2});
+            const ValueId one = g.dropout(x, "f.4", 0.5f), two = g.dropout(x, "f.5", 0.25f);
+            const ValueId logits = g.linear(g.flatten(first_is_trained ? one : two, "f.6"), "f.7", 3);
+            Graph graph = g.finish(logits, LossKind::softmax_cross_entropy);
+            graph.pin(first_is_trained ? two : one, "side");
+            Bench<float> planned(graph, PlanOptions{}, usable_isa(), 4, 2);
+            Bench<double> expected(graph, naive(), Isa::portable, 4, 2);
+            const std::string what = normalised ? "normalised" : "plain";
+            EXPECT_NEAR(planned.run(), expected.run(), 1e-4) << what;
+            expect_close(planned.executor.view(planned.plan.graph.output("side")),
+                         expected.executor.view(expected.plan.graph.output("side")), what);
+        }
+}
+
 TEST(Outputs, HaveNamesOfTheirOwn) {
     Graph graph = test::every_operator();
     EXPECT_THROW(graph.pin(graph.output("logits"), "loss"), Error);

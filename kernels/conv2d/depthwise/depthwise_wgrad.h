@@ -151,16 +151,10 @@ static void store_depthwise_block(const DepthwiseWgradJob& job, int64_t b, int64
     for (int64_t t = 0; t < taps; ++t)
         for (int lane = 0; lane < block; lane += vf_width) {
             const float* from = job.sums + (b * taps + t) * block + lane;
-            VF stack[leaf_tree_depth];
-            int level = 0;
-            for (int32_t v = 0; v < job.step->leaves; ++v) {
-                stack[level++] = vf_load(from + v * leaf_size);
-                for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
-            }
-            for (; level > 1; --level) stack[level - 2] += stack[level - 1];
+            const VF total = leaf_tree_sum<VF>(*job.step, [&](int32_t v) { return vf_load(from + v * leaf_size); });
             const int64_t left = channels - lane;
             if (left > 0)
-                vf_store_strided(job.dw + (b * block + lane) * taps + t, taps, stack[0],
+                vf_store_strided(job.dw + (b * block + lane) * taps + t, taps, total,
                                  left < vf_width ? static_cast<int>(left) : vf_width);
         }
 }

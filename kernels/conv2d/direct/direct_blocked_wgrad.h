@@ -28,10 +28,7 @@ template <int CT, int KV>
 static void wgrad_tap(const WgradJob& job, const float* x, const float* dy, int32_t row_shift, const Tap& column, int32_t p0,
                       int32_t p1, float* sums) {
     VF acc[CT][KV];
-#pragma GCC unroll 8
-    for (int c = 0; c < CT; ++c)
-#pragma GCC unroll 2
-        for (int v = 0; v < KV; ++v) acc[c][v] = vf_load(sums + (c * KV + v) * vf_width);
+    load_sums(sums, KV * vf_width, acc);
     const OutputRange q = column.inside;
     const int64_t x_step = int64_t{job.columns.step} * block;
     const int64_t next_block = vf_width == block ? job.dy.plane : vf_width;
@@ -43,31 +40,20 @@ static void wgrad_tap(const WgradJob& job, const float* x, const float* dy, int3
             VF gradient[KV];
 #pragma GCC unroll 2
             for (int v = 0; v < KV; ++v) gradient[v] = vf_load(b + v * next_block);
-#pragma GCC unroll 8
-            for (int c = 0; c < CT; ++c) {
-                const VF input = vf_set1(a[c]);
-#pragma GCC unroll 2
-                for (int v = 0; v < KV; ++v) acc[c][v] = vf_fma(input, gradient[v], acc[c][v]);
-            }
+            add_outer_product(a, gradient, acc);
         }
     }
-#pragma GCC unroll 8
-    for (int c = 0; c < CT; ++c)
-#pragma GCC unroll 2
-        for (int v = 0; v < KV; ++v) vf_store(sums + (c * KV + v) * vf_width, acc[c][v]);
+    store_sums(sums, KV * vf_width, acc);
 }
 
 typedef void (*WgradTap)(const WgradJob&, const float*, const float*, int32_t, const Tap&, int32_t, int32_t, float*);
 
-template <int CT>
-static WgradTap find_wgrad_tap(int channels, int vectors) {
-    if constexpr (CT == 0) {
-        return nullptr;
-    } else {
-        if (channels < CT) return find_wgrad_tap<CT - 1>(channels, vectors);
-        return vectors == 1 ? wgrad_tap<CT, 1> : wgrad_tap<CT, 2>;
+struct WgradTaps {
+    template <int CT, int KV>
+    WgradTap of() const {
+        return wgrad_tap<CT, KV>;
     }
-}
+};
 
 // A tile of the gradient: output channels k.., input channels c.. (within one block), all taps.
 struct WgradTile {
@@ -80,39 +66,10 @@ struct WgradTile {
 XB_INLINE void wgrad_image(const WgradJob& job, const WgradTile& tile, int64_t n, float* sums) {
     const float* x = job.x.data + n * job.x.image + tile.c / block * job.x.plane + tile.c % block;
     const float* dy = job.dy.data + n * job.dy.image + tile.k / block * job.dy.plane + tile.k % block;
-    const int32_t band = job.columns.outputs >= wgrad_band ? 1 : wgrad_band / job.columns.outputs;
-    for (int32_t p0 = 0; p0 < job.rows.outputs; p0 += band) {
-        float* to = sums;
-        for (int32_t r = 0; r < job.rows.taps; ++r) {
-            const OutputRange valid = job.rows.tap[r].inside;
-            const int32_t from = p0 > valid.lo ? p0 : valid.lo, until = p0 + band < valid.hi ? p0 + band : valid.hi;
-            for (int32_t s = 0; s < job.columns.taps; ++s, to += tile.tap_size)
-                if (from < until) tile.tap(job, x, dy, job.rows.tap[r].shift, job.columns.tap[s], from, until, to);
-        }
-    }
-}
-
-XB_INLINE void merge_top(float* sums, int64_t size, int level) {
-    float* left = sums + (level - 2) * size;
-    for (int64_t i = 0; i < size; i += vf_width) vf_store(left + i, vf_load(left + i) + vf_load(left + size + i));
-}
-
-XB_INLINE void clear(float* sums, int64_t size) {
-    for (int64_t i = 0; i < size; i += vf_width) vf_store(sums + i, vf_zero());
-}
-
-// Evaluates the tree over the leaves on a stack of partial sums of `size` floats each; the result is the first of them.
-// add_image(n, sums) adds image n to a partial sum.
-template <class AddImage>
-XB_INLINE void sum_leaves(const StepContext& step, float* stack, int64_t size, const AddImage& add_image) {
-    int level = 0;
-    for (int32_t v = 0; v < step.leaves; ++v) {
-        float* sums = stack + level++ * size;
-        clear(sums, size);
-        for (int64_t n = step.leaf_begin[v]; n < step.leaf_begin[v + 1]; ++n) add_image(n, sums);
-        for (int merges = leaf_tree_merges(v); merges > 0; --merges) merge_top(stack, size, level--);
-    }
-    for (; level > 1; --level) merge_top(stack, size, level);
+    walk_bands(job.rows, job.columns, wgrad_band, tile.tap_size, sums,
+               [&](int32_t r, int32_t s, int32_t from, int32_t until, float* to) {
+                   tile.tap(job, x, dy, job.rows.tap[r].shift, job.columns.tap[s], from, until, to);
+               });
 }
 
 // Writes the sums {tap}{channel}{output channel} of a tile to the canonical dw.
@@ -148,7 +105,7 @@ XB_INLINE WgradTile wgrad_tile_at(const WgradJob& job, int64_t k, int64_t chunk)
     tile.c = wgrad_chunk_begin(chunk);
     tile.channels = static_cast<int>(wgrad_chunk_channels(chunk, job.x.c));
     tile.vectors = group_vectors_at(k, job.dy.c);
-    tile.tap = find_wgrad_tap<wgrad_channels>(tile.channels, tile.vectors);
+    tile.tap = find_products(tile.channels, tile.vectors, WgradTaps{});
     tile.tap_size = int64_t{tile.channels} * tile.vectors * vf_width;
     tile.size = tile.tap_size * job.rows.taps * job.columns.taps;
     return tile;

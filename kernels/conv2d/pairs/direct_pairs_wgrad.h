@@ -70,10 +70,7 @@ template <int CT, int KV>
 static void pair_tap(const PairWgradJob& job, const uint32_t* x, const uint32_t* dy, int32_t row_shift, int32_t shift,
                      int32_t p0, int32_t p1, float* sums) {
     VF acc[CT][KV];
-#pragma GCC unroll 8
-    for (int c = 0; c < CT; ++c)
-#pragma GCC unroll 2
-        for (int v = 0; v < KV; ++v) acc[c][v] = vf_load(sums + (c * KV + v) * vf_width);
+    load_sums(sums, KV * vf_width, acc);
     const OutputRange t = pairs_inside(job, shift);
     const int64_t stride = job.columns.step, x_step = 2 * stride * block;
     for (int32_t p = p0; p < p1; ++p) {
@@ -91,23 +88,17 @@ static void pair_tap(const PairWgradJob& job, const uint32_t* x, const uint32_t*
             }
         }
     }
-#pragma GCC unroll 8
-    for (int c = 0; c < CT; ++c)
-#pragma GCC unroll 2
-        for (int v = 0; v < KV; ++v) vf_store(sums + (c * KV + v) * vf_width, acc[c][v]);
+    store_sums(sums, KV * vf_width, acc);
 }
 
 typedef void (*PairTap)(const PairWgradJob&, const uint32_t*, const uint32_t*, int32_t, int32_t, int32_t, int32_t, float*);
 
-template <int CT>
-static PairTap find_pair_tap(int channels, int vectors) {
-    if constexpr (CT == 0) {
-        return nullptr;
-    } else {
-        if (channels < CT) return find_pair_tap<CT - 1>(channels, vectors);
-        return vectors == 1 ? pair_tap<CT, 1> : pair_tap<CT, 2>;
+struct PairTaps {
+    template <int CT, int KV>
+    PairTap of() const {
+        return pair_tap<CT, KV>;
     }
-}
+};
 
 // A tile of the gradient: output channels k.., input channels c.. (within one block), all taps.
 struct PairWgradTile {
@@ -123,7 +114,7 @@ XB_INLINE PairWgradTile pair_wgrad_tile_at(const PairWgradJob& job, int64_t k, i
     tile.c = c;
     tile.channels = static_cast<int>(job.in_channels - c < wgrad_channels ? job.in_channels - c : wgrad_channels);
     tile.vectors = group_vectors_at(k, job.out_channels);
-    tile.tap = find_pair_tap<wgrad_channels>(tile.channels, tile.vectors);
+    tile.tap = find_products(tile.channels, tile.vectors, PairTaps{});
     tile.tap_size = int64_t{tile.channels} * tile.vectors * vf_width;
     tile.size = tile.tap_size * job.rows.taps * job.columns.taps;
     return tile;
@@ -132,27 +123,17 @@ XB_INLINE PairWgradTile pair_wgrad_tile_at(const PairWgradJob& job, int64_t k, i
 XB_INLINE void pair_wgrad_image(const PairWgradJob& job, const PairWgradTile& tile, int64_t n, float* sums) {
     const uint32_t* x = job.x.data + n * job.x.image + tile.c / block * job.x.plane + tile.c % block;
     const uint32_t* dy = job.dy.data + n * job.dy.image + tile.k / block * job.dy.plane;
-    const int32_t band = job.columns.outputs >= band_pixels ? 1 : band_pixels / job.columns.outputs;
-    for (int32_t p0 = 0; p0 < job.rows.outputs; p0 += band) {
-        float* to = sums;
-        for (int32_t r = 0; r < job.rows.taps; ++r) {
-            const OutputRange valid = job.rows.tap[r].inside;
-            const int32_t from = p0 > valid.lo ? p0 : valid.lo, until = p0 + band < valid.hi ? p0 + band : valid.hi;
-            for (int32_t s = 0; s < job.columns.taps; ++s, to += tile.tap_size)
-                if (from < until) tile.tap(job, x, dy, job.rows.tap[r].shift, job.columns.tap[s].shift, from, until, to);
-        }
-    }
+    walk_bands(job.rows, job.columns, band_pixels, tile.tap_size, sums,
+               [&](int32_t r, int32_t s, int32_t from, int32_t until, float* to) {
+                   tile.tap(job, x, dy, job.rows.tap[r].shift, job.columns.tap[s].shift, from, until, to);
+               });
 }
 
 static void pair_wgrad_tile(const PairWgradJob& job, const PairWgradTile& tile) {
     sum_leaves(*job.step, job.sums, tile.size, [&](int64_t n, float* sums) { pair_wgrad_image(job, tile, n, sums); });
-    const int64_t taps = int64_t{job.rows.taps} * job.columns.taps;
-    const int width = tile.vectors * vf_width;
-    for (int lane = 0; lane < width && tile.k + lane < job.out_channels; ++lane)
-        for (int c = 0; c < tile.channels; ++c) {
-            float* to = job.dw + ((tile.k + lane) * job.in_channels + tile.c + c) * taps;
-            for (int64_t t = 0; t < taps; ++t) to[t] = job.sums[t * tile.tap_size + c * width + lane];
-        }
+    const int64_t width = tile.vectors * vf_width, left = job.out_channels - tile.k;
+    store_filter_part(job.sums, tile.tap_size, width, {tile.k, left < width ? left : width, tile.c, tile.channels}, job.dw,
+                      job.in_channels, int64_t{job.rows.taps} * job.columns.taps);
 }
 
 // db of a block of output channels: pairs times ones.

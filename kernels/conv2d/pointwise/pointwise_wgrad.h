@@ -6,7 +6,6 @@
 #pragma once
 
 #include "kernels/conv2d/wgrad_tile.h"
-#include "kernels/leaf_tree.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -39,22 +38,17 @@ struct PointwiseProduct {
 template <int KT, int CV>
 static void multiply_pixels(const PointwiseProduct& t) {
     VF acc[KT][CV];
-#pragma GCC unroll 8
-    for (int k = 0; k < KT; ++k)
-#pragma GCC unroll 2
-        for (int v = 0; v < CV; ++v) acc[k][v] = t.first ? vf_zero() : vf_load(t.sums + (k * 2 + v) * vf_width);
+    if (t.first)
+        clear_sums(acc);
+    else
+        load_sums(t.sums, inner_width, acc);
     const int64_t next = vf_width == block ? t.x_plane : vf_width;
     const float *x = t.x, *dy = t.dy;
     for (int32_t j = 0; j < t.pixels; ++j, x += block, dy += block) {
         VF input[CV];
 #pragma GCC unroll 2
         for (int v = 0; v < CV; ++v) input[v] = vf_load(x + v * next);
-#pragma GCC unroll 8
-        for (int k = 0; k < KT; ++k) {
-            const VF gradient = vf_set1(dy[k]);
-#pragma GCC unroll 2
-            for (int v = 0; v < CV; ++v) acc[k][v] = vf_fma(gradient, input[v], acc[k][v]);
-        }
+        add_outer_product(dy, input, acc);
     }
     float* sums = t.sums;
     for (int i = 0; i < t.merges; ++i) {
@@ -64,10 +58,7 @@ static void multiply_pixels(const PointwiseProduct& t) {
 #pragma GCC unroll 2
             for (int v = 0; v < CV; ++v) acc[k][v] = vf_load(sums + (k * 2 + v) * vf_width) + acc[k][v];
     }
-#pragma GCC unroll 8
-    for (int k = 0; k < KT; ++k)
-#pragma GCC unroll 2
-        for (int v = 0; v < CV; ++v) vf_store(sums + (k * 2 + v) * vf_width, acc[k][v]);
+    store_sums(sums, inner_width, acc);
 }
 
 // A part of a block has wgrad_channels channels, or one less where these do not divide it.
@@ -140,11 +131,7 @@ static void wgrad_block(const PointwiseWgradJob& job, const PointwiseBlock& b) {
         multiply_leaf(job, b, v, job.stack + level * block_sums);
         level += 1 - leaf_tree_merges(v);
     }
-    for (; level > 1; --level) {
-        float* left = job.stack + (level - 2) * block_sums;
-        for (int64_t i = 0; i < block_sums; i += vf_width)
-            vf_store(left + i, vf_load(left + i) + vf_load(left + block_sums + i));
-    }
+    for (; level > 1; --level) merge_top(job.stack, block_sums, level);
     store_block(job, b);
 }
 

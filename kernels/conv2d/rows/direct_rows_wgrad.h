@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kernels/conv2d/rows/direct_rows_forward.h"
-#include "kernels/leaf_tree.h"
+#include "kernels/simd/leaf_sum.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -12,7 +12,6 @@ namespace {
 
 constexpr int wgrad_group = vf_registers == 32 ? 8 : 4;  // output channels of a tile
 constexpr int wgrad_taps = 3;                            // filter columns of a tile
-constexpr int wgrad_sums = wgrad_group * wgrad_taps;
 
 struct RowWgradJob {
     RowPlanes x, dy;
@@ -84,22 +83,25 @@ XB_INLINE void wgrad_leaf(const RowWgradJob& job, const RowWgradTile& tile, int6
         for (int s = 0; s < ST; ++s) sums[k * ST + s] = vf_sum(acc[k][s]);
 }
 
+template <int size>
+struct RowWgradSums {
+    float of[size];
+    __attribute__((always_inline)) void operator+=(const RowWgradSums& right) {
+        for (int i = 0; i < size; ++i) of[i] += right.of[i];
+    }
+};
+
 template <int KT, int ST>
 static void row_wgrad_tile(const RowWgradJob& job, const RowWgradTile& tile) {
-    constexpr int size = KT * ST;
-    float stack[leaf_tree_depth][wgrad_sums];
-    int level = 0;
-    for (int32_t v = 0; v < job.step->leaves; ++v) {
-        wgrad_leaf<KT, ST>(job, tile, job.step->leaf_begin[v], job.step->leaf_begin[v + 1], stack[level++]);
-        for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level)
-            for (int i = 0; i < size; ++i) stack[level - 2][i] += stack[level - 1][i];
-    }
-    for (; level > 1; --level)
-        for (int i = 0; i < size; ++i) stack[level - 2][i] += stack[level - 1][i];
+    const auto total = leaf_tree_sum<RowWgradSums<KT * ST>>(*job.step, [&](int32_t v) {
+        RowWgradSums<KT * ST> sums;
+        wgrad_leaf<KT, ST>(job, tile, job.step->leaf_begin[v], job.step->leaf_begin[v + 1], sums.of);
+        return sums;
+    });
     const int64_t width = job.columns.taps, area = job.rows.taps * width;
     for (int k = 0; k < KT; ++k)
         for (int s = 0; s < ST; ++s)
-            job.dw[((tile.k + k) * job.x.c + tile.c) * area + tile.r * width + tile.s + s] = stack[0][k * ST + s];
+            job.dw[((tile.k + k) * job.x.c + tile.c) * area + tile.r * width + tile.s + s] = total.of[k * ST + s];
 }
 
 typedef void (*RowWgrad)(const RowWgradJob&, const RowWgradTile&);
@@ -116,9 +118,7 @@ static RowWgrad find_row_wgrad(int channels, int taps) {
 }
 
 static void row_bias_gradient(const RowWgradJob& job, int64_t k) {
-    float stack[leaf_tree_depth];
-    int level = 0;
-    for (int32_t v = 0; v < job.step->leaves; ++v) {
+    job.db[k] = leaf_tree_sum<float>(*job.step, [&](int32_t v) {
         VF even = vf_zero(), odd = vf_zero();  // two chains hide the latency of the addition
         for (int64_t n = job.step->leaf_begin[v]; n < job.step->leaf_begin[v + 1]; ++n) {
             const float* dy = job.dy.data + n * job.dy.image + k * job.dy.plane;
@@ -131,11 +131,8 @@ static void row_bias_gradient(const RowWgradJob& job, int64_t k) {
                 even +=
                     vf_load(dy + i, vm_first(static_cast<int>(job.dy.plane - i < vf_width ? job.dy.plane - i : vf_width)));
         }
-        stack[level++] = vf_sum(even + odd);
-        for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
-    }
-    for (; level > 1; --level) stack[level - 2] += stack[level - 1];
-    job.db[k] = stack[0];
+        return vf_sum(even + odd);
+    });
 }
 
 static void row_wgrad(const RowWgradJob& job, const Team& team) {

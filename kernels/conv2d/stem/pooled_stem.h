@@ -3,8 +3,8 @@
 // x{n,c,h,w} plain, y{n,k,2p,2q} the convolution's output, dy and index {n,k,p,q}; dw{k,c,3,3}, db{k}.
 #pragma once
 
-#include "kernels/leaf_tree.h"
 #include "kernels/simd/chunk.h"
+#include "kernels/simd/leaf_sum.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -50,17 +50,11 @@ XB_INLINE void add_leaves(const PooledStem& o, const StepContext& step, const fl
     for (int64_t task = share.begin; task < share.end; ++task) {
         const int64_t k = task / positions, position = task % positions;
         const float* first = partial + (k / chunk_size * positions + position) * chunk_size + k % chunk_size;
-        float stack[leaf_tree_depth + 1] = {};
-        int level = 0;
-        for (int32_t v = 0; v < step.leaves; ++v) {
-            stack[level++] = first[v * leaf_size];
-            for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
-        }
-        for (; level > 1; --level) stack[level - 2] += stack[level - 1];
+        const float total = leaf_tree_sum<float>(step, [&](int32_t v) { return first[v * leaf_size]; });
         if (position < o.c * taps)
-            dw[k * o.c * taps + position] = stack[0];
+            dw[k * o.c * taps + position] = total;
         else if (db)
-            db[k] = stack[0];
+            db[k] = total;
     }
 }
 

@@ -13,7 +13,7 @@
 // and on an Intel Xeon (2 MiB of second-level cache), all filters transformed first -> group by group:
 //   ResNet   256->256 @14            3480 -> 2980   3400 -> 2890
 //   ResNet   512->512 @7            12110 -> 3660  11260 -> 3700; batch 32: 40800 -> 22100, 39100 -> 23200
-#include "kernels/conv2d/winograd/winograd_forward.h"
+#include "kernels/conv2d/winograd/winograd_groups.h"
 #include "kernels/conv2d/winograd/winograd_wgrad.h"
 #include "kernels/simd/rounded.h"
 

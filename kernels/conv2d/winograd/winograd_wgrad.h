@@ -17,7 +17,7 @@
 
 #include "kernels/conv2d/direct/direct_blocked_wgrad.h"
 #include "kernels/conv2d/winograd/winograd_forward.h"
-#include "kernels/leaf_tree.h"
+#include "kernels/simd/leaf_sum.h"
 
 namespace xbench {
 namespace XB_ISA_NAMESPACE {
@@ -59,39 +59,28 @@ template <int CT, int KV>
 static void add_outer_products(const float* inputs, const float* gradients, int64_t gradients_block, int32_t tiles,
                                bool starts, float* sums) {
     VF acc[CT][KV];
-#pragma GCC unroll 8
-    for (int c = 0; c < CT; ++c)
-#pragma GCC unroll 2
-        for (int v = 0; v < KV; ++v) acc[c][v] = starts ? vf_zero() : vf_load(sums + c * group_width + v * vf_width);
+    if (starts)
+        clear_sums(acc);
+    else
+        load_sums(sums, group_width, acc);
     for (int32_t t = 0; t < tiles; ++t, inputs += block, gradients += block) {
         VF gradient[KV];
 #pragma GCC unroll 2
         for (int v = 0; v < KV; ++v)
             gradient[v] = vf_load(gradients + v * vf_width / block * gradients_block + v * vf_width % block);
-#pragma GCC unroll 8
-        for (int c = 0; c < CT; ++c) {
-            const VF input = vf_set1(inputs[c]);
-#pragma GCC unroll 2
-            for (int v = 0; v < KV; ++v) acc[c][v] = vf_fma(input, gradient[v], acc[c][v]);
-        }
+        add_outer_product(inputs, gradient, acc);
     }
-#pragma GCC unroll 8
-    for (int c = 0; c < CT; ++c)
-#pragma GCC unroll 2
-        for (int v = 0; v < KV; ++v) vf_store(sums + c * group_width + v * vf_width, acc[c][v]);
+    store_sums(sums, group_width, acc);
 }
 
 typedef void (*AddOuterProducts)(const float*, const float*, int64_t, int32_t, bool, float*);
 
-template <int CT>
-static AddOuterProducts find_add_outer_products(int64_t channels, int vectors) {
-    if constexpr (CT == 0) {
-        return nullptr;
-    } else {
-        if (channels < CT) return find_add_outer_products<CT - 1>(channels, vectors);
-        return vectors == 1 ? add_outer_products<CT, 1> : add_outer_products<CT, 2>;
+struct OuterProducts {
+    template <int CT, int KV>
+    AddOuterProducts of() const {
+        return add_outer_products<CT, KV>;
     }
-}
+};
 
 // A block of channels of x or dy, whose tiles are transformed one after the other.
 template <class F>
@@ -162,7 +151,7 @@ static void add_batch(const WinogradGradient& job, int32_t tiles, bool starts, i
         const float* inputs = job.space.inputs + c / block * block_step + point * point_step + c % block;
         for (int64_t group = 0; group < job.groups; ++group) {
             const int64_t k = group * group_width;
-            find_add_outer_products<wgrad_channels>(channels, group_vectors_at(k, job.dy.c))(
+            find_products(channels, group_vectors_at(k, job.dy.c), OuterProducts{})(
                 inputs, job.space.gradients + k / block * block_step + point * point_step + k % block, block_step, tiles,
                 starts, job.space.sums + ((chunk * job.groups + group) * F::n * F::n + point) * sums_step);
         }
@@ -194,7 +183,7 @@ static void add_by_chunks(const WinogradGradient& job, int32_t tiles, int64_t ne
         for (int64_t group = 0; group < job.groups; ++group) {
             const int64_t k = group * group_width;
             const float* gradients = job.space.gradients + k / block * block_step + k % block;
-            const AddOuterProducts add = find_add_outer_products<wgrad_channels>(channels, group_vectors_at(k, job.dy.c));
+            const AddOuterProducts add = find_products(channels, group_vectors_at(k, job.dy.c), OuterProducts{});
             for (int64_t point = 0; point < F::n * F::n; ++point)
                 add(inputs + point * point_step, gradients + point * point_step, block_step, tiles, true,
                     sums + point * sums_step);
@@ -263,11 +252,9 @@ static void write_gradient(const WinogradGradient& job, const Team& team) {
     const Share mine = share_of(job.cells(), team);
     for (int64_t cell = mine.begin; cell < mine.end; ++cell) {
         const int64_t chunk = cell / job.groups, c = wgrad_chunk_begin(chunk), k = cell % job.groups * group_width;
-        const float* from = job.partial + cell * 9 * wgrad_cell;
-        for (int64_t lane = 0; lane < group_width && k + lane < job.dy.c; ++lane)
-            for (int64_t i = 0; i < wgrad_chunk_channels(chunk, job.x.c); ++i)
-                for (int64_t tap = 0; tap < 9; ++tap)
-                    job.dw[((k + lane) * job.x.c + c + i) * 9 + tap] = from[tap * wgrad_cell + i * group_width + lane];
+        const int64_t left = job.dy.c - k;
+        const FilterPart part{k, left < group_width ? left : group_width, c, wgrad_chunk_channels(chunk, job.x.c)};
+        store_filter_part(job.partial + cell * 9 * wgrad_cell, wgrad_cell, group_width, part, job.dw, job.x.c, 9);
     }
     const Share bias = share_of(job.db ? job.bias_vectors() : 0, team);
     for (int64_t k = bias.begin * vf_width; k < bias.end * vf_width && k < job.dy.c; ++k)
@@ -284,9 +271,7 @@ static void share_each_leaf(const WinogradGradient& job, const Team& team) {
         const bool last = v == job.step->leaves - 1;
         for (int merges = last ? level - 1 : leaf_tree_merges(v); merges > 0; --merges, --level) {
             float *left = job.partial + (level - 2) * size, *right = left + size;
-            for_own_floats(job, team, [&](int64_t begin, int64_t end) {
-                for (int64_t i = begin; i < end; i += vf_width) vf_store(left + i, vf_load(left + i) + vf_load(right + i));
-            });
+            for_own_floats(job, team, [&](int64_t begin, int64_t end) { add_floats(left, right, begin, end); });
         }
         team.barrier();
     }
@@ -302,14 +287,8 @@ static void share_leaves(const WinogradGradient& job, const Team& team) {
     team.barrier();
     for_own_floats(job, team, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; i += vf_width) {
-            VF stack[leaf_tree_depth + 1];
-            int level = 0;
-            for (int32_t v = 0; v < job.step->leaves; ++v) {
-                stack[level++] = vf_load(job.partial + v * size + i);
-                for (int merges = leaf_tree_merges(v); merges > 0; --merges, --level) stack[level - 2] += stack[level - 1];
-            }
-            for (; level > 1; --level) stack[level - 2] += stack[level - 1];
-            vf_store(job.partial + i, stack[0]);
+            const auto of_leaf = [&](int32_t v) { return vf_load(job.partial + v * size + i); };
+            vf_store(job.partial + i, leaf_tree_sum<VF>(*job.step, of_leaf));
         }
     });
     team.barrier();
