@@ -31,6 +31,8 @@ constexpr Entry exit_codes[] = {
 constexpr Entry environment[] = {
     {"XBENCH_ISA", "Forces an instruction set: portable, avx2, avx512 or avx512_bf16."},
     {"XBENCH_SHARED_MEMORY", "off: ranks of one node talk by MPI alone. By default they share memory where that works."},
+    {"XBENCH_NO_NCCL",
+     "Set: GPUs of several ranks exchange gradients through the host. By default NCCL does it where it is."},
     {"XBENCH_PROGRAM", "The program that a sweep starts its ranks with (default: this one)."},
     {"XBENCH_ONE_RANK", "Set: a parallel trainer without a launcher trains as one rank."},
     {"OMP_NUM_THREADS, OMP_THREAD_LIMIT", "Limits of OpenMP count as cores: more threads are refused."},

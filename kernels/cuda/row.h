@@ -53,7 +53,7 @@ inline Support takes_plain_f32(const Problem& problem, const KernelTensor& real)
     for (int32_t i = 0; i < problem.n_out; ++i)
         if (problem.out[i].rank > 0 && problem.out[i].layout != Layout::plain) return refused("layout");
     if (real.dtype != DType::f32) return refused("element type");
-    if (products_of(problem) != DType::f32) return refused("type of products");
+    if (products_of(problem) != DType::f32) return refused("products");
     return known_attributes(problem);
 }
 inline Support plain_f32_input(const Problem& problem) { return takes_plain_f32(problem, problem.in[0]); }

@@ -15,7 +15,7 @@ namespace xbench {
 inline Support tensor_core_products(const Problem& problem) {
     const DType products = products_of(problem);
     const bool known = products == DType::bf16 || products == DType::f16 || products == DType::tf32;
-    return known ? supported : refused("type of products");
+    return known ? supported : refused("products");
 }
 
 // A kernel in each type of products, and its tile.
