@@ -2,6 +2,7 @@
 // wait for each other.
 #include <algorithm>
 #include <atomic>
+#include <cfenv>
 #include <cstring>
 #include <thread>
 
@@ -262,9 +263,25 @@ bool run_on_threads(Kernel& kernel, const LaunchShape& shape, const void* parame
     return good;
 }
 
+// A program may have its threads take subnormal numbers for zero; a GPU does not ask it.
+class OwnRounding {
+public:
+    OwnRounding() {
+        std::fegetenv(&outside_);
+        std::fesetenv(FE_DFL_ENV);
+    }
+    ~OwnRounding() { std::fesetenv(&outside_); }
+    OwnRounding(const OwnRounding&) = delete;
+    OwnRounding& operator=(const OwnRounding&) = delete;
+
+private:
+    std::fenv_t outside_{};
+};
+
 }  // namespace
 
 bool launch(Kernel& kernel, const LaunchShape& shape, const void* parameters) {
+    const OwnRounding own;
     const uint64_t count = uint64_t{shape.grid[0]} * shape.grid[1] * shape.grid[2];
     ++kernel.launches;
     if (options().threads > 1 && count > 1 && !options().races && !options().counts && !shape.cooperative)

@@ -27,9 +27,11 @@ inline uint16_t round_to_16_bits(double value, int fraction_bits, int lowest) {
 }
 
 inline float half_to_float(uint16_t bits) {
-    const uint32_t magnitude = static_cast<uint32_t>(bits & 0x7fff) << 13, sign = static_cast<uint32_t>(bits & 0x8000) << 16;
-    const auto scaled = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f);  // subnormals come right
-    return std::bit_cast<float>(sign | (magnitude >= 0x0f800000 ? magnitude | 0x7f800000 : scaled));
+    const uint32_t magnitude = bits & 0x7fff, sign = static_cast<uint32_t>(bits & 0x8000) << 16;
+    // Not by a subnormal float: the program may have its processor take these for zero.
+    const auto small = std::bit_cast<uint32_t>(static_cast<float>(magnitude) * 0x1p-24f);
+    const uint32_t normal = (magnitude << 13) + (magnitude >= 0x7c00 ? 0x70000000u : 0x38000000u);
+    return std::bit_cast<float>(sign | (magnitude < 0x0400 ? small : normal));
 }
 
 struct Half {

@@ -91,7 +91,9 @@ int registers_of(const Kernel& kernel) {
 
 int blocks_at_a_time(const Kernel& kernel, int threads, size_t dynamic_shared) {
     const int warps = (threads + warp_lanes - 1) / warp_lanes;
-    const int each_warp = (registers_of(kernel) * warp_lanes + register_unit - 1) / register_unit * register_unit;
+    int each_warp = (registers_of(kernel) * warp_lanes + register_unit - 1) / register_unit * register_unit;
+    // What ptxas would have made of it is not known: one block fits.
+    if (kernel.compiled.registers == 0) each_warp = std::min(each_warp, multiprocessor_registers / warps);
     const size_t shared = kernel.shared_bytes + dynamic_shared;  // with the KiB that the device keeps
     const size_t all_shared = most_shared_bytes() + shared_begin;
     return std::min({multiprocessor_blocks, multiprocessor_threads / (warps * warp_lanes),
