@@ -33,7 +33,7 @@ line() {
 complete() {
     local flag
     # shellcheck disable=SC2086
-    for flag in $("$xbench" $1 --help | grep -oE '^ +(-[a-z],)?--[a-z-]+' | grep -oE -- '--[a-z-]+'); do
+    for flag in $("$xbench" $1 --help | grep -oE '^  (-[a-z],)?--[a-z-]+' | grep -oE -- '--[a-z-]+'); do
         case "$seen" in *" $1$flag "*) ;; *) [ "$flag" = --help ] || fail "$1 $flag has no line in options_test.sh" ;; esac
     done
 }
@@ -211,6 +211,7 @@ line "" --help-config 'train.learning_rate' --help-config
 line "" --print-schema 'draft-07' --print-schema
 line "" --print-config-docs '| `learning_rate` |' --print-config-docs
 line "" --version 'xbench ' --version
+line "" --print-completion 'bash completion' --print-completion bash
 
 for command in "" train eval predict models step kernels comm doctor "data import" "data synth" "data info"; do complete "$command"; done
 # A command that has no line here is not overlooked either.
