@@ -52,8 +52,7 @@ TEST_F(ExpandPoints, MultipliesListsOutAndKeepsRowsThatCannotRun) {
     EXPECT_EQ(described(expand_points(config, {.cores = 2, .gpu_reason = "no CUDA driver"})),
               (std::vector<std::string>{"serial-r1-t1 ok", "serial-r1-t2 ok", "cpu_ddp-r1-t1 ok", "cpu_ddp-r2-t1 ok",
                                         "cpu_ddp-r4-t1 not_run: needs 4 cores, this machine allows 2",
-                                        "gpu_ddp-r2-t1-cuda not_run: no CUDA driver",
-                                        "sharded-r2-t1-s3 ok"}));
+                                        "gpu_ddp-r2-t1-cuda not_run: no CUDA driver", "sharded-r2-t1-s3 ok"}));
 }
 
 TEST_F(ExpandPoints, EachRankNeedsAGpuOfItsNode) {
@@ -68,8 +67,9 @@ TEST_F(ExpandPoints, EachRankNeedsAGpuOfItsNode) {
     SweepOptions options;
     options.folder = "run";
     options.program = "xbench";
-    EXPECT_EQ(shell_text(train_command(config, on_two_nodes.back(), options, "o")),
-              "xbench train --config run/config.resolved.json --trainer sharded --threads 1 --out o --stage 2 --device cuda");
+    EXPECT_EQ(
+        shell_text(train_command(config, on_two_nodes.back(), options, "o")),
+        "xbench train --config run/config.resolved.json --trainer sharded --threads 1 --out o --stage 2 --device cuda");
     EXPECT_EQ(shell_text(train_command(config, on_two_nodes[1], options, "o")),
               "xbench train --config run/config.resolved.json --trainer gpu_ddp --threads 1 --out o");
 }
