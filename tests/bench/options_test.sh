@@ -211,7 +211,7 @@ line "" --help-config 'train.learning_rate' --help-config
 line "" --print-schema 'draft-07' --print-schema
 line "" --print-config-docs '| `learning_rate` |' --print-config-docs
 line "" --version 'xbench ' --version
-line "" --print-completion 'complete -' --print-completion bash
+line "" --print-completion 'bash completion' --print-completion bash
 
 for command in "" train eval predict models step kernels comm doctor "data import" "data synth" "data info"; do complete "$command"; done
 # A command that has no line here is not overlooked either.
