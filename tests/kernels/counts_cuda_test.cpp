@@ -15,6 +15,7 @@
 #include "kernels/cases/device_data.h"
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/devices.h"
+#include "kernels/products.h"
 #include "problems.h"
 
 namespace xbench {
