@@ -17,6 +17,7 @@
 #include "app/command_table.h"
 #include "app/commands.h"
 #include "app/data_tables.h"
+#include "app/installed.h"
 #include "app/single_process.h"
 #include "core/durable_file.h"
 #include "core/error.h"
@@ -28,7 +29,6 @@
 #include "data/import/import.h"
 #include "data/import/import_list.h"
 #include "data/import/shared_import.h"
-#include "data/import/worker/serve.h"
 #include "data/set/h5.h"
 #include "data/set/set_summary.h"
 #include "data/synthetic/synthetic.h"
@@ -147,7 +147,7 @@ void run_import(ImportCommand& command) {
     command.options.columns = parse_columns(command.columns);
     if (!command.split.empty()) command.options.shares = parse_shares(command.split);
     command.options.separator = parse_separator(command.separator);
-    command.options.worker_program = worker::this_program;
+    command.options.worker_program = decode_program();
     if (!command.patient_key.empty()) command.options.patient_key = read_key(command.patient_key);
     const std::unique_ptr<Communicator> ranks = connect_ranks();
     if (ranks != nullptr) command.options.threads = threads_of_rank(command.options.threads);

@@ -1,6 +1,8 @@
 // The build says where the data lie as seen from the program's folder (XB_DATA_FROM_PROGRAM, cmake/xb_install.cmake).
 #include "app/installed.h"
 
+#include <unistd.h>
+
 #include "app/command_table.h"
 #include "app/completions.h"
 #include "app/man_page.h"
@@ -23,6 +25,11 @@ std::string find_config(const std::string& given) {
             if (fs::is_regular_file(found, failure)) return found.string();
         }
     return given;  // whoever reads it says that it is not there
+}
+
+std::string decode_program() {
+    constexpr const char* running = "/proc/self/exe";
+    return access(running, X_OK) == 0 ? running : this_program();
 }
 
 void write_pages(const CLI::App& program, const fs::path& folder) {

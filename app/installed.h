@@ -11,6 +11,10 @@ namespace xbench {
 // the program, from whichever prefix it runs: "scaling.json" and "configs/scaling.json" alike.
 std::string find_config(const std::string& given);
 
+// This program, which the processes that decode files are, too: as the kernel knows it, so that one that is replaced
+// meanwhile stays the same; by its path where there is no /proc.
+std::string decode_program();
+
 // xbench.1, a page for each subcommand, and the completions of all shells, into one folder: what the build installs.
 void write_pages(const CLI::App& program, const std::filesystem::path& folder);
 // The completion of one shell, to be sourced.

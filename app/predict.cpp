@@ -15,6 +15,7 @@
 #include "app/command_table.h"
 #include "app/commands.h"
 #include "app/device_option.h"
+#include "app/installed.h"
 #include "app/predictions_csv.h"
 #include "app/single_process.h"
 #include "app/verbosity.h"
@@ -23,7 +24,6 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "data/import/import.h"
-#include "data/import/worker/serve.h"
 #include "data/set/h5.h"
 #include "kernels/cuda/devices.h"
 #include "parallel/train/inference.h"
@@ -88,7 +88,7 @@ std::unique_ptr<Dataset> import_files(const PredictCommand& command, const Loade
     options.channels = model.description.model.channels;
     options.size = model.description.model.size;
     options.threads = command.threads;
-    options.worker_program = worker::this_program;
+    options.worker_program = decode_program();
     const ImportReport report = import_unlabelled(options);
     if (!command.verbosity.warnings()) return open_h5(options.out, std::numeric_limits<int64_t>::max());
     for (const auto& entry : report.quarantined) fmt::print(stderr, "left out {}: {}\n", entry.path, entry.reason);

@@ -6,9 +6,6 @@ namespace xbench::worker {
 // The hidden subcommand's name.
 inline constexpr const char* subcommand = "decode-worker";
 
-// Where the import finds it: this program, whose main() knows the subcommand.
-inline constexpr const char* this_program = "/proc/self/exe";
-
 // Decodes what comes over the socket until its other end closes. Returns the exit code.
 int serve();
 
