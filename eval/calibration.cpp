@@ -198,10 +198,16 @@ double fit_temperature(const Predictions& p) {
         return sum;
     };
     const double most = std::log(1e3), golden = (std::sqrt(5.0) - 1) / 2;
-    double low = -most, high = most;
-    while (high - low > 1e-9) {
-        const double left = high - golden * (high - low), right = low + golden * (high - low);
-        (loss(left) <= loss(right) ? high : low) = loss(left) <= loss(right) ? right : left;
+    double low = -most, high = most, left = high - golden * (high - low), right = low + golden * (high - low);
+    double left_loss = loss(left), right_loss = loss(right);
+    while (high - low > 1e-9) {  // one of the two inner points stays one
+        if (left_loss <= right_loss) {
+            high = right, right = left, right_loss = left_loss;
+            left_loss = loss(left = high - golden * (high - low));
+        } else {
+            low = left, left = right, left_loss = right_loss;
+            right_loss = loss(right = low + golden * (high - low));
+        }
     }
     return std::fabs(low) > most - 1e-3 ? undefined : std::exp((low + high) / 2);
 }
