@@ -32,13 +32,6 @@ script=ddp_4gpu.sh
 lib=${SLURM_SUBMIT_DIR:?run this with sbatch}/slurm/lib.sh
 [ -f "$lib" ] || lib=$(dirname "$(dirname "$(readlink -f "${XBENCH:-$(command -v xbench)}")")")/share/xbench/slurm/lib.sh
 source "$lib"
-enter_project
-config=${1:-configs/scaling.json}
-[ $# = 0 ] || shift
-gpus=${SLURM_NTASKS:-1}
-find_xbench
-check_config "$config"
-threads=${SLURM_CPUS_PER_TASK:-1}
-rows="[{\"trainer\":\"serial\",\"threads\":$threads},{\"trainer\":\"serial\",\"device\":\"cuda\"},"
-rows+="{\"trainer\":\"gpu_ddp\",\"ranks\":[$(doubling_ranks "$gpus")]}]"
-run_sweep "$config" "$rows" "$@"
+begin_gpu_sweep "$@"
+rows+=",{\"trainer\":\"gpu_ddp\",\"ranks\":[$(doubling_ranks "$gpus")]}]"
+run_sweep "$config" "$rows" ${options[@]+"${options[@]}"}

@@ -57,6 +57,16 @@ choose_mpi() {
     if [ -z "${SLURM_MPI_TYPE:-}" ] && srun --mpi=list 2>&1 | grep -qw pmix; then mpi=(--mpi=pmix); fi
 }
 
+# begin_gpu_sweep ARGUMENTS OF THE SCRIPT: sets config, options (an array), gpus, and rows to the serial ones that GPUs are compared
+# with, on the CPU and on a GPU: the beginning of a JSON array.
+begin_gpu_sweep() {
+    enter_project
+    config=${1:-configs/scaling.json} options=("${@:2}") gpus=${SLURM_NTASKS:-1}
+    find_xbench
+    check_config "$config"
+    rows="[{\"trainer\":\"serial\",\"threads\":${SLURM_CPUS_PER_TASK:-1}},{\"trainer\":\"serial\",\"device\":\"cuda\"}"
+}
+
 # run_sweep CONFIG ROWS [xbench options ...]: the table of a configuration with these rows; its path is the last line of the log. A
 # row that cannot run here stays in the table with its reason and fails nothing; a row that fails is exit code 1. USR1 (--signal=B:)
 # ends the row under way, and the job goes back into the queue, where it goes on with what is missing.
