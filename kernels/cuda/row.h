@@ -46,6 +46,27 @@ bool are_vectors(const Pointers*... pointers) {
 
 inline unsigned blocks_for(int64_t items, int64_t each) { return static_cast<unsigned>((items + each - 1) / each); }
 
+// Element for element, four a thread, in 128-bit accesses where all addresses allow: y of x, or of a and b. `more` is what
+// the kernel takes behind that.
+constexpr unsigned map_threads = 256;
+template <class... More>
+void launch_map(const CudaFunction& function, const KernelArgs& args, CudaQueue& queue, const More&... more) noexcept {
+    const auto* x = address<const float>(args.in[0]);
+    auto* y = address<float>(args.out[0]);
+    const int64_t count = elements(args.out[0]);
+    queue.launch(function, {blocks_for(count, 4 * map_threads)}, {map_threads}, 0, x, y, count, int{are_vectors(x, y)},
+                 more...);
+}
+template <class... More>
+void launch_map_of_two(const CudaFunction& function, const KernelArgs& args, CudaQueue& queue,
+                       const More&... more) noexcept {
+    const auto *a = address<const float>(args.in[0]), *b = address<const float>(args.in[1]);
+    auto* y = address<float>(args.out[0]);
+    const int64_t count = elements(args.out[0]);
+    queue.launch(function, {blocks_for(count, 4 * map_threads)}, {map_threads}, 0, a, b, y, count, int{are_vectors(a, b, y)},
+                 more...);
+}
+
 // Plain layout, products in f32, attributes that are known, and an operand that is f32 where a naive plan has f64.
 inline Support takes_plain_f32(const Problem& problem, const KernelTensor& real) {
     for (int32_t i = 0; i < problem.n_in; ++i)

@@ -9,19 +9,8 @@ namespace {
 XB_CUDA_FUNCTION(forward, silu, xb_silu);
 XB_CUDA_FUNCTION(grad, silu, xb_silu_grad);
 
-void enqueue_forward(const KernelArgs& args, CudaQueue& queue) noexcept {
-    const int64_t count = elements(args.out[0]);
-    const auto* x = address<const float>(args.in[0]);
-    auto* y = address<float>(args.out[0]);
-    queue.launch(forward, {blocks_for(count, 4 * 256)}, {256}, 0, x, y, count, int{are_vectors(x, y)});
-}
-
-void enqueue_grad(const KernelArgs& args, CudaQueue& queue) noexcept {
-    const int64_t count = elements(args.out[0]);
-    const auto *dy = address<const float>(args.in[0]), *x = address<const float>(args.in[1]);
-    auto* dx = address<float>(args.out[0]);
-    queue.launch(grad, {blocks_for(count, 4 * 256)}, {256}, 0, dy, x, dx, count, int{are_vectors(dy, x, dx)});
-}
+void enqueue_forward(const KernelArgs& args, CudaQueue& queue) noexcept { launch_map(forward, args, queue); }
+void enqueue_grad(const KernelArgs& args, CudaQueue& queue) noexcept { launch_map_of_two(grad, args, queue); }
 
 const Kernel rows[] = {
     cuda_row(OpKind::silu, "direct", plain_f32_output, enqueue_forward),
