@@ -22,6 +22,7 @@
 #include "core/parallel_for.h"
 #include "core/progress.h"
 #include "core/utf8.h"
+#include "data/import/csv.h"
 #include "data/import/import.h"
 #include "data/import/import_list.h"
 #include "data/import/shared_import.h"
@@ -36,7 +37,7 @@ namespace {
 
 struct ImportCommand {
     ImportOptions options;
-    std::string columns, split, separator = "comma";
+    std::string columns, split, separator = "comma", leaks = "report", drop_labels, class_names;
     std::string patient_key;
     bool quiet = false;
 };
@@ -143,6 +144,16 @@ void import_with_progress(ImportCommand& command, const InterruptGuard& guard, S
 void run_import(ImportCommand& command) {
     command.options.columns = parse_columns(command.columns);
     if (!command.split.empty()) command.options.shares = parse_shares(command.split);
+    for (const std::string& name : split_text(command.drop_labels, ',')) {
+        if (!trimmed(name).empty()) command.options.drop_labels.push_back(trimmed(name));
+    }
+    for (const std::string& name : split_text(command.class_names, ',')) {
+        if (!trimmed(name).empty()) command.options.class_names.push_back(trimmed(name));
+    }
+    if (command.leaks != "report" && command.leaks != "refuse" && command.leaks != "off")
+        throw UsageError("'" + command.leaks + "' is none of report, refuse and off", "--leaks");
+    command.options.look_for_leaks = command.leaks != "off";
+    command.options.refuse_leaks = command.leaks == "refuse";
     command.options.separator = parse_separator(command.separator);
     command.options.worker_program = worker::this_program;
     if (!command.patient_key.empty()) command.options.patient_key = read_key(command.patient_key);
@@ -197,7 +208,22 @@ void add_import(CLI::App& data) {
         ->capture_default_str();
     app->add_option("--channels", options.channels, "1 (gray) or 3 (RGB)")->capture_default_str();
     app->add_option("--labels", options.labels, "CSV with a header: path,label[,split][,group]; label may be A|B");
-    app->add_option("--columns", command->columns, "Other headers: path=file,label=class,split=fold,group=patient");
+    app->add_option("--columns", command->columns,
+                    "Other headers: path=file,label=class,split=fold,group=patient,view=,sex=,age=,site=; "
+                    "labels=FIRST..LAST or A+B: a column a class");
+    app->add_option("--uncertain", options.uncertain, "-1 in a column of labels=: zeros, ones or ignore (masked)")
+        ->capture_default_str();
+    app->add_option("--blank", options.blank, "A blank in a column of labels=: zeros, ones or ignore (masked)")
+        ->capture_default_str();
+    app->add_option("--drop-labels", command->drop_labels, "Names in label cells that are no class: unchanged,exclude");
+    app->add_option("--class-names", command->class_names, "Of npz and CIFAR, whose classes are numbers: a,b,c");
+    app->add_option("--leaks", command->leaks, "Images or groups in several splits: report, refuse or off")
+        ->capture_default_str();
+    app->add_flag("--multilabel", options.multilabel, "Labels of cells are classes that an image has or not");
+    app->add_option("--rsna-classes", options.rsna_classes, "2: opacity or not; 3: also normal")->capture_default_str();
+    app->add_option("--group-regex", options.group_regex,
+                    "Groups by file name where the source tells none: 'person(\\d+)_', 'patient(\\d+)', "
+                    "'([^/]+?)(-rotated\\d+)*\\.[^.]+$'");
     app->add_option("--separator", command->separator, "Of the CSV: comma, semicolon or tab")->capture_default_str();
     app->add_option("--patient-key", command->patient_key,
                     "File with a secret: DICOM patients become /group by a hash with it, the same in every import");
@@ -248,6 +274,7 @@ void add_data_commands(CLI::App& app) {
     add_import(*data);
     add_synth(*data);
     add_data_info(*data);
+    add_data_leaks(*data);
 }
 
 }  // namespace xbench

@@ -84,6 +84,7 @@ std::unique_ptr<Dataset> import_files(const PredictCommand& command, const Loade
     options.channels = model.description.model.channels;
     options.size = model.description.model.size;
     options.threads = command.threads;
+    options.look_for_leaks = false;  // every image is in one split
     options.worker_program = worker::this_program;
     const ImportReport report = import_unlabelled(options);
     if (!command.verbosity.warnings()) return open_h5(options.out, std::numeric_limits<int64_t>::max());

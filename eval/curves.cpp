@@ -61,12 +61,14 @@ Curve make_curve(std::string name, std::span<const float> scores, std::span<cons
 std::vector<Curve> make_curves(const Predictions& p, const std::vector<std::string>& class_names) {
     const auto n = static_cast<size_t>(p.count()), k = static_cast<size_t>(p.classes);
     std::vector<Curve> curves;
-    std::vector<float> scores(n);
-    std::vector<uint8_t> truth(n);
     for (size_t c = 0; c < k; ++c) {
+        std::vector<float> scores;
+        std::vector<uint8_t> truth;
         for (size_t i = 0; i < n; ++i) {
-            scores[i] = p.probabilities[i * k + c];
-            truth[i] = p.multilabel() ? p.targets[i * k + c] : static_cast<uint8_t>(p.labels[i] == static_cast<int32_t>(c));
+            if (p.multilabel() && p.targets[i * k + c] == unknown_label) continue;
+            scores.push_back(p.probabilities[i * k + c]);
+            truth.push_back(p.multilabel() ? p.targets[i * k + c]
+                                           : static_cast<uint8_t>(p.labels[i] == static_cast<int32_t>(c)));
         }
         curves.push_back(make_curve(class_names[c], scores, truth));
     }

@@ -25,6 +25,7 @@ struct DatasetInfo {
     int bytes_per_pixel = 1;  // uint8 or uint16
     std::vector<std::string> class_names;
     bool multilabel = false;  // labels are {N,K} of 0/1/unknown_label, else one class index an image
+    std::string leaks = {};   // what a search for images in several splits has found; empty: nobody has looked
     int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
 };
 
@@ -37,6 +38,7 @@ public:
     std::span<const uint8_t> targets() const { return targets_; }  // {N*K}, empty unless multilabel
     std::span<const uint8_t> splits() const { return splits_; }    // {N}, Split
     const std::vector<std::string>& ids() const { return ids_; }
+    const std::vector<std::string>& groups() const { return groups_; }  // {N} patients, or empty: none are known
     bool has_boxes() const { return !box_offsets_.empty(); }
     std::span<const Box> boxes(int64_t image) const;  // none where the set has no boxes
     std::vector<int64_t> indices(Split split) const;  // ascending
@@ -50,7 +52,7 @@ protected:
     DatasetInfo info_;
     std::vector<int32_t> labels_;
     std::vector<uint8_t> targets_, splits_;
-    std::vector<std::string> ids_;
+    std::vector<std::string> ids_, groups_;
     std::vector<Box> boxes_;            // image i has boxes_[box_offsets_[i]] .. boxes_[box_offsets_[i+1] - 1]
     std::vector<int64_t> box_offsets_;  // {N+1}, or empty: no boxes are known
 };

@@ -115,6 +115,7 @@ SetRecords Reader::records() {
     if (!author.empty()) records.created_by = author.front();
     const auto origin = text_attribute("source");
     if (!origin.empty()) records.source = origin.front();
+    if (const auto leaks = text_attribute("leaks"); !leaks.empty()) info.leaks = leaks.front();
     records.pixel_mean = number_attribute("pixel_mean");
     records.pixel_std = number_attribute("pixel_std");
     return records;
@@ -135,6 +136,7 @@ public:
         targets_ = std::move(records.targets);
         splits_ = std::move(records.splits);
         ids_ = std::move(records.ids);
+        groups_ = std::move(records.groups);
         boxes_ = std::move(records.boxes);
         box_offsets_ = std::move(records.box_offsets);
     }

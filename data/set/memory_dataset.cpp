@@ -25,6 +25,7 @@ MemoryDataset::MemoryDataset(ImageSet set) : image_bytes_(set.image_bytes()) {
     targets_ = std::move(set.records.targets);
     splits_ = std::move(set.records.splits);
     ids_ = std::move(set.records.ids);
+    groups_ = std::move(set.records.groups);
     boxes_ = std::move(set.records.boxes);
     box_offsets_ = std::move(set.records.box_offsets);
     pixels_ = std::move(set.pixels);

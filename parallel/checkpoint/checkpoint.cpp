@@ -157,6 +157,7 @@ void describe(const ModelDescription& description, WeightSet& weights) {
     weights.metadata["xbench.mean"] = Json(description.mean).dump();
     weights.metadata["xbench.std"] = Json(description.std).dump();
     weights.metadata["xbench.positive_weights"] = Json(description.positive_weights).dump();
+    if (!description.leaks.empty()) weights.metadata["xbench.leaks"] = description.leaks;
     weights.metadata["xbench.evaluation"] = Json{
         {"precision", description.precision},
         {"batch_size", description.evaluation_batch},
@@ -180,6 +181,8 @@ ModelDescription description_of(const WeightSet& weights, const std::string& ori
         description.std = json("xbench.std").get<std::vector<double>>();
         if (weights.metadata.contains("xbench.positive_weights"))
             description.positive_weights = json("xbench.positive_weights").get<std::vector<double>>();
+        if (const auto leaks = weights.metadata.find("xbench.leaks"); leaks != weights.metadata.end())
+            description.leaks = leaks->second;
         if (weights.metadata.contains("xbench.evaluation")) take_evaluation(json("xbench.evaluation"), description);
         return description;
     } catch (const Json::exception& error) {
