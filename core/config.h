@@ -32,6 +32,7 @@ struct DataConfig {
     SyntheticConfig synthetic;                // count 0: not synthetic
     std::vector<double> mean{0.5}, std{0.5};  // one number, or one a channel
     int64_t workers = 1;                      // loader threads of each rank
+    std::string leaks = "report";             // report | refuse: images or groups in several splits
 };
 
 struct TrainConfig {

@@ -50,6 +50,10 @@ std::vector<ConfigField> model_and_data_fields() {
          .at_least = 1},
         {"/data/workers", XB_SLOT(data.workers), "Loader threads of each rank; 0: the training thread reads.",
          between(0, 256)},
+        {.path = "/data/leaks",
+         .slot = XB_SLOT(data.leaks),
+         .help = "Images or groups that lie in more than one split: report them, or refuse the set before anything runs.",
+         .choices = {"report", "refuse"}},
     };
 }
 

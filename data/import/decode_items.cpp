@@ -77,7 +77,9 @@ void Decoding::decode(std::span<const ImportItem> items, Window& window) {
     window.outcomes.resize(items.size());
     window.items.clear();
     for (const ImportItem& item : items) window.items.push_back(&item);
-    if (shared_ != nullptr)
+    if (list_.records != nullptr)
+        decoder_.decode_records(*list_.records, items, info_.bytes_per_pixel, window.outcomes.data(), window.pixels.data());
+    else if (shared_ != nullptr)
         shared_->decode(decoder_, items, info_.bytes_per_pixel, window.outcomes.data(), window.pixels.data());
     else
         decoder_.decode(items, info_.bytes_per_pixel, window.outcomes.data(), window.pixels.data());
@@ -106,6 +108,9 @@ void Decoding::keep(Window& window, size_t from, size_t to) {
         result_.burned_in += outcome.burned_in;
         result_.largest_deep_sample = std::max(result_.largest_deep_sample, outcome.largest_deep_sample);
     }
+    for (size_t i = from; options_.look_for_leaks && i < good; ++i)
+        result_.leaks.add(window.pixels.data() + i * image_bytes_, info_.channels, info_.height, info_.width,
+                          info_.bytes_per_pixel);
     result_.writer->append({window.pixels.data() + from * image_bytes_, (good - from) * image_bytes_});
 }
 
@@ -175,6 +180,7 @@ bool Decoding::decode_all() {
     result_ = {};
     patients_.clear();
     result_.bytes_per_pixel = info_.bytes_per_pixel;
+    if (list_.records != nullptr) list_.records->rewind();
     result_.writer = std::make_unique<H5Writer>(options_.out, info_, grows_);
     std::array<Window, 2> windows;
     std::future<void> writing;  // behind the windows, so that its end is waited for before they go

@@ -276,7 +276,7 @@ void Loader::State::read(int64_t index, Slot& slot) {
     for (const int64_t id : batch.sample_ids) {
         if (dataset.info().multilabel) {
             const auto row = dataset.targets().subspan(static_cast<size_t>(id) * classes, classes);
-            batch.targets.insert(batch.targets.end(), row.begin(), row.end());
+            for (const uint8_t target : row) batch.targets.push_back(target == unknown_label ? unknown_target : target);
         } else {
             batch.labels.push_back(dataset.labels()[static_cast<size_t>(id)]);
         }

@@ -27,6 +27,9 @@ struct LoaderOptions {
     std::function<AlignedBuffer(size_t)> allocate;  // memory for those; none: the host's own
 };
 
+// Of a class of which nobody knows whether the image shows it: loss and metrics leave it out.
+inline constexpr float unknown_target = -1;
+
 // One rank's share of one global batch. Leaf v of the batch holds its samples floor(v B / V) .. floor((v+1) B / V) - 1,
 // where B is this batch's real size (the last one of an epoch may be short; then leaves may be empty).
 struct Batch {

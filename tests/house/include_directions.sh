@@ -74,7 +74,7 @@ directions() {
 # hdf5.h and its like: one file each, so that an optional dependency stays in one place.
 single_users() {
     awk -F '\t' '
-        $3 ~ /^<((hdf5|mpi|cuda|nccl|png|turbojpeg|jpeglib|hwloc|openjpeg|seccomp)\.h>$|simde\/)/ {
+        $3 ~ /^<((hdf5|mpi|cuda|nccl|png|turbojpeg|jpeglib|hwloc|openjpeg|seccomp|zip)\.h>$|simde\/)/ {
             user[$3] = user[$3] " " $1 ":" $2
             count[$3]++
         }
