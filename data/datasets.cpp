@@ -18,9 +18,12 @@ std::unique_ptr<Dataset> open_dataset(const DataConfig& config) {
     if (config.path.empty()) {
         throw UsageError("no data set", "/data/path", "name an HDF5 set, or use \"synthetic\": {\"count\": 4096}");
     }
-    auto set = open_h5(config.path);
-    if (config.leaks == "refuse") refuse_leaks(find_leaks(*set, usable_cores()), config.path);
-    return set;
+    return open_h5(config.path, config.memory_mib << 20);
+}
+
+void check_leaks(const DataConfig& config, const Dataset& dataset, int threads) {
+    if (config.leaks == "refuse")
+        refuse_leaks(find_leaks(dataset, threads > 0 ? threads : usable_cores()), dataset.info().source);
 }
 
 }  // namespace xbench

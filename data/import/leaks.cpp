@@ -26,6 +26,7 @@ constexpr int most_bits = 8, similar_bits = 4;
 constexpr double identical_correlation = 0.99, similar_correlation = 0.93;
 constexpr size_t most_examples = 100, most_found = 1'000'000;
 constexpr size_t splits_known = 3;
+constexpr const char* no_leaks = "no image and no group was found in more than one split";
 
 // Images that have the same small copy.
 struct Copies {
@@ -226,7 +227,7 @@ LeakReport LeakFinder::find(std::span<const uint8_t> splits, std::span<const std
 }
 
 std::string LeakReport::verdict() const {
-    if (!leaks()) return "no image and no group was found in more than one split";
+    if (!leaks()) return no_leaks;
     std::string text;
     if (identical_across > 0)
         text =
@@ -236,6 +237,8 @@ std::string LeakReport::verdict() const {
                             patients_across, patients);
     return text;
 }
+
+bool says_leaks(const std::string& verdict) { return !verdict.empty() && verdict != no_leaks; }
 
 LeakReport find_leaks(const Dataset& dataset, int threads) {
     const DatasetInfo& info = dataset.info();

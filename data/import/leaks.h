@@ -48,6 +48,9 @@ private:
     std::vector<Thumbnail> thumbnails_;
 };
 
+// Of a verdict that a set or weights carry; false where nobody has looked, too.
+bool says_leaks(const std::string& verdict);
+
 LeakReport find_leaks(const Dataset& dataset, int threads);
 // Throws Error where images or patients lie in several splits. `place` names the set.
 void refuse_leaks(const LeakReport& report, const std::string& place);
