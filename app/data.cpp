@@ -98,7 +98,9 @@ void add_data_commands(CLI::App& app) {
     add_data_import(*data);
     add_synth(*data);
     add_data_info(*data);
+    add_data_explore(*data);
     add_data_leaks(*data);
+    add_data_augment(*data);
 }
 
 }  // namespace xbench

@@ -32,8 +32,11 @@ struct ImportCommand {
     ImportOptions options;
     std::string columns, split, separator = "comma", leaks = "report", drop_labels, class_names;
     std::string patient_key;
-    bool quiet = false;
+    bool quiet = false, resume = false;
 };
+
+// Files from which on an import that is killed can go on; fewer are decoded again as fast.
+constexpr int64_t files_worth_a_journal = 10'000;
 
 // "path=file,label=class"
 std::map<std::string, std::string> parse_columns(const std::string& text) {
@@ -53,6 +56,7 @@ std::map<std::string, std::string> parse_columns(const std::string& text) {
 
 void print_report(const ImportReport& report, const ImportOptions& options) {
     print_counts(report.class_names, report.counts, report.split_counts);
+    if (report.resumed > 0) fmt::print("{} files had been decoded by an import that was interrupted\n", report.resumed);
     for (const std::string& note : report.notes) fmt::print("note: {}\n", note);
     for (const std::string& warning : report.warnings) fmt::print("WARNING: {}\n", warning);
     fmt::print("{} files below {}: {} imported, {} quarantined, {} ignored by rule; the account is {}.import.json\n",
@@ -113,6 +117,7 @@ void run_import(ImportCommand& command) {
         throw UsageError("'" + command.leaks + "' is none of report, refuse and off", "--leaks");
     command.options.look_for_leaks = command.leaks != "off";
     command.options.refuse_leaks = command.leaks == "refuse";
+    command.options.journal_from = command.resume ? 1 : files_worth_a_journal;
     command.options.separator = parse_separator(command.separator);
     command.options.worker_program = decode_program();
     if (!command.patient_key.empty()) command.options.patient_key = read_key(command.patient_key);
@@ -210,6 +215,9 @@ void add_data_import(CLI::App& data) {
     app->add_option("--threads", options.threads, "Threads; 0: all cores")
         ->capture_default_str()
         ->check(CLI::Range(0, most_threads));
+    app->add_flag("--resume", command->resume,
+                  "Keep what is decoded until the set is whole, so that the same command goes on after a kill (always from "
+                  "10,000 files on)");
     app->add_flag("--quiet", command->quiet, "No progress line");
     app->footer(
         "Every file below the source is imported, quarantined with its reason, or ignored under a named rule; "

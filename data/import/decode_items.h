@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/import/import_list.h"
+#include "data/import/journal.h"
 #include "data/import/leaks.h"
 #include "data/import/shared_import.h"
 #include "data/set/h5.h"
@@ -34,7 +35,8 @@ struct DecodedItems {
 
 // `info` describes the set; its depth is found here. `shared` is null where this process works alone. The list must outlive
 // the result.
+// `journal` is null where nothing is kept for an import that goes on.
 DecodedItems decode_items(const ImportOptions& options, const ImportList& list, DatasetInfo info,
-                          const ImportObserver& observer, SharedImport* shared);
+                          const ImportObserver& observer, SharedImport* shared, ImportJournal* journal);
 
 }  // namespace xbench

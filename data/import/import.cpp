@@ -97,6 +97,12 @@ void add_meta(SetRecords& records, const ImportList& list, const DecodedItems& i
         auto& column = records.meta[list.meta_names[m]];
         for (const ImportItem* item : items.kept) column.push_back(item->meta[m]);
     }
+    if (list.records == nullptr) {  // of files: what they were before they were made to fit
+        for (const auto& [width, height] : items.sizes) {
+            records.meta["width"].push_back(fmt::format("{}", width));
+            records.meta["height"].push_back(fmt::format("{}", height));
+        }
+    }
     const auto& made = items.renderings;
     if (std::any_of(made.begin(), made.end(), [](const std::string& text) { return !text.empty(); }))
         records.meta["rendering"] = made;
@@ -210,7 +216,10 @@ ImportReport import_from(const ImportOptions& options, SideFiles& beside, const 
                      1,
                      list.class_names,
                      list.multilabel};
-    DecodedItems items = decode_items(options, list, info, observer, shared);
+    std::optional<ImportJournal> journal;
+    if (static_cast<int64_t>(list.items.size()) >= options.journal_from && list.records == nullptr)
+        journal.emplace(options, list);
+    DecodedItems items = decode_items(options, list, info, observer, shared, journal ? &*journal : nullptr);
     info.bytes_per_pixel = items.bytes_per_pixel;
     ImportReport report = start_report(list, items, info);
     if (items.kept.empty()) end_without_images(report, options, beside);
@@ -232,6 +241,10 @@ ImportReport import_from(const ImportOptions& options, SideFiles& beside, const 
     beside.write(report, options);
     items.writer->finish(records);
     beside.commit();
+    if (journal) {
+        report.resumed = journal->taken();
+        journal->remove();
+    }
     return report;
 }
 

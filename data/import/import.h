@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -42,6 +43,8 @@ struct ImportOptions {
     bool keep_ids = false;                             // DICOM patients under their own PatientID
     std::string worker_program;  // decodes the files, by worker/serve.h; empty: this process does, and trusts them
     bool side_files = true;      // the quarantine's list and the account beside the set
+    // From so many files on what is decoded is kept (data/import/journal.h), so that the same import goes on after a kill.
+    int64_t journal_from = std::numeric_limits<int64_t>::max();
 };
 
 struct ImportProgress {
@@ -51,6 +54,7 @@ struct ImportProgress {
 
 struct ImportReport {
     int64_t images = 0;
+    int64_t resumed = 0;  // files that an import which was killed had decoded
     int bytes_per_pixel = 1;
     bool multilabel = false;
     std::vector<std::string> class_names;

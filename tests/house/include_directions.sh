@@ -42,6 +42,7 @@ directions() {
             rooms["bench/comm"]          = "base"
             rooms["bench/base"]          = ""
             rooms["bench/draw"]          = ""
+            rooms["data/explore"]        = "import load set"
             rooms["data/import"]         = "load set"
             rooms["data/synthetic"]      = "load set"
             rooms["data/load"]           = "set"
