@@ -53,7 +53,8 @@ void read_shape(std::string_view text, NpyHead& head) {
         }
         int64_t side = 0;
         const auto [stop, failure] = std::from_chars(text.data() + at, text.data() + end, side);
-        if (failure != std::errc{} || side < 0 || side > most_side) throw Error("broken npy: a shape that is none");
+        if (failure == std::errc::result_out_of_range || side > most_side) throw Error("broken npy: an absurd shape");
+        if (failure != std::errc{} || side < 0) throw Error("broken npy: a shape that is none");
         head.shape.push_back(side);
         at = static_cast<size_t>(stop - text.data());
     }

@@ -88,7 +88,7 @@ TEST(Explore, SubgroupsAndWhatTheyMaySpoil) {
     EXPECT_THAT(view.rows[0].with_class, ElementsAre(20, 40));
     EXPECT_EQ(view.rows[1].images, 20);
     EXPECT_THAT(report.warnings, Contains(HasSubstr("class 'a' has 5 images in val: too few")));
-    EXPECT_THAT(report.warnings, Contains(HasSubstr("1 of 79 groups")));
+    EXPECT_THAT(report.warnings, Contains(HasSubstr("1 of 78 groups")));
     EXPECT_THAT(report.warnings, Contains(HasSubstr("class 'a' is 100% of age '50-59' and 0% of ''")));
     EXPECT_THAT(report.warnings, testing::Not(Contains(HasSubstr("may learn the view"))));  // 20 PA images are too few
 }
