@@ -120,7 +120,7 @@ void add_sizes(HtmlPage& page, const ExploreReport& report) {
     for (const auto& [size, images] : report.sizes) sizes.emplace_back(images, size);
     std::sort(sizes.begin(), sizes.end(),
               [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
-    BarChart chart{fmt::format("Sizes of the files: {} different ones", sizes.size()), {"images"}, {}};
+    BarChart chart{fmt::format("Sizes of the files: {}", sizes.size()), {"images"}, {}};
     int64_t others = 0;
     for (size_t i = 0; i < sizes.size(); ++i) {
         if (i < most_sizes)
@@ -195,8 +195,8 @@ std::string explore_page(const ExploreReport& report, const SetRecords& records,
     HtmlPage page("Data set " + summary.path, fmt::format("{} images of {} classes, made from {} by {}.", summary.info.count,
                                                           summary.info.classes(), summary.source, summary.created_by));
     add_warnings(page, report);
-    add_samples(page, report, images);
     add_classes(page, report);
+    add_samples(page, report, images);
     add_together(page, report);
     add_intensity(page, report);
     add_sizes(page, report);

@@ -103,10 +103,11 @@ void warn_of_subgroups(const SetRecords& records, ExploreReport& report) {
                 if (high == nullptr || share(row) > share(*high)) high = &row;
             }
             if (low == nullptr || share(*high) - share(*low) < striking_difference) continue;
+            const auto named = [](const Subgroups::Row& row) { return row.value.empty() ? "unknown" : row.value; };
             report.warnings.push_back(
                 fmt::format("class '{}' is {:.0f}% of {} '{}' and {:.0f}% of '{}': a model may learn the {}",
-                            records.info.class_names[k], 100 * share(*high), column.column, high->value, 100 * share(*low),
-                            low->value, column.column));
+                            records.info.class_names[k], 100 * share(*high), column.column, named(*high), 100 * share(*low),
+                            named(*low), column.column));
         }
     }
 }

@@ -35,11 +35,7 @@ struct Copies {
     int64_t count() const { return static_cast<int64_t>(images.size()); }
 };
 
-struct Found {
-    size_t a = 0, b = 0;  // of the copies
-    double correlation = 0;
-    bool identical = false, turned = false, negative = false;
-};
+using Found = LeakFinder::Found;  // here of the copies
 
 struct Search {
     std::vector<std::array<uint64_t, orientations>> hashes;
@@ -86,7 +82,7 @@ std::vector<Copies> copies_of(const std::vector<Thumbnail>& thumbnails, std::spa
         if (fresh) copies.emplace_back();
         Copies& same = copies[entry->second];
         same.images.push_back(static_cast<int64_t>(i));
-        ++same.in_split[std::min<size_t>(splits[i], splits_known - 1)];
+        ++same.in_split[splits.empty() ? 0 : std::min<size_t>(splits[i], splits_known - 1)];
     }
     return copies;
 }
@@ -198,8 +194,10 @@ void LeakFinder::add(const uint8_t* planes, int64_t channels, int64_t height, in
     thumbnails_.push_back(make_thumbnail(resizer_, planes, channels, height, width));
 }
 
-LeakReport LeakFinder::find(std::span<const uint8_t> splits, std::span<const std::string> patients, int threads) const {
-    const auto copies = copies_of(thumbnails_, splits);
+void LeakFinder::compare_all(int threads) {
+    if (compared_ == thumbnails_.size()) return;
+    compared_ = thumbnails_.size();
+    const auto copies = copies_of(thumbnails_, {});
     Search search;
     search.hashes.resize(copies.size());
     for (const Copies& same : copies) search.thumbnails.push_back(&thumbnails_[static_cast<size_t>(same.images[0])]);
@@ -219,8 +217,25 @@ LeakReport LeakFinder::find(std::span<const uint8_t> splits, std::span<const std
         }
     });
     std::sort(all.begin(), all.end(), [](const Found& x, const Found& y) { return x.a != y.a ? x.a < y.a : x.b < y.b; });
+    found_ = std::move(all);
+}
+
+std::vector<std::array<int64_t, 2>> LeakFinder::identical(int threads) {
+    compare_all(threads);
+    const auto copies = copies_of(thumbnails_, {});
+    std::vector<std::array<int64_t, 2>> pairs;
+    for (const Copies& same : copies)
+        for (size_t i = 1; i < same.images.size(); ++i) pairs.push_back({same.images[0], same.images[i]});
+    for (const Found& pair : found_)
+        if (pair.identical) pairs.push_back({copies[pair.a].images[0], copies[pair.b].images[0]});
+    return pairs;
+}
+
+LeakReport LeakFinder::find(std::span<const uint8_t> splits, std::span<const std::string> patients, int threads) {
+    compare_all(threads);
+    const auto copies = copies_of(thumbnails_, splits);
     Account account(copies, splits);
-    for (const Found& pair : all) account.add(pair);
+    for (const Found& pair : found_) account.add(pair);
     account.report.images = static_cast<int64_t>(thumbnails_.size());
     account.report.pairs_compared = pairs_of(static_cast<int64_t>(copies.size()));
     return account.finish(patients);

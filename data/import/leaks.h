@@ -40,12 +40,23 @@ class LeakFinder {
 public:
     // Planes {c,h,w} of `bytes_per_pixel`, in the order of the set. Not for several threads at once.
     void add(const uint8_t* planes, int64_t channels, int64_t height, int64_t width, int bytes_per_pixel);
-    LeakReport find(std::span<const uint8_t> splits, std::span<const std::string> patients, int threads) const;
+    LeakReport find(std::span<const uint8_t> splits, std::span<const std::string> patients, int threads);
+    // Pairs that connect all images which show the same; for who draws splits. Both compare all pairs once.
+    std::vector<std::array<int64_t, 2>> identical(int threads);
+
+    struct Found {
+        size_t a = 0, b = 0;  // numbers of small copies, in the order in which they came
+        double correlation = 0;
+        bool identical = false, turned = false, negative = false;
+    };
 
 private:
+    void compare_all(int threads);
     Resizer resizer_;
     std::vector<uint8_t> narrow_;
     std::vector<Thumbnail> thumbnails_;
+    std::vector<Found> found_;
+    size_t compared_ = 0;  // images
 };
 
 // Of a verdict that a set or weights carry; false where nobody has looked, too.

@@ -89,7 +89,7 @@ TEST(Explore, SubgroupsAndWhatTheyMaySpoil) {
     EXPECT_EQ(view.rows[1].images, 20);
     EXPECT_THAT(report.warnings, Contains(HasSubstr("class 'a' has 5 images in val: too few")));
     EXPECT_THAT(report.warnings, Contains(HasSubstr("1 of 78 groups")));
-    EXPECT_THAT(report.warnings, Contains(HasSubstr("class 'a' is 100% of age '50-59' and 0% of ''")));
+    EXPECT_THAT(report.warnings, Contains(HasSubstr("class 'a' is 100% of age '50-59' and 0% of 'unknown'")));
     EXPECT_THAT(report.warnings, testing::Not(Contains(HasSubstr("may learn the view"))));  // 20 PA images are too few
 }
 

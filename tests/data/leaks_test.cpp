@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fmt/core.h>
+
 #include <cmath>
 #include <cstdlib>
 
@@ -123,6 +125,24 @@ TEST(Leaks, AreNotSeenWhereThereAreNone) {
     EXPECT_EQ(report.identical_pairs, 0);
     EXPECT_FALSE(report.leaks());
     EXPECT_NO_THROW(refuse_leaks(report, "set.h5"));
+}
+
+// Turned copies of six pictures, under names that say nothing: none may come to lie in two splits.
+TEST(Leaks, AreNotMadeByADrawnSplit) {
+    const TemporaryFolder folder;
+    for (int i = 0; i < 60; ++i)
+        folder.write(fmt::format("src/{}/{}.png", i % 2 == 0 ? "a" : "b", i),
+                     encode_png({side, side}, turned(picture(static_cast<uint64_t>(1 + i / 10)), i % 8)));
+    ImportOptions options;
+    options.source = folder / "src";
+    options.out = folder / "set.h5";
+    for (uint64_t seed = 1; seed <= 4; ++seed) {
+        options.seed = seed;
+        const ImportReport report = import_images(options);
+        EXPECT_GE(report.leaks->identical_pairs, 6 * 9);
+        EXPECT_EQ(report.leaks->identical_across, 0) << seed;
+        EXPECT_GT(report.split_counts[2], 0);
+    }
 }
 
 TEST(Leaks, StopAnImportThatRefusesThem) {
