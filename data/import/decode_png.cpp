@@ -1,4 +1,4 @@
-// PNG through libpng: every color type, 1 to 16 bits, interlaced or not.
+// PNG through libpng. Read: every color type, 1 to 16 bits, interlaced or not. Written: 8 bits, gray or RGB.
 //
 // libpng reports errors by longjmp. The functions that call setjmp therefore own nothing with a destructor: memory lives
 // in Decoder, outside of them, and its text becomes an Error only after they have returned.
@@ -122,6 +122,22 @@ Image decode_png(std::span<const uint8_t> bytes, int channels) {
     else
         change_channels<uint8_t>(decoded, pixels, image);
     return image;
+}
+
+std::string encode_png(const Image& image) {
+    png_image file{};
+    file.version = PNG_IMAGE_VERSION;
+    file.width = static_cast<png_uint_32>(image.width);
+    file.height = static_cast<png_uint_32>(image.height);
+    file.format = image.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
+    if (image.bytes_per_sample != 1 || image.samples.size() != PNG_IMAGE_SIZE(file))
+        throw Error("a PNG is written of 8-bit samples, gray or RGB");
+    png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(file);
+    std::string bytes(size, '\0');
+    if (png_image_write_to_memory(&file, bytes.data(), &size, 0, image.samples.data(), 0, nullptr) == 0)
+        throw Error(fmt::format("libpng cannot write: {}", file.message));
+    bytes.resize(size);
+    return bytes;
 }
 
 }  // namespace xbench

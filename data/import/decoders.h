@@ -59,6 +59,8 @@ const char* name_of(ImageFormat format);
 Image decode_image(std::span<const uint8_t> bytes, int channels, int64_t frame = 0);
 
 Image decode_png(std::span<const uint8_t> bytes, int channels);
+// A file of 8-bit samples; the same pixels give the same bytes.
+std::string encode_png(const Image& image);
 Image decode_jpeg(std::span<const uint8_t> bytes, int channels);
 // With the pixel pipeline of data/import/dicom/frame.h. Throws LeftOutByRule for objects without pixels.
 Image decode_dicom(std::span<const uint8_t> bytes, int channels, int64_t frame);
