@@ -98,7 +98,8 @@ void write_picture(const ExplainCommand& command, const Dataset& images, const H
     const int64_t sample = heat.question.sample;
     images.read(std::span(&sample, 1), pixels.data());
     const ShownImage shown{pixels, info.channels, info.height, info.width};
-    write_durably(file, overlay_png(shown, heat.map, heat.rows, heat.columns, enlargement(shown, least_side)));
+    const std::vector<uint8_t> png = overlay_png(shown, heat.map, heat.rows, heat.columns, enlargement(shown, least_side));
+    write_durably(file, {reinterpret_cast<const char*>(png.data()), png.size()});
     if (command.raw) write_durably(raw_file(file), npy(heat));
 }
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <vector>
 
 #include "data/import/decoders.h"
 #include "eval/gradcam.h"
@@ -62,7 +61,7 @@ int64_t enlargement(const ShownImage& image, int64_t least_side) {
     return std::max<int64_t>(1, (least_side + side - 1) / side);
 }
 
-std::string image_png(const ShownImage& image, int64_t factor) {
+std::vector<uint8_t> image_png(const ShownImage& image, int64_t factor) {
     const auto planes = enlarged_planes(image, factor);
     Image out = empty_image(image, factor, image.channels == 1 ? 1 : 3);
     for (size_t i = 0; i < planes[0].size(); ++i)
@@ -70,7 +69,8 @@ std::string image_png(const ShownImage& image, int64_t factor) {
     return encode_png(out);
 }
 
-std::string overlay_png(const ShownImage& image, std::span<const float> map, int64_t rows, int64_t columns, int64_t factor) {
+std::vector<uint8_t> overlay_png(const ShownImage& image, std::span<const float> map, int64_t rows, int64_t columns,
+                                 int64_t factor) {
     const auto planes = enlarged_planes(image, factor);
     std::vector<float> heat = enlarged(map, rows, columns, image.height * factor, image.width * factor);
     divide_by_maximum(heat);

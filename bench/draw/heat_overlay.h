@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
+#include <vector>
 
 namespace xbench {
 
@@ -17,8 +17,9 @@ struct ShownImage {
 // By how much an image must be enlarged to be at least so many pixels wide and high.
 int64_t enlargement(const ShownImage& image, int64_t least_side);
 
-std::string image_png(const ShownImage& image, int64_t factor);
+std::vector<uint8_t> image_png(const ShownImage& image, int64_t factor);
 // `map` is {rows,columns} of numbers from 0 on, covers the whole image, and is divided by its maximum here.
-std::string overlay_png(const ShownImage& image, std::span<const float> map, int64_t rows, int64_t columns, int64_t factor);
+std::vector<uint8_t> overlay_png(const ShownImage& image, std::span<const float> map, int64_t rows, int64_t columns,
+                                 int64_t factor);
 
 }  // namespace xbench

@@ -51,6 +51,10 @@ std::string training_svg(std::span<const EpochResult> history, int width, int he
     return stacked_charts_svg({losses(history), accuracies(history)}, width, height);
 }
 
+std::vector<std::string> training_svgs(std::span<const EpochResult> history, int width, int height) {
+    return {line_chart_svg(losses(history), width, height), line_chart_svg(accuracies(history), width, height)};
+}
+
 std::string roc_svg(const std::vector<Curve>& curves, int width, int height) {
     LineChart chart = unit_square("ROC", "false positive rate", "true positive rate");
     for (const Curve& curve : curves) {

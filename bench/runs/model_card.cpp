@@ -39,7 +39,8 @@ std::string layers_text(const Graph& graph) {
 std::string flat_keys(const Json& section) {
     std::string text;
     for (const auto& [key, value] : section.items())
-        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", key, json_text(value));
+        if (key != "path")  // a place on somebody's disk
+            text += fmt::format("{}{} {}", text.empty() ? "" : ", ", key, json_text(value));
     return text;
 }
 
@@ -50,19 +51,19 @@ int64_t number_in(const Json& json, const char* group, const char* key) {
 
 // Files in, files out, with the reasons: CLAIM's flow.
 void exclusions(const Json& account, HtmlPage& page) {
-    page.heading("From files to images");
+    page.subheading("From files to images");
     if (!account.is_object()) {
         page.paragraph(
             "The account of the import is not beside the set, so the files that were left out are not known here.");
         return;
     }
-    HtmlTable flow{{"step", "files"}, {}, "Every file that the import met", true};
+    CardTable flow{{"step", "files"}, {}, "Every file that the import met"};
     flow.rows.push_back({"met below the source", std::to_string(number_in(account, "files", "met"))});
     flow.rows.push_back({"left out by a rule", std::to_string(number_in(account, "files", "ignored"))});
     flow.rows.push_back(
         {"left out because they could not be read", std::to_string(number_in(account, "files", "quarantined"))});
     flow.rows.push_back({"became images of the set", std::to_string(number_in(account, "files", "imported"))});
-    page.table(flow);
+    page.table(flow.header, flow.rows, flow.caption);
     std::vector<std::string> reasons;
     for (const char* part : {"notes", "warnings"})
         if (account.contains(part) && account.at(part).is_array())
@@ -72,7 +73,7 @@ void exclusions(const Json& account, HtmlPage& page) {
 }
 
 void images_by_split(const SetSummary& set, HtmlPage& page) {
-    HtmlTable table{{"class", "train", "val", "test"}, {}, "Images; one with several labels counts in each", true};
+    CardTable table{{"class", "train", "val", "test"}, {}, "Images; one with several labels counts in each"};
     const auto row = [](const std::string& name, const std::array<int64_t, 3>& counts) {
         return std::vector<std::string>{name, std::to_string(counts[0]), std::to_string(counts[1]),
                                         std::to_string(counts[2])};
@@ -80,7 +81,7 @@ void images_by_split(const SetSummary& set, HtmlPage& page) {
     for (size_t k = 0; k < set.counts.size(); ++k) table.rows.push_back(row(set.info.class_names[k], set.counts[k]));
     if (set.info.multilabel) table.rows.push_back(row("(none of them)", set.without_class));
     table.rows.push_back(row("all", set.images));
-    page.table(table);
+    page.table(table.header, table.rows, table.caption);
 }
 
 }  // namespace
@@ -99,30 +100,31 @@ std::string leak_verdict(const ModelCard& card) {
         return text + " The set names no patients, so nobody can tell whether one has images in several splits.";
     if (card.set.groups_across_splits == 0)
         return text + fmt::format(" Patients (groups): {}, none of them in more than one split.", card.set.groups);
-    return text + fmt::format(" Patients (groups): {} of {} have images in more than one split, so the scores are too good.",
+    return text + fmt::format(" Patients (groups): {} of {} have images in more than one split, so scores may be too good.",
                               card.set.groups_across_splits, card.set.groups);
 }
 
 void card_summary(const ModelCard& card, HtmlPage& page) {
     const Evaluation& evaluation = card.evaluation;
     const Bootstrap& bootstrap = evaluation.bootstrap;
-    HtmlTable table{{"score", fmt::format("{} ({:g}% interval)", card.split, 100 * bootstrap.options.level)}, {}, {}, true};
+    CardTable table{{"score", fmt::format("{} ({:g}% interval)", card.split, 100 * bootstrap.options.level)}, {}, {}};
     table.rows.push_back({"accuracy", with_interval(bootstrap, "accuracy")});
     table.rows.push_back({"balanced accuracy", with_interval(bootstrap, "balanced_accuracy")});
     table.rows.push_back({fmt::format("always saying {}", evaluation.metrics.majority_answer),
                           share_text(evaluation.metrics.majority_baseline)});
     table.rows.push_back({"macro F1", with_interval(bootstrap, "macro f1")});
     table.rows.push_back({"images", std::to_string(evaluation.metrics.count)});
-    page.table(table);
-    page.warning(
+    page.table(table.header, table.rows, table.caption);
+    page.notice(
+        HtmlPage::Notice::bad,
         "For research and for measuring training systems. Not a medical device, not clinically evaluated, and not to be "
         "used for diagnosis, triage or treatment.");
-    page.warning(leak_verdict(card));
+    page.notice(HtmlPage::Notice::bad, leak_verdict(card));
 }
 
 void card_model(const ModelCard& card, HtmlPage& page) {
     const ModelDescription& about = card.model;
-    page.section("Model details");
+    page.heading("Model details");
     page.facts(
         {{"Model", about.model.name},
          {"Learned parameters", fmt::format("{}", parameters_of(card.graph))},
@@ -137,11 +139,11 @@ void card_model(const ModelCard& card, HtmlPage& page) {
 }
 
 void card_use(const ModelCard& card, HtmlPage& page) {
-    page.section("Intended use, and what it must not be used for");
+    page.heading("Intended use, and what it must not be used for");
     page.paragraph(
         "Intended: to compare ways of training (programs, machines, numbers of ranks) on one set and one split, and "
         "to study errors of such models. Intended users: engineers and researchers.");
-    page.heading("Not for");
+    page.subheading("Not for");
     std::vector<std::string> not_for{
         "Decisions about patients: diagnosis, triage, treatment, screening, or a second opinion. It has not been "
         "evaluated clinically, and no authority has cleared it.",
@@ -160,7 +162,7 @@ void card_use(const ModelCard& card, HtmlPage& page) {
 
 void card_data(const ModelCard& card, HtmlPage& page) {
     const SetSummary& set = card.set;
-    page.section("Data");
+    page.heading("Data");
     page.facts(
         {{"Set", fmt::format("{}, digest {}", set.path, card.set_digest)},
          {"Made from", fmt::format("{} by {}", set.source.empty() ? "an unknown source" : set.source,
@@ -178,13 +180,13 @@ void card_data(const ModelCard& card, HtmlPage& page) {
          {"Demography", card.columns.empty() ? "The set has no column of sex, age, view or site."
                                              : fmt::format("The set has the columns {}.", fmt::join(card.columns, ", "))},
          {"Acquisition, dates, place", not_stated}});
-    page.heading("Images by split");
+    page.subheading("Images by split");
     images_by_split(set, page);
     exclusions(card.sources.account, page);
 }
 
 void card_training(const ModelCard& card, HtmlPage& page) {
-    page.section("Training");
+    page.heading("Training");
     const Json& config = card.sources.training;
     if (!config.is_object()) {
         page.paragraph("No configuration lies beside the checkpoint, so how it was trained is not known here.");
@@ -192,13 +194,13 @@ void card_training(const ModelCard& card, HtmlPage& page) {
     }
     std::vector<std::pair<std::string, std::string>> facts;
     for (const char* part : {"train", "data", "model"})
-        if (config.contains(part) && config.at(part).is_object()) facts.emplace_back(part, flat_keys(config.at(part)));
+        if (config.contains(part) && config.at(part).is_object())
+            facts.emplace_back(fmt::format("Configuration, {}", part), flat_keys(config.at(part)));
     facts.emplace_back("Model that was kept",
                        "that of the best epoch on the validation split; the test split chose nothing");
     page.facts(facts);
     if (card.sources.history.empty()) return;
-    page.drawing(training_svg(card.sources.history, card_chart_width, card_chart_height),
-                 "Training and validation, epoch by epoch");
+    page.svgs_in_columns(training_svgs(card.sources.history, card_chart_width, card_chart_height));
 }
 
 std::string model_card_html(const ModelCard& card) {

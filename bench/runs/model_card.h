@@ -18,14 +18,20 @@ namespace xbench {
 
 class HtmlPage;
 
+struct CardTable {
+    std::vector<std::string> header;
+    std::vector<std::vector<std::string>> rows;
+    std::string caption;
+};
+
 // Drawings of a card, in CSS pixels: narrow enough for a telephone.
 inline constexpr int card_chart_width = 400, card_chart_height = 340;
 
 struct ExplainedCase {
     EvaluatedCase found;
     std::string id;
-    std::string image, overlay;  // PNG files
-    bool nothing = false;        // the map is zero: nothing in the layer speaks for the class
+    std::vector<uint8_t> image, overlay;  // PNG files
+    bool nothing = false;                 // the map is zero: nothing in the layer speaks for the class
 };
 
 // What lies beside the checkpoint and the set, where it is found.

@@ -1,4 +1,5 @@
 // What a card says of scores, subgroups, curves, calibration and single cases, and of their limits.
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -33,61 +34,60 @@ void how_measured(const ModelCard& card, HtmlPage& page) {
               : "the most probable class is said"}});
 }
 
-void class_table(const ModelCard& card, HtmlPage& page) {
+// One score a column, with its interval.
+void score_table(const ModelCard& card, const std::string& caption, const std::vector<std::string>& scores, HtmlPage& page) {
     const Evaluation& evaluation = card.evaluation;
-    HtmlTable table{{"class", "images", "precision", "recall", "F1", "ROC AUC", "average precision"},
-                    {},
-                    "Each class against the rest",
-                    true};
-    for (size_t c = 0; c < evaluation.metrics.per_class.size(); ++c) {
-        const ClassScore& one = evaluation.metrics.per_class[c];
-        const auto cell = [&](const char* score) { return with_interval(evaluation.bootstrap, one.name + " " + score); };
-        table.rows.push_back({one.name, std::to_string(one.support), cell("precision"), cell("recall"), cell("f1"),
-                              cell("roc_auc"), cell("average_precision")});
+    CardTable table{{"class", "images"}, {}, caption};
+    for (std::string score : scores) {
+        std::replace(score.begin(), score.end(), '_', ' ');
+        table.header.push_back(score);
     }
-    page.table(table);
+    for (const ClassScore& one : evaluation.metrics.per_class) {
+        table.rows.push_back({one.name, std::to_string(one.support)});
+        for (const std::string& score : scores)
+            table.rows.back().push_back(with_interval(evaluation.bootstrap, one.name + " " + score));
+    }
+    page.table(table.header, table.rows, table.caption);
 }
 
 void threshold_table(const ModelCard& card, HtmlPage& page) {
     const Evaluation& evaluation = card.evaluation;
     if (evaluation.thresholds.empty()) return;
-    HtmlTable table{{"class", "threshold", "precision", "recall", "F1"},
+    CardTable table{{"class", "threshold", "precision", "recall", "F1"},
                     {},
-                    "At the thresholds of the largest F1 on the validation split, kept with the weights",
-                    true};
+                    "At the thresholds of the largest F1 on the validation split, kept with the weights"};
     for (size_t c = 0; c < evaluation.at_thresholds.size(); ++c) {
         const ClassScore& one = evaluation.at_thresholds[c];
         table.rows.push_back({one.name, three_digits(evaluation.thresholds[c]), three_digits(one.precision),
                               three_digits(one.recall), three_digits(one.f1)});
     }
-    page.table(table);
+    page.table(table.header, table.rows, table.caption);
 }
 
 void confusion_table(const ModelCard& card, HtmlPage& page) {
     const Metrics& metrics = card.evaluation.metrics;
     if (metrics.confusion.empty()) return;
-    HtmlTable table{{"is \\ said"}, {}, "Images by what they are (rows) and what was said (columns)", true};
+    CardTable table{{"is \\ said"}, {}, "Images by what they are (rows) and what was said (columns)"};
     for (const ClassScore& one : metrics.per_class) table.header.push_back(one.name);
     for (size_t c = 0; c < metrics.confusion.size(); ++c) {
         table.rows.push_back({metrics.per_class[c].name});
         for (const int64_t count : metrics.confusion[c]) table.rows.back().push_back(std::to_string(count));
     }
-    page.table(table);
+    page.table(table.header, table.rows, table.caption);
 }
 
 void calibration_table(const ModelCard& card, HtmlPage& page) {
-    HtmlTable table{{"of", "ECE, 15 equal bins", "ECE, equal mass", "largest gap", "Brier", "slope", "intercept"},
+    CardTable table{{"of", "ECE, 15 equal bins", "ECE, equal mass", "largest gap", "Brier", "slope", "intercept"},
                     {},
-                    "Whether a probability means what it says: slope 1 and intercept 0 are perfect",
-                    true};
+                    "Whether a probability means what it says: slope 1 and intercept 0 are perfect"};
     for (const Calibration& one : card.evaluation.calibrations)
         table.rows.push_back({one.name, three_digits(one.ece), three_digits(one.ece_equal_mass), three_digits(one.mce),
                               three_digits(one.brier), three_digits(one.slope), three_digits(one.intercept)});
-    page.table(table);
+    page.table(table.header, table.rows, table.caption);
 }
 
 void subgroup_table(const ModelCard& card, HtmlPage& page) {
-    page.heading("Subgroups");
+    page.subheading("Subgroups");
     if (card.subgroups.empty()) {
         page.paragraph(card.columns.empty()
                            ? "The set has no column of sex, age, view or site, so nobody can say whether the model is worth "
@@ -95,7 +95,7 @@ void subgroup_table(const ModelCard& card, HtmlPage& page) {
                            : "The columns of the set do not divide these images: each has one value, or too many.");
         return;
     }
-    HtmlTable table{{"column", "value", "images", "accuracy", "balanced accuracy", "mean ROC AUC"}, {}, {}, true};
+    CardTable table{{"column", "value", "images", "accuracy", "balanced accuracy", "mean ROC AUC"}, {}, {}};
     for (const Subgroup& group : card.subgroups) {
         double sum = 0;
         int defined = 0;
@@ -105,7 +105,7 @@ void subgroup_table(const ModelCard& card, HtmlPage& page) {
                               with_interval(group.scores, "accuracy"), with_interval(group.scores, "balanced_accuracy"),
                               defined > 0 ? three_digits(sum / defined) : "undefined"});
     }
-    page.table(table);
+    page.table(table.header, table.rows, table.caption);
 }
 
 void pictures_of(const std::vector<ExplainedCase>& cases, HtmlPage& page) {
@@ -114,14 +114,15 @@ void pictures_of(const std::vector<ExplainedCase>& cases, HtmlPage& page) {
         const std::string& shown = one.found.of_class_name;
         HtmlPicture picture{
             {one.image, one.overlay}, fmt::format("{}, and where it shows what speaks for {}", one.id, shown), {}};
-        picture.caption.push_back(fmt::format("{}: {}", one.found.kind, one.id));
+        const bool told_by_heading = one.found.kind == "right" || one.found.kind == "wrong";
+        picture.caption.push_back(told_by_heading ? one.id : fmt::format("{}: {}", one.found.kind, one.id));
         picture.caption.push_back(fmt::format("is {}, said {}", one.found.truth.empty() ? "(none)" : one.found.truth,
                                               one.found.said.empty() ? "(none)" : one.found.said));
         picture.caption.push_back(fmt::format("map of {}, probability {:.3f}{}", shown, one.found.probability,
                                               one.nothing ? "; the map is zero" : ""));
         pictures.push_back(std::move(picture));
     }
-    page.pictures(pictures);
+    page.gallery(pictures);
 }
 
 std::string one_sided_classes(const ModelCard& card) {
@@ -135,26 +136,23 @@ std::string one_sided_classes(const ModelCard& card) {
 }  // namespace
 
 void card_results(const ModelCard& card, HtmlPage& page) {
-    page.section(fmt::format("Results on the {} split", card.split));
+    page.heading(fmt::format("Results on the {} split", card.split));
     how_measured(card, page);
-    class_table(card, page);
+    score_table(card, "Decisions, each class against the rest", {"precision", "recall", "f1"}, page);
+    score_table(card, "Ranking, each class against the rest", {"roc_auc", "average_precision"}, page);
     threshold_table(card, page);
     confusion_table(card, page);
-    page.heading("Curves");
-    page.begin_columns();
-    page.drawing(roc_svg(card.evaluation.curves, card_chart_width, card_chart_height));
-    page.drawing(pr_svg(card.evaluation.curves, card_chart_width, card_chart_height));
-    page.end_columns();
-    page.heading("Calibration");
-    page.begin_columns();
-    page.drawing(calibration_svg(card.evaluation.calibrations, card_chart_width, card_chart_height));
-    page.end_columns();
+    page.subheading("Curves");
+    page.svgs_in_columns({roc_svg(card.evaluation.curves, card_chart_width, card_chart_height),
+                          pr_svg(card.evaluation.curves, card_chart_width, card_chart_height)});
+    page.subheading("Calibration");
+    page.svg(calibration_svg(card.evaluation.calibrations, card_chart_width, card_chart_height));
     calibration_table(card, page);
     subgroup_table(card, page);
 }
 
 void card_cases(const ModelCard& card, HtmlPage& page) {
-    page.section("Single cases");
+    page.heading("Single cases");
     if (card.right.empty() && card.wrong.empty()) {
         page.paragraph("None were asked for.");
         return;
@@ -166,12 +164,12 @@ void card_cases(const ModelCard& card, HtmlPage& page) {
                     "whether it is right "
                     "to, and is as coarse as the layer.",
                     card.layer));
-    page.heading("Wrong");
+    page.subheading("Wrong");
     if (card.wrong.empty())
         page.paragraph("No image of the split.");
     else
         pictures_of(card.wrong, page);
-    page.heading("Right");
+    page.subheading("Right");
     if (card.right.empty())
         page.paragraph("No image of the split.");
     else
@@ -179,7 +177,7 @@ void card_cases(const ModelCard& card, HtmlPage& page) {
 }
 
 void card_caveats(const ModelCard& card, HtmlPage& page) {
-    page.section("Ethical considerations and caveats");
+    page.heading("Ethical considerations and caveats");
     std::vector<std::string> items{
         "The images show people. Whether they agreed, and who may use the images for what, is for the source to say and for "
         "the "
@@ -205,9 +203,9 @@ void card_caveats(const ModelCard& card, HtmlPage& page) {
 
 void card_checklist(const ModelCard& card, HtmlPage& page) {
     const bool trained = card.sources.training.is_object(), account = card.sources.account.is_object();
-    page.section("Where CLAIM 2024 looks");
+    page.heading("Where CLAIM 2024 looks");
     const std::string nowhere = "not stated";
-    HtmlTable table{{"item", "here"}, {}, {}, false};
+    CardTable table{{"item", "here"}, {}, {}};
     table.rows = {{"Data sources; inclusion and exclusion, with a flow", account ? "Data" : "Data; the flow is not known"},
                   {"Preprocessing", "Model details (input), Data"},
                   {"De-identification, missing data, acquisition", nowhere},
@@ -224,7 +222,7 @@ void card_checklist(const ModelCard& card, HtmlPage& page) {
                   {"Demographic and clinical characteristics", card.columns.empty() ? nowhere : "Results, Subgroups"},
                   {"Failure analysis", card.wrong.empty() ? "not shown" : "Single cases"},
                   {"Limitations, implications for practice", "Intended use; Ethical considerations and caveats"}};
-    page.table(table);
+    page.table(table.header, table.rows, table.caption, HtmlPage::Columns::text);
 }
 
 }  // namespace xbench

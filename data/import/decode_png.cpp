@@ -1,4 +1,4 @@
-// PNG through libpng. Read: every color type, 1 to 16 bits, interlaced or not. Written: 8 bits, gray or RGB.
+// PNG through libpng: every color type, 1 to 16 bits, interlaced or not; and back, for pictures of our own.
 //
 // libpng reports errors by longjmp. The functions that call setjmp therefore own nothing with a destructor: memory lives
 // in Decoder, outside of them, and its text becomes an Error only after they have returned.
@@ -124,20 +124,18 @@ Image decode_png(std::span<const uint8_t> bytes, int channels) {
     return image;
 }
 
-std::string encode_png(const Image& image) {
-    png_image file{};
-    file.version = PNG_IMAGE_VERSION;
-    file.width = static_cast<png_uint_32>(image.width);
-    file.height = static_cast<png_uint_32>(image.height);
-    file.format = image.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
-    if (image.bytes_per_sample != 1 || image.samples.size() != PNG_IMAGE_SIZE(file))
-        throw Error("a PNG is written of 8-bit samples, gray or RGB");
-    png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(file);
-    std::string bytes(size, '\0');
-    if (png_image_write_to_memory(&file, bytes.data(), &size, 0, image.samples.data(), 0, nullptr) == 0)
-        throw Error(fmt::format("libpng cannot write: {}", file.message));
-    bytes.resize(size);
-    return bytes;
+std::vector<uint8_t> encode_png(const Image& image) {
+    png_image head{};
+    head.version = PNG_IMAGE_VERSION;
+    head.width = static_cast<png_uint_32>(image.width);
+    head.height = static_cast<png_uint_32>(image.height);
+    head.format = image.channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+    png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(head);
+    std::vector<uint8_t> file(bytes);
+    if (!png_image_write_to_memory(&head, file.data(), &bytes, 0, image.samples.data(), 0, nullptr))
+        throw Error(fmt::format("no PNG can be made of it: {}", head.message));
+    file.resize(bytes);
+    return file;
 }
 
 }  // namespace xbench

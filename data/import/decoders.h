@@ -59,14 +59,15 @@ const char* name_of(ImageFormat format);
 Image decode_image(std::span<const uint8_t> bytes, int channels, int64_t frame = 0);
 
 Image decode_png(std::span<const uint8_t> bytes, int channels);
-// A file of 8-bit samples; the same pixels give the same bytes.
-std::string encode_png(const Image& image);
 Image decode_jpeg(std::span<const uint8_t> bytes, int channels);
 // With the pixel pipeline of data/import/dicom/frame.h. Throws LeftOutByRule for objects without pixels.
 Image decode_dicom(std::span<const uint8_t> bytes, int channels, int64_t frame);
 bool reads_dicom();  // whether this build does
 // Opens now what decoders would open later: for a process that may not open files then.
 void prepare_decoders();
+
+// The bytes of a PNG file, of 8-bit gray or RGB.
+std::vector<uint8_t> encode_png(const Image& image);
 
 // The orientation (1 to 8) in the TIFF block of EXIF data, which starts with "II" or "MM"; 1 where there is none.
 int exif_orientation(std::span<const uint8_t> tiff);

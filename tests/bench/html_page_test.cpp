@@ -1,92 +1,44 @@
-// Pages that need nothing else and whose text cannot break out of the markup; pictures of heat maps, pixel by pixel.
+// Pages hold what they were given, escaped, and need nothing from elsewhere.
 #include "bench/draw/html_page.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "bench/draw/heat_overlay.h"
-#include "bench/draw/line_chart.h"
-#include "data/import/decoders.h"
-
 namespace xbench {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-TEST(Base64, TheVectorsOfRfc4648) {
-    const std::pair<const char*, const char*> vectors[] = {{"", ""},
-                                                           {"f", "Zg=="},
-                                                           {"fo", "Zm8="},
-                                                           {"foo", "Zm9v"},
-                                                           {"foob", "Zm9vYg=="},
-                                                           {"fooba", "Zm9vYmE="},
-                                                           {"foobar", "Zm9vYmFy"}};
-    for (const auto& [bytes, text] : vectors) EXPECT_EQ(base64(bytes), text);
-    EXPECT_EQ(base64("\xff\xfe\xfd"), "//79");
-}
-
-TEST(HtmlPage, TextIsEscapedEverywhere) {
-    const std::string evil = "<b>&\"x";
-    HtmlPage page(evil, evil);
-    page.section(evil);
-    page.heading(evil);
-    page.paragraph(evil);
-    page.warning(evil);
-    page.list({evil});
-    page.facts({{evil, evil}});
-    page.table({{evil, evil}, {{evil, evil}}, evil, true});
-    page.drawing(line_chart_svg({evil, evil, evil, {{evil, {{0, 0}, {1, 1}}}}}), evil);
-    page.pictures({{{"png"}, evil, {evil, evil}}});
+TEST(HtmlPage, IsWhole) {
+    HtmlPage page("A & B", "lead <1>");
+    page.heading("Classes");
+    page.paragraph("one < two");
+    page.notice(HtmlPage::Notice::bad, "leaks");
+    page.list({"x", "\"y\""});
+    page.table({"class", "images"}, {{"<b>", "7"}}, "counts");
+    page.svg("<svg></svg>", "a chart");
+    const uint8_t bytes[] = {1, 2, 3, 4};
+    page.png(bytes, "a picture", 320);
     const std::string text = page.text();
-    EXPECT_THAT(text, Not(HasSubstr("<b>")));
-    EXPECT_THAT(text, HasSubstr("<td>&lt;b&gt;&amp;&quot;x</td>"));
-    EXPECT_THAT(text, HasSubstr("src=\"data:image/png;base64,cG5n\""));
-    EXPECT_THAT(text, HasSubstr("<a href=\"#s1\">"));
-    EXPECT_THAT(text, HasSubstr("<h2 id=\"s1\">"));
-    EXPECT_THAT(text, Not(HasSubstr("<script")));
+    for (const char* part :
+         {"<!doctype html>", "<title>A &amp; B</title>", "lead &lt;1&gt;", "<h2>Classes</h2>", "one &lt; two",
+          "<p class=\"notice bad\">leaks</p>", "<li>&quot;y&quot;</li>", "<td>&lt;b&gt;</td><td>7</td>", "<svg></svg>",
+          "width:320px", "data:image/png;base64,AQIDBA==", "prefers-color-scheme:dark", "name=\"viewport\""})
+        EXPECT_THAT(text, HasSubstr(part));
+    for (const char* elsewhere : {"http://", "https://", "<script", "<link"}) EXPECT_THAT(text, Not(HasSubstr(elsewhere)));
 }
 
-TEST(Png, WhatIsWrittenIsWhatIsRead) {
-    for (const int channels : {1, 3}) {
-        Image image{3, 2, channels, 1, {}};
-        for (int i = 0; i < 6 * channels; ++i) image.samples.push_back(static_cast<uint8_t>(37 * i));
-        const std::string file = encode_png(image);
-        EXPECT_EQ(file, encode_png(image));
-        const Image read = decode_png({reinterpret_cast<const uint8_t*>(file.data()), file.size()}, channels);
-        EXPECT_EQ(read.width, 3);
-        EXPECT_EQ(read.height, 2);
-        EXPECT_EQ(read.samples, image.samples);
-    }
-    EXPECT_THROW(encode_png(Image{2, 2, 1, 1, {0}}), Error);
-}
-
-std::vector<uint8_t> pixels_of(const std::string& file) {
-    return decode_png({reinterpret_cast<const uint8_t*>(file.data()), file.size()}, 3).samples;
-}
-
-TEST(HeatOverlay, ShowsTheImageWhereTheMapIsZero) {
-    const std::vector<float> gray{0, 1, .5f, .2f};
-    const ShownImage image{gray, 1, 2, 2};
-    const std::vector<float> nothing{0};
-    EXPECT_THAT(pixels_of(overlay_png(image, nothing, 1, 1, 1)),
-                ElementsAre(0, 0, 0, 255, 255, 255, 128, 128, 128, 51, 51, 51));
-    // Inferno ends at 252, 255, 164; 65% of it over black.
-    const std::vector<float> map{7, 0, 0, 0};
-    const std::vector<uint8_t> shown = pixels_of(overlay_png(image, map, 2, 2, 1));
-    EXPECT_THAT(std::vector<uint8_t>(shown.begin(), shown.begin() + 3), ElementsAre(164, 166, 107));
-    EXPECT_THAT(std::vector<uint8_t>(shown.begin() + 3, shown.end()), ElementsAre(255, 255, 255, 128, 128, 128, 51, 51, 51));
-}
-
-TEST(HeatOverlay, SmallImagesAreEnlargedByAWholeFactor) {
-    const std::vector<float> rgb{0, 1, 1, 0, .5f, .5f};  // red 0 1, green 1 0, blue .5 .5
-    const ShownImage image{rgb, 3, 1, 2};
-    EXPECT_EQ(enlargement(image, 8), 8);
-    EXPECT_EQ(enlargement({rgb, 3, 300, 200}, 128), 1);
-    EXPECT_EQ(pixels_of(image_png(image, 2)).size(), 3u * 2 * 4);
-    const std::vector<uint8_t> pixels = pixels_of(image_png(image, 1));
-    EXPECT_THAT(pixels, ElementsAre(0, 255, 128, 255, 0, 128));
+// RFC 4648, section 10.
+TEST(HtmlPage, Base64) {
+    const auto of = [](const std::string& text) {
+        return base64({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+    };
+    EXPECT_EQ(of(""), "");
+    EXPECT_EQ(of("f"), "Zg==");
+    EXPECT_EQ(of("fo"), "Zm8=");
+    EXPECT_EQ(of("foo"), "Zm9v");
+    EXPECT_EQ(of("foobar"), "Zm9vYmFy");
 }
 
 }  // namespace
