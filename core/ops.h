@@ -161,7 +161,8 @@ struct Linear {
 // softmax_cross_entropy       logits{n,k}, labels i32{n} -> loss_sum f64{1}, probabilities{n,k}
 // softmax_cross_entropy_grad  probabilities, labels -> dlogits = (probabilities - onehot) * inverse_batch
 // bce_with_logits             logits{n,k}, targets{n,k}, pos_weight{k} -> loss_sum f64{1}, probabilities{n,k}
-//   loss = -(pos_weight t log s(x) + (1-t) log(1-s(x))), summed over n and divided by k
+//   loss = -(pos_weight t log s(x) + (1-t) log(1-s(x))), summed over n and divided by k; a target below 0 is unknown
+//   and adds nothing
 // bce_with_logits_grad        probabilities, targets, pos_weight -> dlogits = d loss / d logits * inverse_batch
 // loss_sum is the sum over the images (fixed tree over leaves); the mean is loss_sum * inverse_batch.
 struct Loss {

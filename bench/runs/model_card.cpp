@@ -9,6 +9,7 @@
 
 #include "bench/draw/html_page.h"
 #include "bench/runs/charts.h"
+#include "data/import/leaks.h"
 
 namespace xbench {
 namespace {
@@ -95,6 +96,14 @@ std::string with_interval(const Bootstrap& bootstrap, const std::string& name) {
 }
 
 std::string leak_verdict(const ModelCard& card) {
+    const std::string &of_set = card.set.info.leaks, &of_training = card.model.leaks;
+    if (!of_set.empty()) {  // the set's own word, which is about patients, too
+        const std::string other = of_training.empty() || of_training == of_set
+                                      ? std::string()
+                                      : fmt::format(" Of the set that it was trained on: {}.", of_training);
+        return fmt::format("Images and patients in several splits: {}{}{}", of_set,
+                           says_leaks(of_set) ? ", so scores may be too good." : ".", other);
+    }
     std::string text = "Images that lie in several splits: not checked.";
     if (card.set.groups == 0)
         return text + " The set names no patients, so nobody can tell whether one has images in several splits.";
@@ -119,7 +128,8 @@ void card_summary(const ModelCard& card, HtmlPage& page) {
         HtmlPage::Notice::bad,
         "For research and for measuring training systems. Not a medical device, not clinically evaluated, and not to be "
         "used for diagnosis, triage or treatment.");
-    page.notice(HtmlPage::Notice::bad, leak_verdict(card));
+    const bool clean = !card.set.info.leaks.empty() && !says_leaks(card.set.info.leaks) && !says_leaks(card.model.leaks);
+    page.notice(clean ? HtmlPage::Notice::good : HtmlPage::Notice::bad, leak_verdict(card));
 }
 
 void card_model(const ModelCard& card, HtmlPage& page) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/config.h"
 #include "core/memory.h"
 #include "data/set/dataset.h"
 
@@ -21,11 +22,15 @@ struct LoaderOptions {
     uint64_t seed = 1;
     bool shuffle = true;
     std::vector<double> mean{0.5}, std{0.5};        // x = (value in [0,1] - mean) / std, one number or one a channel
+    AugmentConfig augment;                          // before that; drawn by `seed`, the epoch and the image
     int workers = 1;                                // threads that read ahead; 0: next() reads itself
     int prefetch = 3;                               // batches held ready
     MemoryLedger* ledger = nullptr;                 // counts the batches' images
     std::function<AlignedBuffer(size_t)> allocate;  // memory for those; none: the host's own
 };
+
+// Of a class of which nobody knows whether the image shows it: loss and metrics leave it out.
+inline constexpr float unknown_target = -1;
 
 // One rank's share of one global batch. Leaf v of the batch holds its samples floor(v B / V) .. floor((v+1) B / V) - 1,
 // where B is this batch's real size (the last one of an epoch may be short; then leaves may be empty).
@@ -72,6 +77,8 @@ public:
     // From this batch on; also abandons an epoch under way.
     void start_epoch(int64_t epoch, int64_t first_batch = 0);
     const Batch* next();  // null at the end of the epoch; valid until the next call
+    // How long next() has waited for batches, or read them itself, since the last call of this.
+    int64_t take_wait_ns();
 
 private:
     struct State;

@@ -55,6 +55,7 @@ extern "C" __global__ void bce_losses(const float* logits, const float* targets,
         const double z = logits[n * classes + k], t = targets[n * classes + k];
         const double weight = pos_weight ? static_cast<double>(pos_weight[k]) : 1.0;
         probabilities[n * classes + k] = static_cast<float>(sigmoid(z));
+        if (t < 0) continue;  // unknown
         loss += (1 - t) * z + (1 + (weight - 1) * t) * log1p_exp_negative(z);
     }
     loss = warp_sum(loss);
@@ -82,5 +83,6 @@ extern "C" __global__ void bce_gradient(const float* probabilities, const float*
     if (i >= count) return;
     const double s = probabilities[i], t = targets[i];
     const double weight = pos_weight ? static_cast<double>(pos_weight[i % classes]) : 1.0;
-    dlogits[i] = static_cast<float>(((1 - t) * s - weight * t * (1 - s)) * (step->inverse_batch / classes));
+    const double slope = t < 0 ? 0 : (1 - t) * s - weight * t * (1 - s);  // below 0: unknown
+    dlogits[i] = static_cast<float>(slope * (step->inverse_batch / classes));
 }

@@ -91,6 +91,7 @@ double bce_row(const BceRow& row) {
         vf_store(exponential, e);
         for (int64_t k = first; k < row.classes && k < first + vf_width; ++k) {
             const double logit = static_cast<double>(row.z[k]), t = static_cast<double>(row.target[k]);
+            if (t < 0) continue;  // unknown
             const double weight = row.pos_weight ? static_cast<double>(row.pos_weight[k]) : 1.0;
             const double softplus =
                 __builtin_log1p(static_cast<double>(exponential[k - first])) + (logit < 0 ? -logit : 0.0);
@@ -123,7 +124,7 @@ void run_bce_grad(const KernelArgs& args, const Team& team) noexcept {
             const double t = static_cast<double>(floats(args.in[1])[n * classes + k]);
             const double weight = pos_weight ? static_cast<double>(pos_weight[k]) : 1.0;
             static_cast<float*>(args.out[0].data)[n * classes + k] =
-                static_cast<float>(((1 - t) * s - weight * t * (1 - s)) * scale);
+                t < 0 ? 0.0f : static_cast<float>(((1 - t) * s - weight * t * (1 - s)) * scale);
         }
 }
 

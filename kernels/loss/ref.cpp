@@ -71,6 +71,7 @@ void bce(const KernelArgs& args, const Team& team) {
             double image = 0;
             for (int64_t k = 0; k < logits.c(); ++k) {
                 const double z = static_cast<double>(logits.at(n, k)), t = static_cast<double>(targets.at(n, k));
+                if (t < 0) continue;
                 const double weight = pos_weight.present() ? static_cast<double>(pos_weight.at(k)) : 1;
                 image += (1 - t) * z + (1 + (weight - 1) * t) * log1p_exp_negative(z);
             }
@@ -90,7 +91,7 @@ void bce_grad(const KernelArgs& args, const Team& team) {
         for (int64_t k = 0; k < dlogits.c(); ++k) {
             const double s = static_cast<double>(probabilities.at(n, k)), t = static_cast<double>(targets.at(n, k));
             const double weight = pos_weight.present() ? static_cast<double>(pos_weight.at(k)) : 1;
-            dlogits.at(n, k) = static_cast<T>(((1 - t) * s - weight * t * (1 - s)) * scale);
+            dlogits.at(n, k) = t < 0 ? T{0} : static_cast<T>(((1 - t) * s - weight * t * (1 - s)) * scale);
         }
 }
 

@@ -25,6 +25,7 @@ WeightSet RunCheckpoints::described_weights(const Predictions* val) const {
     about.class_names = dataset_.info().class_names;
     about.mean = config_.data.mean;
     about.std = config_.data.std;
+    about.leaks = dataset_.info().leaks;
     about.positive_weights = config_.train.pos_weight;
     about.precision = config_.train.precision;
     about.evaluation_batch = evaluation_batch(config_.train.batch_size);
