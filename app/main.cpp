@@ -110,7 +110,7 @@ void add_root_options(CLI::App& app, xbench::RunOptions& options, Printed& print
 // and predictions read whatever a disk holds, and escape it.
 void check_arguments(int argc, char** argv) {
     const std::string_view command = argc > 1 ? argv[1] : "";
-    if (command == "data" || command == "predict") return;
+    if (command == "data" || command == "predict" || command == "explain") return;
     for (int i = 1; i < argc; ++i) {
         if (!xbench::is_utf8(argv[i]))
             throw xbench::UsageError("is not UTF-8", xbench::escape_bytes(argv[i]), "rename the file or folder (convmv)");
@@ -207,6 +207,7 @@ int run(int argc, char** argv) {
     xbench::add_train_command(app);
     xbench::add_eval_command(app);
     xbench::add_predict_command(app);
+    xbench::add_explain_command(app);
     xbench::add_models_command(app);
     xbench::add_step_command(app);
     xbench::add_kernels_command(app);

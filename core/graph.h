@@ -65,6 +65,7 @@ struct Output {
     ValueId value = no_value;
     bool is_loss = false;         // the backward pass starts here; losses are added up
     bool wants_gradient = false;  // of a pinned value: a training plan has the output "d(name)" as well
+    ValueId seed = no_value;      // its gradient, given with each batch: the backward pass starts here without a loss
 };
 
 struct Graph {

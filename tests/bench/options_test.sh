@@ -68,6 +68,10 @@ line eval --checkpoint 'absent' --checkpoint absent --data set.h5 --out out
 line eval --data 'absent' --checkpoint base --data absent.h5 --out out
 line eval --split '"split": "val"' --checkpoint base --data set.h5 --out out --split val
 line eval --out 'confusion' --checkpoint base --data set.h5 --out out
+line eval --cases '-data:image' --checkpoint base --data set.h5 --out out --cases 0
+line eval --cases 'not in range' --checkpoint base --data set.h5 --out out --cases 101
+line eval --layer 'Grad-CAM of the layer f.4' --checkpoint base --data set.h5 --out out --layer f.4
+line eval --split '"split": "val"' --checkpoint base --data set.h5 --out out --split Validation
 line eval --device '{cpu,cuda}' --checkpoint base --data set.h5 --out out --device tpu
 line eval --threads 'not in range' --checkpoint base --data set.h5 --out out --threads -2
 line eval --model 'says itself' --checkpoint base --data set.h5 --out out --model cifar_cnn
@@ -92,6 +96,22 @@ for option in "--model cifar_cnn" "--classes 3" "--widths 1,2,3" "--size 17" "--
 done
 line predict --quiet '-images' --checkpoint base --data set.h5 --out out.csv --quiet
 line predict --log-level '-images' --checkpoint base --data set.h5 --out out.csv --log-level error
+
+png='\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00\x3a\x7e\x9b\x55\x00\x00\x00\x0aIDAT\x78\x9c\x63\xc8\x00\x00\x00\x6a\x00\x69\x39\x46\x4a\x8a\x00\x00\x00\x00IEND\xae\x42\x60\x82'
+mkdir -p one && printf "$png" >one/a.png && cp one/a.png one/b.png
+line explain --checkpoint 'absent' --checkpoint absent --image one/a.png --out out.png
+line explain --image 'absent.png: is not there' --checkpoint base --image absent.png --out out.png
+line explain --image 'b.png,' --checkpoint base --image one --out out
+line explain --out 'ends in .png' --checkpoint base --image one/a.png --out out.jpg
+line explain --class 'normal 0.' --checkpoint base --image one/a.png --out out.png --class normal
+line explain --layer 'did you mean f.' --checkpoint base --image one/a.png --out out.png --layer g.8
+line explain --raw 'NUMPY' --checkpoint base --image one --out out --raw
+line explain --threads 'not in range' --checkpoint base --image one/a.png --out out.png --threads -2
+for option in "--model cifar_cnn" "--classes 3" "--widths 1,2,3" "--size 17" "--mean 0.4" "--std 0.4" "--multilabel"; do
+    line explain ${option% *} 'says itself' --checkpoint base --image one/a.png --out out.png $option
+done
+line explain --quiet '-out.png' --checkpoint base --image one/a.png --out out.png --quiet
+line explain --log-level '-out.png' --checkpoint base --image one/a.png --out out.png --log-level error
 
 line models --json '"layers"' pneumonia_cnn --json
 line models --explain 'conv2d' pneumonia_cnn --explain
@@ -147,7 +167,6 @@ line comm --json '"busbw_gb_s"' "$@" --json
 
 line doctor --json '"findings"' --json
 
-png='\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00\x3a\x7e\x9b\x55\x00\x00\x00\x0aIDAT\x78\x9c\x63\xc8\x00\x00\x00\x6a\x00\x69\x39\x46\x4a\x8a\x00\x00\x00\x00IEND\xae\x42\x60\x82'
 mkdir -p img/train/sick img/train/well img/test/sick img/test/well
 echo 'file,class,fold,patient' >labels.csv
 echo 'file;class' >semicolons.csv
@@ -246,7 +265,7 @@ line "" --print-config-docs '| `learning_rate` |' --print-config-docs
 line "" --version 'xbench ' --version
 line "" --print-completion 'bash completion' --print-completion bash
 
-for command in "" train eval predict models step kernels comm doctor "data import" "data synth" "data info" "data explore" "data augment" "data leaks"; do complete "$command"; done
+for command in "" train eval predict explain models step kernels comm doctor "data import" "data synth" "data info" "data explore" "data augment" "data leaks"; do complete "$command"; done
 # A command that has no line here is not overlooked either.
 for command in $("$xbench" --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/\1/p') $("$xbench" data --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/data:\1/p'); do
     [ "$command" = data ] || case "$seen" in *" ${command/:/ }--"*) ;; *) fail "${command/:/ } has no line in options_test.sh" ;; esac
