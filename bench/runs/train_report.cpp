@@ -274,7 +274,7 @@ Record train_record(const TrainRun& run) {
 
 void write_train_files(const TrainRun& run, const std::filesystem::path& folder) {
     const std::vector<std::string>& classes = run.dataset.info().class_names;
-    write_text(folder / "history.csv", history_csv(run.result.history));
+    write_text(folder / "history.csv", history_csv(run.result.history, history_columns(run.config.train)));
     if (!run.result.history.empty()) write_text(folder / "curves.svg", training_svg(run.result.history));
     write_text(folder / "metrics.json", json_text(metrics_json(run), 2) + "\n");
     write_text(folder / "classification_report.txt", report_of(run.result));

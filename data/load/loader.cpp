@@ -64,6 +64,7 @@ struct Loader::State {
     const int64_t leaf_first, leaf_last;  // this rank's leaves: [leaf_first, leaf_last)
     std::vector<float> mean, std;
     std::vector<int64_t> indices, order;  // of the split, ascending; of this epoch
+    std::vector<int64_t> bounds;          // of batches
     std::vector<Slot> slots;
 
     std::mutex mutex;
@@ -75,7 +76,7 @@ struct Loader::State {
 
     State(const Dataset& set, const LoaderOptions& wanted);
     ~State();
-    int64_t batches() const { return (samples() + options.batch_size - 1) / options.batch_size; }
+    int64_t batches() const { return static_cast<int64_t>(bounds.size()) - 1; }
     int64_t samples() const { return static_cast<int64_t>(indices.size()); }
     int64_t local_size(int64_t global_size) const {
         return leaf_start(leaf_last, global_size, options.virtual_ranks) -
@@ -111,6 +112,7 @@ Loader::State::State(const Dataset& set, const LoaderOptions& wanted)
       std(per_channel(wanted.std, set.info().channels, "std")),
       indices(wanted.indices.empty() ? set.indices(wanted.split) : wanted.indices) {
     check();
+    bounds = batch_bounds(samples(), options.chunk_images, options.batch_size);
     make_slots();
     order = indices;
     try {
@@ -150,9 +152,9 @@ void Loader::State::check() const {
 
 int64_t Loader::State::max_local_batch() const {
     // A short last batch can give a middle leaf one image more than a full batch does.
-    const int64_t full = std::min(options.batch_size, samples());
-    const int64_t rest = samples() % options.batch_size;
-    return std::max({int64_t{1}, local_size(full), local_size(rest)});
+    int64_t most = 1;
+    for (size_t i = 0; i + 1 < bounds.size(); ++i) most = std::max(most, local_size(bounds[i + 1] - bounds[i]));
+    return most;
 }
 
 int64_t Loader::State::most_boxes() const {
@@ -195,6 +197,7 @@ void Loader::State::start_epoch(int64_t epoch, int64_t first_batch) {
         stop_epoch(lock);
         order = indices;
         if (options.shuffle) order = epoch_order(std::move(order), options.seed, epoch);
+        order = chunked_order(order, options.chunk_images, options.chunk_partitions, options.batch_size);
         for (Slot& slot : slots) {
             slot.ready = false;
             slot.failure = nullptr;
@@ -259,9 +262,9 @@ void Loader::State::fill(int64_t index) {
 
 void Loader::State::read(int64_t index, Slot& slot) {
     Batch& batch = slot.batch;
-    const int64_t begin = index * options.batch_size;
+    const int64_t begin = bounds[static_cast<size_t>(index)];
     batch.index = index;
-    batch.global_size = std::min(options.batch_size, samples() - begin);
+    batch.global_size = bounds[static_cast<size_t>(index) + 1] - begin;
     const int64_t before = leaf_start(leaf_first, batch.global_size, options.virtual_ranks);
     batch.leaf_begin.clear();
     for (int64_t v = leaf_first; v <= leaf_last; ++v) {
@@ -270,6 +273,11 @@ void Loader::State::read(int64_t index, Slot& slot) {
     batch.size = batch.leaf_begin.back();
     const int64_t* ids = order.data() + begin + before;
     batch.sample_ids.assign(ids, ids + batch.size);
+    batch.weight_sum = 0;
+    if (!options.class_weights.empty())
+        batch.weight_sum = sum_of_weights(options.class_weights, dataset,
+                                          std::span(order).subspan(static_cast<size_t>(begin),
+                                                                   static_cast<size_t>(batch.global_size)));
     batch.labels.clear();
     batch.targets.clear();
     const auto classes = static_cast<size_t>(dataset.info().classes());
@@ -311,6 +319,7 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options) : state_(st
 Loader::~Loader() = default;
 int64_t Loader::samples() const { return state_->samples(); }
 int64_t Loader::batches() const { return state_->batches(); }
+const std::vector<int64_t>& Loader::bounds() const { return state_->bounds; }
 int64_t Loader::max_local_batch() const { return state_->max_local_batch(); }
 void Loader::start_epoch(int64_t epoch, int64_t first_batch) { state_->start_epoch(epoch, first_batch); }
 const Batch* Loader::next() { return state_->next(); }

@@ -5,11 +5,20 @@
 namespace xbench {
 namespace {
 
+Loss loss_of(const ProblemFields& f) {
+    Loss loss;
+    loss.smoothing = static_cast<float>(f.real("smoothing", 0)), loss.focal = f.has("gamma");
+    loss.gamma = static_cast<float>(f.real("gamma", 2)), loss.alpha = static_cast<float>(f.real("alpha", 0.25));
+    return loss;
+}
+
 std::vector<LayerProblem> softmax_cross_entropy(const ProblemFields& f) {
     const KernelTensor logits = tensor({f.size("n"), f.size("k")}),
                        labels = tensor({f.size("n")}, Layout::plain, DType::i32);
-    return {call(OpKind::softmax_cross_entropy, Loss{}, {logits, labels}, {tensor({1}, Layout::plain, DType::f64), logits}),
-            call(OpKind::softmax_cross_entropy_grad, Loss{}, {logits, labels}, {logits})};
+    std::vector<KernelTensor> in{logits, labels};
+    if (f.has("weighted")) in.push_back(tensor({f.size("k")}));
+    return {call(OpKind::softmax_cross_entropy, loss_of(f), in, {tensor({1}, Layout::plain, DType::f64), logits}),
+            call(OpKind::softmax_cross_entropy_grad, loss_of(f), in, {logits})};
 }
 
 std::vector<LayerProblem> bce_with_logits(const ProblemFields& f) {
@@ -29,6 +38,7 @@ void make_probabilities(const KernelTensor& t) {
 
 void fill_labels(const Fill& fill) {
     const auto classes = static_cast<uint32_t>(fill.args.in[0].dim[1]);
+    if (fill.args.n_in > 2) transform(fill.args.in[2], [](double v) { return 1.5 + v; });
     transform(fill.args.in[1], [&](double) { return fill.random.below(classes); });
 }
 void fill_softmax(const Fill& fill) {
@@ -57,7 +67,7 @@ void fill_bce_grad(const Fill& fill) {
 
 FolderCases loss_cases() {
     return {{
-                {"softmax_cross_entropy", "k#", softmax_cross_entropy},
+                {"softmax_cross_entropy", "k# weighted smoothing= gamma=", softmax_cross_entropy},
                 {"bce_with_logits", "k# nopos", bce_with_logits},
             },
             {
