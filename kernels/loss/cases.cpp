@@ -25,8 +25,9 @@ std::vector<LayerProblem> bce_with_logits(const ProblemFields& f) {
     const KernelTensor logits = tensor({f.size("n"), f.size("k")}), loss = tensor({1}, Layout::plain, DType::f64);
     std::vector<KernelTensor> in{logits, logits};
     if (!f.has("nopos")) in.push_back(tensor({f.size("k")}));
-    return {call(OpKind::bce_with_logits, Loss{}, in, {loss, logits}),
-            call(OpKind::bce_with_logits_grad, Loss{}, in, {logits})};
+    if (f.has("weighted")) in.push_back(tensor({f.size("k")}));
+    return {call(OpKind::bce_with_logits, loss_of(f), in, {loss, logits}),
+            call(OpKind::bce_with_logits_grad, loss_of(f), in, {logits})};
 }
 
 void scale_logits(const KernelTensor& logits, double by) {
@@ -52,7 +53,7 @@ void fill_softmax_grad(const Fill& fill) {
 
 void fill_targets(const Fill& fill) {
     transform(fill.args.in[1], [&](double) { return fill.random.below(4) == 0 ? 1 : fill.random.below(2) * 0.25; });
-    if (fill.args.n_in > 2) transform(fill.args.in[2], [](double v) { return 1.5 + v; });
+    for (int i = 2; i < fill.args.n_in; ++i) transform(fill.args.in[i], [](double v) { return 1.5 + v; });
 }
 void fill_bce(const Fill& fill) {
     fill_targets(fill);
@@ -68,7 +69,7 @@ void fill_bce_grad(const Fill& fill) {
 FolderCases loss_cases() {
     return {{
                 {"softmax_cross_entropy", "k# weighted smoothing= gamma=", softmax_cross_entropy},
-                {"bce_with_logits", "k# nopos", bce_with_logits},
+                {"bce_with_logits", "k# nopos weighted smoothing= gamma= alpha=", bce_with_logits},
             },
             {
                 {OpKind::softmax_cross_entropy, fill_softmax, of_result, false, 8, no_operator},

@@ -59,7 +59,8 @@ extern "C" __global__ void softmax_losses(const float* logits, const int32_t* la
 }
 
 extern "C" __global__ void bce_losses(const float* logits, const float* targets, const float* pos_weight,
-                                      float* probabilities, double* losses, int64_t images, int classes) {
+                                      const float* class_weight, float* probabilities, double* losses, int64_t images,
+                                      int classes, Loss a) {
     const int64_t n = warp_of_grid();
     if (n >= images) return;
     double loss = 0;
@@ -67,6 +68,10 @@ extern "C" __global__ void bce_losses(const float* logits, const float* targets,
         const double z = logits[n * classes + k], t = targets[n * classes + k];
         const double weight = pos_weight ? static_cast<double>(pos_weight[k]) : 1.0;
         probabilities[n * classes + k] = static_cast<float>(sigmoid(z));
+        if (!is_plain(a, class_weight)) {
+            loss += weight_of(class_weight, k) * binary_loss(a, z, t, weight);
+            continue;
+        }
         loss += (1 - t) * z + (1 + (weight - 1) * t) * log1p_exp_negative(z);
     }
     loss = warp_sum(loss);
@@ -111,10 +116,16 @@ extern "C" __global__ void weighted_softmax_gradient(const float* probabilities,
 
 // d/dz of -(w t log s + (1-t) log(1-s)) = (1-t) s - w t (1-s)
 extern "C" __global__ void bce_gradient(const float* probabilities, const float* targets, const float* pos_weight,
-                                        float* dlogits, int64_t count, int classes, const StepContext* step) {
+                                        const float* class_weight, float* dlogits, int64_t count, int classes, Loss a,
+                                        const StepContext* step) {
     const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
     if (i >= count) return;
     const double s = probabilities[i], t = targets[i];
     const double weight = pos_weight ? static_cast<double>(pos_weight[i % classes]) : 1.0;
+    if (!is_plain(a, class_weight)) {
+        const double slope = weight_of(class_weight, i % classes) * binary_slope(a, s, t, weight);
+        dlogits[i] = static_cast<float>(slope * (step->inverse_batch / classes));
+        return;
+    }
     dlogits[i] = static_cast<float>(((1 - t) * s - weight * t * (1 - s)) * (step->inverse_batch / classes));
 }

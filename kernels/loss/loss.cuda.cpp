@@ -37,8 +37,9 @@ void enqueue_softmax(const KernelArgs& args, CudaQueue& queue) noexcept {
 void enqueue_bce(const KernelArgs& args, CudaQueue& queue) noexcept {
     const int64_t images = args.in[0].dim[0];
     queue.launch(bce_losses, {blocks_for(images, images_of_block)}, {threads}, 0, address<const float>(args.in[0]),
-                 address<const float>(args.in[1]), address<const float>(args.in, args.n_in, 2), address<float>(args.out[1]),
-                 static_cast<double*>(args.workspace), images, classes_of(args.in[0]));
+                 address<const float>(args.in[1]), address<const float>(args.in, args.n_in, 2),
+                 address<const float>(args.in, args.n_in, 3), address<float>(args.out[1]),
+                 static_cast<double*>(args.workspace), images, classes_of(args.in[0]), attributes<Loss>(args));
     sum_images(args, queue);
 }
 
@@ -60,8 +61,9 @@ void enqueue_softmax_grad(const KernelArgs& args, CudaQueue& queue) noexcept {
 void enqueue_bce_grad(const KernelArgs& args, CudaQueue& queue) noexcept {
     const int64_t count = elements(args.out[0]);
     queue.launch(bce_gradient, {blocks_for(count, threads)}, {threads}, 0, address<const float>(args.in[0]),
-                 address<const float>(args.in[1]), address<const float>(args.in, args.n_in, 2), address<float>(args.out[0]),
-                 count, classes_of(args.out[0]), queue.step());
+                 address<const float>(args.in[1]), address<const float>(args.in, args.n_in, 2),
+                 address<const float>(args.in, args.n_in, 3), address<float>(args.out[0]), count, classes_of(args.out[0]),
+                 attributes<Loss>(args), queue.step());
 }
 
 const Kernel rows[] = {

@@ -126,10 +126,13 @@ struct BceRow {
     const float *z, *target, *pos_weight;  // pos_weight may be null: 1
     float* probabilities;
     int64_t classes;
+    const float* class_weight;  // may be null: 1
+    const Loss& attributes;
 };
 
 // s(z) = 1 / (1 + e) or, for negative z, e / (1 + e), with e = exp(-|z|); log(1 + exp(-z)) = log1p(e) + max(-z, 0).
 double bce_row(const BceRow& row) {
+    const bool plain_loss = is_plain(row.attributes, row.class_weight);
     double loss = 0;
     for (int64_t first = 0; first < row.classes; first += vf_width) {
         const VM lanes = lanes_at(first, row.classes);
@@ -141,6 +144,10 @@ double bce_row(const BceRow& row) {
         for (int64_t k = first; k < row.classes && k < first + vf_width; ++k) {
             const double logit = static_cast<double>(row.z[k]), t = static_cast<double>(row.target[k]);
             const double weight = row.pos_weight ? static_cast<double>(row.pos_weight[k]) : 1.0;
+            if (!plain_loss) {
+                loss += weight_of(row.class_weight, k) * binary_loss(row.attributes, logit, t, weight);
+                continue;
+            }
             const double softplus =
                 __builtin_log1p(static_cast<double>(exponential[k - first])) + (logit < 0 ? -logit : 0.0);
             loss += (1 - t) * logit + (1 + (weight - 1) * t) * softplus;
@@ -156,7 +163,8 @@ void run_bce(const KernelArgs& args, const Team& team) noexcept {
     const Share rows = share_of(args.in[0].dim[0], team);
     for (int64_t n = rows.begin; n < rows.end; ++n)
         loss[n] = bce_row({floats(args.in[0]) + n * classes, floats(args.in[1]) + n * classes, pos_weight,
-                           static_cast<float*>(args.out[1].data) + n * classes, classes});
+                           static_cast<float*>(args.out[1].data) + n * classes, classes, weights_of_classes(args, 3),
+                           loss_attributes(args)});
     team.barrier();
     if (team.rank == 0) *static_cast<double*>(args.out[0].data) = sum_of_losses(*args.step, loss);
 }
@@ -164,6 +172,8 @@ void run_bce(const KernelArgs& args, const Team& team) noexcept {
 void run_bce_grad(const KernelArgs& args, const Team& team) noexcept {
     const int64_t classes = args.in[0].dim[1];
     const float* pos_weight = has_operand(args.in, args.n_in, 2) ? floats(args.in[2]) : nullptr;
+    const float* const class_weight = weights_of_classes(args, 3);
+    const bool plain_loss = is_plain(loss_attributes(args), class_weight);
     const double scale = args.step->inverse_batch / static_cast<double>(classes);
     const Share rows = share_of(args.in[0].dim[0], team);
     for (int64_t n = rows.begin; n < rows.end; ++n)
@@ -171,6 +181,11 @@ void run_bce_grad(const KernelArgs& args, const Team& team) noexcept {
             const double s = static_cast<double>(floats(args.in[0])[n * classes + k]);
             const double t = static_cast<double>(floats(args.in[1])[n * classes + k]);
             const double weight = pos_weight ? static_cast<double>(pos_weight[k]) : 1.0;
+            if (!plain_loss) {
+                static_cast<float*>(args.out[0].data)[n * classes + k] = static_cast<float>(
+                    weight_of(class_weight, k) * binary_slope(loss_attributes(args), s, t, weight) * scale);
+                continue;
+            }
             static_cast<float*>(args.out[0].data)[n * classes + k] =
                 static_cast<float>(((1 - t) * s - weight * t * (1 - s)) * scale);
         }

@@ -102,10 +102,43 @@ double sigmoid(double z) {
     return z >= 0 ? 1 / (1 + e) : e / (1 + e);
 }
 
+// One of several labels: the loss and its slope, of the logit, or of s(z) where only that is known.
+struct BinaryLabel {
+    const Loss& a;
+    double target, pos_weight, class_weight;
+    double t() const { return (1 - static_cast<double>(a.smoothing)) * target + static_cast<double>(a.smoothing) / 2; }
+    double alpha() const {
+        return static_cast<double>(a.alpha) * t() + (1 - static_cast<double>(a.alpha)) * (1 - t());
+    }
+    double loss(double z) const {
+        const double plain = (1 - t()) * z + (1 + (pos_weight - 1) * t()) * log1p_exp_negative(z);
+        if (!a.focal) return class_weight * plain;
+        const double wrong = sigmoid(z) * (1 - t()) + sigmoid(-z) * t();
+        return class_weight * alpha() * std::pow(wrong, static_cast<double>(a.gamma)) * plain;
+    }
+    double slope(double s) const {
+        if (!a.focal) return class_weight * ((1 - t()) * s - pos_weight * t() * (1 - s));
+        const double gamma = static_cast<double>(a.gamma), wrong = s * (1 - t()) + (1 - s) * t();
+        double slope = std::pow(wrong, gamma) * (s - t());
+        if (s > 0 && s < 1)
+            slope -= gamma * std::pow(wrong, gamma - 1) * (2 * t() - 1) * s * (1 - s) *
+                     (-t() * std::log(s) - (1 - t()) * std::log(1 - s));
+        return class_weight * alpha() * slope;
+    }
+};
+
+template <class T>
+BinaryLabel label_of(const KernelArgs& args, const RefTensor<T>& targets, int64_t n, int64_t k) {
+    const RefTensor<T> pos_weight(args.in, args.n_in, 2), class_weight(args.in, args.n_in, 3);
+    const auto of_class = [k](const RefTensor<T>& weight) {
+        return weight.present() ? static_cast<double>(weight.at(k)) : 1.0;
+    };
+    return {attributes(args), static_cast<double>(targets.at(n, k)), of_class(pos_weight), of_class(class_weight)};
+}
+
 template <class T>
 void bce(const KernelArgs& args, const Team& team) {
-    const RefTensor<T> logits(args.in[0]), targets(args.in[1]), pos_weight(args.in, args.n_in, 2),
-        probabilities(args.out[1]);
+    const RefTensor<T> logits(args.in[0]), targets(args.in[1]), probabilities(args.out[1]);
     for (auto [n, end] = share(logits.n(), team); n < end; ++n)
         for (int64_t k = 0; k < logits.c(); ++k)
             probabilities.at(n, k) = static_cast<T>(sigmoid(static_cast<double>(logits.at(n, k))));
@@ -115,9 +148,9 @@ void bce(const KernelArgs& args, const Team& team) {
         for (int64_t n = first; n < last; ++n) {
             double image = 0;
             for (int64_t k = 0; k < logits.c(); ++k) {
-                const double z = static_cast<double>(logits.at(n, k)), t = static_cast<double>(targets.at(n, k));
-                const double weight = pos_weight.present() ? static_cast<double>(pos_weight.at(k)) : 1;
-                image += (1 - t) * z + (1 + (weight - 1) * t) * log1p_exp_negative(z);
+                const BinaryLabel label = label_of(args, targets, n, k);
+                if (label.target < 0) continue;  // nobody knows it
+                image += label.loss(static_cast<double>(logits.at(n, k)));
             }
             loss += image / static_cast<double>(logits.c());
         }
@@ -128,14 +161,13 @@ void bce(const KernelArgs& args, const Team& team) {
 // d/dz of -(w t log s + (1-t) log(1-s)) = (1-t) s - w t (1-s)
 template <class T>
 void bce_grad(const KernelArgs& args, const Team& team) {
-    const RefTensor<T> probabilities(args.in[0]), targets(args.in[1]), pos_weight(args.in, args.n_in, 2),
-        dlogits(args.out[0]);
+    const RefTensor<T> probabilities(args.in[0]), targets(args.in[1]), dlogits(args.out[0]);
     const double scale = args.step->inverse_batch / static_cast<double>(dlogits.c());
     for (auto [n, end] = share(dlogits.n(), team); n < end; ++n)
         for (int64_t k = 0; k < dlogits.c(); ++k) {
-            const double s = static_cast<double>(probabilities.at(n, k)), t = static_cast<double>(targets.at(n, k));
-            const double weight = pos_weight.present() ? static_cast<double>(pos_weight.at(k)) : 1;
-            dlogits.at(n, k) = static_cast<T>(((1 - t) * s - weight * t * (1 - s)) * scale);
+            const BinaryLabel label = label_of(args, targets, n, k);
+            const double slope = label.target < 0 ? 0 : label.slope(static_cast<double>(probabilities.at(n, k)));
+            dlogits.at(n, k) = static_cast<T>(slope * scale);
         }
 }
 

@@ -52,8 +52,9 @@ XB_HOST_DEVICE static inline double focal_softmax_factor(const Loss& a, double p
     return factor;
 }
 
-// Of one of several labels: logit and target, which may lie between 0 and 1.
+// Of one of several labels: logit and target, which may lie between 0 and 1, or below 0 where nobody knows it.
 XB_HOST_DEVICE static inline double binary_loss(const Loss& a, double z, double target, double pos_weight) {
+    if (target < 0) return 0;
     const double e = static_cast<double>(a.smoothing), t = (1 - e) * target + e / 2;
     const double exponential = XB_LOSS_MATH(exp)(z < 0 ? z : -z);
     const double softplus = XB_LOSS_MATH(log1p)(exponential) + (z < 0 ? -z : 0.0);  // of -z
@@ -66,6 +67,7 @@ XB_HOST_DEVICE static inline double binary_loss(const Loss& a, double z, double 
 
 // Its slope by the logit, from s(z).
 XB_HOST_DEVICE static inline double binary_slope(const Loss& a, double s, double target, double pos_weight) {
+    if (target < 0) return 0;
     const double e = static_cast<double>(a.smoothing), t = (1 - e) * target + e / 2;
     if (!a.focal) return (1 - t) * s - pos_weight * t * (1 - s);
     const double alpha = static_cast<double>(a.alpha), gamma = static_cast<double>(a.gamma);

@@ -151,5 +151,32 @@ TEST(LossValues, PositiveWeights) {
     expect_sum({.logits = {{-0.5f}}, .targets = {{0}}, .pos_weight = {3}}, 0.474077, 2e-6);
 }
 
+TEST(LossValues, FocalOfSeveralLabels) {
+    const std::vector<double> of_one{0.4125195449, 0.0433216988, 0.0056645144, 2.732083e-5, 0};
+    const std::vector<double> of_zero{0.0013526721, 0.1299650964, 0.5264012276, 2.0747103306, 30};
+    const std::vector<float> logits{-2, 0, 1, 3, 40};
+    for (size_t i = 0; i < logits.size(); ++i) {
+        SCOPED_TRACE(logits[i]);
+        expect_sum({.logits = {{logits[i]}}, .targets = {{1}}, .attributes = {.focal = 1}}, of_one[i], 1e-9);
+        expect_sum({.logits = {{logits[i]}}, .targets = {{0}}, .attributes = {.focal = 1}}, of_zero[i], 1e-9);
+    }
+    for (const float z : {-120.0f, 120.0f})
+        for (const float t : {0.0f, 1.0f}) {
+            const LossCase c{.logits = {{z}}, .targets = {{t}}, .attributes = {.focal = 1}};
+            for (const auto& [forward, backward] : rows_of(c)) {
+                const LossResult result = compute(c, *forward, *backward, 1);
+                EXPECT_TRUE(std::isfinite(result.sum));
+                EXPECT_TRUE(std::isfinite(result.gradient[0]));
+            }
+        }
+}
+
+TEST(LossValues, SmoothedAndWeightedLabels) {
+    // t = 1 becomes .95: .05 * 1.5 + log(1 + exp(-1.5))
+    expect_sum({.logits = {{1.5f}}, .targets = {{1}}, .attributes = {.smoothing = 0.1f}}, 0.075 + 0.2014132780);
+    expect_sum({.logits = {{1.5f, -0.5f}}, .targets = {{1, 0}}, .pos_weight = {3, 1}, .class_weight = {2, 0.5f}},
+               (2 * 0.6042398 + 0.5 * 0.4740770) / 2);
+}
+
 }  // namespace
 }  // namespace xbench
