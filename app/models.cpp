@@ -41,7 +41,8 @@ Json layer_json(const Graph& graph, const Node& node) {
     Json parameters = Json::object();
     for (const ValueId id : node.in) {
         const Value& value = graph.value(id);
-        if (value.role == Role::parameter || value.role == Role::buffer || (value.role == Role::constant && !value.trainable))
+        if (value.role == Role::parameter || value.role == Role::buffer ||
+            (value.role == Role::constant && !value.trainable))
             parameters[value.name] = shape_json(value.shape, 0);
     }
     return {{"name", node.name}, {"type", name_of(node.op)}, {"output", shape_json(y.shape, 1)}, {"parameters", parameters}};

@@ -78,8 +78,9 @@ std::unique_ptr<RunFolder> take_folder(const TuneCommand& command, const Config&
         command.out.empty()
             ? make_unique_folder(config.output, fmt::format("{}-tune-{}", config.name, utc_time("%Y%m%dT%H%M%SZ")))
             : fs::path(command.out);
-    return std::make_unique<RunFolder>(
-        path, command.resume ? FolderUse::resume : command.overwrite ? FolderUse::overwrite : FolderUse::fresh);
+    return std::make_unique<RunFolder>(path, command.resume      ? FolderUse::resume
+                                             : command.overwrite ? FolderUse::overwrite
+                                                                 : FolderUse::fresh);
 }
 
 // What the trials of an earlier process were drawn from must be the same.
@@ -97,11 +98,11 @@ void check_same_search(const fs::path& folder, const Config& config) {
 void say(const TuneCommand& command, const TrialRecord& record, const Config& config) {
     std::string settings;
     for (const std::string& setting : record.settings) settings += " " + setting;
-    note(command.verbosity, record.status == "ok"
-                                ? fmt::format("trial {} rung {}: {} {:.4f} after {} epochs,{}", record.trial, record.rung,
-                                              score_name(config), record.score, record.epochs, settings)
-                                : fmt::format("trial {} rung {} failed: {},{}", record.trial, record.rung, record.reason,
-                                              settings));
+    note(command.verbosity,
+         record.status == "ok"
+             ? fmt::format("trial {} rung {}: {} {:.4f} after {} epochs,{}", record.trial, record.rung, score_name(config),
+                           record.score, record.epochs, settings)
+             : fmt::format("trial {} rung {} failed: {},{}", record.trial, record.rung, record.reason, settings));
 }
 
 void tune_on(const TuneCommand& command, const Config& config, Communicator& workers) {
@@ -115,8 +116,7 @@ void tune_on(const TuneCommand& command, const Config& config, Communicator& wor
         write_text(folder / "config.resolved.json", json_text(to_json(with_absolute_paths(config)), 2) + "\n");
     }
     workers.barrier();
-    const auto device =
-        make_device(command.device, command.threads, workers.size() > 1 ? local_rank_from_environment() : 0);
+    const auto device = make_device(command.device, command.threads, workers.size() > 1 ? local_rank_from_environment() : 0);
     const InterruptGuard guard(InterruptGuard::Usr1::note);
     TuneOptions options;
     options.device = device.get();
@@ -143,8 +143,8 @@ void run_tune(const TuneCommand& command) {
         throw UsageError("--resume does not know which search to go on with", "xbench tune", "give its folder with --out");
     const Config config = configuration(command);
     draw_trials(config.tune);  // what is wrong with it is said before the work
-    const Binding binding = bind_this_process(local_rank_from_environment(), ranks_on_node_from_environment(),
-                                              command.threads, {});
+    const Binding binding =
+        bind_this_process(local_rank_from_environment(), ranks_on_node_from_environment(), command.threads, {});
     const std::unique_ptr<Communicator> workers = connect(binding);
     if (workers->size() == 1) return tune_on(command, config, *workers);
     int code = 0;
@@ -162,7 +162,8 @@ void run_tune(const TuneCommand& command) {
 
 constexpr const char* notes =
     "The folder holds a record of every trial, failed ones too, trials.csv, tune.json, tune.md and best.json, the winner's "
-    "configuration. Several workers are started by mpirun or srun; each trains whole trials by itself, and any number of them "
+    "configuration. Several workers are started by mpirun or srun; each trains whole trials by itself, and any number of "
+    "them "
     "finds the same winner. Trials are compared on the validation split; the test split is looked at once.\n\n"
     "$ xbench tune --config run.json --search train.learning_rate=0.001,0.01 \\\n"
     "  --set tune.method=grid --out runs/search\n"
@@ -185,7 +186,8 @@ void add_tune_command(CLI::App& app) {
         ->capture_default_str();
     tune->add_option("--out", command->out, "the folder of the search (default: <output>/<name>-tune-<UTC time>)")
         ->type_name(value::folder);
-    CLI::Option* resume = tune->add_flag("--resume", command->resume, "go on with the search in --out: finished trials stay");
+    CLI::Option* resume =
+        tune->add_flag("--resume", command->resume, "go on with the search in --out: finished trials stay");
     tune->add_flag("--overwrite", command->overwrite, "replace the search that --out holds")->excludes(resume);
     add_verbosity_options(*tune, command->verbosity);
     tune->footer(notes);

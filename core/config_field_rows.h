@@ -1,4 +1,5 @@
-// What the files that hold rows of the configuration table share: the slot of a member, ranges, and their parts of the table.
+// What the files that hold rows of the configuration table share: the slot of a member, ranges, and their parts of the
+// table.
 #pragma once
 
 #include <vector>

@@ -130,7 +130,9 @@ std::vector<ConfigField> train_fields() {
         {"/train/hybrid_sharding", XB_SLOT(train.hybrid_sharding),
          "The sharded trainer splits the model's state over the ranks of a node and replicates it across nodes."},
         {.path = "/train/pos_weight",
-         .slot = [](Config& c, size_t) -> ConfigSlot { return WordOrNumbers{&c.train.pos_weight_rule, &c.train.pos_weight}; },
+         .slot = [](Config& c, size_t) -> ConfigSlot {
+             return WordOrNumbers{&c.train.pos_weight_rule, &c.train.pos_weight};
+         },
          .help = "Weight of positives in binary cross-entropy: one number, one a class, or a rule over the training split's "
                  "known labels: ratio, negatives / positives of the class; sqrt, its square root; log, log(1 + ratio). "
                  "none or empty: 1.",

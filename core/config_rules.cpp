@@ -94,12 +94,13 @@ void Rules::check_loss() {
 void Rules::check_schedule() {
     const TrainConfig& train = config_.train;
     if (document_.sound("/train/lr_min") && document_.sound("/train/learning_rate") && train.lr_min > train.learning_rate)
-        document_.mistake("/train/lr_min", fmt::format("{} is above learning_rate, {}; lower it", train.lr_min,
-                                                       train.learning_rate));
+        document_.mistake("/train/lr_min",
+                          fmt::format("{} is above learning_rate, {}; lower it", train.lr_min, train.learning_rate));
     if (document_.sound("/train/clip_norm") && train.clip_norm > 0 && document_.sound("/train/overlap") &&
         train.overlap == "fused")
-        document_.mistake("/train/overlap", "the norm of all gradients is known only after all of them are summed, which the "
-                                            "fused update does piece by piece; leave it out");
+        document_.mistake("/train/overlap",
+                          "the norm of all gradients is known only after all of them are summed, which the "
+                          "fused update does piece by piece; leave it out");
     if (document_.sound("/train/chunk_images") && train.chunk_images > 0 && document_.sound("/train/chunk_partitions") &&
         train.chunk_partitions > train.chunk_images)
         document_.mistake("/train/chunk_partitions", fmt::format("{} partitions of a chunk of {} images; lower it",

@@ -9,9 +9,10 @@ std::vector<ConfigField> schedule_fields() {
     return {
         {.path = "/train/lr_schedule",
          .slot = XB_SLOT(train.lr_schedule),
-         .help = "Of the learning rate, behind the warm-up. cosine: from learning_rate to lr_min in lr_t_max intervals, which "
-                 "it keeps; step: times lr_gamma every lr_step_size intervals; plateau: times lr_gamma when lr_monitor has not "
-                 "improved in lr_patience epochs and another one.",
+         .help =
+             "Of the learning rate, behind the warm-up. cosine: from learning_rate to lr_min in lr_t_max intervals, which "
+             "it keeps; step: times lr_gamma every lr_step_size intervals; plateau: times lr_gamma when lr_monitor has not "
+             "improved in lr_patience epochs and another one.",
          .choices = {"constant", "cosine", "step", "plateau"}},
         {.path = "/train/lr_interval",
          .slot = XB_SLOT(train.lr_interval),
@@ -21,7 +22,9 @@ std::vector<ConfigField> schedule_fields() {
         {"/train/lr_t_max", XB_SLOT(train.lr_t_max),
          "Of cosine: intervals until lr_min (PyTorch's T_max, Keras' decay_steps); 0: to the end of epochs.", from(0)},
         {"/train/lr_step_size", XB_SLOT(train.lr_step_size), "Of step: intervals between two reductions.", from(1)},
-        {"/train/lr_gamma", XB_SLOT(train.lr_gamma), "Factor of a reduction (Keras: factor).",
+        {"/train/lr_gamma",
+         XB_SLOT(train.lr_gamma),
+         "Factor of a reduction (Keras: factor).",
          {.low = 0, .high = 1, .low_open = true}},
         {"/train/lr_min", XB_SLOT(train.lr_min), "Of cosine and plateau: the lowest learning rate.", from(0)},
         {.path = "/train/lr_monitor",
@@ -48,7 +51,8 @@ std::vector<ConfigField> schedule_fields() {
         {"/train/min_delta", XB_SLOT(train.min_delta), "Of keras and first_rise: a smaller change is no improvement.",
          from(0)},
         {"/train/restore_best", XB_SLOT(train.restore_best),
-         "Test the best epoch's weights, also where no patience ended the run; false: the last epoch's. Checkpoints keep both."},
+         "Test the best epoch's weights, also where no patience ended the run; false: the last epoch's. Checkpoints keep "
+         "both."},
         {.path = "/train/constants",
          .slot = XB_SLOT(train.constants),
          .help = "The defaults of keys that are not given. keras: bn_eps 1e-3, bn_momentum 0.01, adam_epsilon 1e-7, "
@@ -68,8 +72,9 @@ std::vector<ConfigField> loss_fields() {
     return {
         {.path = "/train/loss",
          .slot = XB_SLOT(train.loss),
-         .help = "cross_entropy: softmax for one label, binary for several. focal: times (1 - p)^focal_gamma, with focal_alpha "
-                 "for several labels.",
+         .help =
+             "cross_entropy: softmax for one label, binary for several. focal: times (1 - p)^focal_gamma, with focal_alpha "
+             "for several labels.",
          .choices = {"cross_entropy", "focal"}},
         {"/train/focal_gamma", XB_SLOT(train.focal_gamma), "Exponent of the focal loss.", from(0)},
         {"/train/focal_alpha", XB_SLOT(train.focal_alpha),
@@ -77,10 +82,12 @@ std::vector<ConfigField> loss_fields() {
         {"/train/label_smoothing", XB_SLOT(train.label_smoothing),
          "e: targets become (1 - e) t + e / K, K classes, 2 for each of several labels.", below_one()},
         {.path = "/train/class_weights",
-         .slot =
-             [](Config& c, size_t) -> ConfigSlot { return WordOrNumbers{&c.train.class_weight_rule, &c.train.class_weights}; },
-         .help = "Weight of each class in the loss: one number a class, or balanced: N / (K n_c) of the training split. none or "
-                 "empty: 1.",
+         .slot = [](Config& c, size_t) -> ConfigSlot {
+             return WordOrNumbers{&c.train.class_weight_rule, &c.train.class_weights};
+         },
+         .help =
+             "Weight of each class in the loss: one number a class, or balanced: N / (K n_c) of the training split. none or "
+             "empty: 1.",
          .range = above(0),
          .choices = {"none", "balanced"}},
         {.path = "/train/class_weight_mean",
@@ -96,11 +103,13 @@ std::vector<ConfigField> loss_fields() {
                  "normalisations.",
          .choices = {"none", "bias_and_norm"}},
         {"/train/ema_decay", XB_SLOT(train.ema_decay),
-         "d: after each step an average of the weights becomes d average + (1 - d) weights; it is what is evaluated and stored, "
+         "d: after each step an average of the weights becomes d average + (1 - d) weights; it is what is evaluated and "
+         "stored, "
          "with the running statistics as they are. 0: none.",
          below_one()},
         {"/train/freeze", XB_SLOT(train.freeze),
-         "Patterns (* and ?) of names of parameters that stay as they are; a batch normalisation whose parameters all do uses "
+         "Patterns (* and ?) of names of parameters that stay as they are; a batch normalisation whose parameters all do "
+         "uses "
          "and keeps its running statistics."},
     };
 }
@@ -109,8 +118,9 @@ std::vector<ConfigField> tune_fields() {
     return {
         {.path = "/tune/method",
          .slot = XB_SLOT(tune.method),
-         .help = "How trials get their values: random draws, every combination (grid), or random draws of which only the best "
-                 "1/eta go on, again and again (halving: synchronous successive halving).",
+         .help =
+             "How trials get their values: random draws, every combination (grid), or random draws of which only the best "
+             "1/eta go on, again and again (halving: synchronous successive halving).",
          .choices = {"random", "grid", "halving"}},
         {"/tune/search", XB_SLOT(tune.search),
          "What is searched: \"train.learning_rate=0.001,0.01\" lists values, \"train.weight_decay=1e-6..1e-2\" is a range, "
@@ -122,7 +132,8 @@ std::vector<ConfigField> tune_fields() {
          .help = "monitor: the best train.monitor on the validation split; chunk_loss: the lowest mean training loss of the "
                  "chunks of a trial's last epoch (system A's published rule).",
          .choices = {"monitor", "chunk_loss"}},
-        {"/tune/eta", XB_SLOT(tune.eta), "Of halving: one in so many goes on, for so many times the epochs.", between(2, 100)},
+        {"/tune/eta", XB_SLOT(tune.eta), "Of halving: one in so many goes on, for so many times the epochs.",
+         between(2, 100)},
         {"/tune/min_epochs", XB_SLOT(tune.min_epochs), "Of halving: epochs of the first rung.", from(1)},
         {"/tune/repeats", XB_SLOT(tune.repeats), "Further trainings of the winner with other seeds, to show its optimism.",
          between(0, 1000)},

@@ -19,8 +19,7 @@ Init pytorch_uniform(int64_t fan_in) { return {Init::Rule::uniform, 1.0 / std::s
 
 }  // namespace
 
-GraphBuilder::GraphBuilder(std::string model_name, std::string_view initializer)
-    : glorot_(initializer == "glorot_uniform") {
+GraphBuilder::GraphBuilder(std::string model_name, std::string_view initializer) : glorot_(initializer == "glorot_uniform") {
     graph_.name = std::move(model_name);
 }
 
@@ -130,8 +129,7 @@ ValueId GraphBuilder::flatten(ValueId x, const std::string& name) {
 
 ValueId GraphBuilder::linear(ValueId x, const std::string& name, int64_t out_features, bool bias) {
     const int64_t features = shape(x)[1];
-    std::vector<ValueId> in{x,
-                            parameter(name + ".weight", {out_features, features}, weight_init(features, out_features))};
+    std::vector<ValueId> in{x, parameter(name + ".weight", {out_features, features}, weight_init(features, out_features))};
     if (bias) in.push_back(parameter(name + ".bias", {out_features}, bias_init(features)));
     return append(OpKind::linear, Linear{Activation::none}, std::move(in), name);
 }

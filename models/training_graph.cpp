@@ -57,8 +57,8 @@ void freeze(Graph& graph, const std::vector<std::string>& patterns) {
 }
 
 void set_loss(Graph& graph, const LossOptions& options) {
-    const auto loss = std::find_if(graph.nodes.begin(), graph.nodes.end(),
-                                   [&](const Node& node) { return graph.is_loss(node.out[0]); });
+    const auto loss =
+        std::find_if(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) { return graph.is_loss(node.out[0]); });
     if (loss == graph.nodes.end()) throw Error("has no loss", "model " + graph.name);
     loss->attrs = options.attributes;
     if (!options.class_weights) return;

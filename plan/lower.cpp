@@ -1,5 +1,6 @@
 // Replaces what a model is written in by what kernels exist for.
-//   training   batchnorm -> statistics, all_reduce, finalize, apply, or as in inference where it is frozen; a dropout of p = 0
+//   training   batchnorm -> statistics, all_reduce, finalize, apply, or as in inference where it is frozen; a dropout of p =
+//   0
 //              disappears
 //   inference  batchnorm -> inference, apply; dropout disappears; max-pooling keeps no index
 #include "kernels/op.h"

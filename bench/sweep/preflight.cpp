@@ -43,8 +43,7 @@ void check_before_rows(const Config& config) {
         return opened;
     });
     const TrainConfig train = at("/train", [&] { return resolve_weights(config.train, *dataset); });
-    const Graph graph =
-        at("/model", [&] { return training_graph(model_for(config.model, dataset->info()), train); });
+    const Graph graph = at("/model", [&] { return training_graph(model_for(config.model, dataset->info()), train); });
     Cpu device;
     ModelState(graph, device).set_positive_weights(train.pos_weight);
     LoaderOptions loader;

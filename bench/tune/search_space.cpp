@@ -50,7 +50,8 @@ const ConfigField& field_of(const std::string& key, size_t index) {
             std::replace(keys.back().begin(), keys.back().end(), '/', '.');
         }
     const std::string close = nearest(key, keys);
-    refuse("no key \"" + key + "\"", index, close.empty() ? "name one as train.learning_rate" : "did you mean " + close + "?");
+    refuse("no key \"" + key + "\"", index,
+           close.empty() ? "name one as train.learning_rate" : "did you mean " + close + "?");
 }
 
 SearchKey parse_key(const std::string& text, size_t index) {
@@ -135,8 +136,8 @@ std::vector<std::vector<std::string>> draw_trials(const TuneConfig& config) {
 std::vector<Rung> rungs_of(const TuneConfig& config, int64_t trials, int64_t epochs) {
     if (config.method != "halving") return {{trials, epochs}};
     std::vector<Rung> rungs;
-    for (int64_t left = trials, budget = std::min(config.min_epochs, epochs);; left = std::max<int64_t>(left / config.eta, 1),
-                 budget = std::min(budget * config.eta, epochs)) {
+    for (int64_t left = trials, budget = std::min(config.min_epochs, epochs);;
+         left = std::max<int64_t>(left / config.eta, 1), budget = std::min(budget * config.eta, epochs)) {
         rungs.push_back({left, left == 1 ? epochs : budget});
         if (left == 1 || budget == epochs) return rungs;
     }

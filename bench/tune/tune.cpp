@@ -152,8 +152,7 @@ std::vector<TrialRecord> Search::run_rung(const std::vector<int64_t>& trials, in
     }
     std::vector<TrialRecord> records;
     for (const Json& json : gather(own)) records.push_back(trial_from(json));
-    std::sort(records.begin(), records.end(),
-              [](const TrialRecord& a, const TrialRecord& b) { return a.trial < b.trial; });
+    std::sort(records.begin(), records.end(), [](const TrialRecord& a, const TrialRecord& b) { return a.trial < b.trial; });
     interrupted_ = records.size() < trials.size();
     return records;
 }
@@ -163,8 +162,7 @@ Metrics Search::evaluate(const fs::path& weights, Split split) const {
     const ModelDescription about = description_of(set, weights.string());
     const auto indices = dataset_.indices(split);
     if (indices.empty()) return {};
-    const Predictions predictions =
-        predict(build_model(about.model), set, about, dataset_, indices, *options_.device);
+    const Predictions predictions = predict(build_model(about.model), set, about, dataset_, indices, *options_.device);
     return compute_metrics(predictions, about.class_names);
 }
 

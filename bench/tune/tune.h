@@ -1,5 +1,5 @@
-// A search over keys of the configuration by independent workers. Each worker, a rank of the communicator, trains whole trials
-// by itself; the ranks only exchange records, at the end of each rung. So the winner does not depend on their number.
+// A search over keys of the configuration by independent workers. Each worker, a rank of the communicator, trains whole
+// trials by itself; the ranks only exchange records, at the end of each rung. So the winner does not depend on their number.
 //
 // The folder, which all workers see:
 //   trials/0003/            one trial: checkpoints, and record-0.json for each rung that it has finished
@@ -27,7 +27,7 @@ struct TuneOptions {
     std::filesystem::path folder;
     // The configuration with these settings on top. Throws UsageError where they do not fit: the trial has failed then.
     std::function<Config(const std::vector<std::string>&)> configure;
-    std::function<bool()> stop;                   // a signal: the trials under way write a checkpoint and end
+    std::function<bool()> stop;                    // a signal: the trials under way write a checkpoint and end
     std::function<void(const TrialRecord&)> done;  // of this worker's trials
 };
 

@@ -41,8 +41,7 @@ std::vector<int64_t> chunked_order(const std::vector<int64_t>& order, int64_t ch
                 const auto left = [&](int64_t p) { return begin_of(p + 1) - begin_of(p) - taken[static_cast<size_t>(p)]; };
                 for (int64_t p = 1; p < partitions; ++p)
                     if (left(p) > left(most)) most = p;
-                result.push_back(
-                    order[static_cast<size_t>(first + begin_of(most) + taken[static_cast<size_t>(most)]++)]);
+                result.push_back(order[static_cast<size_t>(first + begin_of(most) + taken[static_cast<size_t>(most)]++)]);
                 ++done;
             }
         }

@@ -275,9 +275,9 @@ void Loader::State::read(int64_t index, Slot& slot) {
     batch.sample_ids.assign(ids, ids + batch.size);
     batch.weight_sum = 0;
     if (!options.class_weights.empty())
-        batch.weight_sum = sum_of_weights(options.class_weights, dataset,
-                                          std::span(order).subspan(static_cast<size_t>(begin),
-                                                                   static_cast<size_t>(batch.global_size)));
+        batch.weight_sum =
+            sum_of_weights(options.class_weights, dataset,
+                           std::span(order).subspan(static_cast<size_t>(begin), static_cast<size_t>(batch.global_size)));
     batch.labels.clear();
     batch.targets.clear();
     const auto classes = static_cast<size_t>(dataset.info().classes());

@@ -21,13 +21,13 @@ struct LoaderOptions {
     int rank = 0, ranks = 1;       // this rank takes leaves floor(rank V / ranks) .. floor((rank+1) V / ranks) - 1
     uint64_t seed = 1;
     bool shuffle = true;
-    std::vector<double> mean{0.5}, std{0.5};        // x = (value in [0,1] - mean) / std, one number or one a channel
-    int workers = 1;                                // threads that read ahead; 0: next() reads itself
-    int prefetch = 3;                               // batches held ready
-    std::vector<double> class_weights;              // one a class: Batch::weight_sum is wanted
+    std::vector<double> mean{0.5}, std{0.5};         // x = (value in [0,1] - mean) / std, one number or one a channel
+    int workers = 1;                                 // threads that read ahead; 0: next() reads itself
+    int prefetch = 3;                                // batches held ready
+    std::vector<double> class_weights;               // one a class: Batch::weight_sum is wanted
     int64_t chunk_images = 0, chunk_partitions = 1;  // of chunked_order
-    MemoryLedger* ledger = nullptr;                 // counts the batches' images
-    std::function<AlignedBuffer(size_t)> allocate;  // memory for those; none: the host's own
+    MemoryLedger* ledger = nullptr;                  // counts the batches' images
+    std::function<AlignedBuffer(size_t)> allocate;   // memory for those; none: the host's own
 };
 
 // One rank's share of one global batch. Leaf v of the batch holds its samples floor(v B / V) .. floor((v+1) B / V) - 1,
@@ -77,8 +77,8 @@ public:
     Loader(const Loader&) = delete;
     Loader& operator=(const Loader&) = delete;
 
-    int64_t samples() const;  // of the split, all ranks
-    int64_t batches() const;  // in an epoch, the last of it or of a chunk may be short
+    int64_t samples() const;                     // of the split, all ranks
+    int64_t batches() const;                     // in an epoch, the last of it or of a chunk may be short
     const std::vector<int64_t>& bounds() const;  // batch_bounds
     // The most images that this rank gets in a batch; 1 where it gets none, so that there is memory to point to.
     int64_t max_local_batch() const;

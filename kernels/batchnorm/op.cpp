@@ -30,8 +30,8 @@ std::vector<Value> infer_inference(const Attrs&, std::span<const Value* const> i
 
 std::vector<Value> infer_apply(const Attrs&, std::span<const Value* const> in) { return {output(in[0]->shape)}; }
 
-// With running statistics the function is a scale and a shift of each channel, and so is its gradient: the same operator with
-// no mean and no shift. Freezing has put those zeros into the graph (models/freeze.cpp).
+// With running statistics the function is a scale and a shift of each channel, and so is its gradient: the same operator
+// with no mean and no shift. Freezing has put those zeros into the graph (models/freeze.cpp).
 void grad_frozen(GradBuilder& g, const Node& node, ValueId dy) {
     const Graph& graph = g.graph();
     const auto zeros = std::find_if(graph.values.begin(), graph.values.end(), [&](const Value& value) {

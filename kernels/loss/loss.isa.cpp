@@ -61,8 +61,8 @@ double softmax_loss(const Loss& a, const SoftmaxRow& row, const float* z, int64_
     if (a.focal) return weight_of(weight, label) * focal_softmax(a, of_label);
     double loss = 0;
     for (int64_t k = 0; k < classes; ++k)
-        loss += share_of_loss(weight_of(weight, k) * smoothed(a, k == label, classes),
-                              row.minus_log(static_cast<double>(z[k])));
+        loss +=
+            share_of_loss(weight_of(weight, k) * smoothed(a, k == label, classes), row.minus_log(static_cast<double>(z[k])));
     return loss;
 }
 

@@ -85,7 +85,8 @@ void softmax_grad(const KernelArgs& args, const Team& team) {
         const double gamma = static_cast<double>(label.a.gamma), p = static_cast<double>(probabilities.at(n, labels[n]));
         // d/dp of -(1-p)^gamma log p, times p: what each slope has in common.
         double by_p = -std::pow(others, gamma);
-        if (p > 0 && others > 0) by_p += gamma * p * std::pow(others, gamma - 1) * (p > 0.5 ? std::log1p(-others) : std::log(p));
+        if (p > 0 && others > 0)
+            by_p += gamma * p * std::pow(others, gamma - 1) * (p > 0.5 ? std::log1p(-others) : std::log(p));
         for (int64_t k = 0; k < dlogits.c(); ++k) {
             const double q = static_cast<double>(probabilities.at(n, k));
             const double slope =
@@ -107,9 +108,7 @@ struct BinaryLabel {
     const Loss& a;
     double target, pos_weight, class_weight;
     double t() const { return (1 - static_cast<double>(a.smoothing)) * target + static_cast<double>(a.smoothing) / 2; }
-    double alpha() const {
-        return static_cast<double>(a.alpha) * t() + (1 - static_cast<double>(a.alpha)) * (1 - t());
-    }
+    double alpha() const { return static_cast<double>(a.alpha) * t() + (1 - static_cast<double>(a.alpha)) * (1 - t()); }
     double loss(double z) const {
         const double plain = (1 - t()) * z + (1 + (pos_weight - 1) * t()) * log1p_exp_negative(z);
         if (!a.focal) return class_weight * plain;

@@ -60,7 +60,8 @@ XB_HOST_DEVICE static inline double binary_loss(const Loss& a, double z, double 
     const double softplus = XB_LOSS_MATH(log1p)(exponential) + (z < 0 ? -z : 0.0);  // of -z
     const double loss = (1 - t) * z + (1 + (pos_weight - 1) * t) * softplus;
     if (!a.focal) return loss;
-    const double s = (z < 0 ? exponential : 1.0) / (1 + exponential), other = (z < 0 ? 1.0 : exponential) / (1 + exponential);
+    const double s = (z < 0 ? exponential : 1.0) / (1 + exponential),
+                 other = (z < 0 ? 1.0 : exponential) / (1 + exponential);
     const double alpha = static_cast<double>(a.alpha), wrong = s * (1 - t) + other * t;
     return (alpha * t + (1 - alpha) * (1 - t)) * to_gamma(wrong, static_cast<double>(a.gamma)) * loss;
 }

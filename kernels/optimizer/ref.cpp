@@ -72,8 +72,8 @@ void average_weights(const KernelArgs& args, const Team& team) {
     const RefTensor<T> parameter(args.in[0]), average(args.out[0]);
     const auto decay = static_cast<double>(attributes(args).average_decay);
     for (auto [i, end] = share(average.n(), team); i < end; ++i)
-        average.at(i) = static_cast<T>(decay * static_cast<double>(average.at(i)) +
-                                       (1 - decay) * static_cast<double>(parameter.at(i)));
+        average.at(i) =
+            static_cast<T>(decay * static_cast<double>(average.at(i)) + (1 - decay) * static_cast<double>(parameter.at(i)));
 }
 
 }  // namespace

@@ -57,8 +57,8 @@ struct ModelDescription {
     std::vector<double> mean{0.5}, std{0.5};
     std::vector<double> positive_weights;  // of binary cross-entropy: none, one, or one a class (train.pos_weight)
     LossDescription loss;
-    std::string kind = "trained";          // or "ema": an average of the weights (train.ema_decay)
-    std::string precision = "fp32";        // of products, as train.precision
+    std::string kind = "trained";    // or "ema": an average of the weights (train.ema_decay)
+    std::string precision = "fp32";  // of products, as train.precision
     // Images of a batch of an evaluation and its leaves: the order in which losses are added.
     int64_t evaluation_batch = 64, virtual_ranks = 1;
     // Chosen on the validation split (eval/thresholds.h, eval/calibration.h): a threshold a class, or none; NaN: no

@@ -94,17 +94,18 @@ void write_checkpoint(const TrainingState& state, const fs::path& folder, int64_
     add("model.safetensors", state.model);
     add("optimizer.safetensors", {state.moments, {}});
     if (state.best_epoch) add("best.safetensors", state.best);
-    Json manifest{{"schema", manifest_schema},
-                  {"steps", state.steps},
-                  {"epoch", state.epoch},
-                  {"next_batch", state.next_batch},
-                  {"losses", state.losses},
-                  {"epoch_seconds", state.epoch_seconds},
-                  {"total_seconds", state.total_seconds},
-                  {"gradient_norms", {{"sum", state.norms.sum}, {"clipped", state.norms.clipped}, {"steps", state.norms.steps}}},
-                  {"identity", state.identity},
-                  {"best_epoch", state.best_epoch ? to_json(*state.best_epoch) : Json()},
-                  {"files", files}};
+    Json manifest{
+        {"schema", manifest_schema},
+        {"steps", state.steps},
+        {"epoch", state.epoch},
+        {"next_batch", state.next_batch},
+        {"losses", state.losses},
+        {"epoch_seconds", state.epoch_seconds},
+        {"total_seconds", state.total_seconds},
+        {"gradient_norms", {{"sum", state.norms.sum}, {"clipped", state.norms.clipped}, {"steps", state.norms.steps}}},
+        {"identity", state.identity},
+        {"best_epoch", state.best_epoch ? to_json(*state.best_epoch) : Json()},
+        {"files", files}};
     manifest["history"] = Json::array();
     for (const EpochResult& epoch : state.history) manifest["history"].push_back(to_json(epoch));
     const std::string text = json_text(manifest, 1) + "\n";
@@ -168,8 +169,9 @@ Json identity_of(const Config& config, const std::string& data_digest) {
     const Json all = xbench::to_json(config);
     Json identity{
         {"model", all.at("model")}, {"data", all.at("data")}, {"train", all.at("train")}, {"data_sha", data_digest}};
-    for (const char* key : {"epochs", "patience", "min_delta", "early_stopping", "restore_best", "constants", "check_steps", "checkpoint_steps", "checkpoint_keep", "overlap",
-                            "activation_checkpointing", "hybrid_sharding", "collective_timeout_seconds"})
+    for (const char* key : {"epochs", "patience", "min_delta", "early_stopping", "restore_best", "constants", "check_steps",
+                            "checkpoint_steps", "checkpoint_keep", "overlap", "activation_checkpointing", "hybrid_sharding",
+                            "collective_timeout_seconds"})
         identity["train"].erase(key);
     if (config.train.weights.empty()) identity["train"].erase("weights");
     for (const char* key : {"workers", "path"}) identity["data"].erase(key);  // a set may move

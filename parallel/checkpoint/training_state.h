@@ -51,8 +51,8 @@ struct TrainingState {
 };
 
 // What makes a training run another one: the configuration's model, data and train without what may change on the way
-// (epochs, what ends the run early, workers, the data set's place, how often it is saved, where memory is saved), and the data set's
-// digest.
+// (epochs, what ends the run early, workers, the data set's place, how often it is saved, where memory is saved), and the
+// data set's digest.
 Json identity_of(const Config& config, const std::string& data_digest);
 
 // Writes checkpoints in the background, one at a time, and keeps the newest `keep`.

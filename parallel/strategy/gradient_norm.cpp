@@ -78,10 +78,10 @@ GradientNorm::GradientNorm(std::vector<GradientPart> parts, Device& device, Cont
         args.op = OpKind::square_sums;
         args.attrs = &attributes_;
         args.leaves = args.n_in = args.n_out = 1;
-        args.in[0] = kernel_tensor({static_cast<int64_t>(part.count)}, DType::f32, Layout::plain,
-                                   const_cast<float*>(part.data));
-        args.out[0] = kernel_tensor({static_cast<int64_t>(lines_of(part.count))}, DType::f64, Layout::plain,
-                                    sums_.as<double>() + at);
+        args.in[0] =
+            kernel_tensor({static_cast<int64_t>(part.count)}, DType::f32, Layout::plain, const_cast<float*>(part.data));
+        args.out[0] =
+            kernel_tensor({static_cast<int64_t>(lines_of(part.count))}, DType::f64, Layout::plain, sums_.as<double>() + at);
         args_.push_back(args);
         at += lines_of(part.count);
     }

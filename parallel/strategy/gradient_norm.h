@@ -2,7 +2,8 @@
 //
 // The squares of a cache line, 16 elements, are added in one fixed order (square_sums, core/ops.h); the lines' sums in the
 // binary tree of kernels/leaf_tree.h over all lines of the flat buffer. Parts of ranks are whole lines. Of its parts a rank
-// adds the aligned blocks of 2^j lines, which are subtrees; these few sums go to all ranks, which add them in the same order.
+// adds the aligned blocks of 2^j lines, which are subtrees; these few sums go to all ranks, which add them in the same
+// order.
 #pragma once
 
 #include <vector>

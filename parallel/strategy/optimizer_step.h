@@ -39,14 +39,14 @@ public:
     int moments() const { return moment_count_; }
     float* moment(int index) const {
         return moments_.as<float>() + static_cast<size_t>(index) * stride_;
-    }  // part after part
+    }                                               // part after part
     std::vector<std::string> moment_names() const;  // "m0", "m1", "ema"
     size_t bytes() const { return moments_.bytes(); }
 
     bool averages() const { return averages_; }
-    void start_average();                       // it becomes the parameters as they are
-    void swap_average();                        // parameters and average change places
-    void swap_average(RankRange range);         // of the one part
+    void start_average();                                    // it becomes the parameters as they are
+    void swap_average();                                     // parameters and average change places
+    void swap_average(RankRange range);                      // of the one part
     double gradient_norm() const { return gradient_norm_; }  // of the last update, before clipping; 0 where it does not clip
 
 private:

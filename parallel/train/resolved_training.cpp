@@ -33,9 +33,9 @@ Counted count_classes(const Dataset& dataset) {
 }
 
 [[noreturn]] void refuse_empty(const Dataset& dataset, size_t k, const char* what, const char* key) {
-    throw UsageError(fmt::format("the training split of {} has no {} of {}", dataset.info().source, what,
-                                 dataset.info().class_names[k]),
-                     key, "give numbers, or other splits");
+    throw UsageError(
+        fmt::format("the training split of {} has no {} of {}", dataset.info().source, what, dataset.info().class_names[k]),
+        key, "give numbers, or other splits");
 }
 
 std::vector<double> positive_weights(const std::string& rule, const Dataset& dataset) {
@@ -85,8 +85,7 @@ TrainConfig resolve_weights(const TrainConfig& config, const Dataset& dataset) {
     // Of several labels every image has the same weights, and their mean is a constant.
     std::vector<double>& weights = resolved.class_weights;
     if (dataset.info().multilabel && !weights.empty() && config.class_weight_mean == "weights") {
-        const double mean =
-            std::accumulate(weights.begin(), weights.end(), 0.0) / static_cast<double>(weights.size());
+        const double mean = std::accumulate(weights.begin(), weights.end(), 0.0) / static_cast<double>(weights.size());
         for (double& weight : weights) weight /= mean;
     }
     if (dataset.info().multilabel) resolved.class_weight_mean = "images";

@@ -35,8 +35,8 @@ class RunCheckpoints {
 public:
     // Everything outlives it. An empty folder: nothing is written. `resolved` is config.train with its weights as numbers;
     // `batches` of an epoch.
-    RunCheckpoints(const Config& config, const TrainConfig& resolved, const Dataset& dataset, TrainingStep& step, int64_t batches,
-                   std::filesystem::path folder);
+    RunCheckpoints(const Config& config, const TrainConfig& resolved, const Dataset& dataset, TrainingStep& step,
+                   int64_t batches, std::filesystem::path folder);
 
     // The weights that are evaluated (while the average has taken their place, where there is one) with all that describes
     // them; collective. On rank 0, which writes them, thresholds and a temperature are chosen by predictions of the

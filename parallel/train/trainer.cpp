@@ -72,8 +72,8 @@ private:
     RunCheckpoints checkpoints_;
     ProgressReport progress_;
     RunPosition from_;
-    bool stopped_ = false;  // early, after the newest epoch
-    Metrics last_val_;      // of the newest epoch
+    bool stopped_ = false;    // early, after the newest epoch
+    Metrics last_val_;        // of the newest epoch
     double newest_loss_ = 0;  // an image, of the newest batch whose loss the host has
     TrainResult result_;
     Clock::time_point start_ = Clock::now(), epoch_start_ = start_;
@@ -203,8 +203,9 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
 // Of all ranks; collective.
 void Training::sum_losses(EpochResult& epoch) {
     const std::vector<double> losses = run_.losses.of_all();
-    const double divisor = loss_.mean_of_weights ? sum_of_weights(loss_.class_weights, dataset_, dataset_.indices(Split::train))
-                                                 : static_cast<double>(epoch.images);
+    const double divisor = loss_.mean_of_weights
+                               ? sum_of_weights(loss_.class_weights, dataset_, dataset_.indices(Split::train))
+                               : static_cast<double>(epoch.images);
     epoch.train_loss = std::accumulate(losses.begin(), losses.end(), 0.0) / divisor;
     if (train_.chunk_images > 0) epoch.chunk_loss = mean_of_chunks(losses, loader_.bounds(), train_.chunk_images);
     epoch.gradient_norm = run_.norms.mean();

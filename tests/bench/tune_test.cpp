@@ -1,5 +1,5 @@
-// Searches: what is drawn, how rungs and ranks are formed, and that any number of workers finds the same winner, goes on where
-// it was stopped, and keeps trials that fail.
+// Searches: what is drawn, how rungs and ranks are formed, and that any number of workers finds the same winner, goes on
+// where it was stopped, and keeps trials that fail.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -34,7 +34,8 @@ TEST(SearchSpace, AGridHasEveryCombination) {
 }
 
 TEST(SearchSpace, DrawsDependOnSeedAndTrialAlone) {
-    TuneConfig config = search("random", {"train.learning_rate=log 1e-4..1e-2", "train.batch_size=8..64", "model.dropout=0.1..0.5"}, 40);
+    TuneConfig config =
+        search("random", {"train.learning_rate=log 1e-4..1e-2", "train.batch_size=8..64", "model.dropout=0.1..0.5"}, 40);
     const auto trials = draw_trials(config);
     config.trials = 7;
     const auto fewer = draw_trials(config);

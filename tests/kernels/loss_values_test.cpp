@@ -110,8 +110,7 @@ TEST(LossValues, ClassWeights) {
     const LossCase other{.logits = {{0.5f, 0.2f, 0.3f}}, .labels = {1}, .class_weight = {2, 4, 6}};
     expect_sum(one, 5.638986);
     expect_sum(other, 4.959324);
-    expect_sum({.logits = {{0.2f, 0.3f, 0.5f}, {0.5f, 0.2f, 0.3f}}, .labels = {2, 1}, .class_weight = {2, 4, 6}},
-               10.598311);
+    expect_sum({.logits = {{0.2f, 0.3f, 0.5f}, {0.5f, 0.2f, 0.3f}}, .labels = {2, 1}, .class_weight = {2, 4, 6}}, 10.598311);
     expect_sum({.logits = {{-100, 100}, {-100, 100}}, .labels = {0, 1}, .class_weight = {20, 10}}, 30 * 133.3333333);
     expect_sum({.logits = {{1, 0}, {0, 1}, {2, -1}, {0.5f, 0.5f}}, .labels = {0, 0, 0, 1}, .class_weight = {1, 3}},
                6 * 0.625759, 2e-6);

@@ -47,8 +47,8 @@ TEST(Schedule, CosineOfFiveEpochsEndsAtZero) {
     config.lr_t_max = 5;
     expect_rates(config, {0.5, 0.45225425, 0.32725425, 0.17274575, 0.04774575, 0, 0, 0});
     config.lr_min = 0.1;
-    expect_rates(config, {0.5, 0.1 + 0.4 * 0.9045085, 0.1 + 0.4 * 0.6545085, 0.1 + 0.4 * 0.3454915, 0.1 + 0.4 * 0.0954915,
-                          0.1, 0.1});
+    expect_rates(
+        config, {0.5, 0.1 + 0.4 * 0.9045085, 0.1 + 0.4 * 0.6545085, 0.1 + 0.4 * 0.3454915, 0.1 + 0.4 * 0.0954915, 0.1, 0.1});
 }
 
 // Keras' CosineDecay counts steps, behind the warm-up.

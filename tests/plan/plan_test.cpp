@@ -65,8 +65,11 @@ TEST(FiniteDifferences, WeightedSmoothedAndFocalLosses) {
 
 // Through a frozen normalisation, and a layer of which only the weight or the bias is frozen.
 TEST(FiniteDifferences, FrozenParameters) {
-    for (const std::vector<std::string>& frozen :
-         {std::vector<std::string>{"f.1.*"}, {"f.6.*"}, {"f.1.*", "f.6.*", "f.14.weight"}, {"f.0.*", "f.1.weight"}, {"f.18.bias"}}) {
+    for (const std::vector<std::string>& frozen : {std::vector<std::string>{"f.1.*"},
+                                                   {"f.6.*"},
+                                                   {"f.1.*", "f.6.*", "f.14.weight"},
+                                                   {"f.0.*", "f.1.weight"},
+                                                   {"f.18.bias"}}) {
         Graph graph = every_operator();
         freeze(graph, frozen);
         check_finite_differences(graph);
