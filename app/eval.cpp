@@ -43,6 +43,12 @@ EvaluationOptions options_of(const ModelDescription& description, const Dataset&
     return options;
 }
 
+// What was found in several splits of the set of this evaluation and of that of the training; null: nobody has looked.
+Json leaks_json(const std::string& of_training, const std::string& of_data) {
+    const auto said = [](const std::string& verdict) { return verdict.empty() ? Json(nullptr) : Json(verdict); };
+    return Json{{"data", said(of_data)}, {"training_data", said(of_training)}};
+}
+
 Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Dataset& dataset,
                   const Evaluation& evaluation) {
     Json json = to_json(evaluation);
@@ -52,6 +58,7 @@ Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Da
     json["weights_hash"] = weights_hash(model.weights);
     json["data"] = dataset.info().source;
     json["data_sha"] = dataset.digest();
+    json["leaks"] = leaks_json(model.description.leaks, dataset.info().leaks);
     return json;
 }
 

@@ -89,6 +89,7 @@ std::unique_ptr<Dataset> import_files(const PredictCommand& command, const Loade
     options.size = model.description.model.size;
     options.threads = command.threads;
     options.worker_program = decode_program();
+    options.look_for_leaks = false;  // every image is in one split
     const ImportReport report = import_unlabelled(options);
     if (!command.verbosity.warnings()) return open_h5(options.out, std::numeric_limits<int64_t>::max());
     for (const auto& entry : report.quarantined) fmt::print(stderr, "left out {}: {}\n", entry.path, entry.reason);

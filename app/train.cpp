@@ -24,6 +24,7 @@
 #include "core/launched.h"
 #include "core/progress.h"
 #include "data/datasets.h"
+#include "data/import/leaks.h"
 #include "kernels/cuda/devices.h"
 #include "models/registry.h"
 #include "parallel/checkpoint/training_state.h"
@@ -201,6 +202,10 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
               const Hardware& hardware, const Binding& binding) {
     const bool first = communicator.rank() == 0;
     const std::unique_ptr<Dataset> dataset = open_dataset(config.data);
+    if (first) check_leaks(config.data, *dataset, command.threads);
+    if (first && says_leaks(dataset->info().leaks))
+        fmt::print(stderr, "xbench train: {}: {}; test scores may be too good\n", dataset->info().source,
+                   dataset->info().leaks);
     const std::unique_ptr<RunFolder> owned = first ? take_folder(command, config) : nullptr;
     const fs::path folder = from_rank_0(first ? owned->path().string() : "", communicator);
     const bool finished = first && command.resume && says_finished(folder, config);

@@ -33,6 +33,23 @@ struct DataConfig {
     SyntheticConfig synthetic;                // count 0: not synthetic
     std::vector<double> mean{0.5}, std{0.5};  // one number, or one a channel
     int64_t workers = 1;                      // loader threads of each rank
+    int64_t memory_mib = 2048;                // pixels of a larger set are read from its file as they are needed
+    std::string leaks = "report";             // report | refuse: images or groups in several splits
+};
+
+// How training images are changed as they are read (data/load/augment.h). All zero: not at all.
+struct AugmentConfig {
+    double flip = 0, flip_vertical = 0;                         // probabilities
+    double rotation = 0;                                        // degrees: drawn from +- this
+    double shift = 0;                                           // of the side: whole pixels, drawn from +- this
+    double scale = 0, brightness = 0, contrast = 0, gamma = 0;  // factors, drawn from 1 +- this
+    double noise = 0;                                           // standard deviation, of pixels in [0,1]
+    std::string interpolation = "bilinear";                     // bilinear | nearest: of rotation, shift and scale
+    double box_share = 0.25;                                    // of its area that a box must keep to stay
+    bool any() const {
+        return flip > 0 || flip_vertical > 0 || rotation > 0 || shift > 0 || scale > 0 || brightness > 0 || contrast > 0 ||
+               gamma > 0 || noise > 0;
+    }
 };
 
 struct TrainConfig {
@@ -82,8 +99,9 @@ struct TrainConfig {
     std::string overlap = "auto";  // auto | fused | thread | inline | none: when gradients are reduced
     bool activation_checkpointing = false;
     bool hybrid_sharding = false;
-    std::string pos_weight_rule;              // log | sqrt | ratio, or empty: the numbers below
-    std::vector<double> pos_weight;           // of binary cross-entropy; empty: 1
+    std::string pos_weight_rule;     // log | sqrt | ratio, or empty: the numbers below
+    std::vector<double> pos_weight;  // of binary cross-entropy; empty: 1
+    AugmentConfig augment;
     int64_t check_steps = 100;                // steps between checks of all numbers and replicas; 0: never
     int64_t checkpoint_steps = 0;             // steps between checkpoints to resume from; 0: only on a signal
     int64_t checkpoint_keep = 2;              // of them

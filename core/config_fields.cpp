@@ -49,6 +49,13 @@ std::vector<ConfigField> model_and_data_fields() {
          .at_least = 1},
         {"/data/workers", XB_SLOT(data.workers), "Loader threads of each rank; 0: the training thread reads.",
          between(0, 256)},
+        {"/data/memory_mib", XB_SLOT(data.memory_mib),
+         "A set whose pixels need more MiB than this is not read into memory, but image by image as they are needed.",
+         between(0, 1e9)},
+        {.path = "/data/leaks",
+         .slot = XB_SLOT(data.leaks),
+         .help = "Images or groups that lie in more than one split: report them, or refuse the set before anything runs.",
+         .choices = {"report", "refuse"}},
     };
 }
 
@@ -195,7 +202,8 @@ std::vector<ConfigField> sweep_and_scaling_fields() {
 }
 std::vector<ConfigField> all_fields() {
     std::vector<ConfigField> fields = model_and_data_fields();
-    for (auto part : {train_fields(), schedule_fields(), loss_fields(), sweep_and_scaling_fields(), tune_fields()})
+    for (auto part :
+         {train_fields(), schedule_fields(), loss_fields(), augment_fields(), sweep_and_scaling_fields(), tune_fields()})
         fields.insert(fields.end(), part.begin(), part.end());
     return fields;
 }
@@ -214,6 +222,9 @@ const std::vector<ConfigSection>& config_sections() {
         {"/data", "Where images come from: path or synthetic.", true},
         {"/data/synthetic", "Procedural chest X-rays made in memory, for runs without a data set."},
         {"/train", "One training run."},
+        {"/train/augment",
+         "Changes of the training images as they are read, drawn by (seed, epoch, image, operation) alone: the same at any "
+         "number of ranks, threads and restarts. In this order; torchvision's meaning of each. All 0: none."},
         {"/sweep", "The rows of the scaling table; lists are multiplied out."},
         {"/sweep/*", "One row of the sweep."},
         {"/scaling", "How the sweep measures."},

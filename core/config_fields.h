@@ -49,6 +49,7 @@ struct ConfigSection {
 };
 
 const std::vector<ConfigField>& config_fields();
+std::vector<ConfigField> augment_fields();  // those of /train/augment
 const std::vector<ConfigSection>& config_sections();
 const ConfigField* find_field(const std::string& path);
 // The keys directly below a section, in the table's order: fields and sections.

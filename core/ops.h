@@ -169,7 +169,7 @@ struct Linear {
 //                             probabilities{n,k}
 //   loss = -class_weight (pos_weight t log s(x) + (1-t) log(1-s(x))), summed over n and divided by k; t is what smoothing
 //   makes of the target, (1-smoothing) t + smoothing / 2. With focal, p = s t + (1-s) (1-t), a = alpha t + (1-alpha) (1-t):
-//   times a (1-p)^gamma. Lin et al., ICCV 2017, as in torchvision.
+//   times a (1-p)^gamma. Lin et al., ICCV 2017, as in torchvision. A target below 0 is unknown and adds nothing.
 // bce_with_logits_grad        probabilities, targets, pos_weight, [class_weight] -> dlogits = d loss / d logits *
 //                             inverse_batch
 // loss_sum is the sum over the images (fixed tree over leaves); the mean is loss_sum * inverse_batch.

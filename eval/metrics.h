@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "data/set/dataset.h"
 
 namespace xbench {
 
@@ -19,7 +20,7 @@ struct Predictions {
     std::vector<int64_t> samples;      // {N} index in the data set
     std::vector<float> probabilities;  // {N*K}
     std::vector<int32_t> labels;       // {N}, single label
-    std::vector<uint8_t> targets;      // {N*K}, multi-label
+    std::vector<uint8_t> targets;      // {N*K}, multi-label: 0, 1 or unknown_label
     double loss_sum = 0;               // over the images
     double loss_divisor = 0;           // what makes it the loss; 0: the number of images
     bool multilabel() const { return !targets.empty(); }

@@ -78,6 +78,7 @@ std::string pr_svg(const std::vector<Curve>& curves) {
 std::string calibration_svg(const std::vector<Calibration>& calibrations) {
     LineChart chart = unit_square("Calibration", "confidence", "share that is right");
     for (const Calibration& one : calibrations) {
+        if (one.count == 0) continue;
         ChartLine line{fmt::format("{} (ECE {:.3f})", one.name, one.ece), {}, false, true, false};
         for (const CalibrationBin& bin : one.equal_mass) line.points.emplace_back(bin.confidence, bin.outcome);
         chart.lines.push_back(std::move(line));

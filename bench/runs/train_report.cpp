@@ -131,6 +131,8 @@ Json metrics_json(const TrainRun& run) {
     json["weights_hash"] = run.result.weights_hash;
     json["final_weights_hash"] = run.result.final_weights_hash;
     json["val"] = to_json(run.result.val);
+    const std::string& leaks = run.dataset.info().leaks;
+    json["leaks"] = leaks.empty() ? Json(nullptr) : Json(leaks);  // null: nobody has looked
     return json;
 }
 
@@ -195,6 +197,10 @@ struct TimedSteps {
     double ms_a_step(const std::vector<int64_t>& ns) const {
         return steps > 0 ? static_cast<double>(sum_from(ns, skip)) * 1e-6 / static_cast<double>(steps) : 0;
     }
+    // Of the time of these steps.
+    double share_of_steps(const std::vector<int64_t>& ns) const {
+        return seconds > 0 ? static_cast<double>(sum_from(ns, skip)) * 1e-9 / seconds : 0;
+    }
     size_t skip, steps;
     double seconds;
 };
@@ -238,6 +244,8 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
                   {"warmup_steps", timed.skip},
                   {"step_ms", timed.ms_a_step(result.times.step_ns)},
                   {"between_steps_ns", sum_from(result.times.between_steps_ns, 0)},
+                  {"load_wait_ms", timed.ms_a_step(result.times.load_ns)},
+                  {"load_wait_share", timed.share_of_steps(result.times.load_ns)},
                   {"exposed_comm_ms", timed.ms_a_step(result.times.comm_ns)},
                   {"rank_skew_ms", timed.ms_a_step(result.times.skew_ns)},
                   {"gradient_bytes", result.gradient_bytes},

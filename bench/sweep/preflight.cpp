@@ -40,6 +40,7 @@ void check_before_rows(const Config& config) {
     const std::unique_ptr<Dataset> dataset = at(config.data.path.empty() ? "/data" : "/data/path", [&] {
         auto opened = open_briefly(config.data);
         for (const Split split : {Split::train, Split::val}) check_split(*opened, split);
+        check_leaks(config.data, *opened);
         return opened;
     });
     const TrainConfig train = at("/train", [&] { return resolve_weights(config.train, *dataset); });

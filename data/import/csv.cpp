@@ -204,6 +204,18 @@ CsvTable read_csv(const std::string& path, char separator) {
     return parse_csv(*bytes, path, separator);
 }
 
+std::vector<std::string> header_of(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::string line;
+    if (!std::getline(file, line) || line.size() > (size_t{1} << 20)) return {};
+    try {
+        const std::string text = decode(line, path);
+        return Parser(text, path, ',').record();
+    } catch (const UsageError&) {
+        return {};
+    }
+}
+
 std::string csv_field(const std::string& text) {
     if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
     std::string quoted = "\"";

@@ -67,7 +67,8 @@ std::vector<uint8_t> choose_splits(const ImportOptions& options, const ImportLis
     if (!given || options.shares) {
         const char* why = given ? "the source's splits are set aside (--split)" : "the source has no splits";
         notes.push_back(fmt::format("{}: split by group with seed {}", why, options.seed));
-        return assign_splits(strata, groups, options.shares.value_or(SplitShares{}), options.seed);
+        return assign_splits(strata, groups, options.shares.value_or(list.default_shares.value_or(SplitShares{})),
+                             options.seed);
     }
     std::vector<uint8_t> splits;
     for (const ImportItem* item : items.kept) splits.push_back(static_cast<uint8_t>(*item->split));

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "core/config.h"
 #include "core/memory.h"
 #include "data/set/dataset.h"
 
@@ -22,6 +23,7 @@ struct LoaderOptions {
     uint64_t seed = 1;
     bool shuffle = true;
     std::vector<double> mean{0.5}, std{0.5};         // x = (value in [0,1] - mean) / std, one number or one a channel
+    AugmentConfig augment;                           // before that; drawn by `seed`, the epoch and the image
     int workers = 1;                                 // threads that read ahead; 0: next() reads itself
     int prefetch = 3;                                // batches held ready
     std::vector<double> class_weights;               // one a class: Batch::weight_sum is wanted
@@ -29,6 +31,9 @@ struct LoaderOptions {
     MemoryLedger* ledger = nullptr;                  // counts the batches' images
     std::function<AlignedBuffer(size_t)> allocate;   // memory for those; none: the host's own
 };
+
+// Of a class of which nobody knows whether the image shows it: loss and metrics leave it out.
+inline constexpr float unknown_target = -1;
 
 // One rank's share of one global batch. Leaf v of the batch holds its samples floor(v B / V) .. floor((v+1) B / V) - 1,
 // where B is this batch's real size (the last one of an epoch may be short; then leaves may be empty).
@@ -85,6 +90,8 @@ public:
     // From this batch on; also abandons an epoch under way.
     void start_epoch(int64_t epoch, int64_t first_batch = 0);
     const Batch* next();  // null at the end of the epoch; valid until the next call
+    // How long next() has waited for batches, or read them itself, since the last call of this.
+    int64_t take_wait_ns();
 
 private:
     struct State;

@@ -1,4 +1,5 @@
-// Losses: a line is the loss and its gradient. Labels are classes, targets lie in [0, 1], probabilities too.
+// Losses: a line is the loss and its gradient. Labels are classes, probabilities lie in [0, 1], targets too, or are -1:
+// unknown.
 #include "kernels/cases/calls.h"
 #include "kernels/operators.h"
 
@@ -52,7 +53,8 @@ void fill_softmax_grad(const Fill& fill) {
 }
 
 void fill_targets(const Fill& fill) {
-    transform(fill.args.in[1], [&](double) { return fill.random.below(4) == 0 ? 1 : fill.random.below(2) * 0.25; });
+    constexpr double targets[] = {1, 1, 0.25, 0.25, 0.25, 0, 0, -1};
+    transform(fill.args.in[1], [&](double) { return targets[fill.random.below(8)]; });
     for (int i = 2; i < fill.args.n_in; ++i) transform(fill.args.in[i], [](double v) { return 1.5 + v; });
 }
 void fill_bce(const Fill& fill) {

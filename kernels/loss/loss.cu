@@ -68,6 +68,7 @@ extern "C" __global__ void bce_losses(const float* logits, const float* targets,
         const double z = logits[n * classes + k], t = targets[n * classes + k];
         const double weight = pos_weight ? static_cast<double>(pos_weight[k]) : 1.0;
         probabilities[n * classes + k] = static_cast<float>(sigmoid(z));
+        if (t < 0) continue;  // unknown
         if (!is_plain(a, class_weight)) {
             loss += weight_of(class_weight, k) * binary_loss(a, z, t, weight);
             continue;
@@ -127,5 +128,6 @@ extern "C" __global__ void bce_gradient(const float* probabilities, const float*
         dlogits[i] = static_cast<float>(slope * (step->inverse_batch / classes));
         return;
     }
-    dlogits[i] = static_cast<float>(((1 - t) * s - weight * t * (1 - s)) * (step->inverse_batch / classes));
+    const double slope = t < 0 ? 0 : (1 - t) * s - weight * t * (1 - s);  // below 0: unknown
+    dlogits[i] = static_cast<float>(slope * (step->inverse_batch / classes));
 }

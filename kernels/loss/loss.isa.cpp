@@ -143,6 +143,7 @@ double bce_row(const BceRow& row) {
         vf_store(exponential, e);
         for (int64_t k = first; k < row.classes && k < first + vf_width; ++k) {
             const double logit = static_cast<double>(row.z[k]), t = static_cast<double>(row.target[k]);
+            if (t < 0) continue;  // unknown
             const double weight = row.pos_weight ? static_cast<double>(row.pos_weight[k]) : 1.0;
             if (!plain_loss) {
                 loss += weight_of(row.class_weight, k) * binary_loss(row.attributes, logit, t, weight);
@@ -187,7 +188,7 @@ void run_bce_grad(const KernelArgs& args, const Team& team) noexcept {
                 continue;
             }
             static_cast<float*>(args.out[0].data)[n * classes + k] =
-                static_cast<float>(((1 - t) * s - weight * t * (1 - s)) * scale);
+                t < 0 ? 0.0f : static_cast<float>(((1 - t) * s - weight * t * (1 - s)) * scale);
         }
 }
 

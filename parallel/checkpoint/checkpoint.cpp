@@ -205,6 +205,7 @@ void describe(const ModelDescription& description, WeightSet& weights) {
     weights.metadata["xbench.mean"] = json_text(Json(description.mean));
     weights.metadata["xbench.std"] = json_text(Json(description.std));
     weights.metadata["xbench.positive_weights"] = json_text(Json(description.positive_weights));
+    if (!description.leaks.empty()) weights.metadata["xbench.leaks"] = description.leaks;
     weights.metadata["xbench.evaluation"] = json_text(Json{{"precision", description.precision},
                                                            {"batch_size", description.evaluation_batch},
                                                            {"virtual_ranks", description.virtual_ranks}});
@@ -233,6 +234,8 @@ ModelDescription description_of(const WeightSet& weights, const std::string& ori
         description.std = json("xbench.std").get<std::vector<double>>();
         if (weights.metadata.contains("xbench.positive_weights"))
             description.positive_weights = json("xbench.positive_weights").get<std::vector<double>>();
+        if (const auto leaks = weights.metadata.find("xbench.leaks"); leaks != weights.metadata.end())
+            description.leaks = leaks->second;
         if (weights.metadata.contains("xbench.evaluation")) take_evaluation(json("xbench.evaluation"), description);
         if (weights.metadata.contains("xbench.loss")) take_loss(json("xbench.loss"), description.loss);
         if (weights.metadata.contains("xbench.weights_kind"))

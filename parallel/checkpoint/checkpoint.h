@@ -55,6 +55,7 @@ struct ModelDescription {
     ModelConfig model;  // resolved: channels, size and classes are set
     std::vector<std::string> class_names;
     std::vector<double> mean{0.5}, std{0.5};
+    std::string leaks;                     // the training set's: what was found in several splits; empty: nobody looked
     std::vector<double> positive_weights;  // of binary cross-entropy: none, one, or one a class (train.pos_weight)
     LossDescription loss;
     std::string kind = "trained";    // or "ema": an average of the weights (train.ema_decay)

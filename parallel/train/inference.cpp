@@ -26,7 +26,7 @@ void append_batch(const Batch& batch, const Executor& executor, Predictions& min
     executor.device().read(probabilities.as<float>(), count,
                            [&](const float* p) { mine.probabilities.insert(mine.probabilities.end(), p, p + count); });
     mine.labels.insert(mine.labels.end(), batch.labels.begin(), batch.labels.end());
-    for (const float target : batch.targets) mine.targets.push_back(target > 0.5f);
+    for (const float target : batch.targets) mine.targets.push_back(target < 0 ? unknown_label : target > 0.5f);
 }
 
 constexpr int64_t no_image = std::numeric_limits<int64_t>::max();

@@ -26,6 +26,7 @@ WeightSet RunCheckpoints::described_weights(const Predictions* val, const char* 
     about.class_names = dataset_.info().class_names;
     about.mean = config_.data.mean;
     about.std = config_.data.std;
+    about.leaks = dataset_.info().leaks;
     about.positive_weights = train_.pos_weight;
     about.loss = loss_of(train_);
     about.kind = kind;

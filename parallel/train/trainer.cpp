@@ -95,6 +95,7 @@ LoaderOptions Training::loader_options(Split split) {
     options.ledger = device_.is_host() ? &ledger_ : &host_ledger_;
     options.allocate = [this](size_t bytes) { return device_.allocate_staging(bytes); };
     if (split == Split::train) {
+        options.augment = config_.train.augment;
         options.chunk_images = train_.chunk_images;
         options.chunk_partitions = train_.chunk_partitions;
     } else {
@@ -183,7 +184,9 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     epoch_start_ = Clock::now();
     loader_.start_epoch(epoch, first_batch);
     StepClock clock(result_.times, device_);
+    loader_.take_wait_ns();
     while (const Batch* batch = loader_.next()) {
+        result_.times.load_ns.push_back(loader_.take_wait_ns());
         step(*batch);
         clock.end_step(batch->global_size, step_.take_exposed_ns());
         result.images += batch->global_size;

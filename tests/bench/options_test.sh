@@ -191,13 +191,46 @@ set_line --columns '"ill"' --size 8 --labels labels.csv --columns path=file,labe
 set_line --separator '"ill"' --size 8 --labels semicolons.csv --separator semicolon --columns path=file,label=class
 set_line --patient-key 'no_such_key' --size 8 --patient-key no_such_key
 seen="${seen}data import--keep-ids "  # says something of DICOM patients alone: tests/data
-set_line --format 'nih' --size 8 --format nih
+set_line --format "Image Index" --size 8 --format nih
+set_line --uncertain 'no way to read' --size 8 --labels labels.csv --uncertain maybe
+set_line --blank 'no way to read' --size 8 --labels labels.csv --blank maybe
+set_line --drop-labels 'No Finding' --size 8 --labels labels.csv --columns path=file,label=class --drop-labels ill
+set_line --multilabel '"multilabel": true' --size 8 --labels labels.csv --columns path=file,label=class --multilabel
+set_line --group-regex 'no parentheses' --size 8 --group-regex sick
+set_line --leaks 'none of report' --size 8 --leaks perhaps
+mkdir out.h5.import-journal
+set_line --resume 'no folder has this name' --size 8 --resume
+rmdir out.h5.import-journal
+mkdir batches boxes
+head -c 12292 /dev/zero >batches/data_batch_1.bin  # four records
+line "data import" --class-names 'plane' batches --out elsewhere.h5 --size 8 --class-names plane,b,c,d,e,f,g,h,i,j
+printf 'patientId,x,y,width,height,Target\na,,,,,0\n' >boxes/stage_2_train_labels.csv
+line "data import" --rsna-classes 'must be 2 or 3' boxes --out elsewhere.h5 --rsna-classes 4
 set_line --no-split-folders '"name": "train"' --size 8 --no-split-folders
 set_line --split 'set aside (--split)' --size 8 --split 50,25,25
 set_line --val-share '-became one' --size 8 --val-share 0
 set_line --seed 'seed 7' --size 8 --split 50,25,25 --seed 7
 set_line --threads 'not in range' --size 8 --threads -1
 set_line --quiet '-100%' --size 8 --quiet
+
+"$xbench" data import img --out copies.h5 --size 8 --quiet >/dev/null 2>&1
+line "data leaks" --json '"schema": "xbench.leaks/1"' copies.h5 --json
+line "data leaks" --show '-(1.0000)' copies.h5 --show 0
+line "data leaks" --refuse 'split it anew' copies.h5 --refuse
+line "data leaks" --threads 'not in range' copies.h5 --threads -1
+
+line "data explore" --out 'explore.html' set.h5 --out out
+line "data explore" --threads 'not in range' set.h5 --out out --threads -1
+line "data explore" --quiet '-%' set.h5 --out out --quiet
+
+line "data augment" --out 'out.h5' set.h5 --out out.h5 --mirror
+line "data augment" --mirror '-nothing is asked for' set.h5 --out out.h5 --mirror
+line "data augment" --copies 'would be equal' set.h5 --out out.h5 --copies 1
+line "data augment" --augment 'did you mean rotation' set.h5 --out out.h5 --copies 1 --augment rotatoin=5
+line "data augment" --sheet 'one row an image' set.h5 --sheet sheet.png
+line "data augment" --quiet '-%' set.h5 --out out.h5 --mirror --quiet
+line "data augment" --seed 'one row an image' set.h5 --sheet other.png --seed 2
+cmp -s sheet.png other.png && fail "data augment --seed changes nothing"
 
 set -- --out out.h5 --count 8 --size 16
 line "data synth" --out 'out.h5: 8 images' "$@"
@@ -227,7 +260,7 @@ line "" --print-config-docs '| `learning_rate` |' --print-config-docs
 line "" --version 'xbench ' --version
 line "" --print-completion 'bash completion' --print-completion bash
 
-for command in "" train tune eval predict models step kernels comm doctor "data import" "data synth" "data info"; do complete "$command"; done
+for command in "" train tune eval predict models step kernels comm doctor "data import" "data synth" "data info" "data explore" "data augment" "data leaks"; do complete "$command"; done
 # A command that has no line here is not overlooked either.
 for command in $("$xbench" --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/\1/p') $("$xbench" data --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/data:\1/p'); do
     [ "$command" = data ] || case "$seen" in *" ${command/:/ }--"*) ;; *) fail "${command/:/ } has no line in options_test.sh" ;; esac
