@@ -118,7 +118,7 @@ void check_arguments(int argc, char** argv) {
     // These keep absolute paths, to be found from anywhere.
     const bool sweep =
         std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word).starts_with("--config"); });
-    if (command != "train" && !(sweep && command.starts_with("--"))) return;
+    if (command != "train" && command != "tune" && !(sweep && command.starts_with("--"))) return;
     if (const std::string here = xbench::absolute_path(".").string(); !xbench::is_utf8(here))
         throw xbench::UsageError("the working folder is not UTF-8", xbench::escape_bytes(here),
                                  "rename it (convmv), or start xbench in another");
@@ -205,6 +205,7 @@ int run(int argc, char** argv) {
     add_root_options(app, options, printed);
     xbench::add_data_commands(app);
     xbench::add_train_command(app);
+    xbench::add_tune_command(app);
     xbench::add_eval_command(app);
     xbench::add_predict_command(app);
     xbench::add_explain_command(app);

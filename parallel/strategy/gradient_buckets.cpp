@@ -28,7 +28,12 @@ Overlap overlap_of_replicas(const TrainConfig& config, const Communicator& commu
     if (config.overlap == "fused" && !can_fuse)
         throw UsageError(fmt::format("ranks that talk over {} do not see each other's memory", communicator.name()),
                          "/train/overlap", "use auto, thread, inline or none");
-    const bool fused = config.overlap == "fused" || (config.overlap == "auto" && can_fuse && config.compression == "none");
+    if (config.overlap == "fused" && config.clip_norm > 0)
+        throw UsageError(
+            "the norm of all gradients is known only after all are summed, which the fused update does piecewise",
+            "/train/overlap", "use auto, thread, inline or none");
+    const bool fused = config.overlap == "fused" ||
+                       (config.overlap == "auto" && can_fuse && config.compression == "none" && config.clip_norm == 0);
     return fused ? Overlap::fused : overlap_of_shards(config, communicator);
 }
 

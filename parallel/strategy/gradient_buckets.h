@@ -26,8 +26,8 @@ namespace xbench {
 enum class Overlap { none, inline_, thread, fused };
 
 // What train.overlap means for replicas on this communicator: "auto" is fused where they share memory and sums are not
-// compressed, thread where something else than this core moves the bytes, else inline (ADR 11). Throws UsageError where the
-// communicator cannot do what was asked for.
+// compressed nor clipped, thread where something else than this core moves the bytes, else inline (ADR 11). Throws
+// UsageError where the communicator cannot do what was asked for.
 Overlap overlap_of_replicas(const TrainConfig& config, const Communicator& communicator);
 // The same for shards, which have no fused update.
 Overlap overlap_of_shards(const TrainConfig& config, const Communicator& communicator);

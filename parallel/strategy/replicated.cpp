@@ -22,7 +22,7 @@ public:
           sums_(sums),
           compression_(config.compression),
           overlap_(overlap_of_replicas(config, sums.communicator)),
-          optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}),
+          optimizer_(config, state),
           exposed_(state.device) {
         const int ranks = sums.communicator.size();
         if (overlap_ == Overlap::fused)
@@ -71,12 +71,23 @@ public:
         if (fused_) fused_->gather();
         std::vector<const float*> flat;
         for (int m = 0; m < optimizer_.moments(); ++m) flat.push_back(optimizer_.moment(m));
-        return name_moments(state_, flat);
+        return name_moments(state_, optimizer_.moment_names(), flat);
     }
     void load(const std::vector<NamedTensor>& moments, const std::string& origin) override {
         std::vector<float*> flat;
         for (int m = 0; m < optimizer_.moments(); ++m) flat.push_back(optimizer_.moment(m));
-        find_moments(state_, moments, origin, flat);
+        find_moments(state_, moments, origin, optimizer_.moment_names(), flat);
+    }
+    double gradient_norm() const override { return optimizer_.gradient_norm(); }
+    void start_average() override { optimizer_.start_average(); }
+    void swap_average() override {
+        if (!optimizer_.averages()) return;
+        if (!fused_) return optimizer_.swap_average();
+        // The ranks have one copy of the parameters and each the average of its part.
+        Communicator& ranks = sums_.communicator;
+        ranks.barrier();
+        optimizer_.swap_average(fused_->own());
+        ranks.barrier();
     }
     size_t state_bytes() const override { return optimizer_.bytes(); }
     size_t summed_bytes() const override { return fused_ ? bytes_of(state_.flat.parameter_elements) : summed_bytes_; }

@@ -27,7 +27,7 @@ std::vector<OptimizerPart> own_parts(const ModelState& state) {
         float* const gradients = units.whole_gradients() ? state.gradients.as<float>() + unit.own.begin : units.gradients(u);
         float* const parameters =
             units.whole_parameters() ? state.parameters.as<float>() + unit.own.begin : units.parameters(u);
-        parts.push_back({gradients, parameters, unit.own_elements()});
+        parts.push_back({gradients, parameters, unit.own.begin, unit.own_elements()});
     }
     return parts;
 }
@@ -38,7 +38,7 @@ public:
         : state_(state),
           units_(*state.units),
           sums_(sums),
-          optimizer_(config, own_parts(state), state.device, state.ledger),
+          optimizer_(config, state, own_parts(state), &state.units->group(), state.ledger),
           exposed_(state.device) {}
 
     void attach(const Plan& plan) override {
@@ -66,11 +66,14 @@ public:
             if (units_.several_passes()) reduce_passes();
         });
         optimizer_.run(context);
-        if (!units_.whole_parameters()) return;
-        exposed_.time([&] {
-            for (const ShardUnit& unit : units_.shards().units)
-                units_.group().all_gather(state_.parameters.as<float>() + unit.span.begin, unit.elements());
-        });
+        exposed_.time([&] { gather_parameters(); });
+    }
+    double gradient_norm() const override { return optimizer_.gradient_norm(); }
+    void start_average() override { optimizer_.start_average(); }
+    void swap_average() override {
+        if (!optimizer_.averages()) return;
+        optimizer_.swap_average();
+        gather_parameters();
     }
 
     // The ranks' shards put together in host memory, so that a checkpoint is the same for any strategy and number of ranks.
@@ -87,13 +90,13 @@ public:
             }
             flat.push_back(all);
         }
-        return name_moments(state_, flat);
+        return name_moments(state_, optimizer_.moment_names(), flat);
     }
     void load(const std::vector<NamedTensor>& moments, const std::string& origin) override {
         std::vector<AlignedBuffer> whole = whole_moments();
         std::vector<float*> flat;
         for (const AlignedBuffer& buffer : whole) flat.push_back(buffer.as<float>());
-        find_moments(state_, moments, origin, flat);
+        find_moments(state_, moments, origin, optimizer_.moment_names(), flat);
         for (int m = 0; m < optimizer_.moments(); ++m)
             for (const ShardUnit& unit : units_.shards().units)
                 state_.device.copy(optimizer_.moment(m) + unit.at, flat[static_cast<size_t>(m)] + unit.own.begin,
@@ -126,6 +129,12 @@ private:
     private:
         Sharded& strategy_;
     };
+
+    void gather_parameters() {
+        if (!units_.whole_parameters()) return;
+        for (const ShardUnit& unit : units_.shards().units)
+            units_.group().all_gather(state_.parameters.as<float>() + unit.span.begin, unit.elements());
+    }
 
     void reduce_passes() {
         const auto& units = units_.shards().units;

@@ -64,6 +64,19 @@ cp -r base kept
 line train --resume 'kept' "${@:2:2}" --out kept --resume
 "$xbench" train --help | grep -q -- --overwrite && line train --overwrite 'epoch' --config small.json --out kept --overwrite
 
+set -- tune --config small.json --search train.seed=1,2 --set tune.method=grid --out out
+line tune --config '"count": 64' "${@:2}"
+line tune --search 'train.seed=2' "${@:2}"
+line tune --set '"method": "grid"' "${@:2}"
+line tune --out 'winner' "${@:2}"
+line tune --device '{cpu,cuda}' "${@:2}" --device tpu
+line tune --threads 'not in range' "${@:2}" --threads 0
+line tune --quiet '-winner' --config small.json --search train.seed=1,2 --set tune.method=grid --out quiet_tune --quiet
+line tune --log-level '-trial 0' --config small.json --search train.seed=1,2 --set tune.method=grid --out error_tune --log-level error
+cp -r quiet_tune tuned
+line tune --resume 'winner' --config small.json --search train.seed=1,2 --set tune.method=grid --out tuned --resume
+line tune --overwrite 'winner' --config small.json --search train.seed=1,2 --set tune.method=grid --out tuned --overwrite
+
 line eval --checkpoint 'absent' --checkpoint absent --data set.h5 --out out
 line eval --data 'absent' --checkpoint base --data absent.h5 --out out
 line eval --split '"split": "val"' --checkpoint base --data set.h5 --out out --split val
@@ -121,6 +134,7 @@ line models --channels 'input 3x64x64' pneumonia_cnn --channels 3
 line models --size 'input 1x48x48' pneumonia_cnn --size 48
 line models --classes '5x32' pneumonia_cnn --classes 5
 line models --widths '7x5x3x3' pneumonia_cnn --widths 4,5,7
+line models --freeze 'trainable 5986' pneumonia_cnn --freeze 'f.0.*'
 line models --batch 'is of the plan' pneumonia_cnn --batch 4
 line models --precision 'computes in f32' cifar_cnn --explain --precision bf16
 line models --activation-checkpointing '(again)' cifar_cnn --explain --activation-checkpointing
@@ -265,7 +279,7 @@ line "" --print-config-docs '| `learning_rate` |' --print-config-docs
 line "" --version 'xbench ' --version
 line "" --print-completion 'bash completion' --print-completion bash
 
-for command in "" train eval predict explain models step kernels comm doctor "data import" "data synth" "data info" "data explore" "data augment" "data leaks"; do complete "$command"; done
+for command in "" train tune eval predict explain models step kernels comm doctor "data import" "data synth" "data info" "data explore" "data augment" "data leaks"; do complete "$command"; done
 # A command that has no line here is not overlooked either.
 for command in $("$xbench" --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/\1/p') $("$xbench" data --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/data:\1/p'); do
     [ "$command" = data ] || case "$seen" in *" ${command/:/ }--"*) ;; *) fail "${command/:/ } has no line in options_test.sh" ;; esac

@@ -38,6 +38,7 @@ directions() {
             rooms["parallel/checkpoint"] = ""
             rooms["bench/sweep"]         = "base draw"
             rooms["bench/runs"]          = "base draw"
+            rooms["bench/tune"]          = "base draw"
             rooms["bench/kernels"]       = "base"
             rooms["bench/comm"]          = "base"
             rooms["bench/base"]          = ""
