@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <initializer_list>
 #include <set>
 
 #include "core/error.h"
@@ -83,11 +83,29 @@ void mark_shared_cores(std::vector<Point>& points, const std::vector<Record>& re
     }
 }
 
+void keep_only(Json& object, std::initializer_list<const char*> keys, bool (Json::*is)() const noexcept) {
+    for (const char* key : keys)
+        if (const auto found = object.find(key); found != object.end() && !((*found).*is)()) object.erase(found);
+}
+
+// What readers take from env.json has the type that they expect, or is not there: the file may be another version's.
 Json environment_in(const fs::path& folder) {
     const auto text = file_text(folder / "env.json");
-    if (!text) return Json::object();
-    auto json = parse_json(*text);
-    return json && json->is_object() ? *json : Json::object();
+    auto json = text ? parse_json(*text) : std::nullopt;
+    if (!json || !json->is_object()) return Json::object();
+    keep_only(*json, {"time_utc", "env_id"}, &Json::is_string);
+    keep_only(*json, {"build", "machine"}, &Json::is_object);
+    keep_only(*json, {"command_line"}, &Json::is_array);
+    if (auto build = json->find("build"); build != json->end()) {
+        keep_only(*build, {"version", "commit", "compiler", "flags"}, &Json::is_string);
+        keep_only(*build, {"dirty"}, &Json::is_boolean);
+    }
+    if (auto machine = json->find("machine"); machine != json->end()) {
+        keep_only(*machine, {"host", "cpu", "kernel", "governor"}, &Json::is_string);
+        keep_only(*machine, {"cores", "allowed_cores", "hardware_threads", "memory_bytes"}, &Json::is_number);
+        keep_only(*machine, {"gpus"}, &Json::is_array);
+    }
+    return *json;
 }
 
 Config config_in(const fs::path& folder) {
@@ -142,7 +160,8 @@ std::string machine_key(const Json& environment) {
     std::string key = fmt::format("{}, {}, {} cores, {:.0f} GiB", text_in(machine, "host", "?"),
                                   text_in(machine, "cpu", "?"), number_in(machine, "cores", 0),
                                   memory != machine.end() && memory->is_number() ? memory->get<double>() / (1 << 30) : 0.0);
-    for (const Json& gpu : machine.value("gpus", Json::array())) key += ", " + text_in(gpu, "name", "?");
+    for (const Json& gpu : machine.value("gpus", Json::array()))
+        if (gpu.is_object()) key += ", " + text_in(gpu, "name", "?");
     return key;
 }
 
