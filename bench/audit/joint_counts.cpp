@@ -14,7 +14,7 @@ namespace xbench::audit {
 namespace {
 
 constexpr size_t most_classes = 20;
-constexpr double most_images = 200000;
+constexpr double most_steps = 2e7;  // more are not tried: the table is then not accused
 
 constexpr size_t none = static_cast<size_t>(-1);
 
@@ -52,15 +52,32 @@ Span predicted_images(const Ranges& r, const ClassCells& c, double tp, double su
     return span;
 }
 
-// Adds one class to the sums. Empty: it has no whole numbers.
-Sums with_class(const Sums& sums, const Ranges& r, const ClassCells& c, double n) {
+struct Positives {
+    long first, last;
+};
+
+Positives true_positives(const Ranges& r, const ClassCells& c) {
     const double support = r[c.support].low;
     const Range recall = c.recall != none ? widened(r[c.recall]) : Range{0, 1};
-    const auto first = static_cast<long>(std::max(0.0, std::ceil(recall.low * support - 1e-6))),
-               last = static_cast<long>(std::min(support, std::floor(recall.high * support + 1e-6)));
+    return {static_cast<long>(std::max(0.0, std::ceil(recall.low * support - 1e-6))),
+            static_cast<long>(std::min(support, std::floor(recall.high * support + 1e-6)))};
+}
+
+struct Images {
+    double all = 0;
+    double wrong = -1;  // in all; below 0: not known
+};
+
+// Adds one class to the sums. Empty: it has no whole numbers. Images wrongly given the class are wrong ones of other
+// classes.
+Sums with_class(const Sums& sums, const Ranges& r, const ClassCells& c, const Images& images) {
+    const double support = r[c.support].low;
+    const auto [first, last] = true_positives(r, c);
     Sums next;
     for (long tp = first; tp <= last; ++tp) {
-        const Span own = predicted_images(r, c, static_cast<double>(tp), support, n);
+        const auto right = static_cast<double>(tp);
+        Span own = predicted_images(r, c, right, support, images.all);
+        if (images.wrong >= 0) own.high = std::min(own.high, right + images.wrong - (support - right));
         if (own.low > own.high) continue;
         for (const auto& [before, span] : sums) {
             const auto [at, added] = next.try_emplace(before + tp, Span{span.low + own.low, span.high + own.high});
@@ -76,17 +93,46 @@ struct Layout {
     size_t accuracy = none;
 };
 
-bool feasible(const Layout& layout, const Ranges& ranges) {
-    double n = 0;
-    for (const ClassCells& c : layout.classes) n += ranges[c.support].low;
-    if (n <= 0 || n > most_images) return true;
+Sums sums_of(const Layout& layout, const Ranges& ranges, const Images& images) {
     Sums sums{{0, {0, 0}}};
-    for (const ClassCells& c : layout.classes) sums = with_class(sums, ranges, c, n);
-    return std::any_of(sums.begin(), sums.end(), [&](const auto& sum) {
-        const bool all_predicted = sum.second.low <= n && n <= sum.second.high;
-        const double accuracy = static_cast<double>(sum.first) / n;
-        return all_predicted && (layout.accuracy == none || widened(ranges[layout.accuracy]).holds(accuracy));
-    });
+    for (const ClassCells& c : layout.classes) sums = with_class(sums, ranges, c, images);
+    return sums;
+}
+
+// Of one table of sums.
+double steps_of(const Layout& layout, const Ranges& ranges) {
+    double steps = 0, sums = 1;
+    for (const ClassCells& c : layout.classes) {
+        const auto [first, last] = true_positives(ranges, c);
+        const auto choices = static_cast<double>(std::max(0L, last - first + 1));
+        steps += choices * sums;
+        sums += choices;
+    }
+    return steps;
+}
+
+bool feasible(const Layout& layout, const Ranges& ranges) {
+    Images images;
+    for (const ClassCells& c : layout.classes) images.all += ranges[c.support].low;
+    const double steps = steps_of(layout, ranges), n = images.all;
+    if (n <= 0 || steps > most_steps) return true;
+    const Range share = layout.accuracy == none ? Range{0, 1} : widened(ranges[layout.accuracy]);
+    const double least = std::max(0.0, std::ceil(share.low * n - 1e-6)),
+                 most = std::min(n, std::floor(share.high * n + 1e-6));
+    const auto fits = [&](const Span& predicted) { return predicted.low <= n && n <= predicted.high; };
+    if ((most - least + 1) * steps > most_steps) {  // without the number of wrong images, which would tell more
+        const Sums sums = sums_of(layout, ranges, images);
+        return std::any_of(sums.begin(), sums.end(), [&](const auto& sum) {
+            return fits(sum.second) && least <= static_cast<double>(sum.first) && static_cast<double>(sum.first) <= most;
+        });
+    }
+    for (double right = least; right <= most; ++right) {
+        images.wrong = n - right;
+        const Sums sums = sums_of(layout, ranges, images);
+        const auto found = sums.find(static_cast<long>(right));
+        if (found != sums.end() && fits(found->second)) return true;
+    }
+    return false;
 }
 
 size_t take(Relation& relation, const Row& row, Role role) {
@@ -100,7 +146,9 @@ size_t take(Relation& relation, const Row& row, Role role) {
 std::vector<Relation> joint_counts(const Table& table, const Group& group) {
     const std::vector<const Row*> classes = class_rows(group);
     const Accuracy accuracy = report_accuracy(table, group);
-    if (classes.size() < 2 || classes.size() > most_classes || !has_one_label(table, group)) return {};
+    if (classes.size() < 2 || classes.size() > most_classes || !has_one_label(table, group) ||
+        !has_all_classes(table, group))
+        return {};
     Relation relation{17, -1, "whole numbers of right and of predicted images in every class", {}, {}, {}};
     Layout layout;
     for (const Row* row : classes) {

@@ -198,10 +198,12 @@ ReportRow report_row(const Row& row) {
 }
 
 std::vector<const Row*> class_rows(const Group& group) {
+    if (!group.has(Role::precision) && !group.has(Role::recall) && !group.has(Role::f1) && group.predicted.empty())
+        return {};
     std::vector<const Row*> rows;
     for (const Row& row : group.rows)
-        if (report_row(row) == ReportRow::of_class &&
-            (row.has(Role::precision) || row.has(Role::recall) || row.has(Role::f1) || !row.counts.empty()))
+        if (report_row(row) == ReportRow::of_class && (row.has(Role::precision) || row.has(Role::recall) ||
+                                                       row.has(Role::f1) || row.has(Role::support) || !row.counts.empty()))
             rows.push_back(&row);
     return rows;
 }
@@ -233,6 +235,20 @@ bool has_one_label(const Table& table, const Group& group) {
     return report_accuracy(table, group).cell >= 0;
 }
 
+static double sum_of_supports(const Table& table, const Group& group) {
+    double sum = 0;
+    for (const Row* row : class_rows(group))
+        if (row->has(Role::support)) sum += table.value(*row, Role::support);
+    return sum;
+}
+
+bool has_all_classes(const Table& table, const Group& group) {
+    for (const ReportRow kind : {ReportRow::accuracy, ReportRow::macro, ReportRow::weighted, ReportRow::micro})
+        if (average_row(group, kind) != nullptr) return true;
+    const int n_test = report_accuracy(table, group).n_test_cell;
+    return n_test >= 0 && table.cells[static_cast<size_t>(n_test)].printed.value == sum_of_supports(table, group);
+}
+
 std::vector<Relation> score_relations(const Table& table, const Group& group) {
     std::vector<Relation> relations;
     for (const Row& row : group.rows)  // rows of a table of runs, each with its own accuracy
@@ -243,7 +259,8 @@ std::vector<Relation> score_relations(const Table& table, const Group& group) {
     if (classes.empty()) return relations;
     const Accuracy accuracy = report_accuracy(table, group);
     const std::vector<int> supports = cells_of(classes, Role::support);
-    if (accuracy.n_test_cell >= 0 && supports.size() == classes.size() && has_one_label(table, group)) {
+    const bool all = has_all_classes(table, group) && has_one_label(table, group);
+    if (accuracy.n_test_cell >= 0 && supports.size() == classes.size() && all) {
         relations.push_back(weighted_sum(14, -1, "sum of the supports", accuracy.n_test_cell, supports,
                                          std::vector<double>(supports.size(), 1)));
         const Row* row = average_row(group, ReportRow::accuracy);
@@ -257,7 +274,7 @@ std::vector<Relation> score_relations(const Table& table, const Group& group) {
             relations.push_back(whole_share(17, *row, "a whole number of images of the class", row->cells.at(Role::recall),
                                             row->cells.at(Role::support), 0));
     }
-    add_averages(group, classes, has_one_label(table, group) ? accuracy.cell : -1, relations);
+    add_averages(group, classes, all ? accuracy.cell : -1, relations);
     Confusion(table, group, relations).add(accuracy.cell, average_row(group, ReportRow::macro));
     return relations;
 }

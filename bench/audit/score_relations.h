@@ -10,7 +10,7 @@ namespace xbench::audit {
 // Rows of a classification report by what they are.
 enum class ReportRow { of_class, accuracy, micro, macro, weighted };
 ReportRow report_row(const Row& row);
-std::vector<const Row*> class_rows(const Group& group);  // rows with a precision, recall or F1 that are no averages
+std::vector<const Row*> class_rows(const Group& group);  // rows with scores or a support that are no averages
 const Row* average_row(const Group& group, ReportRow kind);
 
 // The one accuracy of a report: of its row "accuracy" (there it may stand in the F1 column), or of any row's column.
@@ -22,6 +22,10 @@ Accuracy report_accuracy(const Table& table, const Group& group);
 
 // Whether every image has one class, so that supports add up to the images and the micro-averaged F1 is the accuracy.
 bool has_one_label(const Table& table, const Group& group);
+
+// Whether all classes are there: a report with a row of averages or of accuracy lists them all, others where their supports add up
+// to the test images.
+bool has_all_classes(const Table& table, const Group& group);
 
 std::vector<Relation> score_relations(const Table& table, const Group& group);
 

@@ -158,6 +158,26 @@ TEST(Audit, BasesThatAreNotTheFirstRow) {
     }
 }
 
+// Sensitivity, F1 and accuracy of one class leave no room for whole numbers, though each alone does.
+TEST(Audit, WholeNumbersMustFitTogether) {
+    const std::string head = "class,recall,f1,support\n";
+    EXPECT_TRUE(audit_of(head + "yes,.943,.855,282\nno,,,214\naccuracy,,.851,496\n").impossible());
+    EXPECT_FALSE(audit_of(head + "yes,.943,.878,282\nno,,,214\naccuracy,,.851,496\n").impossible());
+    EXPECT_FALSE(
+        audit_of("class,f1,support\na,.9,60000\nb,.9,60000\naccuracy,.9,120000\n").impossible());  // too many to try
+}
+
+// Reports that do not list all classes, labels that come several at a time: nothing there has to add up.
+TEST(Audit, PartsOfReportsAreNotAccused) {
+    for (const char* csv :
+         {"class,recall,f1,support\nyes,.459,.339,61\nno,,,280\naccuracy,,.680,341\n",
+          "class,precision,recall,f1,support,accuracy,n_test\na,.90,.90,.90,100,.80,500\nb,.80,.80,.80,100,,\n",
+          "class,precision,recall,f1,support\na,.90,.90,.90,100\nb,.80,.80,.80,100\nsamples avg,.70,.60,.62,150\n"}) {
+        const Report report = audit_of(csv);
+        EXPECT_FALSE(report.impossible()) << audit_text(report);
+    }
+}
+
 TEST(Audit, UnknownTablesAndWordsAreRefused) {
     EXPECT_THROW(audit_of("colour,shape\nred,round\n"), UsageError);
     try {

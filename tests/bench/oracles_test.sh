@@ -23,5 +23,5 @@ done
 XBENCH_ORACLES=$folder "$test_bench" --gtest_filter='Oracles.*' >"$folder/log" || { cat "$folder/log"; exit 1; }
 "$python" "$source/tests/bench/oracles/ruptures_check.py" "$folder/series.txt" >"$folder/series.theirs"
 diff "$folder/series.ours" "$folder/series.theirs" && echo "$(wc -l <"$folder/series.txt") series: the change points of ruptures"
-"$python" "$source/tests/bench/oracles/mlscore_check.py" "$folder/cases.txt" >"$folder/cases.theirs"
+"$python" "$source/tests/bench/oracles/mlscore_check.py" "$folder/cases.txt" >"$folder/cases.theirs" 2>"$folder/log"
 diff "$folder/cases.ours" "$folder/cases.theirs" && echo "$(wc -l <"$folder/cases.txt") cases: the verdicts of mlscorecheck"

@@ -32,7 +32,7 @@ def check_mllog():
 def check_extrap():
     from extrap.fileio.file_reader.jsonlines_file_reader import read_jsonlines_file
     from extrap.fileio.file_reader.text_file_reader import TextFileReader
-    text = TextFileReader().read_file(os.path.join(folder, "extrap.txt"))
+    text = TextFileReader().read_experiment(os.path.join(folder, "extrap.txt"))
     lines = read_jsonlines_file(os.path.join(folder, "extrap.jsonl"))
     for experiment in (text, lines):
         assert len(experiment.coordinates) == 5, experiment.coordinates
@@ -73,7 +73,7 @@ def check_talp():
         ranks, step, exposed, skew = int(row["ranks"]), float(row["step_ms"]), float(row["exposed_comm_ms"]), float(row["rank_skew_ms"])
         near(cells["parallelEfficiency"], (step - exposed + skew / 2) / step)
         near(cells["mpiLoadBalance"] * cells["mpiCommunicationEfficiency"], cells["parallelEfficiency"])
-        near(cells["usefulTime"] / (cells["elapsedTime"] * ranks), cells["parallelEfficiency"])
+        near(cells["usefulTime"] / (1e9 * cells["elapsedTime"] * ranks), cells["parallelEfficiency"])  # it turns nanoseconds into seconds
         base = base if base is not None else (cells["elapsedTime"], float(row["speedup"]))
         near(base[0] / cells["elapsedTime"], float(row["speedup"]) / base[1], 0.01)
 
