@@ -21,11 +21,11 @@ def near(a, b, relative=1e-3):
 def check_mllog():
     log = os.path.join(folder, "mllog.log")
     command = [sys.executable, "-m", "mlperf_logging.compliance_checker", "--usage", "training", "--ruleset", "5.1.0", "--config", rules]
-    found = subprocess.run(command + [log], capture_output=True, text=True)
+    found = subprocess.run(command + [log], capture_output=True, text=True, cwd=folder)
     assert "SUCCESS" in found.stdout + found.stderr, found.stdout + found.stderr
     broken = os.path.join(folder, "broken.log")
     open(broken, "w").write("".join(line for line in open(log) if "run_stop" not in line))
-    found = subprocess.run(command + [broken], capture_output=True, text=True)
+    found = subprocess.run(command + [broken], capture_output=True, text=True, cwd=folder)
     assert "SUCCESS" not in found.stdout + found.stderr, "a log without run_stop was accepted"
 
 
@@ -88,7 +88,7 @@ def check_google_benchmark():
     file = os.path.join(folder, "google_benchmark.json")
     entries = json.load(open(file))["benchmarks"]
     assert len(entries) == 9 * len(timed) and all(entry["time_unit"] == "us" for entry in entries)
-    tools = glob.glob("/usr/share/benchmark/tools/compare.py") + glob.glob("/usr/share/doc/libbenchmark-dev/tools/compare.py")
+    tools = glob.glob("/usr/share/benchmark/compare.py")
     if not tools:
         print("skipped: compare.py is not here (apt-get install libbenchmark-tools)")
         return
