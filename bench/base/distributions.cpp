@@ -40,8 +40,6 @@ double inverse(Function f, double wanted, double low, double high) {
 
 double normal_cdf(double z) { return 0.5 * std::erfc(-z / std::sqrt(2.0)); }
 
-double normal_quantile(double probability) { return inverse(normal_cdf, probability, -40, 40); }
-
 double incomplete_beta(double a, double b, double x) {
     if (x <= 0) return 0;
     if (x >= 1) return 1;

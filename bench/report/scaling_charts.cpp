@@ -68,7 +68,9 @@ double largest(const std::vector<ChartLine>& lines, double (*of)(const ChartLine
 }
 
 double cores_at(const ChartLine& line, size_t i) { return line.points[i].first; }
-double high_at(const ChartLine& line, size_t i) { return std::max(line.points[i].second, line.band[i].second); }
+double high_at(const ChartLine& line, size_t i) {
+    return line.band.empty() ? line.points[i].second : std::max(line.points[i].second, line.band[i].second);
+}
 
 std::optional<Value> speedup_of(const ScalingRow& row) {
     if (!row.speedup) return std::nullopt;
@@ -103,11 +105,35 @@ std::string drawn(const ScalingTable& table, std::vector<ChartLine> lines, const
     return line_chart_svg(chart);
 }
 
+// Every law that was not rejected, dashed, from the largest core count that was measured to where it may be asked.
+std::vector<ChartLine> extrapolations(const ScalingTable& table) {
+    std::vector<ChartLine> lines;
+    const double unit = baseline_cores(table);
+    for (const TrainerFit& fit : table.fits)
+        for (const LawFit& law : fit.laws) {
+            if (law.rejected) continue;
+            ChartLine line;
+            line.name = fmt::format("{}: {}", fit.trainer, name_of(law.law));
+            line.dashed = true;
+            constexpr int steps = 8;
+            for (int i = 0; i <= steps; ++i) {
+                const double cores = fit.furthest * (0.5 + 0.5 * i / steps);
+                line.points.emplace_back(cores * unit,
+                                         law.seconds(1) / law.seconds(cores) * (table.mode == "weak" ? cores : 1));
+            }
+            lines.push_back(std::move(line));
+        }
+    return lines;
+}
+
 }  // namespace
 
 std::string speedup_svg(const ScalingTable& table) {
     const double unit = baseline_cores(table);
-    return drawn(table, lines_of(table, speedup_of), "Speed-up against the fastest serial row", "times as fast",
+    std::vector<ChartLine> lines = lines_of(table, speedup_of);
+    if (lines.empty()) return "";
+    for (ChartLine& line : extrapolations(table)) lines.push_back(std::move(line));
+    return drawn(table, std::move(lines), "Speed-up against the fastest serial row", "times as fast",
                  [unit](double cores) { return cores / unit; });
 }
 
@@ -135,8 +161,6 @@ std::string step_svg(const ScalingTable& table) {
         line.name += ", waiting";
         line.dashed = true;
         line.band.clear();
-        line.band.resize(line.points.size());
-        for (size_t i = 0; i < line.points.size(); ++i) line.band[i] = {line.points[i].second, line.points[i].second};
         lines.push_back(std::move(line));
     }
     return drawn(table, std::move(lines), "Time of a step, and of it waiting for communication", "ms", {});
