@@ -26,7 +26,7 @@ std::string result_text(const Table& table, const Relation& relation) {
     const Range range = expected(table, relation);
     if (!relation.solve) return fmt::format("{}: there {}", relation.text, "is none that fits");
     const Cell& cell = table.cells[static_cast<size_t>(relation.cells[0])];
-    const double shown = cell.printed.percent ? 100 : 1;
+    const double shown = 1 / cell.printed.scale;
     return fmt::format("{} {} is printed; {} gives {}{}", cell.column, cell.printed.text, relation.text,
                        range_text({range.low * shown, range.high * shown}), cell.printed.percent ? "%" : "");
 }
@@ -42,7 +42,7 @@ Finding finding_of(const Table& table, const Group& group, const Relation& relat
 
 // What a cell may become, with as many digits as it was printed with.
 std::string printed_like(const Cell& cell, const Range& to) {
-    const double scale = cell.printed.percent ? 100 : 1;
+    const double scale = 1 / cell.printed.scale;
     if (cell.whole()) return fmt::format("{:g}", to.low);
     const int decimals = std::clamp(static_cast<int>(std::lround(-std::log10(cell.printed.unit * scale))), 0, 9);
     std::string text = fmt::format("{:.{}f}{}", (to.low + to.high) / 2 * scale, decimals, cell.printed.percent ? "%" : "");

@@ -25,6 +25,34 @@ bool is_thousands_comma(const std::string& text, size_t at) {
     return digits == 3;
 }
 
+// A comma that is no thousands' one and the only separator: "1,92".
+bool is_decimal_comma(const std::string& text, size_t at) {
+    return text[at] == ',' && at > 0 && is_digit(text[at - 1]) && at + 1 < text.size() && is_digit(text[at + 1]) &&
+           text.find('.') == std::string::npos && text.find(',') == at && text.find(',', at + 1) == std::string::npos;
+}
+
+// "1:32:10" and "4:05.2" in seconds. Nothing for other texts.
+std::optional<Printed> parse_duration(const std::string& text) {
+    const size_t colon = text.find(':');
+    if (colon == std::string::npos || text.find_first_not_of("0123456789:.") != std::string::npos) return std::nullopt;
+    double seconds = 0;
+    for (size_t at = 0; at <= text.size();) {
+        const size_t end = std::min(text.find(':', at), text.size());
+        double part = 0;
+        const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, part);
+        if (error != std::errc() || stop != text.data() + end) return std::nullopt;
+        seconds = seconds * 60 + part;
+        at = end + 1;
+    }
+    const size_t point = text.find('.');
+    Printed printed;
+    printed.text = text;
+    printed.value = seconds;
+    printed.unit = std::pow(10.0, point == std::string::npos ? 0.0 : -static_cast<double>(text.size() - point - 1));
+    printed.last_digit_is_even = (text.back() - '0') % 2 == 0;
+    return printed;
+}
+
 // The number at the head of a text, without its separators; `end` is where it stops.
 std::string number_at_head(const std::string& text, size_t& end) {
     std::string number;
@@ -36,6 +64,10 @@ std::string number_at_head(const std::string& text, size_t& end) {
         const bool begins_exponent = (c == 'e' || c == 'E') && !exponent && !number.empty() && at + 1 < text.size() &&
                                      (is_digit(text[at + 1]) || text[at + 1] == '-' || text[at + 1] == '+');
         if (is_thousands_comma(text, at)) continue;
+        if (is_decimal_comma(text, at)) {
+            number += '.';
+            continue;
+        }
         if (!is_digit(c) && c != '.' && !sign && !begins_exponent) break;
         exponent = exponent || begins_exponent;
         if (c != '+') number += begins_exponent ? 'e' : c;
@@ -75,6 +107,7 @@ Range sum(const Range& a, const Range& b) { return {a.low + b.low, a.high + b.hi
 Range scaled(const Range& range, double factor) { return product(range, exactly(factor)); }
 
 std::optional<Printed> parse_printed(const std::string& text) {
+    if (const auto duration = parse_duration(text)) return duration;
     Printed printed;
     printed.text = text;
     size_t end = 0;
@@ -82,11 +115,12 @@ std::optional<Printed> parse_printed(const std::string& text) {
     const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), printed.value);
     if (error != std::errc() || stop != number.data() + number.size() || !std::isfinite(printed.value)) return std::nullopt;
     const size_t unit = text.find_first_not_of(" \t", end);
+    if (unit != std::string::npos && std::string("/:^*").find(text[unit]) != std::string::npos) return std::nullopt;
     printed.percent = unit != std::string::npos && text[unit] == '%';
     printed.unit = std::pow(10.0, -decimals_of(number) - (printed.percent ? 2 : 0));
     const char last = number[std::min(number.find('e'), number.size()) - 1];
     printed.last_digit_is_even = !is_digit(last) || (last - '0') % 2 == 0;
-    if (printed.percent) printed.value /= 100;
+    if (printed.percent) printed.value /= 100, printed.scale = 0.01;
     return printed;
 }
 

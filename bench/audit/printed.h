@@ -28,8 +28,10 @@ struct Printed {
     double unit = 0;  // one in its last digit
     bool last_digit_is_even = false;
     bool percent = false;
+    double scale = 1;  // value / the number that is printed: 0.01 of percent, 60 of minutes
 };
-// "5530", "5,530 s", "1.92x", "38 %", ".84", "1.2e-3", "0.91 +- 0.02" (the first number). Nothing for "", "-", "n/a", words.
+// "5530", "5,530 s", "1.92x", "1,92", "38 %", ".84", "1.2e-3", "1:32:10" (seconds), "0.91 +- 0.02" (the first number).
+// Nothing for "", "-", "n/a", "10/12", words.
 std::optional<Printed> parse_printed(const std::string& text);
 
 // nearest: ties go up; half_even: ties go to the even digit; truncated: digits were cut off; any: each number by a rounding

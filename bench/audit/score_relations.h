@@ -23,8 +23,8 @@ Accuracy report_accuracy(const Table& table, const Group& group);
 // Whether every image has one class, so that supports add up to the images and the micro-averaged F1 is the accuracy.
 bool has_one_label(const Table& table, const Group& group);
 
-// Whether all classes are there: a report with a row of averages or of accuracy lists them all, others where their supports add up
-// to the test images.
+// Whether all classes are there: a report with a row of averages or of accuracy lists them all, others where their supports
+// add up to the test images.
 bool has_all_classes(const Table& table, const Group& group);
 
 std::vector<Relation> score_relations(const Table& table, const Group& group);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include "core/error.h"
@@ -91,6 +92,64 @@ struct Column {
     std::string name;  // of Role::count the class
 };
 
+std::vector<std::string> words_of(const std::string& header) {
+    std::vector<std::string> words(1);
+    for (const char c : header) {
+        if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '%')
+            words.back() += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        else if (!words.back().empty())
+            words.emplace_back();
+    }
+    if (words.back().empty()) words.pop_back();
+    return words;
+}
+
+std::optional<Column> known_column(const std::string& text, const std::string& header) {
+    for (const Header& known : headers())
+        if (std::find(known.words.begin(), known.words.end(), text) != known.words.end())
+            return Column{known.role, known.factor, header};
+    return std::nullopt;
+}
+
+bool is_share(Role role) {
+    return role == Role::accuracy || role == Role::balanced_accuracy || role == Role::precision || role == Role::recall ||
+           role == Role::f1 || role == Role::auc || role == Role::majority || role == Role::efficiency;
+}
+
+// A unit behind the name, as in "Training time (min)" and "Throughput [img/s]": what a number is multiplied by. Nothing for
+// what is no unit of the column.
+std::optional<double> unit_factor(Role role, const std::string& unit) {
+    static const std::vector<std::pair<double, std::vector<std::string>>> times{
+        {1, {"s", "sec", "secs", "second", "seconds"}},
+        {1e-3, {"ms", "millisecond", "milliseconds"}},
+        {60, {"m", "min", "mins", "minutes"}},
+        {3600, {"h", "hr", "hrs", "hour", "hours"}}};
+    if (role == Role::seconds)
+        for (const auto& [factor, words] : times)
+            if (std::find(words.begin(), words.end(), unit) != words.end()) return factor;
+    if (is_share(role) && (unit == "%" || unit == "percent")) return 0.01;
+    if (role == Role::speedup && (unit == "x" || unit == "times")) return 1;
+    if (role == Role::rate &&
+        (unit == "imgs" || unit == "imagess" || unit == "imgsec" || unit == "imagessec" || unit == "sampless"))
+        return 1;
+    return std::nullopt;
+}
+
+// The name of a column without its last words, where these are a unit.
+std::optional<Column> column_with_unit(const std::vector<std::string>& words, const std::string& header) {
+    for (size_t name = words.size() - 1; name > 0; --name) {
+        std::string text, unit;
+        for (size_t i = 0; i < words.size(); ++i) (i < name ? text : unit) += words[i];
+        auto column = known_column(text, header);
+        if (!column) continue;
+        const auto factor = unit_factor(column->role, unit);
+        if (!factor) continue;
+        column->factor = *factor;
+        return column;
+    }
+    return std::nullopt;
+}
+
 Column column_of(const std::string& header) {
     const std::string text = plain(header);
     constexpr const char* prefix = "predicted";
@@ -98,9 +157,15 @@ Column column_of(const std::string& header) {
         const size_t at = header.find_first_of("_ -");
         return {Role::count, 1, at == std::string::npos ? header.substr(9) : header.substr(at + 1)};
     }
-    for (const Header& known : headers())
-        if (std::find(known.words.begin(), known.words.end(), text) != known.words.end())
-            return {known.role, known.factor, header};
+    if (const auto known = known_column(text, header)) return *known;
+    std::vector<std::string> words = words_of(header);
+    while (words.size() > 1 && (words[0] == "number" || words[0] == "num" || words[0] == "no" || words[0] == "of"))
+        words.erase(words.begin());
+    if (words.empty()) return {Role::other, 1, header};
+    std::string rest;
+    for (const std::string& word : words) rest += word;
+    if (const auto known = known_column(rest, header)) return *known;
+    if (const auto with_unit = column_with_unit(words, header)) return *with_unit;
     return {Role::other, 1, header};
 }
 
@@ -122,18 +187,18 @@ void take_word(Row& row, Role role, const std::string& text) {
     if (role == Role::base) row.marked_base = !is_missing(text) && plain(text) != "no" && plain(text) != "0";
 }
 
+void multiply(Printed& printed, double factor) {
+    printed.value *= factor;
+    printed.unit *= factor;
+    printed.scale *= factor;
+}
+
 // Shares in percent without a % are known by their size: nobody prints an accuracy of 87.2 otherwise.
 void fit_unit(Printed& printed, const Column& column) {
-    printed.value *= printed.percent ? 1 : column.factor;
-    printed.unit *= printed.percent ? 1 : column.factor;
-    const bool share = column.role == Role::accuracy || column.role == Role::balanced_accuracy ||
-                       column.role == Role::precision || column.role == Role::recall || column.role == Role::f1 ||
-                       column.role == Role::auc || column.role == Role::majority;
     const double whole = column.role == Role::efficiency ? 8 : 2;
-    if ((share || column.role == Role::efficiency) && column.factor == 1 && !printed.percent && printed.value > whole) {
-        printed.value /= 100;
-        printed.unit /= 100;
-    }
+    if (printed.percent) return;
+    multiply(printed, column.factor);
+    if (is_share(column.role) && column.factor == 1 && printed.value > whole) multiply(printed, 0.01);
 }
 
 Row read_row(Table& table, const CsvTable& csv, const std::vector<Column>& columns, size_t r) {
@@ -164,10 +229,7 @@ Row read_row(Table& table, const CsvTable& csv, const std::vector<Column>& colum
 
 }  // namespace
 
-bool Cell::is_share() const {
-    return role == Role::accuracy || role == Role::balanced_accuracy || role == Role::precision || role == Role::recall ||
-           role == Role::f1 || role == Role::auc || role == Role::majority;
-}
+bool Cell::is_share() const { return role != Role::efficiency && audit::is_share(role); }
 
 bool Cell::whole() const {
     switch (role) {

@@ -190,6 +190,18 @@ TEST(Audit, UnknownTablesAndWordsAreRefused) {
                 HasSubstr("Columns that no check reads: colour"));
 }
 
+TEST(Audit, HeadersAreKnownAsPeopleWriteThem) {
+    for (const char* csv :
+         {"# GPUs,Training time (min),Speed-up (x),Parallel efficiency (%)\n1,92.2,1.00,100\n2,54.6,1.69,95\n",
+          "Number of nodes,Wall time [h],Speedup,Efficiency\n1,9.22,1.00,1.00\n2,5.46,1.69,.95\n",
+          "N,Throughput (img/s),S,E %\n1,100,1.00,100%\n2,169,1.69,95%\n",
+          "cores,time_ms,speed_up,efficiency_percent\n1,922,1.00,100\n2,546,1.69,95\n"}) {
+        const Report report = audit_of(csv);
+        EXPECT_TRUE(report.ignored.empty()) << csv;
+        EXPECT_THAT(audit_text(report), testing::ContainsRegex("(gives 84|gives 0.84)")) << csv << audit_text(report);
+    }
+}
+
 TEST(Audit, NumbersKeepTheirDigits) {
     struct Number {
         const char* text;
@@ -202,6 +214,9 @@ TEST(Audit, NumbersKeepTheirDigits) {
                             {"38 %", 0.38, 0.01},
                             {".84", 0.84, 0.01},
                             {"1.2e3", 1200, 100},
+                            {"1,92", 1.92, 0.01},
+                            {"1:32:10", 5530, 1},
+                            {"4:05.2", 245.2, 0.1},
                             {"0.91 +- 0.02", 0.91, 0.01},
                             {"-3", -3, 1}}) {
         const auto printed = parse_printed(n.text);
@@ -209,7 +224,7 @@ TEST(Audit, NumbersKeepTheirDigits) {
         EXPECT_NEAR(printed->value, n.value, 1e-12) << n.text;
         EXPECT_NEAR(printed->unit, n.unit, 1e-12 * n.unit) << n.text;
     }
-    for (const char* text : {"", "-", "n/a", "fast", "."}) EXPECT_FALSE(parse_printed(text)) << text;
+    for (const char* text : {"", "-", "n/a", "fast", ".", "10/12", "2^3", "1:xx"}) EXPECT_FALSE(parse_printed(text)) << text;
     const Printed half = *parse_printed("0.12");
     EXPECT_TRUE(range_of(half, Rounding::half_even).holds(0.125));
     EXPECT_FALSE(range_of(half, Rounding::nearest).holds(0.125));
