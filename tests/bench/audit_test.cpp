@@ -202,6 +202,18 @@ TEST(Audit, HeadersAreKnownAsPeopleWriteThem) {
     }
 }
 
+// Of nodes, GPUs and ranks the ones that an efficiency counts.
+TEST(Audit, TheRightProcessorsAreCounted) {
+    for (const char* csv :
+         {"nodes,gpus,seconds,speedup,efficiency\n1,1,100.0,1.00,1.00\n1,4,26.0,3.85,.96\n2,8,13.6,7.35,.92\n",
+          "nodes,gpus_per_node,seconds,speedup,efficiency\n1,1,100.0,1.00,1.00\n1,4,26.0,3.85,.96\n2,4,13.6,7.35,.92\n",
+          "cores,ranks,threads,seconds,speedup,efficiency\n1,1,1,100.0,1.00,1.00\n4,2,2,26.0,3.85,.96\n",
+          "ranks,cores,seconds,speedup,efficiency\n1,1,100.0,1.00,1.00\n2,4,26.0,3.85,.96\n"}) {
+        const Report report = audit_of(csv);
+        EXPECT_FALSE(report.impossible()) << csv << audit_text(report);
+    }
+}
+
 TEST(Audit, NumbersKeepTheirDigits) {
     struct Number {
         const char* text;
