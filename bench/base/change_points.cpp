@@ -10,6 +10,7 @@ namespace xbench {
 namespace {
 
 constexpr double same_level = 0.01;
+constexpr size_t most_values = 2000;  // a series without a change costs PELT the square of its length
 
 class SquaredError {
 public:
@@ -58,6 +59,28 @@ double long_run_variance(const std::vector<double>& values, size_t block) {
     for (size_t i = 1; i < means.size(); ++i) squares.push_back((means[i] - means[i - 1]) * (means[i] - means[i - 1]));
     // The median of a squared normal difference is 0.4549 of its mean, which is twice the variance of one.
     return squares.empty() ? 0 : median(squares) / 0.4549 / 2 * static_cast<double>(block);
+}
+
+std::vector<double> block_means(const std::vector<double>& values, size_t block) {
+    std::vector<double> means;
+    for (size_t at = 0; at < values.size(); at += block) {
+        const size_t end = std::min(values.size(), at + block);
+        double sum = 0;
+        for (size_t i = at; i < end; ++i) sum += values[i];
+        means.push_back(sum / static_cast<double>(end - at));
+    }
+    return means;
+}
+
+// Of blocks of so many steps that a long series is a short one.
+std::vector<size_t> change_points_of(const std::vector<double>& logs) {
+    const size_t block = (logs.size() + most_values - 1) / most_values;
+    const std::vector<double> means = block > 1 ? block_means(logs, block) : logs;
+    const size_t n = means.size(), least = std::max<size_t>(10, n / 50);
+    const double variance = std::max({long_run_variance(means, 10), long_run_variance(means, 1), 1e-10});
+    std::vector<size_t> changes = pelt(means, 3 * std::log(static_cast<double>(std::max<size_t>(n, 2))) * variance, least);
+    for (size_t& change : changes) change *= std::max<size_t>(block, 1);
+    return changes;
 }
 
 std::vector<Segment> segments_of(std::span<const int64_t> samples, const std::vector<size_t>& changes) {
@@ -114,10 +137,7 @@ const char* name_of(Warmup warmup) {
 WarmupReport classify_warmup(std::span<const int64_t> samples_ns) {
     WarmupReport report;
     const size_t n = samples_ns.size(), least = std::max<size_t>(10, n / 50);
-    const std::vector<double> logs = without_spikes(samples_ns);
-    const double variance = std::max({long_run_variance(logs, 10), long_run_variance(logs, 1), 1e-10});
-    report.segments =
-        segments_of(samples_ns, pelt(logs, 3 * std::log(static_cast<double>(std::max<size_t>(n, 2))) * variance, least));
+    report.segments = segments_of(samples_ns, change_points_of(without_spikes(samples_ns)));
     const Segment& last = report.segments.back();
     double fastest = last.level;
     for (const Segment& segment : report.segments) fastest = std::min(fastest, segment.level);

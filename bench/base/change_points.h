@@ -28,11 +28,11 @@ struct WarmupReport {
     std::vector<Segment> segments;  // levels in nanoseconds; neighbours that differ by less than 1% are one
 };
 
-// Single spikes are cut off first (beyond three deviations of the running median), as no change is shorter than
-// max(10, n/50) steps. Steps are autocorrelated: the penalty is 3 log n times the variance of means of ten steps (times
-// ten), by A/A series of white and of autocorrelated noise, of which at most 5 in 100 get a change point. warm-up: it ends
-// at least 1% faster than it began, and no segment is faster; slowdown: it ends slower than its fastest; no steady state:
-// the last tenth still changes.
+// More than 2,000 steps are taken in blocks. Single spikes are cut off first (beyond three deviations of the running
+// median), as no change is shorter than max(10, n/50) steps. Steps are autocorrelated: the penalty is 3 log n times the
+// variance of means of ten steps (times ten), by A/A series of white and of autocorrelated noise, of which at most 5 in 100
+// get a change point. warm-up: it ends at least 1% faster than it began, and no segment is faster; slowdown: it ends slower
+// than its fastest; no steady state: the last tenth still changes.
 WarmupReport classify_warmup(std::span<const int64_t> samples_ns);
 
 // Of the processes of one point: the class that all have, else inconsistent.

@@ -103,6 +103,10 @@ TEST(ChangePoints, ClassesOfWarmUp) {
         }
     const WarmupReport report = classify_warmup(series(1, {}, [](size_t i) { return i < 60 ? 1.3 : 1.0; }));
     EXPECT_NEAR(static_cast<double>(report.steady_from), 60, 3);
+    // A long run is taken in blocks: its change is found to a block.
+    const WarmupReport blocks = classify_warmup(series(2, {.steps = 30000}, [](size_t i) { return i < 6000 ? 1.3 : 1.0; }));
+    EXPECT_EQ(blocks.warmup, Warmup::warm_up);
+    EXPECT_NEAR(static_cast<double>(blocks.steady_from), 6000, 30);
     EXPECT_EQ(classify_warmup({}).warmup, Warmup::flat);
     EXPECT_EQ(classify_warmup(std::vector<int64_t>{5, 5, 5}).warmup, Warmup::flat);
 }
