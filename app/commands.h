@@ -36,6 +36,8 @@ void add_models_command(CLI::App& app);
 void add_step_command(CLI::App& app);
 void add_kernels_command(CLI::App& app);
 void add_comm_command(CLI::App& app);
+void add_report_command(CLI::App& app);
+void add_audit_command(CLI::App& app);
 void add_doctor_command(CLI::App& app);
 
 // The names that "model" may take, for configuration errors.

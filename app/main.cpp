@@ -213,6 +213,8 @@ int run(int argc, char** argv) {
     xbench::add_step_command(app);
     xbench::add_kernels_command(app);
     xbench::add_comm_command(app);
+    xbench::add_report_command(app);
+    xbench::add_audit_command(app);
     xbench::add_doctor_command(app);
     app.parse_complete_callback([&app] {
         refuse_options_before_subcommand(app);

@@ -76,6 +76,22 @@ std::string style_of(const ChartLine& line, size_t colour) {
                        line.dashed ? " stroke-dasharray=\"6 4\"" : "");
 }
 
+// The area between low and high, with a bar at each point, so that one point has one too.
+std::string band_of(const ChartLine& line, const Scale& x, const Scale& y, size_t colour) {
+    if (line.band.size() != line.points.size() || line.band.empty()) return {};
+    std::string there, back, bars;
+    const char* paint = colours[colour % colours.size()];
+    for (size_t i = 0; i < line.points.size(); ++i) {
+        const double at = x.at(line.points[i].first), low = y.at(line.band[i].first), high = y.at(line.band[i].second);
+        there += fmt::format("{}{:.2f} {:.2f}", i == 0 ? "M" : "L", at, high);
+        back = fmt::format("L{:.2f} {:.2f}", at, low) + back;
+        bars += fmt::format(
+            "<line stroke=\"{0}\" stroke-width=\"2\" x1=\"{1:.2f}\" x2=\"{1:.2f}\" y1=\"{2:.2f}\" y2=\"{3:.2f}\"/>\n", paint,
+            at, low, high);
+    }
+    return fmt::format("<path fill=\"{}\" fill-opacity=\"0.2\" stroke=\"none\" d=\"{}{}Z\"/>\n", paint, there, back) + bars;
+}
+
 std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_t colour) {
     std::string path, dots;
     bool drawing = false;
@@ -90,7 +106,8 @@ std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_
                                 y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()]);
         drawing = true;
     }
-    return fmt::format("<path class=\"l\" {} d=\"{}\"><title>{}</title></path>\n", style_of(line, colour), path,
+    return band_of(line, x, y, colour) +
+           fmt::format("<path class=\"l\" {} d=\"{}\"><title>{}</title></path>\n", style_of(line, colour), path,
                        escaped_markup(line.name)) +
            dots;
 }

@@ -14,6 +14,7 @@ struct ChartLine {
     std::vector<std::pair<double, double>> points;  // a point that is not finite breaks the line
     bool dashed = false, marked = false;            // marked: a dot at each point
     bool muted = false;                             // gray: a reference, as the diagonal of a ROC diagram
+    std::vector<std::pair<double, double>> band{};  // low and high at each point, filled; empty: none
 };
 
 struct LineChart {

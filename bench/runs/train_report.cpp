@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "bench/base/change_points.h"
 #include "bench/base/measure.h"
 #include "bench/runs/charts.h"
 #include "bench/runs/history_file.h"
@@ -262,6 +263,7 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
                   {"train_loss", result.history.empty() ? 0 : result.history.back().train_loss},
                   {"val_accuracy", result.val.accuracy},
                   {"final_weights_hash", result.final_weights_hash},
+                  {"warmup", name_of(classify_warmup(result.times.step_ns).warmup)},
                   {"cores_shared", cores_are_shared(run.per_rank)}};
     add_test_counters(result.test, counters);
     return counters;

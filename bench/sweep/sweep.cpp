@@ -10,6 +10,7 @@
 #include <set>
 
 #include "bench/base/environment.h"
+#include "bench/sweep/run_files.h"
 #include "bench/sweep/scaling_table.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -274,11 +275,7 @@ void Sweep::report(const Point& point, int64_t repeat, double seconds_here, cons
 std::string Sweep::write_tables(bool finished) {
     ScalingTable table = make_scaling_table(config_, points_, records_);
     const std::string env_id = environment_["env_id"].get<std::string>();
-    table.machine =
-        fmt::format("{}, {} cores allowed of {}, governor {}, {}; environment {}",
-                    environment_["machine"]["cpu"].get<std::string>(), environment_["machine"]["allowed_cores"].get<int>(),
-                    environment_["machine"]["cores"].get<int>(), environment_["machine"]["governor"].get<std::string>(),
-                    environment_["build"]["compiler"].get<std::string>(), env_id);
+    table.machine = machine_line(environment_);
     if (!finished)
         table.notes.insert(table.notes.begin(),
                            "**The sweep is still running, or was stopped: this table is not complete.**");

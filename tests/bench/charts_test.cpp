@@ -61,6 +61,17 @@ TEST(LineChart, WhatIsCountedHasWholeTicks) {
     }
 }
 
+TEST(LineChart, ABandLiesBetweenLowAndHigh) {
+    LineChart chart{"t", "x", "y", {{"", {{0, .5}, {1, .5}}}}};
+    chart.lines[0].band = {{.25, .75}, {.5, .5}};
+    chart.x_low = chart.y_low = 0;
+    chart.x_high = chart.y_high = 1;
+    // From x 64 to 384, from y 248 (below) to 40.
+    EXPECT_THAT(line_chart_svg(chart, 400, 300), HasSubstr("d=\"M64.00 92.00L384.00 144.00L384.00 144.00L64.00 196.00Z\""));
+    chart.lines[0].band.pop_back();  // not one for each point: none is drawn
+    EXPECT_THAT(line_chart_svg(chart, 400, 300), Not(HasSubstr("fill-opacity")));
+}
+
 TEST(LineChart, NamesAreText) {
     const std::string svg = line_chart_svg({"<script>&\"", "x", "y", {{"a<b", {{0, 0}, {1, 1}}}}});
     EXPECT_THAT(svg, Not(HasSubstr("<script>")));

@@ -279,7 +279,17 @@ line "" --print-config-docs '| `learning_rate` |' --print-config-docs
 line "" --version 'xbench ' --version
 line "" --print-completion 'bash completion' --print-completion bash
 
-for command in "" train tune eval predict explain models step kernels comm doctor "data import" "data synth" "data info" "data explore" "data augment" "data leaks"; do complete "$command"; done
+sample=$(dirname "$0")/sample_run
+printf 'ranks,seconds,speedup\n1,100,1.00\n2,60,1.90\n' >claims.csv
+line audit --text 'impossible: row 2: speedup 1.90 is printed' claims.csv --text
+line audit --json '"verdict": "impossible"' claims.csv --json
+line audit --strict 'row 2, speedup: 1.90 -> 1.67' claims.csv --strict
+"$xbench" audit claims.csv >/dev/null || fail "audit without --strict ends with code 0"
+"$xbench" audit claims.csv --strict >/dev/null && fail "audit --strict ends with code 1"
+line report --out '| cpu_ddp |' "$sample" --out out
+line report --export '# EOF' "$sample" --export openmetrics --out out
+
+for command in "" train tune eval predict explain models step kernels comm doctor audit report "data import" "data synth" "data info" "data explore" "data augment" "data leaks"; do complete "$command"; done
 # A command that has no line here is not overlooked either.
 for command in $("$xbench" --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/\1/p') $("$xbench" data --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/data:\1/p'); do
     [ "$command" = data ] || case "$seen" in *" ${command/:/ }--"*) ;; *) fail "${command/:/ } has no line in options_test.sh" ;; esac

@@ -1,6 +1,5 @@
-// Tolerances are those of the header. Chi-squared's bound at 5% is Wilson and Hilferty's, within 1% of the tables from one
-// degree of freedom on. Units: cores in multiples of the baseline's, standard errors relative to the speed-up.
-#include "bench/sweep/scaling_rules.h"
+// Tolerances are those of the header. Units: cores in multiples of the baseline's, standard errors relative to the speed-up.
+#include "bench/laws/karp_flatt.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,8 +8,6 @@ namespace xbench {
 namespace {
 
 constexpr double share_called_constant = 0.15, smallest_fraction = 0.002;
-constexpr double largest_error = 0.10;
-constexpr size_t least_core_counts = 3;
 
 // A fraction with the distance within which another one is called the same.
 struct Fraction {
@@ -53,11 +50,6 @@ bool goes(const std::vector<Fraction>& fractions, double sign) {
     return sign * (last.value - first.value) > std::max(first.tolerance, last.tolerance);
 }
 
-double chi_squared_bound(double degrees) {
-    const double shrink = 2 / (9 * degrees);
-    return degrees * std::pow(1 - shrink + 1.6449 * std::sqrt(shrink), 3);
-}
-
 }  // namespace
 
 double relative_cores(int cores, int baseline_cores) { return static_cast<double>(cores) / baseline_cores; }
@@ -76,6 +68,16 @@ const char* name_of(Trend trend) {
     return names[static_cast<int>(trend)];
 }
 
+const char* meaning_of(Trend trend) {
+    switch (trend) {
+        case Trend::constant: return "constant: a fixed serial part explains the loss";
+        case Trend::rising: return "rising: overhead that grows with the cores, not a fixed serial part";
+        case Trend::falling: return "falling: a loss that is paid once, or a baseline that is too slow";
+        case Trend::none: break;
+    }
+    return "no verdict: below zero or without an order, so noise or caches speak louder than a serial part";
+}
+
 Trend karp_flatt_trend(const std::vector<ScalingPoint>& curve) {
     const std::vector<Fraction> fractions = fractions_of(curve);
     if (fractions.size() < 2) return Trend::none;
@@ -84,28 +86,6 @@ Trend karp_flatt_trend(const std::vector<ScalingPoint>& curve) {
     if (one_number_fits_all(fractions)) return Trend::constant;
     if (goes(fractions, 1)) return Trend::rising;
     return goes(fractions, -1) ? Trend::falling : Trend::none;
-}
-
-bool contradicts(const std::vector<ScalingPoint>& curve, const ScalingFit& fit, Law law, int parameters) {
-    double chi_squared = 0;
-    int points = 0;
-    bool errors_known = true;
-    for (const ScalingPoint& p : curve) {
-        if (p.processors <= 1) continue;
-        const double error = (law(fit, p.processors) - p.speedup) / p.speedup;
-        if (std::abs(error) > largest_error) return true;
-        errors_known = errors_known && p.standard_error > 0;
-        if (errors_known) chi_squared += error * error / (p.standard_error * p.standard_error);
-        ++points;
-    }
-    if (!errors_known || points <= parameters) return false;
-    return chi_squared > chi_squared_bound(points - parameters);
-}
-
-std::optional<double> furthest_prediction(const std::vector<ScalingPoint>& curve, bool rejected) {
-    const auto parallel = std::count_if(curve.begin(), curve.end(), [](const ScalingPoint& p) { return p.processors > 1; });
-    if (rejected || parallel < static_cast<std::ptrdiff_t>(least_core_counts)) return std::nullopt;
-    return 2 * curve.back().processors;
 }
 
 }  // namespace xbench

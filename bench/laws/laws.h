@@ -1,10 +1,9 @@
-// What a measured scaling curve says: speed-up, efficiency, and the parameters of the usual models fitted to it.
-// Times are for the same work at every point (strong scaling), or for work that grows with N where a function says so.
+// What a measured scaling curve says: speed-up, efficiency, Karp-Flatt's fraction, and the usual laws as formulas. Fits are
+// in bench/laws/fit.h. Times are for the same work at every point (strong scaling), or for work that grows with N where a
+// function says so.
 #pragma once
 
 #include <optional>
-#include <string>
-#include <vector>
 
 namespace xbench {
 
@@ -28,24 +27,18 @@ double gustafson_speedup(double serial_fraction, double processors);
 // Gunther, "Guerrilla Capacity Planning", Springer 2007, chapter 4.
 double usl_speedup(double contention, double coherency, double processors);
 
-struct ScalingPoint {
-    double processors = 1, speedup = 1;
-    double standard_error = 0;  // of the speed-up, relative to it; 0: not known
+// Times of one all-reduce of n bytes by latency (seconds), seconds a byte, and seconds a byte added up; Thakur, Rabenseifner
+// and Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19(1), 2005.
+struct Link {
+    double latency_seconds = 0, seconds_per_byte = 0, seconds_per_byte_added = 0;
 };
+double ring_seconds(const Link& link, double bytes, double ranks);
+double recursive_doubling_seconds(const Link& link, double bytes, double ranks);
+double rabenseifner_seconds(const Link& link, double bytes, double ranks);
 
-struct ScalingFit {
-    double serial_fraction = 0;       // of Amdahl and Gustafson; in USL the contention
-    double coherency = 0;             // USL only
-    double worst_relative_error = 0;  // largest |predicted - measured| / measured over the points
-    int points = 0;                   // with N > 1
-    bool rejected = false;            // the points contradict it (scaling_rules.h)
-};
-
-// Least squares on 1/S, which is linear in f: 1/S - 1/N = f (1 - 1/N). f is kept in [0, 1]. None without a point N > 1.
-std::optional<ScalingFit> fit_amdahl(const std::vector<ScalingPoint>& points);
-// Least squares on S, linear in f: N - S = f (N - 1).
-std::optional<ScalingFit> fit_gustafson(const std::vector<ScalingPoint>& points);
-// Least squares on N/S - 1 = a (N-1) + b N (N-1), both kept at 0 or above. None with fewer than 3 points N > 1.
-std::optional<ScalingFit> fit_usl(const std::vector<ScalingPoint>& points);
+// A step of data-parallel training: computing B/p images, the communication that the share `hidden` of the backward pass
+// does not cover, and waiting for the slowest of p ranks.
+double step_seconds(double compute_seconds, double backward_seconds, double communication_seconds, double hidden,
+                    double jitter_seconds = 0);
 
 }  // namespace xbench

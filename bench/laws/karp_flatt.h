@@ -3,13 +3,16 @@
 // has m = 1, so its efficiency is 1 and it has no Karp-Flatt fraction, as a baseline of one core.
 #pragma once
 
-#include <optional>
-#include <string>
 #include <vector>
 
-#include "bench/sweep/scaling_model.h"
+#include "bench/laws/laws.h"
 
 namespace xbench {
+
+struct ScalingPoint {
+    double processors = 1, speedup = 1;
+    double standard_error = 0;  // of the speed-up, relative to it; 0: not known
+};
 
 double relative_cores(int cores, int baseline_cores);
 
@@ -20,19 +23,11 @@ std::vector<ScalingPoint> curve_of(std::vector<ScalingPoint> points);
 // What Karp-Flatt's fraction does over a curve.
 enum class Trend { none, constant, rising, falling };
 const char* name_of(Trend trend);
+const char* meaning_of(Trend trend);  // "rising: overhead that grows with the cores, not a fixed serial part"
 
 // constant: one number lies within 15% (and twice the standard error) of all fractions. rising, falling: the last differs
 // from the first, and no step goes the other way, by more than that. none: fewer than two numbers of cores, a fraction below
 // zero (faster than linear: there is no serial part to speak of), or no order.
 Trend karp_flatt_trend(const std::vector<ScalingPoint>& curve);
-
-// Whether the points contradict the fitted law: by more than 10% at one of them, or by chi-squared at 5% where the repeats
-// give standard errors. `parameters` are those of the law.
-using Law = double (*)(const ScalingFit& fit, double cores);
-bool contradicts(const std::vector<ScalingPoint>& curve, const ScalingFit& fit, Law law, int parameters);
-
-// The largest number of cores for which a fit may be asked: none with fewer than three numbers of cores, or when the fit is
-// rejected; else twice the largest that was measured.
-std::optional<double> furthest_prediction(const std::vector<ScalingPoint>& curve, bool rejected);
 
 }  // namespace xbench
