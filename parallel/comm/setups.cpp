@@ -31,8 +31,9 @@ std::unique_ptr<Communicator> connect_ranks(const Connecting& how) {
 // Ranks with a GPU each need MPI for nothing but to know each other: where nobody has started it, they meet by a file.
 std::unique_ptr<Communicator> connect_gpus(const Connecting& how) {
     const Launched here = launched();
-    const bool without_mpi = std::getenv("XBENCH_RENDEZVOUS") || !has_mpi_launcher();
-    if (here.ranks > 1 && (without_mpi || !XB_HAVE_MPI))
+    const bool without_mpi = !XB_HAVE_MPI || std::getenv("XBENCH_RENDEZVOUS") || !has_mpi_launcher();
+    if (without_mpi && here.ranks == 1) return make_self_communicator();
+    if (without_mpi)
         return connect_nodes(make_tcp_communicator(here.rank, here.ranks, rendezvous_file(), how.limit),
                              how.binding.bound && !how.binding.oversubscribed, how.note);
 #if XB_HAVE_MPI

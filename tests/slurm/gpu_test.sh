@@ -2,7 +2,7 @@
 # Submits slurm/ddp_4gpu.sh and slurm/fsdp_3gpu.sh with sbatch to a real Slurm cluster of one node that declares GPUs, twice: on the
 # emulated GPU, where the rows train, are marked, and have no times; and without a driver, where they stay in the table with the
 # reason and the rest of it is made. Then slurm/ddp_2gpu.sh on the emulated GPU is sent the signal that Slurm sends before the time
-# limit: it is requeued, and goes on with what is missing.
+# limit: it is requeued, and goes on with what is missing. Its ranks are plain srun's, which meet without MPI.
 #
 #   gpu_test.sh ROOT XBENCH EMULATOR        exit code 77: Slurm cannot be started here (the reason is printed)
 set -euo pipefail
@@ -62,8 +62,8 @@ grep -q '"emulated": true' "$dir/ddp/env.json" || fail "env.json does not say th
 # Without end, so that no machine is done before the signal; how long it shall be is said once it was interrupted.
 endless() { sed "s/\"repeats\": 1/\"repeats\": $1/" "$dir/tiny.json" >"$dir/endless.json"; }
 endless 100
-job=$(env XBENCH="$xbench" XBENCH_OUT="$dir/requeued" LD_LIBRARY_PATH="$emulator" XBENCH_EMULATED_GPUS=2 timeout 30 sbatch --parsable \
-    --cpus-per-task=1 --output="$dir/requeued.log" slurm/ddp_2gpu.sh "$dir/endless.json") || fail "sbatch ddp_2gpu.sh"
+job=$(env XBENCH="$xbench" XBENCH_OUT="$dir/requeued" LD_LIBRARY_PATH="$emulator" XBENCH_EMULATED_GPUS=2 SLURM_MPI_TYPE=none \
+    XBENCH_RENDEZVOUS="$dir" timeout 30 sbatch --parsable --cpus-per-task=1 --output="$dir/requeued.log" slurm/ddp_2gpu.sh "$dir/endless.json") || fail "sbatch ddp_2gpu.sh"
 for ((i = 0; i < 600; ++i)); do
     [ ! -e "$dir/requeued/records.jsonl" ] || [ "$(wc -l <"$dir/requeued/records.jsonl")" -lt 2 ] || break
     sleep 0.1
@@ -86,4 +86,5 @@ state=$(timeout 10 scontrol show job "$job" | grep -o 'JobState=[A-Z]*')
 [ "$state" = JobState=COMPLETED ] || fail "the requeued sweep ended as $state"
 [ "$before" -ge 2 ] || fail "the rows before the signal were lost"
 [ "$(grep -Ec ' cuda [12] 0 (ok|oversubscribed) [0-9a-f]{32} - yes$' <<<"$(cells requeued)")" = 3 ] || fail "rows of the requeued sweep"
+grep -q '"communicator":"nccl"' "$dir/requeued/records.jsonl" || fail "ranks of plain srun do not talk over NCCL"
 echo "with and without GPUs; requeued after $before of $(wc -l <"$dir/requeued/records.jsonl") runs"
