@@ -50,6 +50,15 @@ for way in "2 --trainer gpu_ddp" "3 --trainer gpu_ddp" "2 --trainer sharded --de
 done
 [ -z "$(find . -name '.xbench-ranks-*')" ] || fail "a file of the meeting stays behind"
 
+# The collectives, checked, in nccl-tests' columns and without times.
+"$xbench" comm --device cuda --ranks 3 -b 4K -e 128K -f 32 --rounds 1 >comm.txt 2>&1 || fail "comm: $(tail -n 1 comm.txt)"
+[ "$(grep -oE 'emulated +0' comm.txt | wc -l)" = 30 ] || fail "comm: not 5 operations of 2 sizes on 3 ways, emulated and right"
+grep -qE '#wrong.*nccl' <<<"$(tr '\n' ' ' <comm.txt)" || fail "comm: no way over NCCL"
+"$xbench" comm --device cuda --ranks 2 -b 4K -e 4K --op sendrecv --json >comm.txt 2>&1 || fail "comm --json"
+[ "$(grep -c '"time_us":null.*"emulated":true' comm.txt)" = 3 ] || fail "comm --json has times of an emulated GPU"
+"$xbench" comm --device cuda --ranks 4 >comm.txt 2>&1 && fail "comm on more ranks than GPUs"
+grep -q 'this machine has 3' comm.txt || fail "comm does not say how many GPUs there are"
+
 # A rank that never comes.
 RANK=0 WORLD_SIZE=2 LOCAL_RANK=0 LOCAL_WORLD_SIZE=2 timeout 20 "$xbench" train --config job.json --quiet --out out --overwrite \
     --trainer gpu_ddp --set train.collective_timeout_seconds=1 >0.log 2>&1
