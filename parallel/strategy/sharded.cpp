@@ -39,7 +39,8 @@ public:
           units_(*state.units),
           sums_(sums),
           optimizer_(config, state, own_parts(state), &state.units->group(), state.ledger),
-          exposed_(state.device) {}
+          exposed_(state.device),
+          update_exposed_(state.device) {}
 
     void attach(const Plan& plan) override {
         if (units_.several_passes())
@@ -50,6 +51,11 @@ public:
     }
     PassObserver* pass_observer() override { return units_.whole_parameters() ? nullptr : &passes_; }
     std::span<const uint8_t> wanted_calls() const override { return transfers_->wanted_calls(); }
+    bool may_be_recorded() const override { return sums_.communicator.goes_into_order() && !exposed_.is_sample_due(); }
+    void replayed() override {
+        exposed_.replayed();
+        transfers_->replayed();
+    }
     void before_step(size_t step) override {
         exposed_.time([&] { transfers_->before_step(step); });
     }
@@ -57,16 +63,19 @@ public:
         exposed_.time([&] { transfers_->after_step(step); });
     }
     void all_reduce(double* data, int64_t count, int64_t stride) override {
-        exposed_.time([&] { sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride)); });
+        exposed_.time([&] {
+            transfers_->sum_beside(
+                [&](Communicator& over) { sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride), over); });
+        });
     }
 
     void update(const StepContext& context) override {
-        exposed_.time([&] {
+        update_exposed_.time([&] {
             transfers_->finish();
             if (units_.several_passes()) reduce_passes();
         });
         optimizer_.run(context);
-        exposed_.time([&] { gather_parameters(); });
+        update_exposed_.time([&] { gather_parameters(); });
     }
     double gradient_norm() const override { return optimizer_.gradient_norm(); }
     void start_average() override { optimizer_.start_average(); }
@@ -109,10 +118,11 @@ public:
         return bytes * static_cast<size_t>(sums_.blocks());
     }
     std::string overlap() const override {
+        if (transfers_ && transfers_->has_own_order()) return "stream";
         return sums_.communicator.size() == 1 ? "none" : units_.overlapped() ? "thread" : "inline";
     }
     bool stuck() const override { return transfers_ && transfers_->stuck(); }
-    int64_t take_exposed_ns() override { return exposed_.take(); }
+    int64_t take_exposed_ns() override { return exposed_.take() + update_exposed_.take(); }
 
 private:
     // Hears of steps as the strategy does, but sums nothing over ranks.
@@ -157,7 +167,7 @@ private:
     const RankSums& sums_;
     OptimizerStep optimizer_;
     std::optional<UnitTransfers> transfers_;  // once a plan is attached
-    ExposedTime exposed_;
+    ExposedTime exposed_, update_exposed_;    // within the plan's steps, which may be replayed, and behind them
     Passes passes_{*this};
 };
 

@@ -28,6 +28,7 @@ class Training {
 public:
     Training(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options);
     TrainResult run();
+    void abandon() noexcept { step_.abandon(); }
     bool stuck() const { return step_.strategy().stuck(); }
 
 private:
@@ -374,6 +375,7 @@ TrainResult train(const Config& config, const Dataset& dataset, Communicator& co
     } catch (...) {
         // Its thread waits for peers that wait for this rank. The caller aborts the job, which ends both; until then the
         // memory that the thread works on must stay.
+        training->abandon();
         if (training->stuck()) static_cast<void>(training.release());
         throw;
     }

@@ -84,6 +84,8 @@ public:
     const ModelState& state() const { return state_; }
     Strategy& strategy() { return *strategy_; }
     const Strategy& strategy() const { return *strategy_; }
+    // After a failure, before it is destroyed: nothing waits any more for what the ranks have under way.
+    void abandon() noexcept { communicator_.abandon(); }
     int64_t take_exposed_ns();  // Strategy::take_exposed_ns, that of the passes included
 
 private:

@@ -176,6 +176,7 @@ line comm --end '- 8192 ' "$@"
 line comm --factor '- 8192 ' -b 4K -e 16K -f 4 --op all_reduce --ranks 2 --rounds 1
 line comm --op '# broadcast' -b 4K -e 4K --op broadcast --ranks 2 --rounds 1
 line comm --ranks '3 ranks' -b 4K -e 4K --op all_reduce --ranks 3 --rounds 1
+line comm --device '{cpu,cuda}' -b 4K -e 4K --device tpu
 line comm --rounds 'is not above 0' -b 4K -e 4K --rounds 0
 line comm --json '"busbw_gb_s"' "$@" --json
 
