@@ -28,9 +28,8 @@ Relation whole_share(int check, const Row& row, const std::string& text, int sha
         return std::ceil(wide.low * count - 1e-9) <= std::floor(wide.high * count + 1e-9);
     };
     relation.solve = [n](const Ranges& ranges, size_t free) {
-        if (free == 1) return everything();
         const double count = ranges.size() > 1 ? ranges[1].low : n, middle = (ranges[0].low + ranges[0].high) / 2;
-        return exactly(std::round(middle * count) / count);
+        return free == 1 || count <= 0 ? everything() : exactly(std::round(middle * count) / count);
     };
     return relation;
 }

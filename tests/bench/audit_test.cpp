@@ -186,6 +186,9 @@ TEST(Audit, UnknownTablesAndWordsAreRefused) {
     } catch (const UsageError& error) {
         EXPECT_THAT(error.what(), HasSubstr("t.csv:2: \"fast\" in column seconds is no number"));
     }
+    for (const char* csv :
+         {"ranks,seconds\n1,0\n", "ranks,seconds\n0,10\n", "accuracy,n_test\n.5,0\n", "ranks,speedup\n2,-1.5\n"})
+        EXPECT_THROW(audit_of(csv), UsageError) << csv;
     EXPECT_THAT(audit_text(audit_of("ranks,seconds,colour\n1,10,red\n2,6,blue\n")),
                 HasSubstr("Columns that no check reads: colour"));
 }
