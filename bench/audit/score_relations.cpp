@@ -248,6 +248,16 @@ bool has_all_classes(const Table& table, const Group& group) {
     return n_test >= 0 && table.cells[static_cast<size_t>(n_test)].printed.value == sum_of_supports(table, group);
 }
 
+// Where a report prints the number of all images: a column, and the supports of its rows of averages.
+static std::vector<int> total_cells(const Group& group, int n_test_cell) {
+    std::vector<int> cells{n_test_cell};
+    for (const ReportRow kind : {ReportRow::accuracy, ReportRow::macro, ReportRow::weighted, ReportRow::micro})
+        if (const Row* row = average_row(group, kind);
+            row != nullptr && row->has(Role::support) && row->cells.at(Role::support) != n_test_cell)
+            cells.push_back(row->cells.at(Role::support));
+    return cells;
+}
+
 std::vector<Relation> score_relations(const Table& table, const Group& group) {
     std::vector<Relation> relations;
     for (const Row& row : group.rows)  // rows of a table of runs, each with its own accuracy
@@ -260,8 +270,9 @@ std::vector<Relation> score_relations(const Table& table, const Group& group) {
     const std::vector<int> supports = cells_of(classes, Role::support);
     const bool all = has_all_classes(table, group) && has_one_label(table, group);
     if (accuracy.n_test_cell >= 0 && supports.size() == classes.size() && all) {
-        relations.push_back(weighted_sum(14, -1, "sum of the supports", accuracy.n_test_cell, supports,
-                                         std::vector<double>(supports.size(), 1)));
+        for (const int cell : total_cells(group, accuracy.n_test_cell))
+            relations.push_back(
+                weighted_sum(14, -1, "sum of the supports", cell, supports, std::vector<double>(supports.size(), 1)));
         const Row* row = average_row(group, ReportRow::accuracy);
         if (row != nullptr && accuracy.cell >= 0 && !row->has(Role::accuracy))
             relations.push_back(
