@@ -28,8 +28,10 @@ void run_sweep_command(const RunOptions& options);
 
 void add_data_commands(CLI::App& app);  // import, synth, info
 void add_train_command(CLI::App& app);
+void add_tune_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_predict_command(CLI::App& app);
+void add_explain_command(CLI::App& app);
 void add_models_command(CLI::App& app);
 void add_step_command(CLI::App& app);
 void add_kernels_command(CLI::App& app);

@@ -14,7 +14,6 @@
 #include "parallel/comm/nccl.h"
 #include "parallel/strategy/optimizer_step.h"
 #include "parallel/train/health.h"
-#include "parallel/train/learning_rate.h"
 
 namespace xbench {
 namespace {
@@ -130,12 +129,15 @@ TrainingStep::TrainingStep(Graph graph, const TrainConfig& config, Communicator&
       losses_(device, std::max(rank_plan_.passes.passes.size(), static_cast<size_t>(sums_.blocks()))) {
     state_.initialize(config.seed);
     state_.set_positive_weights(config.pos_weight);
+    if (!config.class_weights.empty()) state_.set_class_weights(config.class_weights);
+    schedule_.batches = options.batches;
     state_.bind_to(executor_);
     if (rank_plan_.passes.several())
         micro_batches_.emplace(rank_plan_.passes, state_, sums_, strategy_->pass_observer());
     else
         executor_.set_blocks(sums_.leaves_of_block, state_.gradient_stride * sizeof(float));
     strategy_->attach(plan());
+    strategy_->start_average();
     context_.seed = config.seed;
     context_.later_rank = communicator.rank() > 0;
 }
@@ -151,7 +153,7 @@ Sharding TrainingStep::sharding() const {
 void TrainingStep::compute(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
     describe_batch(batch, context_);
     double* const losses = losses_.next();
-    context_.learning_rate = static_cast<float>(learning_rate_at(config_, context_.step));
+    context_.learning_rate = static_cast<float>(learning_rate_at(config_, context_.step, schedule_));
     context_.update = context_.step + 1;
     communicator_.wait_limit()->step = context_.update;
     if (micro_batches_) {

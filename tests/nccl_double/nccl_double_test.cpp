@@ -1,7 +1,9 @@
 // The double of NCCL: right results of every collective in every type, their order in streams and graphs, and what it says
 // when ranks disagree, do not come or end.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 
@@ -220,6 +222,36 @@ TEST(NcclDouble, OrderInStreamsAndGraphs) {
                                 rank.destroy();
                             }),
               "");
+}
+
+// As on a GPU: a rank whose host waits for something else, and asks no stream, still does its part.
+TEST(NcclDouble, CallsGoOnWithoutTheirHost) {
+    setenv("XBENCH_NCCL_TIMEOUT", "5", 1);
+    auto* const through = static_cast<std::atomic<int>*>(
+        mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    for (const bool message : {false, true}) {
+        *through = 0;
+        const std::string said = run_processes(3, [&](const Ranks& ranks) {
+            const Rank rank(ranks);
+            const CUdeviceptr at = upload(pattern(ranks.rank, several_windows));
+            const auto between = [&](const char* name, int peer) {
+                XB_WANT((*libraries().nccl<Result(CUdeviceptr, size_t, int, int, Handle, CUstream)>(name))(
+                            at, several_windows, type_f32, peer, rank.comm, rank.stream) == success);
+            };
+            if (!message) XB_WANT(rank.all_reduce(at, at, several_windows) == success);
+            if (message && ranks.rank == 0) between("ncclRecv", 1);
+            if (message && ranks.rank == 1) between("ncclSend", 0);
+            if (ranks.rank == 0) {
+                XB_WANT(rank.synchronize() == CUDA_SUCCESS);
+                *through = 1;
+            }
+            for (int tries = 0; tries < 10000 && !*through; ++tries) usleep(1000);
+            XB_WANT(rank.synchronize() == CUDA_SUCCESS);
+            rank.destroy();
+        });
+        EXPECT_EQ(said, "") << (message ? "message" : "collective");
+    }
+    unsetenv("XBENCH_NCCL_TIMEOUT");
 }
 
 TEST(NcclDouble, DisagreementIsReported) {
