@@ -9,6 +9,7 @@
 
 #include "bench/export/exports.h"
 #include "bench/report/compare_runs.h"
+#include "bench/report/scaling_page.h"
 #include "core/error.h"
 #include "core/files.h"
 
@@ -113,6 +114,31 @@ TEST(CompareRuns, ThreeRepeatsAreTooFew) {
     const Copy copy("few");
     copy.change_records([](Json& json) { return json["rep"] <= 3; });
     EXPECT_EQ(compare_runs(read_run(sample), read_run(copy.folder)).rows[0].change, Change::too_few);
+}
+
+TEST(ScalingPage, SaysWhatWasFoundAndIsTheSameEachTime) {
+    const RunFiles run = read_run(sample);
+    const std::string page = scaling_page(run);
+    EXPECT_EQ(page, scaling_page(read_run(sample)));
+    for (const char* text :
+         {"cpu_ddp on 16 x 1 cores trains 8.07 times as fast as the serial program (8.01 to 8.13), at an efficiency of "
+          "0.50.",
+          "Weights: the same, bit for bit, in all 45 runs of 5 rows", "1 of 6 rows has no result.", "96.1%",
+          "1.902 to 1.924", "gpu_ddp-r2-t1-cuda not_run: no GPU here", "with 9 repeats at", "Amdahl + communication",
+          "0123456789abcdef", "xbench --config sample.json --out sample", "<svg", "fill-opacity"})
+        EXPECT_THAT(page, HasSubstr(text));
+    for (const char* text : {"<script", "http://localhost", "https://", "src=\"http", "@import"})
+        EXPECT_THAT(page, testing::Not(HasSubstr(text)));
+    EXPECT_LT(page.size(), 100000u);
+}
+
+TEST(ScalingPage, AnInterruptedSweepHasOneToo) {
+    const Copy copy("page");
+    copy.change_records([](Json& json) { return json["kind"] == "rep" && json["params"]["ranks"] == 1 && json["rep"] < 3; });
+    const std::string page = scaling_page(read_run(copy.folder));
+    EXPECT_THAT(page, HasSubstr("this report is not complete"));
+    EXPECT_THAT(page, HasSubstr("No row has a speed-up."));
+    EXPECT_THAT(page, HasSubstr("has not run yet"));
 }
 
 TEST(Exports, EveryFormatHoldsTheRun) {
