@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "bench/audit/audit.h"
 #include "bench/export/exports.h"
 #include "bench/report/compare_runs.h"
 #include "bench/report/scaling_page.h"
@@ -54,6 +55,13 @@ TEST(RunFiles, ASweepIsReadAgain) {
     EXPECT_THAT(run.table.machine, HasSubstr("a processor, 16 cores allowed of 16"));
     ASSERT_EQ(run.table.fits.size(), 1u);
     EXPECT_EQ(run.table.fits[0].core_counts, 5);
+}
+
+// Our own table stands our own audit.
+TEST(RunFiles, TheTableAddsUp) {
+    const audit::Report report = audit::audit(parse_csv(scaling_csv(read_run(sample).table), "scaling.csv"));
+    EXPECT_FALSE(report.impossible()) << audit::audit_text(report);
+    EXPECT_GE(report.relations, 20);  // speed-ups, efficiencies, Karp-Flatt of five rows
 }
 
 TEST(RunFiles, AnInterruptedSweepIsReadToo) {
