@@ -152,6 +152,7 @@ TEST(Audit, BasesThatAreNotTheFirstRow) {
          {"gpus,seconds,speedup,efficiency\n8,100.0,1.00,1.00\n16,52.0,1.92,.96\n32,28.0,3.57,.89\n",
           "trainer,ranks,seconds,speedup\ncpu_ddp,1,105.0,0.95\nserial,1,100.0,1.00\ncpu_ddp,2,52.0,1.92\n",
           "ranks,images_per_second,speedup,efficiency\n1,1000,1.00,1.00\n2,1923,1.92,.96\n",
+          "device,ranks,seconds,speedup\ncpu,1,100.0,1.00\ncpu,2,52.0,1.92\ngpu,1,5.00,1.00\ngpu,2,2.60,1.92\n",
           "mode,ranks,seconds,speedup,efficiency\nweak,1,100,1.00,1.00\nweak,4,110,3.64,.91\n"}) {
         const Report report = audit_of(csv);
         EXPECT_FALSE(report.impossible()) << audit_text(report);
