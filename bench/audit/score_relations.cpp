@@ -181,6 +181,23 @@ private:
     bool square_ = false;
 };
 
+double sum_of_supports(const Table& table, const Group& group) {
+    double sum = 0;
+    for (const Row* row : class_rows(group))
+        if (row->has(Role::support)) sum += table.value(*row, Role::support);
+    return sum;
+}
+
+// Where a report prints the number of all images: a column, and the supports of its rows of averages.
+std::vector<int> total_cells(const Group& group, int n_test_cell) {
+    std::vector<int> cells{n_test_cell};
+    for (const ReportRow kind : {ReportRow::accuracy, ReportRow::macro, ReportRow::weighted, ReportRow::micro})
+        if (const Row* row = average_row(group, kind);
+            row != nullptr && row->has(Role::support) && row->cells.at(Role::support) != n_test_cell)
+            cells.push_back(row->cells.at(Role::support));
+    return cells;
+}
+
 }  // namespace
 
 ReportRow report_row(const Row& row) {
@@ -234,28 +251,11 @@ bool has_one_label(const Table& table, const Group& group) {
     return report_accuracy(table, group).cell >= 0;
 }
 
-static double sum_of_supports(const Table& table, const Group& group) {
-    double sum = 0;
-    for (const Row* row : class_rows(group))
-        if (row->has(Role::support)) sum += table.value(*row, Role::support);
-    return sum;
-}
-
 bool has_all_classes(const Table& table, const Group& group) {
     for (const ReportRow kind : {ReportRow::accuracy, ReportRow::macro, ReportRow::weighted, ReportRow::micro})
         if (average_row(group, kind) != nullptr) return true;
     const int n_test = report_accuracy(table, group).n_test_cell;
     return n_test >= 0 && table.cells[static_cast<size_t>(n_test)].printed.value == sum_of_supports(table, group);
-}
-
-// Where a report prints the number of all images: a column, and the supports of its rows of averages.
-static std::vector<int> total_cells(const Group& group, int n_test_cell) {
-    std::vector<int> cells{n_test_cell};
-    for (const ReportRow kind : {ReportRow::accuracy, ReportRow::macro, ReportRow::weighted, ReportRow::micro})
-        if (const Row* row = average_row(group, kind);
-            row != nullptr && row->has(Role::support) && row->cells.at(Role::support) != n_test_cell)
-            cells.push_back(row->cells.at(Role::support));
-    return cells;
 }
 
 std::vector<Relation> score_relations(const Table& table, const Group& group) {
