@@ -6,6 +6,7 @@
 #include "app/commands.h"
 #include "bench/export/exports.h"
 #include "bench/report/compare_runs.h"
+#include "bench/report/scaling_page.h"
 #include "core/files.h"
 
 namespace xbench {
@@ -34,7 +35,8 @@ void write_again(const RunFiles& run, const std::string& out_option) {
     const std::string markdown = scaling_markdown(run.table);
     write_text(out / "scaling.csv", scaling_csv(run.table));
     write_text(out / "scaling.md", markdown);
-    fmt::print("{}\n{}\n", markdown, (out / "scaling.md").string());
+    write_text(out / "report.html", scaling_page(run));
+    fmt::print("{}\n{}\n{}\n", markdown, (out / "scaling.md").string(), (out / "report.html").string());
 }
 
 void run_report(const ReportOptions& options) {

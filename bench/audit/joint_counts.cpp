@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <vector>
 
 #include "bench/audit/score_relations.h"
 
@@ -14,7 +14,7 @@ namespace xbench::audit {
 namespace {
 
 constexpr size_t most_classes = 20;
-constexpr double most_steps = 2e7;  // more are not tried: the table is then not accused
+constexpr double most_steps = 1e7;  // more are not tried: the table is then not accused
 
 constexpr size_t none = static_cast<size_t>(-1);
 
@@ -26,7 +26,12 @@ struct ClassCells {
 struct Span {
     double low, high;
 };
-using Sums = std::map<long, Span>;  // true positives in all -> predicted images in all
+// Predicted images in all for each number of true positives in all, from `first` on; low > high: it cannot be.
+struct Sums {
+    long first = 0;
+    std::vector<Span> spans;
+};
+constexpr Span impossible{1, 0};
 
 // Predicted images for `tp` true ones: tp/P, and 2 tp/F1 - support. A class that was never predicted has scores of 0.
 Span predicted_images(const Ranges& r, const ClassCells& c, double tp, double support, double n) {
@@ -34,19 +39,19 @@ Span predicted_images(const Ranges& r, const ClassCells& c, double tp, double su
     if (tp == 0) {
         const bool zeros =
             (c.precision == none || widened(r[c.precision]).low <= 0) && (c.f1 == none || widened(r[c.f1]).low <= 0);
-        return zeros ? Span{0, n} : Span{1, 0};
+        return zeros ? Span{0, n} : impossible;
     }
     const auto bound = [&](double low, double high) {
         span = {std::max(span.low, std::ceil(low - 1e-6)), std::min(span.high, std::floor(high + 1e-6))};
     };
     if (c.precision != none) {
         const Range p = widened(r[c.precision]);
-        if (p.high <= 0) return {1, 0};
+        if (p.high <= 0) return impossible;
         bound(tp / p.high, p.low > 0 ? tp / p.low : n);
     }
     if (c.f1 != none) {
         const Range f = widened(r[c.f1]);
-        if (f.high <= 0) return {1, 0};
+        if (f.high <= 0) return impossible;
         bound(2 * tp / f.high - support, f.low > 0 ? 2 * tp / f.low - support : n);
     }
     return span;
@@ -73,16 +78,20 @@ struct Images {
 Sums with_class(const Sums& sums, const Ranges& r, const ClassCells& c, const Images& images) {
     const double support = r[c.support].low;
     const auto [first, last] = true_positives(r, c);
-    Sums next;
+    if (last < first) return {};
+    Sums next{sums.first + first, std::vector<Span>(sums.spans.size() + static_cast<size_t>(last - first), impossible)};
     for (long tp = first; tp <= last; ++tp) {
         const auto right = static_cast<double>(tp);
         Span own = predicted_images(r, c, right, support, images.all);
         if (images.wrong >= 0) own.high = std::min(own.high, right + images.wrong - (support - right));
         if (own.low > own.high) continue;
-        for (const auto& [before, span] : sums) {
-            const auto [at, added] = next.try_emplace(before + tp, Span{span.low + own.low, span.high + own.high});
-            if (!added)
-                at->second = {std::min(at->second.low, span.low + own.low), std::max(at->second.high, span.high + own.high)};
+        for (size_t i = 0; i < sums.spans.size(); ++i) {
+            const Span& span = sums.spans[i];
+            if (span.low > span.high) continue;
+            Span& sum = next.spans[i + static_cast<size_t>(tp - first)];
+            const bool taken = sum.low <= sum.high;
+            sum = {taken ? std::min(sum.low, span.low + own.low) : span.low + own.low,
+                   taken ? std::max(sum.high, span.high + own.high) : span.high + own.high};
         }
     }
     return next;
@@ -94,7 +103,7 @@ struct Layout {
 };
 
 Sums sums_of(const Layout& layout, const Ranges& ranges, const Images& images) {
-    Sums sums{{0, {0, 0}}};
+    Sums sums{0, {{0, 0}}};
     for (const ClassCells& c : layout.classes) sums = with_class(sums, ranges, c, images);
     return sums;
 }
@@ -119,18 +128,18 @@ bool feasible(const Layout& layout, const Ranges& ranges) {
     const Range share = layout.accuracy == none ? Range{0, 1} : widened(ranges[layout.accuracy]);
     const double least = std::max(0.0, std::ceil(share.low * n - 1e-6)),
                  most = std::min(n, std::floor(share.high * n + 1e-6));
-    const auto fits = [&](const Span& predicted) { return predicted.low <= n && n <= predicted.high; };
-    if ((most - least + 1) * steps > most_steps) {  // without the number of wrong images, which would tell more
-        const Sums sums = sums_of(layout, ranges, images);
-        return std::any_of(sums.begin(), sums.end(), [&](const auto& sum) {
-            return fits(sum.second) && least <= static_cast<double>(sum.first) && static_cast<double>(sum.first) <= most;
-        });
-    }
+    const auto fits = [&](const Sums& sums, double right) {
+        const auto at = static_cast<long>(right) - sums.first;
+        if (at < 0 || at >= static_cast<long>(sums.spans.size())) return false;
+        const Span& predicted = sums.spans[static_cast<size_t>(at)];
+        return predicted.low <= n && n <= predicted.high;
+    };
+    const bool each = (most - least + 1) * steps <= most_steps;  // each number of wrong images by itself, which tells more
+    Sums sums = each ? Sums{} : sums_of(layout, ranges, images);
     for (double right = least; right <= most; ++right) {
         images.wrong = n - right;
-        const Sums sums = sums_of(layout, ranges, images);
-        const auto found = sums.find(static_cast<long>(right));
-        if (found != sums.end() && fits(found->second)) return true;
+        if (each) sums = sums_of(layout, ranges, images);
+        if (fits(sums, right)) return true;
     }
     return false;
 }

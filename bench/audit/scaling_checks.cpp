@@ -213,9 +213,28 @@ void weak_called_strong(const Work& work, const Basis& basis) {
                         most));
 }
 
-}  // namespace
+// Tables of two kinds of hardware may have a base for each: then they are tables of their own.
+std::vector<Group> split_by_device(const Table& table, const Group& group) {
+    std::vector<Group> parts;
+    for (const Row& row : group.rows) {
+        auto part =
+            std::find_if(parts.begin(), parts.end(), [&](const Group& g) { return g.rows.front().device == row.device; });
+        if (part == parts.end()) {
+            parts.push_back({group.name, {}, group.predicted});
+            part = parts.end() - 1;
+        }
+        part->rows.push_back(row);
+    }
+    const auto has_base = [&](const Group& part) {
+        const bool compared = part.has(Role::speedup) || part.has(Role::efficiency);
+        return !compared ||
+               std::any_of(part.rows.begin(), part.rows.end(), [&](const Row& row) { return is_surely_base(table, row); });
+    };
+    if (parts.size() < 2 || !std::all_of(parts.begin(), parts.end(), has_base)) return {group};
+    return parts;
+}
 
-void check_scaling(const Work& work) {
+void check_part(const Work& work) {
     const bool has_times = work.group.has(Role::seconds) || work.group.has(Role::rate);
     if (!has_times && !work.group.has(Role::speedup) && !work.group.has(Role::efficiency)) return;
     const Basis basis = find_basis(work.table, work.group);
@@ -233,6 +252,13 @@ void check_scaling(const Work& work) {
     images_by_rate(work);
     weak_called_strong(work, basis);
     check_digits(work, basis);
+}
+
+}  // namespace
+
+void check_scaling(const Work& work) {
+    for (const Group& part : split_by_device(work.table, work.group))
+        check_part({work.table, part, work.relations, work.findings});
 }
 
 }  // namespace xbench::audit

@@ -39,6 +39,11 @@ public:
             const bool base = basis_.base >= 0 && &row == &this->base();
             if (base && row.has(Role::speedup))
                 add(1, row, "speed-up of the base itself, 1", {{row.cells.at(Role::speedup), 1}});
+            if (base && row.has(Role::efficiency) && counts(row)) {
+                Factors factors{{row.cells.at(Role::efficiency), 1}};
+                add_processors(factors, row, 1);
+                add(2, row, "1/N, as the base is itself", factors, 1 / base_processors());
+            }
             if (basis_.base >= 0 && !base) against_base(row);
             efficiency(row);
             if (row.has(Role::karp_flatt) && row.has(Role::speedup)) karp_flatt(row);

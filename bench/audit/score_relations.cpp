@@ -28,9 +28,8 @@ Relation whole_share(int check, const Row& row, const std::string& text, int sha
         return std::ceil(wide.low * count - 1e-9) <= std::floor(wide.high * count + 1e-9);
     };
     relation.solve = [n](const Ranges& ranges, size_t free) {
-        if (free == 1) return everything();
         const double count = ranges.size() > 1 ? ranges[1].low : n, middle = (ranges[0].low + ranges[0].high) / 2;
-        return exactly(std::round(middle * count) / count);
+        return free == 1 || count <= 0 ? everything() : exactly(std::round(middle * count) / count);
     };
     return relation;
 }
@@ -182,6 +181,23 @@ private:
     bool square_ = false;
 };
 
+double sum_of_supports(const Table& table, const Group& group) {
+    double sum = 0;
+    for (const Row* row : class_rows(group))
+        if (row->has(Role::support)) sum += table.value(*row, Role::support);
+    return sum;
+}
+
+// Where a report prints the number of all images: a column, and the supports of its rows of averages.
+std::vector<int> total_cells(const Group& group, int n_test_cell) {
+    std::vector<int> cells{n_test_cell};
+    for (const ReportRow kind : {ReportRow::accuracy, ReportRow::macro, ReportRow::weighted, ReportRow::micro})
+        if (const Row* row = average_row(group, kind);
+            row != nullptr && row->has(Role::support) && row->cells.at(Role::support) != n_test_cell)
+            cells.push_back(row->cells.at(Role::support));
+    return cells;
+}
+
 }  // namespace
 
 ReportRow report_row(const Row& row) {
@@ -235,13 +251,6 @@ bool has_one_label(const Table& table, const Group& group) {
     return report_accuracy(table, group).cell >= 0;
 }
 
-static double sum_of_supports(const Table& table, const Group& group) {
-    double sum = 0;
-    for (const Row* row : class_rows(group))
-        if (row->has(Role::support)) sum += table.value(*row, Role::support);
-    return sum;
-}
-
 bool has_all_classes(const Table& table, const Group& group) {
     for (const ReportRow kind : {ReportRow::accuracy, ReportRow::macro, ReportRow::weighted, ReportRow::micro})
         if (average_row(group, kind) != nullptr) return true;
@@ -261,8 +270,9 @@ std::vector<Relation> score_relations(const Table& table, const Group& group) {
     const std::vector<int> supports = cells_of(classes, Role::support);
     const bool all = has_all_classes(table, group) && has_one_label(table, group);
     if (accuracy.n_test_cell >= 0 && supports.size() == classes.size() && all) {
-        relations.push_back(weighted_sum(14, -1, "sum of the supports", accuracy.n_test_cell, supports,
-                                         std::vector<double>(supports.size(), 1)));
+        for (const int cell : total_cells(group, accuracy.n_test_cell))
+            relations.push_back(
+                weighted_sum(14, -1, "sum of the supports", cell, supports, std::vector<double>(supports.size(), 1)));
         const Row* row = average_row(group, ReportRow::accuracy);
         if (row != nullptr && accuracy.cell >= 0 && !row->has(Role::accuracy))
             relations.push_back(

@@ -44,6 +44,13 @@ void fit_unit(Printed& printed, const Column& column) {
     if (is_share(column.role) && column.factor == 1 && printed.value > whole) multiply(printed, 0.01);
 }
 
+bool is_divisor(Role role) {
+    return role == Role::ranks || role == Role::threads || role == Role::seconds || role == Role::rate ||
+           role == Role::speedup || role == Role::efficiency || role == Role::n_test || role == Role::images ||
+           role == Role::epochs || role == Role::batch || role == Role::steps || role == Role::steps_per_epoch ||
+           role == Role::images_per_epoch;
+}
+
 Row read_row(Table& table, const CsvTable& csv, const std::vector<Column>& columns, size_t r) {
     Row row;
     row.index = static_cast<int>(r);
@@ -60,6 +67,9 @@ Row read_row(Table& table, const CsvTable& csv, const std::vector<Column>& colum
             throw UsageError(fmt::format("\"{}\" in column {} is no number", text, csv.header[c]),
                              fmt::format("{}:{}", csv.path, csv.lines[r]), "leave the field empty where there is none");
         fit_unit(*printed, column);
+        if (is_divisor(column.role) && printed->value <= 0)
+            throw UsageError(fmt::format("{} in column {} is not above 0", text, csv.header[c]),
+                             fmt::format("{}:{}", csv.path, csv.lines[r]), "leave the field empty where there is none");
         const int id = static_cast<int>(table.cells.size());
         table.cells.push_back({*printed, column.role, row.index, csv.header[c]});
         if (column.role == Role::count)

@@ -7,7 +7,7 @@ namespace xbench {
 
 std::string other_work(const ScalingRow& row, const ScalingRow& base, const std::string& mode,
                        const std::string& reduction) {
-    const Work &own = row.work, &other = base.work;
+    const RunWork &own = row.work, &other = base.work;
     if (row.images_trained != base.images_trained)
         return fmt::format("trained on {} images and the baseline on {}", row.images_trained, base.images_trained);
     if (own.data_sha != other.data_sha) return "trained on another data set than the baseline";

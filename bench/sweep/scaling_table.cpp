@@ -49,7 +49,7 @@ Warmup warmup_of(const Record& record) {
     return classify_warmup(record.samples_ns).warmup;
 }
 
-Work work_of(const std::vector<const Record*>& records) {
+RunWork work_of(const std::vector<const Record*>& records) {
     return {static_cast<int64_t>(median_of(records, "steps")), static_cast<int64_t>(median_of(records, "test_images")),
             records.front()->data_sha};
 }

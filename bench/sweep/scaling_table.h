@@ -15,7 +15,7 @@
 namespace xbench {
 
 // What a run did, as far as its records say; two runs of other work have no speed-up.
-struct Work {
+struct RunWork {
     int64_t steps = 0, test_images = 0;
     std::string data_sha;
 };
@@ -32,7 +32,7 @@ struct ScalingRow {
     std::optional<double> test_accuracy, test_balanced_accuracy, test_loss,
         majority_baseline;  // where there is a test split
     int64_t images_trained = 0;
-    Work work;
+    RunWork work;
     std::string no_speedup;                           // why there is none, of a row that was timed
     double noise = 0;                                 // relative standard deviation of the repeats
     std::optional<double> speedup_low, speedup_high;  // 95% by Hodges and Lehmann on logarithms, from 4 repeats on

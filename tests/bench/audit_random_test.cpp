@@ -104,9 +104,30 @@ Cells report_table(Maker& make, int classes, int decimals) {
     return cells;
 }
 
+// The same table as others print it: its base left out, counted from a base of eight, or as weak scaling by rates.
+Cells varied(Maker& make, Cells cells) {
+    const int way = make.below(4);
+    if (way == 1 && cells.size() > 4) cells.erase(cells.begin() + 1);
+    if (way == 2)
+        for (size_t i = 1; i < cells.size(); ++i) cells[i][0] = std::to_string(8 * std::atoi(cells[i][0].c_str()));
+    if (way == 3) std::reverse(cells.begin() + 1, cells.end());
+    return cells;
+}
+
+// Runs with an accuracy each, of as many test images.
+Cells accuracy_table(Maker& make) {
+    Cells cells{{"run", "accuracy", "n_test"}};
+    const int n = 20 + make.below(5000), decimals = 2 + make.below(4);
+    for (int i = 0; i < 4; ++i)
+        cells.push_back(
+            {fmt::format("r{}", i), make.print(static_cast<double>(make.below(n)) / n, decimals), std::to_string(n)});
+    return cells;
+}
+
 Cells random_table(Maker& make) {
+    if (make.below(10) == 0) return accuracy_table(make);
     if (make.below(2) == 0) return report_table(make, 2 + make.below(5), 2 + make.below(3));
-    return scaling_table(make, {make.below(4), 1 + make.below(3), 1 + make.below(3)}, make.below(2) == 1);
+    return varied(make, scaling_table(make, {make.below(4), 1 + make.below(3), 1 + make.below(3)}, make.below(2) == 1));
 }
 
 Report audit_cells(const Cells& cells) { return audit(parse_csv(csv_of(cells), "random.csv")); }
@@ -167,7 +188,7 @@ TEST(AuditRandom, AWrongCellIsNamed) {
     }
     fmt::print("{} planted, {} found to be impossible, the cell named in {}, first in {}\n", planted, detected, found,
                first);
-    EXPECT_GE(detected, planted * 90 / 100);
+    EXPECT_GE(detected, planted * 95 / 100);
     EXPECT_GE(found, detected * 95 / 100) << missed;
     if (std::getenv("XBENCH_AUDIT_MISSED") != nullptr) fmt::print("{}", missed);
 }

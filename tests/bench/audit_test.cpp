@@ -152,6 +152,7 @@ TEST(Audit, BasesThatAreNotTheFirstRow) {
          {"gpus,seconds,speedup,efficiency\n8,100.0,1.00,1.00\n16,52.0,1.92,.96\n32,28.0,3.57,.89\n",
           "trainer,ranks,seconds,speedup\ncpu_ddp,1,105.0,0.95\nserial,1,100.0,1.00\ncpu_ddp,2,52.0,1.92\n",
           "ranks,images_per_second,speedup,efficiency\n1,1000,1.00,1.00\n2,1923,1.92,.96\n",
+          "device,ranks,seconds,speedup\ncpu,1,100.0,1.00\ncpu,2,52.0,1.92\ngpu,1,5.00,1.00\ngpu,2,2.60,1.92\n",
           "mode,ranks,seconds,speedup,efficiency\nweak,1,100,1.00,1.00\nweak,4,110,3.64,.91\n"}) {
         const Report report = audit_of(csv);
         EXPECT_FALSE(report.impossible()) << audit_text(report);
@@ -186,6 +187,9 @@ TEST(Audit, UnknownTablesAndWordsAreRefused) {
     } catch (const UsageError& error) {
         EXPECT_THAT(error.what(), HasSubstr("t.csv:2: \"fast\" in column seconds is no number"));
     }
+    for (const char* csv :
+         {"ranks,seconds\n1,0\n", "ranks,seconds\n0,10\n", "accuracy,n_test\n.5,0\n", "ranks,speedup\n2,-1.5\n"})
+        EXPECT_THROW(audit_of(csv), UsageError) << csv;
     EXPECT_THAT(audit_text(audit_of("ranks,seconds,colour\n1,10,red\n2,6,blue\n")),
                 HasSubstr("Columns that no check reads: colour"));
 }

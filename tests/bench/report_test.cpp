@@ -7,8 +7,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "bench/audit/audit.h"
 #include "bench/export/exports.h"
 #include "bench/report/compare_runs.h"
+#include "bench/report/scaling_page.h"
 #include "core/error.h"
 #include "core/files.h"
 
@@ -53,6 +55,13 @@ TEST(RunFiles, ASweepIsReadAgain) {
     EXPECT_THAT(run.table.machine, HasSubstr("a processor, 16 cores allowed of 16"));
     ASSERT_EQ(run.table.fits.size(), 1u);
     EXPECT_EQ(run.table.fits[0].core_counts, 5);
+}
+
+// Our own table stands our own audit.
+TEST(RunFiles, TheTableAddsUp) {
+    const audit::Report report = audit::audit(parse_csv(scaling_csv(read_run(sample).table), "scaling.csv"));
+    EXPECT_FALSE(report.impossible()) << audit::audit_text(report);
+    EXPECT_GE(report.relations, 20);  // speed-ups, efficiencies, Karp-Flatt of five rows
 }
 
 TEST(RunFiles, AnInterruptedSweepIsReadToo) {
@@ -113,6 +122,31 @@ TEST(CompareRuns, ThreeRepeatsAreTooFew) {
     const Copy copy("few");
     copy.change_records([](Json& json) { return json["rep"] <= 3; });
     EXPECT_EQ(compare_runs(read_run(sample), read_run(copy.folder)).rows[0].change, Change::too_few);
+}
+
+TEST(ScalingPage, SaysWhatWasFoundAndIsTheSameEachTime) {
+    const RunFiles run = read_run(sample);
+    const std::string page = scaling_page(run);
+    EXPECT_EQ(page, scaling_page(read_run(sample)));
+    for (const char* text :
+         {"cpu_ddp on 16 x 1 cores trains 8.07 times as fast as the serial program (8.01 to 8.13), at an efficiency of "
+          "0.50.",
+          "Weights: the same, bit for bit, in all 45 runs of 5 rows", "1 of 6 rows has no result.", "96.1%",
+          "1.902 to 1.924", "gpu_ddp-r2-t1-cuda not_run: no GPU here", "with 9 repeats at", "Amdahl + communication",
+          "0123456789abcdef", "xbench --config sample.json --out sample", "<svg", "fill-opacity"})
+        EXPECT_THAT(page, HasSubstr(text));
+    for (const char* text : {"<script", "http://localhost", "https://", "src=\"http", "@import"})
+        EXPECT_THAT(page, testing::Not(HasSubstr(text)));
+    EXPECT_LT(page.size(), 100000u);
+}
+
+TEST(ScalingPage, AnInterruptedSweepHasOneToo) {
+    const Copy copy("page");
+    copy.change_records([](Json& json) { return json["kind"] == "rep" && json["params"]["ranks"] == 1 && json["rep"] < 3; });
+    const std::string page = scaling_page(read_run(copy.folder));
+    EXPECT_THAT(page, HasSubstr("this report is not complete"));
+    EXPECT_THAT(page, HasSubstr("No row has a speed-up."));
+    EXPECT_THAT(page, HasSubstr("has not run yet"));
 }
 
 TEST(Exports, EveryFormatHoldsTheRun) {
