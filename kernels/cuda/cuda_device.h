@@ -1,6 +1,7 @@
 // A GPU as a device: memory from its driver, and everything that it is told in the order of one stream.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -41,6 +42,8 @@ public:
     CudaGpu& gpu() { return gpu_; }
     CUstream stream() const { return stream_; }
     CudaQueue& queue() { return queue_; }
+    // Calls it after each row that is launched, and records no graphs meanwhile; an empty one ends that.
+    void after_launch(std::function<void(const Kernel&)> observe) { after_launch_ = std::move(observe); }
 
 private:
     void run_team(void (*body)(void*, const Team&), void* called) override;
@@ -60,6 +63,7 @@ private:
     std::vector<CUevent> events_;
     int64_t recorded_ = 0;
     bool capturing_ = false;
+    std::function<void(const Kernel&)> after_launch_;
 };
 
 }  // namespace xbench
