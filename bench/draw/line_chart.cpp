@@ -71,9 +71,13 @@ std::string axes(const LineChart& chart, const Scale& x, const Scale& y) {
                      (y.from + y.to) / 2, escaped_markup(chart.y_label));
 }
 
+// Where the colours begin again, other dashes tell the lines apart.
 std::string style_of(const ChartLine& line, size_t colour) {
+    constexpr std::array dashes{"", " stroke-dasharray=\"6 4\"", " stroke-dasharray=\"2 3\"",
+                                " stroke-dasharray=\"10 3 2 3\""};
+    const size_t round = line.muted ? 0 : colour / colours.size();
     return fmt::format("stroke=\"{}\"{}", line.muted ? "#888888" : colours[colour % colours.size()],
-                       line.dashed ? " stroke-dasharray=\"6 4\"" : "");
+                       dashes[(round + (line.dashed ? 1 : 0)) % dashes.size()]);
 }
 
 // The area between low and high, with a bar at each point, so that one point has one too.
