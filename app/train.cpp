@@ -165,7 +165,7 @@ void begin_files(const fs::path& folder, const Config& config, bool resume, cons
         fmt::print(stderr, "xbench train: nothing to resume in {}; the run begins anew\n", folder.string());
     }
     write_text(folder / "config.resolved.json", json_text(to_json(with_absolute_paths(config)), 2) + "\n");
-    write_text(folder / "history.csv", history_csv(start.history));
+    write_text(folder / "history.csv", history_csv(start.history, history_columns(config.train)));
     begin_tensorboard(folder, wall_seconds(), start.history);
 }
 
@@ -173,9 +173,10 @@ TrainOptions train_options(const TrainCommand& command, const Config& config, co
     TrainOptions options;
     options.threads = command.threads;
     options.checkpoint_dir = folder / "checkpoints";
-    options.progress = [show = show_on(line, command.verbosity), folder](const TrainProgress& progress) {
+    options.progress = [show = show_on(line, command.verbosity), folder,
+                        columns = history_columns(config.train)](const TrainProgress& progress) {
         if (progress.finished_epoch != nullptr) {
-            append_history(folder / "history.csv", *progress.finished_epoch);
+            append_history(folder / "history.csv", *progress.finished_epoch, columns);
             append_tensorboard(folder, wall_seconds(), *progress.finished_epoch);
         }
         show(progress);

@@ -196,7 +196,8 @@ Metrics compute_metrics(const Predictions& predictions, const std::vector<std::s
     Metrics metrics =
         predictions.multilabel() ? multi_label(predictions, class_names) : single_label(predictions, class_names);
     metrics.count = predictions.count();
-    metrics.loss = predictions.loss_sum / static_cast<double>(metrics.count);
+    metrics.loss = predictions.loss_sum /
+                   (predictions.loss_divisor > 0 ? predictions.loss_divisor : static_cast<double>(metrics.count));
     add_averages(metrics);
     return metrics;
 }

@@ -36,8 +36,7 @@ std::vector<std::string> python_list(const std::string& cell, const std::string&
 }
 
 size_t column_named(const CsvTable& table, const std::string& name) {
-    const auto found = std::find(table.header.begin(), table.header.end(), name);
-    if (found != table.header.end()) return static_cast<size_t>(found - table.header.begin());
+    if (const auto at = column_of(table, name)) return *at;
     const std::string guess = nearest(name, table.header);
     throw UsageError(fmt::format("no column '{}'; the header is {}{}", name, fmt::join(table.header, ","),
                                  guess.empty() ? "" : "; did you mean " + guess + "?"),
@@ -60,8 +59,7 @@ bool is_missing(const std::string& cell) {
 size_t find_column(const CsvTable& table, const ImportOptions& options, const std::string& role, bool required) {
     const auto mapped = options.columns.find(role);
     const std::string name = mapped == options.columns.end() ? role : mapped->second;
-    const auto found = std::find(table.header.begin(), table.header.end(), name);
-    if (found != table.header.end()) return static_cast<size_t>(found - table.header.begin());
+    if (const auto at = column_of(table, name)) return *at;
     if (!required && mapped == options.columns.end()) return no_column;
     const std::string guess = nearest(name, table.header);
     throw UsageError(fmt::format("no column '{}'; the header is {}{}", name, fmt::join(table.header, ","),

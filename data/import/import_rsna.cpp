@@ -41,10 +41,9 @@ struct Study {
     std::vector<std::array<float, 4>> boxes;
 };
 
-size_t column_of(const CsvTable& table, const char* name) {
-    const auto found = std::find(table.header.begin(), table.header.end(), name);
-    if (found == table.header.end()) throw UsageError(fmt::format("no column '{}'", name), table.path + ":1");
-    return static_cast<size_t>(found - table.header.begin());
+size_t required_column(const CsvTable& table, const char* name) {
+    if (const auto at = column_of(table, name)) return *at;
+    throw UsageError(fmt::format("no column '{}'", name), table.path + ":1");
 }
 
 float number_in(const std::string& cell, const std::string& place) {
@@ -55,9 +54,9 @@ float number_in(const std::string& cell, const std::string& place) {
 }
 
 std::map<std::string, Study> studies_of(const CsvTable& table, int64_t& empty_boxes) {
-    const size_t id = column_of(table, "patientId"), target = column_of(table, "Target");
-    const std::array<size_t, 4> sides{column_of(table, "x"), column_of(table, "y"), column_of(table, "width"),
-                                      column_of(table, "height")};
+    const size_t id = required_column(table, "patientId"), target = required_column(table, "Target");
+    const std::array<size_t, 4> sides{required_column(table, "x"), required_column(table, "y"),
+                                      required_column(table, "width"), required_column(table, "height")};
     std::map<std::string, Study> studies;
     for (size_t i = 0; i < table.rows.size(); ++i) {
         const auto& row = table.rows[i];
@@ -80,7 +79,7 @@ std::map<std::string, Study> studies_of(const CsvTable& table, int64_t& empty_bo
 // patientId -> one of the three classes.
 std::map<std::string, std::string> detailed_classes(const fs::path& path) {
     const CsvTable table = read_csv(path.string());
-    const size_t id = column_of(table, "patientId"), name = column_of(table, "class");
+    const size_t id = required_column(table, "patientId"), name = required_column(table, "class");
     std::map<std::string, std::string> classes;
     for (const auto& row : table.rows) classes.emplace(row[id], row[name]);
     return classes;

@@ -42,10 +42,12 @@ int64_t BatchReader::local_size(int64_t global_size) const {
     return start_of(leaf_last_, global_size) - start_of(leaf_first_, global_size);
 }
 
-void BatchReader::read(std::span<const int64_t> order, int64_t index, int64_t epoch, Batch& batch) const {
-    const int64_t begin = index * options_.batch_size;
+void BatchReader::read(std::span<const int64_t> order, const std::vector<int64_t>& bounds, int64_t index, int64_t epoch,
+                       Batch& batch) const {
+    const int64_t begin = bounds[static_cast<size_t>(index)];
     batch.index = index;
-    batch.global_size = std::min(options_.batch_size, static_cast<int64_t>(order.size()) - begin);
+    batch.global_size = bounds[static_cast<size_t>(index) + 1] - begin;
+    batch.weight_sum = weight_sum(order.subspan(static_cast<size_t>(begin), static_cast<size_t>(batch.global_size)), epoch);
     const int64_t before = start_of(leaf_first_, batch.global_size);
     batch.leaf_begin.clear();
     for (int64_t v = leaf_first_; v <= leaf_last_; ++v) {
@@ -59,6 +61,18 @@ void BatchReader::read(std::span<const int64_t> order, int64_t index, int64_t ep
     dataset_.read(batch.sample_ids, batch.images);
     if (augmenter_.active()) augment(epoch, batch);
     normalise(batch.images, batch.size);
+}
+
+// Of the classes that the images of all ranks have once they are augmented.
+double BatchReader::weight_sum(std::span<const int64_t> images, int64_t epoch) const {
+    if (options_.class_weights.empty()) return 0;
+    if (!augmenter_.active()) return sum_of_weights(options_.class_weights, dataset_, images);
+    double sum = 0;
+    for (const int64_t image : images) {
+        const int32_t label = augmenter_.label(augmenter_.draw(epoch, image), dataset_.labels()[static_cast<size_t>(image)]);
+        sum += static_cast<double>(static_cast<float>(options_.class_weights[static_cast<size_t>(label)]));
+    }
+    return sum;
 }
 
 void BatchReader::read_labels(Batch& batch) const {

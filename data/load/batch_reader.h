@@ -21,12 +21,14 @@ public:
     int64_t local_size(int64_t global_size) const;                   // images of this rank in a batch
     const std::vector<float>& deviations() const { return std_; }    // one a channel
 
-    // Batch `index` of an epoch in which the images come in this order.
-    void read(std::span<const int64_t> order, int64_t index, int64_t epoch, Batch& batch) const;
+    // Batch `index` of an epoch in which the images come in this order, and batches begin and end so (batch_bounds).
+    void read(std::span<const int64_t> order, const std::vector<int64_t>& bounds, int64_t index, int64_t epoch,
+              Batch& batch) const;
 
 private:
     int64_t start_of(int64_t leaf, int64_t size) const { return leaf_start(leaf, size, options_.virtual_ranks); }
     void read_labels(Batch& batch) const;
+    double weight_sum(std::span<const int64_t> images, int64_t epoch) const;
     void read_boxes(Batch& batch) const;
     void augment(int64_t epoch, Batch& batch) const;
     void normalise(float* images, int64_t count) const;

@@ -51,6 +51,7 @@ struct Loader::State {
     const LoaderOptions options;
     const BatchReader reader;
     std::vector<int64_t> indices, order;  // of the split, ascending; of this epoch
+    std::vector<int64_t> bounds;          // of batches
     std::vector<Slot> slots;
 
     std::mutex mutex;
@@ -64,7 +65,7 @@ struct Loader::State {
 
     State(const Dataset& set, const LoaderOptions& wanted);
     ~State();
-    int64_t batches() const { return (samples() + options.batch_size - 1) / options.batch_size; }
+    int64_t batches() const { return static_cast<int64_t>(bounds.size()) - 1; }
     int64_t samples() const { return static_cast<int64_t>(indices.size()); }
     int64_t max_local_batch() const;
     int64_t most_boxes() const;
@@ -89,6 +90,7 @@ Loader::State::State(const Dataset& set, const LoaderOptions& wanted)
       reader(dataset, options),
       indices(wanted.indices.empty() ? set.indices(wanted.split) : wanted.indices) {
     check();
+    bounds = batch_bounds(samples(), options.chunk_images, options.batch_size);
     make_slots();
     order = indices;
     try {
@@ -128,9 +130,9 @@ void Loader::State::check() const {
 
 int64_t Loader::State::max_local_batch() const {
     // A short last batch can give a middle leaf one image more than a full batch does.
-    const int64_t full = std::min(options.batch_size, samples());
-    const int64_t rest = samples() % options.batch_size;
-    return std::max({int64_t{1}, reader.local_size(full), reader.local_size(rest)});
+    int64_t most = 1;
+    for (size_t i = 0; i + 1 < bounds.size(); ++i) most = std::max(most, reader.local_size(bounds[i + 1] - bounds[i]));
+    return most;
 }
 
 int64_t Loader::State::most_boxes() const {
@@ -173,6 +175,7 @@ void Loader::State::start_epoch(int64_t number, int64_t first_batch) {
         stop_epoch(lock);
         order = indices;
         if (options.shuffle) order = epoch_order(std::move(order), options.seed, number);
+        order = chunked_order(order, options.chunk_images, options.chunk_partitions, options.batch_size);
         for (Slot& slot : slots) {
             slot.ready = false;
             slot.failure = nullptr;
@@ -230,7 +233,7 @@ void Loader::State::work() {
 void Loader::State::fill(int64_t index) {
     Slot& slot = slot_of(index);
     try {
-        reader.read(order, index, epoch, slot.batch);
+        reader.read(order, bounds, index, epoch, slot.batch);
     } catch (...) {
         slot.failure = std::current_exception();
     }
@@ -240,6 +243,7 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options) : state_(st
 Loader::~Loader() = default;
 int64_t Loader::samples() const { return state_->samples(); }
 int64_t Loader::batches() const { return state_->batches(); }
+const std::vector<int64_t>& Loader::bounds() const { return state_->bounds; }
 int64_t Loader::max_local_batch() const { return state_->max_local_batch(); }
 void Loader::start_epoch(int64_t epoch, int64_t first_batch) { state_->start_epoch(epoch, first_batch); }
 int64_t Loader::take_wait_ns() { return std::exchange(state_->waited_ns, 0); }

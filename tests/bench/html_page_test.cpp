@@ -22,7 +22,7 @@ TEST(HtmlPage, IsWhole) {
     page.png(bytes, "a picture", 320);
     const std::string text = page.text();
     for (const char* part :
-         {"<!doctype html>", "<title>A &amp; B</title>", "lead &lt;1&gt;", "<h2>Classes</h2>", "one &lt; two",
+         {"<!doctype html>", "<title>A &amp; B</title>", "lead &lt;1&gt;", ">Classes</h2>", "one &lt; two",
           "<p class=\"notice bad\">leaks</p>", "<li>&quot;y&quot;</li>", "<td>&lt;b&gt;</td><td>7</td>", "<svg></svg>",
           "width:320px", "data:image/png;base64,AQIDBA==", "prefers-color-scheme:dark", "name=\"viewport\""})
         EXPECT_THAT(text, HasSubstr(part));
