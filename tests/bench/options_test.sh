@@ -216,6 +216,7 @@ seen="${seen}data import--keep-ids "  # says something of DICOM patients alone: 
 set_line --format "Image Index" --size 8 --format nih
 set_line --uncertain 'no way to read' --size 8 --labels labels.csv --columns path=file,label=class --uncertain maybe
 set_line --blank 'no way to read' --size 8 --labels labels.csv --columns path=file,label=class --blank maybe
+set_line --consensus 'neither union nor' --size 8 --labels labels.csv --columns path=file,label=class --consensus all
 set_line --drop-labels 'No Finding' --size 8 --labels labels.csv --columns path=file,label=class --drop-labels ill
 set_line --multilabel '"multilabel": true' --size 8 --labels labels.csv --columns path=file,label=class --multilabel
 set_line --group-regex 'no parentheses' --size 8 --group-regex sick
