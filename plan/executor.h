@@ -69,6 +69,8 @@ public:
     // and sample_ids the device's memory. Without an observer the sums of this rank are taken as the sums of all. step_ns,
     // when given, receives each step's time in nanoseconds, for which the host waits.
     void run(const StepContext& context, StepObserver* observer = nullptr, std::vector<int64_t>* step_ns = nullptr);
+    // What the device keeps of runs, which may hold calls of an observer's communicators: those are destroyed after it.
+    void forget_recordings() { recordings_.clear(); }
     // A value's place in the device's memory now: valid until the next run, and only for values that are still alive at the
     // end of the step (logits, probabilities, loss, parameter gradients; every value of a naive plan).
     TensorView view(ValueId id) const;

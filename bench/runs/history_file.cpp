@@ -9,16 +9,18 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/plain_nan.h"
 
 namespace xbench {
 namespace {
 
 std::string line_of(const EpochResult& e, const HistoryColumns& columns) {
-    std::string line = fmt::format("{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.6f},{:.6f},{},{}", e.epoch, e.train_loss,
-                                   e.val_loss, e.val_accuracy, e.val_balanced_accuracy, e.learning_rate, e.train_seconds,
-                                   e.val_seconds, e.images, e.best ? 1 : 0);
-    if (columns.chunks) line += fmt::format(",{:.9g}", e.chunk_loss);
-    if (columns.norms) line += fmt::format(",{:.9g},{:.6g}", e.gradient_norm, e.clipped);
+    std::string line =
+        fmt::format("{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.6f},{:.6f},{},{}", e.epoch, plain_nan(e.train_loss),
+                    plain_nan(e.val_loss), plain_nan(e.val_accuracy), plain_nan(e.val_balanced_accuracy), e.learning_rate,
+                    e.train_seconds, e.val_seconds, e.images, e.best ? 1 : 0);
+    if (columns.chunks) line += fmt::format(",{:.9g}", plain_nan(e.chunk_loss));
+    if (columns.norms) line += fmt::format(",{:.9g},{:.6g}", plain_nan(e.gradient_norm), e.clipped);
     return line + "\n";
 }
 

@@ -197,6 +197,13 @@ void Sweep::take_record(Point& point, int64_t repeat, const fs::path& out) {
     records_.push_back(std::move(record));
 }
 
+// No time of an emulated GPU is shown, here neither.
+std::string speed_text(const Record& record, double seconds) {
+    return record.params.value("emulated", false)
+               ? "emulated"
+               : fmt::format("{:.0f} images/s in {}", record.value, duration_text(seconds));
+}
+
 void Sweep::run_repeat(Point& point, int64_t repeat) {
     ++started_;
     const fs::path folder = options_.folder / "points" / point.id(), out = folder / fmt::format("rep{}", repeat);
@@ -228,8 +235,7 @@ void Sweep::run_repeat(Point& point, int64_t repeat) {
         point.reason = failure;
     }
     report(point, repeat, outcome.seconds,
-           failure.empty() ? fmt::format("{:.0f} images/s in {}", records_.back().value, duration_text(outcome.seconds))
-                           : "failed: " + failure);
+           failure.empty() ? speed_text(records_.back(), outcome.seconds) : "failed: " + failure);
 }
 
 double Sweep::seconds_left(const Point& now, int64_t repeat, double seconds_here) const {

@@ -18,6 +18,7 @@
 
 #include "core/error.h"
 #include "core/parallel_for.h"
+#include "data/import/near_hashes.h"
 
 namespace xbench {
 namespace {
@@ -43,23 +44,12 @@ struct Search {
     std::vector<const Thumbnail*> thumbnails;
 };
 
-// Places from `first` on whose hash is near `hash`, or near its complement.
-#if defined(__x86_64__)
-__attribute__((target("popcnt")))
-#endif
-void near(uint64_t hash, const std::vector<uint64_t>& plain, size_t first, std::vector<uint32_t>& places) {
-    for (size_t j = first; j < plain.size(); ++j) {
-        const int bits = __builtin_popcountll(hash ^ plain[j]);
-        if (bits <= most_bits || bits >= 64 - most_bits) places.push_back(static_cast<uint32_t>(j));
-    }
-}
-
 // All partners of copy i behind it, each in its best orientation.
 void compare(const Search& search, size_t i, std::vector<uint32_t>& places, std::map<size_t, Found>& found) {
     found.clear();
     for (size_t o = 0; o < orientations; ++o) {
         places.clear();
-        near(search.hashes[i][o], search.plain, i + 1, places);
+        near_hashes(search.hashes[i][o], search.plain, i + 1, most_bits, places);
         if (places.empty()) continue;
         const Thumbnail turned = oriented(*search.thumbnails[i], o);
         for (const uint32_t j : places) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -22,6 +24,21 @@ struct Links {
 Links& links() {
     static Links links;
     return links;
+}
+
+// NCCL tells its kernels to end at once, and then waits for graphs that hold calls of the communicator to go away, which is
+// for their owner to do: so this returns after a moment in any case.
+void abort_soon(const Nccl& nccl, NcclComm comm) noexcept try {
+    constexpr std::chrono::milliseconds moment(1000), short_while(1);
+    const auto done = std::make_shared<std::atomic<bool>>(false);
+    std::thread([&nccl, comm, done] {
+        nccl.ncclCommAbort(comm);
+        *done = true;
+    }).detach();
+    for (auto waited = short_while; !*done && waited < moment; waited += short_while)
+        std::this_thread::sleep_for(short_while);
+} catch (const std::system_error&) {  // no thread any more
+    nccl.ncclCommAbort(comm);
 }
 
 constexpr const char* recorded_calls = "the recorded collectives";
@@ -47,7 +64,7 @@ NcclLink::~NcclLink() {
     const NcclComm comm = comm_.exchange(nullptr);
     if (!comm) return;
     if (std::uncaught_exceptions() > 0) {  // the peers do not come to an orderly end
-        nccl_.ncclCommAbort(comm);
+        abort_soon(nccl_, comm);
         return;
     }
     int state = nccl_.ncclCommFinalize(comm);
@@ -78,8 +95,8 @@ void NcclLink::abandon() noexcept {
     const std::lock_guard lock(links().mutex);
     for (const auto& [limit, link] : links().all)
         if (limit == ranks_.wait_limit().get() || link == this)
-            if (const NcclComm comm = link->comm_.exchange(nullptr)) nccl_.ncclCommAbort(comm);
-    if (const NcclComm comm = comm_.exchange(nullptr)) nccl_.ncclCommAbort(comm);  // while it connects
+            if (const NcclComm comm = link->comm_.exchange(nullptr)) abort_soon(nccl_, comm);
+    if (const NcclComm comm = comm_.exchange(nullptr)) abort_soon(nccl_, comm);  // while it connects
 }
 
 void NcclLink::give_up(const std::string& what, const std::string& remedy) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/plain_nan.h"
+
 namespace xbench {
 
 std::string find_not_finite(const ModelState& state, std::span<const FlatRange> ranges,
@@ -22,7 +24,8 @@ std::string find_not_finite(const ModelState& state, std::span<const FlatRange> 
                     state.device.read(part.data + (begin - part.span.begin), count, [&](const float* data) {
                         const float* const bad = std::find_if(data, data + count, [](float x) { return !std::isfinite(x); });
                         if (bad == data + count) return std::string{};
-                        return fmt::format("{}[{}] is {}", graph.value(id).name, begin + (bad - data) - range.begin, *bad);
+                        return fmt::format("{}[{}] is {}", graph.value(id).name, begin + (bad - data) - range.begin,
+                                           plain_nan(*bad));
                     });
                 if (!found.empty()) return found;
             }

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/plain_nan.h"
 #include "parallel/strategy/not_finite.h"
 
 namespace xbench {
@@ -143,7 +144,7 @@ void OptimizerStep::clip() {
     gradient_norm_ = (*norm_)();
     if (!std::isfinite(gradient_norm_)) {
         const std::string found = find_not_finite(state_, state_.flat.parameters, state_.gradient_parts());
-        throw Error(fmt::format("the norm of the gradients is {}{}", gradient_norm_,
+        throw Error(fmt::format("the norm of the gradients is {}{}", plain_nan(gradient_norm_),
                                 found.empty() ? "; another rank has the tensor" : ": that of " + found),
                     fmt::format("training step {}", context_.update),
                     "lower the learning rate, or look at the images of that step");

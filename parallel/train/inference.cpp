@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/plain_nan.h"
 #include "parallel/comm/comm_staged.h"
 #include "parallel/comm/host_sums.h"
 #include "parallel/train/health.h"
@@ -63,7 +64,7 @@ void refuse_not_finite(double loss, int64_t bad_image, const Dataset& dataset, C
         const std::string id = image < dataset.ids().size() ? dataset.ids()[image] : std::to_string(image);
         throw Error(fmt::format("what the model gives for image {} is not finite", id), dataset.info().source, remedy);
     }
-    if (!std::isfinite(loss)) throw Error(fmt::format("the loss is {}", loss), dataset.info().source, remedy);
+    if (!std::isfinite(loss)) throw Error(fmt::format("the loss is {}", plain_nan(loss)), dataset.info().source, remedy);
 }
 
 double loss_of(const Executor& executor, int block) {

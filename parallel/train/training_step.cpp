@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/plain_nan.h"
 #include "core/virtual_ranks.h"
 #include "parallel/comm/comm_staged.h"
 #include "parallel/comm/composed.h"
@@ -192,8 +193,8 @@ void TrainingStep::read_losses(size_t but) {
 void TrainingStep::check_loss(double loss, uint32_t step) const {
     if (std::isfinite(loss)) return;
     check_finite(state_, step, communicator_.rank());  // names the layer where one shows it
-    throw Error(fmt::format("the loss is {} on rank {}", loss, communicator_.rank()), fmt::format("training step {}", step),
-                "lower the learning rate");
+    throw Error(fmt::format("the loss is {} on rank {}", plain_nan(loss), communicator_.rank()),
+                fmt::format("training step {}", step), "lower the learning rate");
 }
 
 void TrainingStep::run(const Batch& batch, std::vector<int64_t>* plan_step_ns) {

@@ -43,6 +43,7 @@ public:
     // does not do.
     TrainingStep(Graph graph, const TrainConfig& config, Communicator& communicator, Device& device,
                  const TrainingStepOptions& options = {});
+    ~TrainingStep() { executor_.forget_recordings(); }
     TrainingStep(const TrainingStep&) = delete;
     TrainingStep& operator=(const TrainingStep&) = delete;
 

@@ -47,6 +47,7 @@ for way in "2 --trainer gpu_ddp" "3 --trainer gpu_ddp" "2 --trainer sharded --de
     [ "$(hash_of out)" = "$(hash_of one)" ] || fail "$way: other weights than one GPU"
     grep -q '"communicator":"nccl"' out/records.jsonl || fail "$way: not over NCCL"
     grep -q '"overlap":"stream"' out/records.jsonl || fail "$way: no order of its own"
+    ! grep -q '^emulated GPU:' ./*.log || fail "$way: a report of the emulated GPU"
 done
 [ -z "$(find . -name '.xbench-ranks-*')" ] || fail "a file of the meeting stays behind"
 

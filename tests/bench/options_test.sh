@@ -151,6 +151,7 @@ line step --reduction '"fast"' "$@" --reduction fast
 line step --virtual-ranks '"virtual_ranks":2' "$@" --virtual-ranks 2
 line step --impl 'no_such' "$@" --impl conv2d=no_such
 line step --activation-checkpointing '"activation_checkpointing":true' "$@" --activation-checkpointing
+line step --predict 'only the emulated GPU of the tests counts' "$@" --predict a100
 line step --profile '"profile"' "$@" --profile
 
 set -- --op flatten --filter three_elements --min-time 0.001 --repetitions 1
@@ -158,6 +159,7 @@ line kernels --op '| flatten ' "$@"
 line kernels --filter '-17_channels' "$@"
 line kernels --filter '17_channels' --list --op flatten --filter 17_channels
 line kernels --impl '(portable)' "$@" --impl flatten=reference
+line kernels --predict 'only the emulated GPU of the tests counts' --op flatten --predict h200
 line kernels --threads '2 threads' "$@" --threads 2
 line kernels --repetitions 'is negative' --op flatten --repetitions -1
 line kernels --repetitions '"repetitions": 2' --op flatten --filter three_elements --min-time 0.001 --repetitions 2 --json out.csv
@@ -194,7 +196,7 @@ done
 set_line() {
     local flag=$1 text=$2
     shift 2
-    rm -f out.h5*
+    rm -f out.h5* 2>/dev/null
     "$xbench" data import img --out out.h5 "$@" >import.txt 2>&1
     line "data info" --json "-a set that is not there" out.h5 --json
     cat printed.txt >>import.txt
@@ -212,8 +214,8 @@ set_line --separator '"ill"' --size 8 --labels semicolons.csv --separator semico
 set_line --patient-key 'no_such_key' --size 8 --patient-key no_such_key
 seen="${seen}data import--keep-ids "  # says something of DICOM patients alone: tests/data
 set_line --format "Image Index" --size 8 --format nih
-set_line --uncertain 'no way to read' --size 8 --labels labels.csv --uncertain maybe
-set_line --blank 'no way to read' --size 8 --labels labels.csv --blank maybe
+set_line --uncertain 'no way to read' --size 8 --labels labels.csv --columns path=file,label=class --uncertain maybe
+set_line --blank 'no way to read' --size 8 --labels labels.csv --columns path=file,label=class --blank maybe
 set_line --drop-labels 'No Finding' --size 8 --labels labels.csv --columns path=file,label=class --drop-labels ill
 set_line --multilabel '"multilabel": true' --size 8 --labels labels.csv --columns path=file,label=class --multilabel
 set_line --group-regex 'no parentheses' --size 8 --group-regex sick
@@ -241,7 +243,7 @@ line "data leaks" --threads 'not in range' copies.h5 --threads -1
 
 line "data explore" --out 'explore.html' set.h5 --out out
 line "data explore" --threads 'not in range' set.h5 --out out --threads -1
-line "data explore" --quiet '-%' set.h5 --out out --quiet
+line "data explore" --quiet '-of 64 images' set.h5 --out out --quiet
 
 line "data augment" --out 'out.h5' set.h5 --out out.h5 --mirror
 line "data augment" --mirror '-nothing is asked for' set.h5 --out out.h5 --mirror

@@ -6,12 +6,14 @@
 
 #include <fmt/core.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 
 #include "core/error.h"
 #include "core/rng.h"
 #include "data/import/import.h"
+#include "data/import/near_hashes.h"
 #include "data/set/h5.h"
 #include "image_files.h"
 
@@ -93,6 +95,28 @@ TEST(Leaks, FindBrighterAndSofterCopies) {
     EXPECT_EQ(report.identical_pairs, 3);
     EXPECT_EQ(report.identical_across, 3);
     EXPECT_EQ(report.groups, 1);
+}
+
+TEST(NearHashes, AreThoseOfAPlainLoop) {
+    Random random(4, RandomUse::test_data);
+    std::vector<uint64_t> hashes;
+    for (int i = 0; i < 1500; ++i) {
+        uint64_t hash = i % 3 == 0 || hashes.empty() ? uint64_t{random.bits()} << 32 | random.bits()
+                                                     : hashes[random.below(static_cast<uint32_t>(hashes.size()))];
+        for (uint32_t flip = random.below(12); flip > 0; --flip) hash ^= uint64_t{1} << random.below(64);
+        hashes.push_back(i % 5 == 0 ? ~hash : hash);
+    }
+    for (const size_t first : {size_t{0}, size_t{1}, size_t{255}, size_t{256}, size_t{1499}, size_t{1500}}) {
+        for (const int most : {0, 4, 8}) {
+            std::vector<uint32_t> found, expected;
+            near_hashes(hashes[7], hashes, first, most, found);
+            for (size_t j = first; j < hashes.size(); ++j) {
+                const int bits = std::popcount(hashes[7] ^ hashes[j]);
+                if (bits <= most || bits >= 64 - most) expected.push_back(static_cast<uint32_t>(j));
+            }
+            EXPECT_EQ(found, expected) << first << ' ' << most;
+        }
+    }
 }
 
 TEST(Leaks, CountPairsOfCopiesAndPatients) {

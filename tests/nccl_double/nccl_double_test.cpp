@@ -219,6 +219,8 @@ TEST(NcclDouble, OrderInStreamsAndGraphs) {
                                     XB_WANT(XB_CU(cuGraphLaunch)(exec, second) == CUDA_SUCCESS);
                                 XB_WANT(XB_CU(cuStreamSynchronize)(second) == CUDA_SUCCESS);
                                 XB_WANT(download<float>(at, 64)[63] == 8);
+                                XB_CU(cuGraphExecDestroy)(exec);
+                                XB_CU(cuGraphDestroy)(graph);
                                 rank.destroy();
                             }),
               "");
@@ -252,6 +254,44 @@ TEST(NcclDouble, CallsGoOnWithoutTheirHost) {
         EXPECT_EQ(said, "") << (message ? "message" : "collective");
     }
     unsetenv("XBENCH_NCCL_TIMEOUT");
+}
+
+TEST(NcclDouble, FreeingPinnedMemoryWaitsForNoOtherRank) {
+    setenv("XBENCH_NCCL_TIMEOUT", "5", 1);
+    std::atomic<bool> enqueued{false};
+    EXPECT_EQ(run_threads(2,
+                          [&](const Ranks& ranks) {
+                              const Rank rank(ranks);
+                              const CUdeviceptr at = upload(pattern(ranks.rank, 100));
+                              void* pinned = nullptr;
+                              XB_WANT(XB_CU(cuMemHostAlloc)(&pinned, 64, 0) == CUDA_SUCCESS);
+                              for (int tries = 0; ranks.rank == 1 && tries < 10000 && !enqueued; ++tries) usleep(1000);
+                              if (ranks.rank == 1) XB_WANT(XB_CU(cuMemFreeHost)(pinned) == CUDA_SUCCESS);
+                              XB_WANT(rank.all_reduce(at, at, 100) == success);
+                              enqueued = true;
+                              XB_WANT(rank.synchronize() == CUDA_SUCCESS);
+                              rank.destroy();
+                          }),
+              "");
+    unsetenv("XBENCH_NCCL_TIMEOUT");
+}
+
+TEST(NcclDouble, DestroyedBeforeItsGraphIsReported) {
+    for (const bool graph_first : {true, false})
+        EXPECT_EQ(run_processes(2,
+                                [&](const Ranks& ranks) {
+                                    const Rank rank(ranks);
+                                    const CUdeviceptr at = upload(std::vector<float>(64, 1));
+                                    CUgraph graph = nullptr;
+                                    XB_WANT(XB_CU(cuStreamBeginCapture)(rank.stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) ==
+                                            CUDA_SUCCESS);
+                                    XB_WANT(rank.all_reduce(at, at, 64) == success);
+                                    XB_WANT(XB_CU(cuStreamEndCapture)(rank.stream, &graph) == CUDA_SUCCESS);
+                                    if (graph_first) XB_CU(cuGraphDestroy)(graph);
+                                    XB_NCCL_CALL(ncclCommDestroy, Handle)(rank.comm);
+                                    XB_WANT(reports() == (graph_first ? 0u : 1u));
+                                }),
+                  "");
 }
 
 TEST(NcclDouble, DisagreementIsReported) {

@@ -36,10 +36,10 @@ size_t bytes_written(const Part& part, int ranks, int rank) {
 
 Operation::Operation(std::shared_ptr<State> state, std::vector<Part> parts, bool captured)
     : state_(std::move(state)), parts_(std::move(parts)), captured_(captured) {
-    if (!captured_) ++state_->pending;
+    ++(captured_ ? state_->captured : state_->pending);
 }
 Operation::~Operation() {
-    if (!captured_) --state_->pending;
+    --(captured_ ? state_->captured : state_->pending);
     if (running_) --state_->begun;
 }
 

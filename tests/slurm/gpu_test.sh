@@ -57,6 +57,7 @@ rows=$(cells ddp; cells sharded)
 echo "$rows"
 [ "$(grep -Ec ' cuda [1234] [0123] (ok|oversubscribed) [0-9a-f]{32} - yes$' <<<"$rows")" = 8 ] || fail "GPU rows on the emulated GPU"
 [ "$(awk '$2 == "cuda" { print $6 }' <<<"$rows" | sort -u | wc -l)" = 1 ] || fail "the weights differ between the GPU rows"
+! grep -E ' cuda .*images/s in|gpu_ddp .*images/s in' "$dir/ddp.log" || fail "the log shows times of an emulated GPU"
 grep -q '"emulated": true' "$dir/ddp/env.json" || fail "env.json does not say that the GPU is emulated"
 
 # Without end, so that no machine is done before the signal; how long it shall be is said once it was interrupted.
