@@ -184,6 +184,7 @@ void equal_work(const Work& work, const Basis& basis) {
 void images_by_rate(const Work& work) {
     for (const Row& row : work.group.rows) {
         if (!row.has(Role::rate) || !row.has(Role::seconds) || !row.has(Role::images)) continue;
+        if (work.table.cell(row, Role::seconds).column.find("step") != std::string::npos) continue;  // of one step
         const Range seen = product(work.table.cell(row, Role::rate).range(Rounding::any),
                                    work.table.cell(row, Role::seconds).range(Rounding::any));
         if (!meet(seen, work.table.cell(row, Role::images).range(Rounding::any)))
