@@ -96,6 +96,15 @@ std::string band_of(const ChartLine& line, const Scale& x, const Scale& y, size_
     return fmt::format("<path fill=\"{}\" fill-opacity=\"0.2\" stroke=\"none\" d=\"{}{}Z\"/>\n", paint, there, back) + bars;
 }
 
+// With its numbers as a tooltip.
+std::string dot_of(const ChartLine& line, const std::pair<double, double>& point, const Scale& x, const Scale& y,
+                   size_t colour) {
+    return fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"3\" fill=\"{}\"><title>{}{}{}: {}</title></circle>\n",
+                       x.at(point.first), y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()],
+                       escaped_markup(line.name), line.name.empty() ? "" : ", ", number_text(point.first),
+                       number_text(point.second));
+}
+
 std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_t colour) {
     std::string path, dots;
     bool drawing = false;
@@ -105,9 +114,7 @@ std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_
             continue;
         }
         path += fmt::format("{}{:.2f} {:.2f}", drawing ? "L" : "M", x.at(point.first), y.at(point.second));
-        if (line.marked)
-            dots += fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"3\" fill=\"{}\"/>\n", x.at(point.first),
-                                y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()]);
+        if (line.marked) dots += dot_of(line, point, x, y, colour);
         drawing = true;
     }
     return band_of(line, x, y, colour) +

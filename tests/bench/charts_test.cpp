@@ -85,6 +85,12 @@ TEST(LineChart, NoTwoLinesLookAlike) {
     EXPECT_EQ(looks.size(), 14u);
 }
 
+TEST(LineChart, DotsSayTheirNumbers) {
+    LineChart chart{"t", "x", "y", {{"a&b", {{2, .5}, {4, .75}}}}};
+    chart.lines[0].marked = true;
+    EXPECT_THAT(line_chart_svg(chart), HasSubstr("<title>a&amp;b, 4: 0.75</title></circle>"));
+}
+
 TEST(LineChart, NamesAreText) {
     const std::string svg = line_chart_svg({"<script>&\"", "x", "y", {{"a<b", {{0, 0}, {1, 1}}}}});
     EXPECT_THAT(svg, Not(HasSubstr("<script>")));

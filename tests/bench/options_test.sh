@@ -5,6 +5,7 @@
 #   options_test.sh XBENCH
 set -uo pipefail
 xbench=$1
+sample=$(cd "$(dirname "$0")" && pwd)/sample_run
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
@@ -283,7 +284,6 @@ line "" --print-config-docs '| `learning_rate` |' --print-config-docs
 line "" --version 'xbench ' --version
 line "" --print-completion 'bash completion' --print-completion bash
 
-sample=$(dirname "$0")/sample_run
 printf 'ranks,seconds,speedup\n1,100,1.00\n2,60,1.90\n' >claims.csv
 line audit --text 'impossible: row 2: speedup 1.90 is printed' claims.csv --text
 line audit --json '"verdict": "impossible"' claims.csv --json
