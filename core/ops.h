@@ -27,7 +27,7 @@ namespace xbench {
     op(max_pool2d_grad) op(avg_pool2d_grad) op(global_avg_pool_grad) op(linear_dgrad) op(linear_wgrad)         \
     op(dropout_grad) op(softmax_cross_entropy_grad) op(bce_with_logits_grad) op(accumulate) op(reorder)        \
     op(all_reduce) op(gelu_grad) op(silu_grad)                                                                 \
-    op(adam) op(sgd)
+    op(adam) op(sgd) op(find_overflow) op(update_loss_scale)
 // clang-format on
 
 enum class OpKind : int32_t {
@@ -159,11 +159,12 @@ struct Linear {
 };
 
 // softmax_cross_entropy       logits{n,k}, labels i32{n} -> loss_sum f64{1}, probabilities{n,k}
-// softmax_cross_entropy_grad  probabilities, labels -> dlogits = (probabilities - onehot) * inverse_batch
+// softmax_cross_entropy_grad  probabilities, labels -> dlogits = (probabilities - onehot) * inverse_batch * loss_scale
 // bce_with_logits             logits{n,k}, targets{n,k}, pos_weight{k} -> loss_sum f64{1}, probabilities{n,k}
 //   loss = -(pos_weight t log s(x) + (1-t) log(1-s(x))), summed over n and divided by k
-// bce_with_logits_grad        probabilities, targets, pos_weight -> dlogits = d loss / d logits * inverse_batch
-// loss_sum is the sum over the images (fixed tree over leaves); the mean is loss_sum * inverse_batch.
+// bce_with_logits_grad        probabilities, targets, pos_weight -> dlogits = d loss / d logits * inverse_batch * loss_scale
+// loss_sum is the sum over the images (fixed tree over leaves); the mean is loss_sum * inverse_batch. loss_scale is that of
+// the StepContext, 1 where it has none.
 struct Loss {
     int32_t unused;
 };
@@ -174,13 +175,27 @@ struct Loss {
 //   m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2;  p -= lr/(1-b1^t) * m / (sqrt(v)/sqrt(1-b2^t) + eps)
 // sgd   in g{n}; out p{n}, m{n}, in place:  g' = g + weight_decay p;  m = momentum m + g' (m = g' at t = 1);  p -= lr
 // (nesterov ? g' + momentum m : m)
+// Both take [scaling]{4} behind g, the state of dynamic loss scaling below: g is then g / scale, t counts no update that was
+// skipped, and nothing changes where `overflow` is not 0.
 struct Optimizer {
     float beta1, beta2, eps, weight_decay, momentum;
     int32_t decoupled, nesterov;
 };
 
+// Dynamic loss scaling (Micikevicius et al., ICLR 2018). Its state is four f32 numbers, which count exactly:
+//   0 scale, 1 good: updates since the scale last changed, 2 skipped: updates in all, 3 overflow: of this update, 0 or more
+// find_overflow      g{n}, scaling -> scaling: overflow becomes 1 where an element of g is not finite
+// update_loss_scale  scaling -> scaling, behind the update: with an overflow scale *= backoff, skipped += 1, good = 0; else
+//                    good += 1 and, at growth_interval, scale *= growth, good = 0. Then overflow = 0.
+enum { scaling_scale, scaling_good, scaling_skipped, scaling_overflow, scaling_elements };
+struct LossScaling {
+    float growth, backoff;
+    int32_t growth_interval;
+};
+
 // Every struct of attributes above.
-#define XB_ATTRIBUTES \
-    Conv2d, BatchNorm, BatchNormPool, Conv2dPool, Conv2dBatchNormPool, Elementwise, Pool2d, Linear, Dropout, Loss, Optimizer
+#define XB_ATTRIBUTES                                                                                              \
+    Conv2d, BatchNorm, BatchNormPool, Conv2dPool, Conv2dBatchNormPool, Elementwise, Pool2d, Linear, Dropout, Loss, \
+        Optimizer, LossScaling
 
 }  // namespace xbench

@@ -14,16 +14,17 @@ namespace xbench {
 namespace {
 
 std::string line_of(const EpochResult& e) {
-    return fmt::format("{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.6f},{:.6f},{},{}\n", e.epoch, e.train_loss, e.val_loss,
-                       e.val_accuracy, e.val_balanced_accuracy, e.learning_rate, e.train_seconds, e.val_seconds, e.images,
-                       e.best ? 1 : 0);
+    return fmt::format("{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.6f},{:.6f},{},{},{:.9g},{}\n", e.epoch, e.train_loss,
+                       e.val_loss, e.val_accuracy, e.val_balanced_accuracy, e.learning_rate, e.train_seconds, e.val_seconds,
+                       e.images, e.best ? 1 : 0, e.loss_scale, e.skipped_updates);
 }
 
 }  // namespace
 
 std::string history_csv(std::span<const EpochResult> history) {
     std::string text =
-        "epoch,train_loss,val_loss,val_accuracy,val_balanced_accuracy,learning_rate,train_seconds,val_seconds,images,best\n";
+        "epoch,train_loss,val_loss,val_accuracy,val_balanced_accuracy,learning_rate,train_seconds,val_seconds,images,best,"
+        "loss_scale,skipped_updates\n";
     for (const EpochResult& epoch : history) text += line_of(epoch);
     return text;
 }

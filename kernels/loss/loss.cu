@@ -21,6 +21,11 @@ __device__ double warp_max(double value) {
     return value;
 }
 
+// Of the gradients: 1 / images, times the loss scale where there is one.
+__device__ double gradient_scale(const StepContext& step) {
+    return step.loss_scale ? step.inverse_batch * static_cast<double>(*step.loss_scale) : step.inverse_batch;
+}
+
 __device__ double log1p_exp_negative(double z) { return log1p(exp(-fabs(z))) + fmax(-z, 0.0); }
 
 __device__ double sigmoid(double z) {
@@ -72,7 +77,7 @@ extern "C" __global__ void softmax_gradient(const float* probabilities, const in
     if (i >= count) return;
     const int64_t n = i / classes;
     const double hot = labels[n] == i - n * classes ? 1 : 0;
-    dlogits[i] = static_cast<float>((static_cast<double>(probabilities[i]) - hot) * step->inverse_batch);
+    dlogits[i] = static_cast<float>((static_cast<double>(probabilities[i]) - hot) * gradient_scale(*step));
 }
 
 // d/dz of -(w t log s + (1-t) log(1-s)) = (1-t) s - w t (1-s)
@@ -82,5 +87,5 @@ extern "C" __global__ void bce_gradient(const float* probabilities, const float*
     if (i >= count) return;
     const double s = probabilities[i], t = targets[i];
     const double weight = pos_weight ? static_cast<double>(pos_weight[i % classes]) : 1.0;
-    dlogits[i] = static_cast<float>(((1 - t) * s - weight * t * (1 - s)) * (step->inverse_batch / classes));
+    dlogits[i] = static_cast<float>(((1 - t) * s - weight * t * (1 - s)) * (gradient_scale(*step) / classes));
 }

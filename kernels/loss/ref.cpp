@@ -11,6 +11,10 @@
 namespace xbench {
 namespace {
 
+double gradient_scale(const StepContext& step) {
+    return step.loss_scale ? step.inverse_batch * static_cast<double>(*step.loss_scale) : step.inverse_batch;
+}
+
 template <class T>
 struct SoftmaxRow {
     double largest = -INFINITY, sum = 0;
@@ -47,7 +51,7 @@ void softmax_grad(const KernelArgs& args, const Team& team) {
     for (auto [n, end] = share(dlogits.n(), team); n < end; ++n)
         for (int64_t k = 0; k < dlogits.c(); ++k)
             dlogits.at(n, k) = static_cast<T>((static_cast<double>(probabilities.at(n, k)) - (labels[n] == k ? 1 : 0)) *
-                                              args.step->inverse_batch);
+                                              gradient_scale(*args.step));
 }
 
 double log1p_exp_negative(double z) { return std::log1p(std::exp(-std::fabs(z))) + std::fmax(-z, 0.0); }
@@ -85,7 +89,7 @@ template <class T>
 void bce_grad(const KernelArgs& args, const Team& team) {
     const RefTensor<T> probabilities(args.in[0]), targets(args.in[1]), pos_weight(args.in, args.n_in, 2),
         dlogits(args.out[0]);
-    const double scale = args.step->inverse_batch / static_cast<double>(dlogits.c());
+    const double scale = gradient_scale(*args.step) / static_cast<double>(dlogits.c());
     for (auto [n, end] = share(dlogits.n(), team); n < end; ++n)
         for (int64_t k = 0; k < dlogits.c(); ++k) {
             const double s = static_cast<double>(probabilities.at(n, k)), t = static_cast<double>(targets.at(n, k));

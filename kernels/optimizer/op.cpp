@@ -1,4 +1,5 @@
-// adam and sgd: work only; a strategy runs them over the flat parameters, they are in no graph.
+// adam, sgd and what dynamic loss scaling adds to them: work only; a strategy runs them over the flat parameters, they are
+// in no graph.
 #include "kernels/infer.h"
 #include "kernels/operators.h"
 
@@ -7,14 +8,20 @@ namespace {
 
 Work adam_work(const Problem& p) { return elementwise_work(p, 14); }
 Work sgd_work(const Problem& p) { return elementwise_work(p, 6); }
+Work overflow_work(const Problem& p) { return elementwise_work(p, 1); }
 
 }  // namespace
 
 std::vector<OpDef> optimizer_ops() {
     return {
-        {OpKind::adam, "g -> p= m= v=", nullptr, nullptr, adam_work, reference_adam, false, nullptr, nullptr, nullptr,
+        {OpKind::adam, "g [scaling] -> p= m= v=", nullptr, nullptr, adam_work, reference_adam, false, nullptr, nullptr,
+         nullptr, nullptr},
+        {OpKind::sgd, "g [scaling] -> p= m=", nullptr, nullptr, sgd_work, reference_sgd, false, nullptr, nullptr, nullptr,
          nullptr},
-        {OpKind::sgd, "g -> p= m=", nullptr, nullptr, sgd_work, reference_sgd, false, nullptr, nullptr, nullptr, nullptr},
+        {OpKind::find_overflow, "g scaling -> scaling", nullptr, nullptr, overflow_work, reference_find_overflow, false,
+         nullptr, nullptr, nullptr, nullptr},
+        {OpKind::update_loss_scale, "scaling -> scaling", nullptr, nullptr, overflow_work, reference_update_loss_scale,
+         false, nullptr, nullptr, nullptr, nullptr},
     };
 }
 

@@ -18,6 +18,7 @@
 #include "core/json.h"
 #include "parallel/checkpoint/checkpoint.h"
 #include "parallel/checkpoint/epoch_result.h"
+#include "parallel/checkpoint/loss_scale.h"
 
 namespace xbench {
 
@@ -33,7 +34,8 @@ struct TrainingState {
     WeightSet best;  // of best_epoch
     WeightSet model;
     std::vector<NamedTensor> moments;
-    Json identity;  // identity_of
+    std::optional<LossScale> loss_scale;  // where the loss is scaled
+    Json identity;                        // identity_of
 };
 
 // What makes a training run another one: the configuration's model, data and train without what may change on the way

@@ -19,6 +19,8 @@ Optimizer optimizer_attrs(const TrainConfig& config) {
     return attrs;
 }
 
+bool scales_loss(const TrainConfig& config) { return config.precision == "fp16"; }
+
 KernelTensor vector_of(void* data, int64_t elements) { return kernel_tensor({elements}, DType::f32, Layout::plain, data); }
 
 // call(name, value, range) for each moment of each parameter.
@@ -40,6 +42,12 @@ OptimizerStep::OptimizerStep(const TrainConfig& config, const std::vector<Optimi
     for (const OptimizerPart& part : parts) stride_ += (part.count + 15) / 16 * 16;
     moments_ =
         device.allocate(static_cast<size_t>(moment_count_) * stride_ * sizeof(float), ledger, MemoryCategory::optimizer);
+    if (scales_loss(config)) {
+        std::vector<KernelTensor> gradients;
+        for (const OptimizerPart& part : parts)
+            gradients.push_back(vector_of(part.gradients, static_cast<int64_t>(part.count)));
+        scaler_.emplace(gradients, device);
+    }
     size_t at = 0;
     for (const OptimizerPart& part : parts) {
         if (part.count == 0) continue;
@@ -48,8 +56,9 @@ OptimizerStep::OptimizerStep(const TrainConfig& config, const std::vector<Optimi
         args.op = config.optimizer == "sgd" ? OpKind::sgd : OpKind::adam;
         args.attrs = &attrs_;
         args.leaves = 1;
-        args.n_in = 1;
+        args.n_in = scaler_ ? 2 : 1;
         args.in[0] = vector_of(part.gradients, elements);
+        if (scaler_) args.in[1] = scaler_->operand();
         args.n_out = 1 + moment_count_;
         args.out[0] = vector_of(part.parameters, elements);
         for (int m = 0; m < moment_count_; ++m) args.out[1 + m] = vector_of(moment(m) + at, elements);
@@ -72,7 +81,9 @@ OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state,
           {{state.gradients.as<float>() + range.begin, state.parameters.as<float>() + range.begin, range.end - range.begin}},
           state.device, state.ledger) {}
 
-void OptimizerStep::run(const StepContext& context) {
+void OptimizerStep::run(const StepContext& context, Communicator* split_over) {
+    if (scaler_) scaler_->find_overflow();
+    if (scaler_ && split_over) scaler_->agree(*split_over);
     context_ = context;
     context_.leaf_begin = nullptr;  // the host's, and of images: an update has none
     context_.sample_ids = nullptr;
@@ -82,6 +93,7 @@ void OptimizerStep::run(const StepContext& context) {
     device_.run([&](const Team& team) {
         for (const KernelArgs& args : args_) device_.launch(*kernel_, args, team);  // of different memory: no barrier
     });
+    if (scaler_) scaler_->end_update();
 }
 
 void OptimizerStep::run_range(const StepContext& context, RankRange range) const {

@@ -1,10 +1,13 @@
-// The optimizer over parts of the flat parameters: its moments, which exist for those parts only, and its one kernel.
+// The optimizer over parts of the flat parameters: its moments, which exist for those parts only, and its one kernel. With
+// products in fp16, loss scaling (parallel/strategy/loss_scaler.h) comes before and behind it.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/communicator.h"
 #include "core/config.h"
+#include "parallel/strategy/loss_scaler.h"
 #include "parallel/strategy/model_state.h"
 
 namespace xbench {
@@ -22,8 +25,9 @@ public:
                   MemoryLedger* ledger = nullptr);
     // A range of the whole buffers, in elements.
     OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range);
-    // Updates the parts' parameters from their gradients.
-    void run(const StepContext& context);
+    // Updates the parts' parameters from their gradients. `split_over` are the ranks that have the other parts, null where
+    // each has all of them; collective then.
+    void run(const StepContext& context, Communicator* split_over = nullptr);
     // Updates this range of the one part, in elements, on the calling thread of the host; several may do so at once.
     void run_range(const StepContext& context, RankRange range) const;
 
@@ -32,6 +36,7 @@ public:
         return moments_.as<float>() + static_cast<size_t>(index) * stride_;
     }  // part after part
     size_t bytes() const { return moments_.bytes(); }
+    LossScaler* loss_scaler() { return scaler_ ? &*scaler_ : nullptr; }  // null: the loss is not scaled
 
 private:
     Device& device_;
@@ -43,6 +48,7 @@ private:
     std::vector<KernelArgs> args_;  // one a part
     StepContext context_{};         // of the last run, without images
     const Kernel* kernel_ = nullptr;
+    std::optional<LossScaler> scaler_;
 };
 
 // How many moments an element has.

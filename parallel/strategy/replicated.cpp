@@ -78,6 +78,7 @@ public:
         for (int m = 0; m < optimizer_.moments(); ++m) flat.push_back(optimizer_.moment(m));
         find_moments(state_, moments, origin, flat);
     }
+    LossScaler* loss_scaler() override { return optimizer_.loss_scaler(); }
     size_t state_bytes() const override { return optimizer_.bytes(); }
     size_t summed_bytes() const override { return fused_ ? bytes_of(state_.flat.parameter_elements) : summed_bytes_; }
     std::string overlap() const override { return reducer_ || fused_ ? name_of(overlap_) : "none"; }

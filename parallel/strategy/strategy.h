@@ -6,6 +6,7 @@
 
 #include "core/config.h"
 #include "parallel/comm/rank_sums.h"
+#include "parallel/strategy/loss_scaler.h"
 #include "parallel/strategy/model_state.h"
 
 namespace xbench {
@@ -27,7 +28,8 @@ public:
     virtual PassObserver* pass_observer() { return nullptr; }
     // Makes the gradients of all ranks into one update of the parameters.
     virtual void update(const StepContext& context) = 0;
-    virtual size_t state_bytes() const = 0;  // of the optimizer, on this rank
+    virtual LossScaler* loss_scaler() { return nullptr; }  // null: the loss is not scaled
+    virtual size_t state_bytes() const = 0;                // of the optimizer, on this rank
     // The optimizer's state as tensors named m0.<parameter> ..., whole on every rank that calls it; collective.
     virtual std::vector<NamedTensor> save() const = 0;
     // Throws Error that lists what is missing or of another shape; `origin` names where it came from.

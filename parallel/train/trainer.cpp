@@ -173,6 +173,12 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     if (result_.interrupted) return result;
     result.train_seconds = epoch_seconds_before_ + seconds_since(epoch_start_);
     result.learning_rate = learning_rate_at(config_.train, static_cast<int64_t>(step_.done()) - 1);
+    if (const LossScaler* const scaler = step_.loss_scaler()) {
+        const LossScale scale = scaler->read();
+        result.loss_scale = scale.scale;
+        result.skipped_updates = scale.skipped_updates;
+        for (const EpochResult& earlier : run_.history) result.skipped_updates -= earlier.skipped_updates;
+    }
     result.train_loss = run_.losses.total() / static_cast<double>(result.images);
     return result;
 }
