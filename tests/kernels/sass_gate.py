@@ -2,7 +2,7 @@
 # What ptxas makes of the kernels: for every kernel of the build no local memory (no spills, no arrays that are indexed at run
 # time) and at most MOST_REGISTERS registers; in the main loops of the tensor cores' kernels that copy 16 bytes at a time, at most 6
 # integer instructions for each matrix instruction, copies of 128 bits only and no narrow access to shared memory.
-# usage: sass_gate.py SOURCE_DIR BUILD_DIR NVCC [--write FILE] [ARCH ...]
+# usage: sass_gate.py SOURCE_DIR BUILD_DIR NVCC [--write FILE] [ARCH ...]; or --self-test
 # Reads the machine code in BUILD_DIR/cuda/*.fatbin. A build for PTX only (XB_CUDA_CUBINS empty) has none: that of the tensor cores'
 # kernels is then compiled here. Needs nvdisasm; exit code 77 where there is none. --write keeps the figures as a table.
 import glob
@@ -137,8 +137,7 @@ def main_loop(code, labels):
     return best, most
 
 
-def kernels_in(stem, cubin, text):
-    registers = registers_in(cubin)
+def kernels_in(stem, registers, text):
     arch = re.search(r"\.target\s+(\w+)", text).group(1)
     for part in re.split(r"\n(?=\s*\.section\s+\.text\.)", text)[1:]:
         name = re.search(r"\.section\s+\.text\.([^,\s]+)", part).group(1)
@@ -179,8 +178,28 @@ def version_of(program):
     return re.search(r"V([0-9.]+)", subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout).group(1)
 
 
+# Code that the gate must refuse, and its clean twin.
+def self_test():
+    def faults(body, registers=40):
+        lines = ["\t.target\tsm_80", "\t.section\t.text.k,\"ax\",@progbits", ".text.k:", ".L_x_0:"]
+        lines += [f"        /*{16 * n:04x}*/                   {op} ;" for n, op in enumerate(body + ["@P0 BRA `(.L_x_0)"])]
+        return [k for k in kernels_in("k", {"k": registers}, "\n".join(lines))][0].faults()
+
+    clean = ["LDGSTS.E.BYPASS.128 [R1], [R2]", "LDS.128 R4, [R1]", "HMMA.16816.F32.BF16 R8, R4, R6, R8"] + ["IADD3 R1, R1, 1, RZ"] * 6
+    assert faults(clean) == [], faults(clean)
+    wrong = {"LDL R1, [R2]": "local memory", "STL [R2], R1": "local memory", "IMAD R1, R1, R2, R3": "7.00 integer",
+             "LDGSTS.E [R1], [R2]": "narrow copies", "LDS R4, [R1]": "narrow accesses"}
+    for op, fault in wrong.items():
+        assert any(fault in found for found in faults(clean + [op])), op
+    assert faults(clean, MOST_REGISTERS + 1) and faults(clean, 0)
+    print(f"{len(wrong) + 2} faults found, none in their twin")
+    return 0
+
+
 def main():
     arguments = sys.argv[1:]
+    if arguments == ["--self-test"]:
+        return self_test()
     write = None
     if "--write" in arguments:
         at = arguments.index("--write")
@@ -195,7 +214,7 @@ def main():
         code, whole = machine_code(source, build, nvcc, archs, folder)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             texts = list(pool.map(lambda job: disassemble(nvdisasm, job[1][1], folder, job[0]), enumerate(code)))
-    kernels = [kernel for (stem, cubin), text in zip(code, texts) for kernel in kernels_in(stem, cubin, text)]
+    kernels = [kernel for (stem, cubin), text in zip(code, texts) for kernel in kernels_in(stem, registers_in(cubin), text)]
     bad = 0
     for k in kernels:
         faults = k.faults()

@@ -98,14 +98,6 @@ TEST_P(GpuLossScaling, AnOverflowOnOneRankSkipsOneUpdateOnAll) {
     EXPECT_EQ(actual.final_weights_hash, train_loud(alone).final_weights_hash);
 }
 
-TEST_P(GpuLossScaling, HasTheBitsOfOneGpu) {
-    const Way& way = GetParam();
-    if (way.ranks > gpus_) GTEST_SKIP() << "there are " << gpus_ << " GPUs";
-    Way alone = way;
-    alone.ranks = 1, alone.stage = 0;
-    EXPECT_EQ(train_on(way, gpus).final_weights_hash, train_on(alone, gpus).final_weights_hash);
-}
-
 INSTANTIATE_TEST_SUITE_P(Ways, GpuLossScaling,
                          testing::Values(Way{"ddp", 2, 0, 1, in_fp16}, Way{"ddp_of_three", 3, 0, 1, in_fp16},
                                          Way{"zero1", 2, 1, 1, in_fp16}, Way{"zero2", 2, 2, 1, in_fp16},
