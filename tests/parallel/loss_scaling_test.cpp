@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "kernels/cuda/devices.h"
 #include "models/registry.h"
+#include "parallel/train/inference.h"
 #include "tests/parallel/rank_steps.h"
 #include "tests/parallel/temporary_folder.h"
 #include "tests/parallel/training_ways.h"
@@ -227,6 +228,25 @@ TEST(LossScaling, Fp16IsRefusedOnACpuByName) {
     } catch (const UsageError& error) {
         EXPECT_THAT(error.what(), testing::HasSubstr("precision fp16 needs a GPU"));
         EXPECT_THAT(error.what(), testing::HasSubstr("device cuda"));
+    }
+}
+
+// In fp32, as a CPU has no products in these types.
+TEST(LossScaling, WeightsThatWereTrainedOnAGpuAreUsedOnACpu) {
+    const MemoryDataset dataset(random_set({}));
+    ModelConfig model{"pneumonia_cnn", {4, 6, 8}};
+    model.channels = 1, model.size = 16, model.classes = 3;
+    const Graph graph = build_model(model);
+    Cpu cpu;
+    ModelState state(graph, cpu);
+    state.initialize(1);
+    std::vector<Predictions> predicted;
+    for (const char* precision : {"fp32", "fp16", "tf32"}) {
+        ModelDescription about;
+        about.model = model;
+        about.precision = precision;
+        predicted.push_back(predict(graph, state.weights(), about, dataset, dataset.indices(Split::test), cpu));
+        EXPECT_EQ(predicted.back().probabilities, predicted.front().probabilities) << precision;
     }
 }
 
