@@ -200,6 +200,12 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     if (result_.interrupted) return result;
     result.train_seconds = epoch_seconds_before_ + seconds_since(epoch_start_);
     result.learning_rate = learning_rate_at(train_, static_cast<int64_t>(step_.done()) - 1, step_.schedule());
+    if (const LossScaler* const scaler = step_.loss_scaler()) {
+        const LossScale scale = scaler->read();
+        result.loss_scale = scale.scale;
+        result.skipped_updates = scale.skipped_updates;
+        for (const EpochResult& earlier : run_.history) result.skipped_updates -= earlier.skipped_updates;
+    }
     sum_losses(result);
     return result;
 }
