@@ -9,6 +9,7 @@ namespace {
 Work adam_work(const Problem& p) { return elementwise_work(p, 14); }
 Work sgd_work(const Problem& p) { return elementwise_work(p, 6); }
 Work overflow_work(const Problem& p) { return elementwise_work(p, 1); }
+Work two_a_element(const Problem& p) { return elementwise_work(p, 2); }
 
 }  // namespace
 
@@ -18,6 +19,10 @@ std::vector<OpDef> optimizer_ops() {
          nullptr, nullptr},
         {OpKind::sgd, "g [scaling] -> p= m=", nullptr, nullptr, sgd_work, reference_sgd, false, nullptr, nullptr, nullptr,
          nullptr},
+        {OpKind::square_sums, "g -> sums", nullptr, nullptr, two_a_element, reference_square_sums, false, nullptr, nullptr,
+         nullptr, nullptr},
+        {OpKind::average_weights, "p -> a=", nullptr, nullptr, two_a_element, reference_average_weights, false, nullptr,
+         nullptr, nullptr, nullptr},
         {OpKind::find_overflow, "g scaling -> scaling", nullptr, nullptr, overflow_work, reference_find_overflow, false,
          nullptr, nullptr, nullptr, nullptr},
         {OpKind::update_loss_scale, "scaling -> scaling", nullptr, nullptr, overflow_work, reference_update_loss_scale,

@@ -6,6 +6,8 @@ namespace {
 
 XB_CUDA_FUNCTION(adam_update, optimizer, adam_update);
 XB_CUDA_FUNCTION(sgd_update, optimizer, sgd_update);
+XB_CUDA_FUNCTION(square_sums_of_lines, optimizer, square_sums_of_lines);
+XB_CUDA_FUNCTION(average_of_weights, optimizer, average_of_weights);
 XB_CUDA_FUNCTION(find_overflow, optimizer, find_overflow);
 XB_CUDA_FUNCTION(update_loss_scale, optimizer, update_loss_scale);
 
@@ -38,9 +40,24 @@ void enqueue_update_loss_scale(const KernelArgs& args, CudaQueue& queue) noexcep
     queue.launch(update_loss_scale, {1}, {1}, 0, address<float>(args.out[0]), attributes<LossScaling>(args));
 }
 
+void enqueue_square_sums(const KernelArgs& args, CudaQueue& queue) noexcept {
+    queue.launch(square_sums_of_lines, {blocks_for(elements(args.out[0]), threads)}, {threads}, 0,
+                 address<const float>(args.in[0]), address<double>(args.out[0]), elements(args.in[0]));
+}
+
+void enqueue_average(const KernelArgs& args, CudaQueue& queue) noexcept {
+    const auto* p = address<const float>(args.in[0]);
+    auto* average = address<float>(args.out[0]);
+    const int64_t count = elements(args.out[0]);
+    queue.launch(average_of_weights, {blocks_for(count, per_block)}, {threads}, 0, p, average, count,
+                 attributes<Optimizer>(args).average_decay, int{are_vectors(p, average)});
+}
+
 const Kernel rows[] = {
     cuda_row(OpKind::adam, "flat", plain_f32_input, enqueue_adam),
     cuda_row(OpKind::sgd, "flat", plain_f32_input, enqueue_sgd),
+    cuda_row(OpKind::square_sums, "flat", plain_f32_input, enqueue_square_sums),
+    cuda_row(OpKind::average_weights, "flat", plain_f32_input, enqueue_average),
     cuda_row(OpKind::find_overflow, "flat", plain_f32_input, enqueue_find_overflow),
     cuda_row(OpKind::update_loss_scale, "flat", plain_f32_input, enqueue_update_loss_scale),
 };

@@ -1,6 +1,7 @@
 // Adam, AdamW and SGD over flat parameters, f32 and f64, computed in double and rounded once. The oracle of the other
 // implementations; the threads share the elements. Operands (core/ops.h): in g; out p, m, v, read and written. With them
 // the state of dynamic loss scaling, which the first thread changes.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/reference.h"
@@ -22,7 +23,15 @@ struct Unscaling {
         inverse = 1 / static_cast<double>(scaling.at(scaling_scale));
         update -= static_cast<uint32_t>(scaling.at(scaling_skipped));
     }
+    template <class T>
+    T unscaled(T gradient) const {  // exact: the scale is a power of two
+        return gradient * static_cast<T>(inverse);
+    }
 };
+
+// Rounded like every kernel's: what is clipped is an f32 gradient.
+double scaled(float gradient, const Optimizer& a) { return static_cast<double>(gradient * a.gradient_scale); }
+double scaled(double gradient, const Optimizer& a) { return gradient * static_cast<double>(a.gradient_scale); }
 
 template <class T>
 void adam(const KernelArgs& args, const Team& team) {
@@ -35,7 +44,7 @@ void adam(const KernelArgs& args, const Team& team) {
     const double correction1 = 1 - std::pow(beta1, of.update);
     const double correction2 = 1 - std::pow(beta2, of.update);
     for (auto [i, end] = share(parameter.n(), team); i < end; ++i) {
-        double p = static_cast<double>(parameter.at(i)), g = static_cast<double>(gradient.at(i)) * of.inverse;
+        double p = static_cast<double>(parameter.at(i)), g = scaled(of.unscaled(gradient.at(i)), a);
         if (a.decoupled) {
             p -= rate * decay * p;
         } else {
@@ -59,11 +68,35 @@ void sgd(const KernelArgs& args, const Team& team) {
     const double rate = static_cast<double>(args.step->learning_rate), mu = static_cast<double>(a.momentum);
     for (auto [i, end] = share(parameter.n(), team); i < end; ++i) {
         const double p = static_cast<double>(parameter.at(i));
-        const double g = static_cast<double>(gradient.at(i)) * of.inverse + static_cast<double>(a.weight_decay) * p;
+        const double g = scaled(of.unscaled(gradient.at(i)), a) + static_cast<double>(a.weight_decay) * p;
         const double m = of.update == 1 ? g : mu * static_cast<double>(momentum.at(i)) + g;
         parameter.at(i) = static_cast<T>(p - rate * (a.nesterov ? g + mu * m : m));
         momentum.at(i) = static_cast<T>(m);
     }
+}
+
+// The fixed order: pairs 8 apart, then 4, 2 and 1. A square of an f32 is exact in double.
+template <class T>
+void square_sums(const KernelArgs& args, const Team& team) {
+    const RefTensor<T> gradient(args.in[0]);
+    auto* const sums = static_cast<double*>(args.out[0].data);
+    for (auto [line, end] = share(args.out[0].dim[0], team); line < end; ++line) {
+        double lane[16] = {};
+        for (int64_t i = 16 * line; i < std::min(16 * line + 16, gradient.n()); ++i)
+            lane[i % 16] = static_cast<double>(gradient.at(i)) * static_cast<double>(gradient.at(i));
+        for (int half = 8; half > 0; half /= 2)
+            for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+        sums[line] = lane[0];
+    }
+}
+
+template <class T>
+void average_weights(const KernelArgs& args, const Team& team) {
+    const RefTensor<T> parameter(args.in[0]), average(args.out[0]);
+    const auto decay = static_cast<double>(attributes(args).average_decay);
+    for (auto [i, end] = share(average.n(), team); i < end; ++i)
+        average.at(i) =
+            static_cast<T>(decay * static_cast<double>(average.at(i)) + (1 - decay) * static_cast<double>(parameter.at(i)));
 }
 
 template <class T>
@@ -95,6 +128,8 @@ void update_loss_scale(const KernelArgs& args, const Team& team) {
 
 XB_RUN(adam, adam, in[0])
 XB_RUN(sgd, sgd, in[0])
+XB_RUN(square_sums, square_sums, in[0])
+XB_RUN(average_weights, average_weights, in[0])
 XB_RUN(find_overflow, find_overflow, in[0])
 XB_RUN(update_loss_scale, update_loss_scale, in[0])
 
