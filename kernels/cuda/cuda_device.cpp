@@ -144,6 +144,12 @@ void CudaDevice::sum(const Addends<double>& addends, double* total, size_t count
 void CudaDevice::launch(const Kernel& kernel, const KernelArgs& args, const Team&) noexcept {
     queue_.begin(kernel, args);
     kernel.enqueue(args, queue_);
+    if (!after_launch_) return;
+    try {
+        after_launch_(kernel);
+    } catch (const std::exception& error) {
+        queue_.keep_failure(CUDA_ERROR_UNKNOWN, error.what());
+    }
 }
 
 // Inside a graph an event is what other orders follow, and nothing else is asked of it.
@@ -247,7 +253,7 @@ std::unique_ptr<Device::Recording> CudaDevice::capture(void (*body)(void*, const
 // The first time as it is, the second time into a graph, from then on the graph.
 void CudaDevice::run_kept(std::unique_ptr<Recording>& kept, void (*body)(void*, const Team&), void* called) {
     gpu_.use();
-    if (!replays_) return run_team(body, called);
+    if (!replays_ || after_launch_) return run_team(body, called);
     if (!kept) {
         kept = std::make_unique<CudaGraph>();
         return run_team(body, called);

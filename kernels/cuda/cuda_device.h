@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -44,6 +45,8 @@ public:
     CudaGpu& gpu() { return gpu_; }
     CUstream stream() const { return stream_; }
     CudaQueue& queue() { return queue_; }
+    // Calls it after each row that is launched, and records no graphs meanwhile; an empty one ends that.
+    void after_launch(std::function<void(const Kernel&)> observe) { after_launch_ = std::move(observe); }
 
 private:
     void run_team(void (*body)(void*, const Team&), void* called) override;
@@ -64,6 +67,7 @@ private:
     int64_t recorded_ = 0;
     std::shared_ptr<std::atomic<bool>> recording_ = std::make_shared<std::atomic<bool>>(false);  // of all orders
     int64_t replays_done_ = 0;
+    std::function<void(const Kernel&)> after_launch_;
 };
 
 }  // namespace xbench

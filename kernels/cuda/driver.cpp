@@ -53,8 +53,10 @@ void require_functions(const CudaDriver& driver) {
         throw Error(std::string("the CUDA driver is too old: its libcuda.so.1 has no ") + missing, "device cuda", update_it);
 }
 
+void* open_library() { return dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL); }
+
 CudaDriver open_driver() {
-    void* const library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    void* const library = open_library();
     if (!library) not_opened();
     CudaDriver driver;
 #define XB_FIND(name) find(library, XB_EXPANDED_TEXT_OF(name), driver.name);
@@ -85,6 +87,12 @@ static std::string version_of_driver() {
     int version = 0;
     cuda_driver().cuDriverGetVersion(&version);
     return text_of_version(version);
+}
+
+void* driver_symbol(const char* name) {
+    cuda_driver();
+    static void* const library = open_library();
+    return dlsym(library, name);
 }
 
 std::string text_of(CUresult result) {
