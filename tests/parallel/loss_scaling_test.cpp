@@ -91,6 +91,7 @@ TEST_P(GpuLossScaling, AnOverflowOnOneRankSkipsOneUpdateOnAll) {
     ASSERT_EQ(actual.history.size(), 3u);
     double scale = 65536;
     for (const EpochResult& epoch : actual.history) {
+        EXPECT_LT(epoch.gradient_norm, 1e4) << "of a scaled gradient, or one that was skipped";
         EXPECT_EQ(epoch.skipped_updates, 1) << "epoch " << epoch.epoch;
         EXPECT_EQ(epoch.loss_scale, scale /= 2) << "epoch " << epoch.epoch;
     }
@@ -104,6 +105,8 @@ INSTANTIATE_TEST_SUITE_P(Ways, GpuLossScaling,
                                          Way{"zero1", 2, 1, 1, in_fp16}, Way{"zero2", 2, 2, 1, in_fp16},
                                          Way{"zero3_of_three", 3, 3, 1, in_fp16},
                                          Way{"zero3_sgd", 2, 3, 1, [](Config& c) { in_fp16(c), c.train.optimizer = "sgd"; }},
+                                         Way{"zero2_clipped", 2, 2, 1,
+                                             [](Config& c) { in_fp16(c), c.train.clip_norm = 1, c.train.ema_decay = 0.9; }},
                                          Way{"overlapped", 2, 2, 1, [](Config& c) { in_fp16(c), overlap(c); }}),
                          [](const auto& way) { return way.param.name; });
 
