@@ -98,6 +98,7 @@ TEST_P(GpuLossScaling, AnOverflowOnOneRankSkipsOneUpdateOnAll) {
     ASSERT_EQ(actual.history.size(), 3u);
     double scale = 65536;
     for (const EpochResult& epoch : actual.history) {
+        EXPECT_LT(epoch.gradient_norm, 1e4) << "of a scaled gradient, or one that was skipped";
         EXPECT_EQ(epoch.skipped_updates, 1) << "epoch " << epoch.epoch;
         EXPECT_EQ(epoch.loss_scale, scale /= 2) << "epoch " << epoch.epoch;
     }
@@ -114,6 +115,8 @@ INSTANTIATE_TEST_SUITE_P(Ways, GpuLossScaling,
                                          Way{"clipped_average", 2, 0, 1, clip_and_average},
                                          Way{"zero1_clipped_average", 2, 1, 1, clip_and_average},
                                          Way{"zero3_clipped_average", 3, 3, 1, clip_and_average},
+                                         Way{"zero2_clipped", 2, 2, 1,
+                                             [](Config& c) { in_fp16(c), c.train.clip_norm = 1, c.train.ema_decay = 0.9; }},
                                          Way{"overlapped", 2, 2, 1, [](Config& c) { in_fp16(c), overlap(c); }}),
                          [](const auto& way) { return way.param.name; });
 
