@@ -47,7 +47,7 @@ Support supports(const Kernel& row, const Problem& problem);
 
 DeviceKind kind_of(const Kernel& row);
 std::string place_of(const Kernel& row);  // what it was built for: "avx2", "sm_80"
-// A CPU with the row's instruction set, or a GPU of its compute capability or a later one.
+// A CPU with the row's instruction set, or a GPU of its compute capability or a later one, with the library that it calls.
 bool runs_on(const Kernel& row, const Target& target);
 // Whether a row may be chosen for this problem without being forced.
 bool is_candidate(const Kernel& row, const Problem& problem);

@@ -80,7 +80,8 @@ protected:
     std::vector<const Kernel*> rows_for(const LayerProblem& problem) const {
         std::vector<const Kernel*> rows;
         for (const Kernel& kernel : kernel_table())
-            if (kernel.op == problem.op && runs_on(kernel, device_->target()) && supports(kernel, problem.problem()))
+            if (kernel.op == problem.op && runs_on(kernel, device_->target()) && supports(kernel, problem.problem()) &&
+                !kernel.why_missing)
                 rows.push_back(&kernel);
         return rows;
     }

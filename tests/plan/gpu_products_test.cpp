@@ -49,7 +49,7 @@ TEST(GpuProducts, ProductsOfGpusAreRefusedOnACpu) {
             plan_of("cifar_cnn", products, Target{});
             FAIL() << name_of(products);
         } catch (const UsageError& error) {
-            EXPECT_NE(std::string(error.what()).find("need a GPU"), std::string::npos) << error.what();
+            EXPECT_NE(std::string(error.what()).find("needs a GPU"), std::string::npos) << error.what();
         }
 }
 
