@@ -1,6 +1,6 @@
-// The parts of a batch normalisation (core/ops.h) of f32 images in nhwc, alone and in front of a max-pooling whose windows touch.
-// Neighbouring threads have neighbouring channels, so every access of a warp is one piece. The two sums over the batch are taken
-// in double: a block of (32, 8) threads adds a part of an image for 32 channels, then come images and leaves
+// The parts of a batch normalisation (core/ops.h) of f32 images in nhwc, alone and in front of a max-pooling whose windows
+// touch. Neighbouring threads have neighbouring channels, so every access of a warp is one piece. The two sums over the
+// batch are taken in double: a block of (32, 8) threads adds a part of an image for 32 channels, then come images and leaves
 // (kernels/cuda/image_sums.cuh). Bound by memory.
 #include "kernels/batchnorm/input_gradient.cuh"
 #include "kernels/batchnorm/nhwc_shape.h"
@@ -13,7 +13,8 @@ using namespace xbench;
 
 namespace {
 
-// Adds term(offset of a pixel's channel, pair) over this block's part of an image and stores it in partial{images, parts, 2, c}.
+// Adds term(offset of a pixel's channel, pair) over this block's part of an image and stores it in partial{images, parts, 2,
+// c}.
 template <class Term>
 __device__ __forceinline__ void sum_part(const NhwcShape& s, int c, double* partial, Term&& term) {
     __shared__ Pair scratch[nhwc_rows][nhwc_columns];

@@ -37,6 +37,12 @@ TEST(GpuProducts, LayersOfTheSmallModelsMultiplyOnTensorCores) {
             SCOPED_TRACE(std::string(model) + " in " + name_of(products));
             const Plan plan = plan_of(model, products, gpu);
             std::set<std::string> names;
+            for (const Value& value : plan.graph.values) {
+                const auto id = static_cast<ValueId>(&value - plan.graph.values.data());
+                if (value.shape.rank == 4 && (value.role == Role::activation || value.role == Role::gradient))
+                    EXPECT_EQ(plan.value(id).layout, Layout::nhwc) << value.name;
+            }
+            for (const PlannedStep& step : plan.steps) EXPECT_NE(step.problem.op, OpKind::reorder);
             for (const PlannedStep& step : plan.steps)
                 if (step.kernel && products_of(step.problem) == products) names.insert(step.kernel->name);
             EXPECT_EQ(names, (std::set<std::string>{"implicit_gemm", "leaf_outer", "tensor_gemm"}));
