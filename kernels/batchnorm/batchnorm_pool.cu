@@ -2,53 +2,12 @@
 // never written. A thread takes a window; windows of 2x2 on images of even width read pairs and have kernels of their own,
 // as in kernels/pool2d. Bound by memory.
 #include "kernels/batchnorm/input_gradient.cuh"
-#include "kernels/batchnorm/plane.cuh"
+#include "kernels/batchnorm/normalised_window.cuh"
 #include "kernels/cuda/image_sums.cuh"
-#include "kernels/cuda/philox.cuh"
-#include "kernels/pool2d/window.cuh"
 
 using namespace xbench;
 
 namespace {
-
-// Normalises the pixels of a window and keeps the largest of what they become, the first of equal ones.
-class NormalisedWindow {
-public:
-    __device__ NormalisedWindow(const float* mean_rstd, const float* gamma, const float* beta, int channels, int c)
-        : norm_(mean_rstd, channels, c), gamma_(gamma[c]), beta_(beta[c]) {}
-    __device__ __forceinline__ void meet(float x, int place) {
-        const float xhat = norm_(x), value = fmaf(xhat, gamma_, beta_);
-        if (this->place >= 0 && !beats(value, largest)) return;
-        largest = value;
-        this->xhat = xhat;
-        this->place = place;
-    }
-    float largest = 0, xhat = 0;
-    int place = -1;
-
-private:
-    Norm norm_;
-    float gamma_, beta_;
-};
-
-struct PooledOutputs {
-    float* y;
-    uint8_t* index;  // null, like xhat, in inference
-    float* xhat;
-};
-
-__device__ __forceinline__ void store_window(const NormalisedWindow& window, const PooledOutputs& to, const BatchNormPool& a,
-                                             const KeepMask& keep, const PoolShape& s, const Place& at, int o) {
-    const bool with_relu = a.norm.activation == Activation::relu;
-    const bool kept = keep(image_of(s), at.c, at.i * s.q + at.j);
-    const bool closed = !kept || (with_relu && !(window.largest > 0));
-    const float value = with_relu ? relu(window.largest) : window.largest;
-    const int64_t place = image_of(s) * y_count(s) + o;
-    to.y[place] = kept ? value * keep.scale() : 0.0f;
-    if (!to.xhat) return;
-    to.xhat[place] = window.xhat;
-    to.index[place] = static_cast<uint8_t>(closed ? closed_window : window.place);
-}
 
 template <int threads>
 __device__ __forceinline__ void statistics_of_planes(const float* xhat, const float* dy, const uint8_t* index,
@@ -89,7 +48,8 @@ extern "C" __global__ void normalise_pool(const float* x, const float* mean_rstd
     NormalisedWindow window(mean_rstd, gamma, beta, s.channels, at.c);
     for (int i = 0; i < a.r; ++i)
         for (int j = 0; j < a.s; ++j) window.meet(corner[i * s.w + j], i * a.s + j);
-    store_window(window, {y, index, xhat}, a, KeepMask(a.dropout, step, s.p * s.q), s, at, o);
+    store_window(window, {y, index, xhat}, a, KeepMask(a.dropout, step, s.p * s.q), image_of(s), at.c, at.i * s.q + at.j,
+                 image_of(s) * y_count(s) + o);
 }
 
 extern "C" __global__ void normalise_pool_2x2(const float* x, const float* mean_rstd, const float* gamma, const float* beta,
@@ -106,7 +66,8 @@ extern "C" __global__ void normalise_pool_2x2(const float* x, const float* mean_
     window.meet(above.y, 1);
     window.meet(below.x, 2);
     window.meet(below.y, 3);
-    store_window(window, {y, index, xhat}, a, KeepMask(a.dropout, step, s.p * s.q), s, at, o);
+    store_window(window, {y, index, xhat}, a, KeepMask(a.dropout, step, s.p * s.q), image_of(s), at.c, at.i * s.q + at.j,
+                 image_of(s) * y_count(s) + o);
 }
 
 extern "C" __global__ void pooled_statistics_by_warp(const float* xhat, const float* dy, const uint8_t* index,

@@ -3,6 +3,7 @@
 // emulated GPU.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -186,6 +187,30 @@ TEST_F(GpuKernelsOfTensorCores, AreExactOnSmallIntegers) {
     for (const LayerProblem& problem : tensor_core_problems())
         if (products_of(problem.problem()) == DType::f16) compare(problem, DataKind::exact);
     EXPECT_GT(compared_, 40);
+}
+
+// What lies between convolutions in a plan of nhwc: everything but them, and first layers from plain images.
+TEST_F(GpuKernelsOfTensorCores, RowsBesideThemAgreeInNhwc) {
+    for (const LayerProblem& problem : all_problems()) {
+        const LayerProblem nhwc = in_nhwc(problem);
+        const auto blocked = [](const KernelTensor& t) { return t.layout == Layout::nchw16c; };
+        const auto images = [](const KernelTensor& t) { return t.layout == Layout::nhwc; };
+        if (is_product(problem.op) || std::ranges::any_of(nhwc.in, blocked) || std::ranges::any_of(nhwc.out, blocked) ||
+            !(std::ranges::any_of(nhwc.in, images) || std::ranges::any_of(nhwc.out, images)))
+            continue;
+        compare(nhwc, DataKind::random);
+    }
+    EXPECT_GT(compared_, 60);
+}
+
+TEST_F(GpuKernelsOfTensorCores, FirstLayersReadPlainImages) {
+    for (const LayerProblem& problem : all_problems()) {
+        if ((problem.op != OpKind::conv2d && problem.op != OpKind::conv2d_wgrad) || problem.in[0].dim[1] > 4) continue;
+        if (problem.in[0].layout == Layout::plain && products_of(problem.problem()) == DType::f32 &&
+            op_def(problem.op).work(problem.problem()).flops < 2e7)
+            compare(as_first_layer(problem), DataKind::random);
+    }
+    EXPECT_GT(compared_, 8);
 }
 
 // Partial sums of parts of images, of leaves, and of splits of K; halves of a batch are what two ranks have.

@@ -30,6 +30,14 @@ inline std::string row_name(const Kernel& kernel) {
 
 inline bool is_reference(const Kernel& kernel) { return &kernel == &reference(kernel.op); }
 
+// A convolution or its filter gradient with y in nhwc and everything else as it is: a first layer of a plan in nhwc.
+inline LayerProblem as_first_layer(LayerProblem problem) {
+    const bool gradient = problem.op == OpKind::conv2d_wgrad;
+    KernelTensor& images = gradient ? problem.in[1] : problem.out[0];
+    if ((gradient || problem.op == OpKind::conv2d) && images.layout == Layout::plain) images.layout = Layout::nhwc;
+    return problem;
+}
+
 // The rows that support a problem and can run here.
 inline std::vector<const Kernel*> rows_for(const LayerProblem& problem) {
     std::vector<const Kernel*> rows;
