@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/batchnorm/plane.cuh"
+#include "kernels/batchnorm/pooled_outputs.h"
 #include "kernels/cuda/philox.cuh"
 #include "kernels/pool2d/window.cuh"
 
@@ -11,8 +12,9 @@ namespace xbench {
 // Normalises the pixels of a window and keeps the largest of what they become, the first of equal ones.
 class NormalisedWindow {
 public:
+    __device__ NormalisedWindow(const Norm& norm, float gamma, float beta) : norm_(norm), gamma_(gamma), beta_(beta) {}
     __device__ NormalisedWindow(const float* mean_rstd, const float* gamma, const float* beta, int channels, int c)
-        : norm_(mean_rstd, channels, c), gamma_(gamma[c]), beta_(beta[c]) {}
+        : NormalisedWindow(Norm(mean_rstd, channels, c), gamma[c], beta[c]) {}
     __device__ __forceinline__ void meet(float x, int place) {
         const float xhat = norm_(x), value = fmaf(xhat, gamma_, beta_);
         if (this->place >= 0 && !beats(value, largest)) return;
@@ -28,23 +30,25 @@ private:
     float gamma_, beta_;
 };
 
-struct PooledOutputs {
-    float* y;
-    uint8_t* index;  // null, like xhat, in inference
-    float* xhat;
+// What a window leaves, where the dropout behind it keeps it or not.
+struct PooledPixel {
+    float y;
+    int index;
+    __device__ PooledPixel(float largest, int place, const BatchNormPool& a, bool kept, float scale) {
+        const bool with_relu = a.norm.activation == Activation::relu;
+        const bool closed = !kept || (with_relu && !(largest > 0));
+        y = kept ? (with_relu ? relu(largest) : largest) * scale : 0.0f;
+        index = closed ? static_cast<int>(closed_window) : place;
+    }
 };
 
-// `pixel` of channel c of the pooled image, which lies at `place`.
 __device__ __forceinline__ void store_window(const NormalisedWindow& window, const PooledOutputs& to, const BatchNormPool& a,
-                                             const KeepMask& keep, int64_t image, int c, int pixel, int64_t place) {
-    const bool with_relu = a.norm.activation == Activation::relu;
-    const bool kept = keep(image, c, pixel);
-    const bool closed = !kept || (with_relu && !(window.largest > 0));
-    const float value = with_relu ? relu(window.largest) : window.largest;
-    to.y[place] = kept ? value * keep.scale() : 0.0f;
+                                             bool kept, float scale, int64_t place) {
+    const PooledPixel pixel(window.largest, window.place, a, kept, scale);
+    to.y[place] = pixel.y;
     if (!to.xhat) return;
     to.xhat[place] = window.xhat;
-    to.index[place] = static_cast<uint8_t>(closed ? closed_window : window.place);
+    to.index[place] = static_cast<uint8_t>(pixel.index);
 }
 
 }  // namespace xbench
