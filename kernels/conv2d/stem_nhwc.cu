@@ -1,127 +1,110 @@
-// The first layer of a plan in nhwc: a convolution of plain f32 images of few channels that writes nhwc, and the gradient of
-// its filters. Products in f32.
-//   forward   a thread makes four filters of a pixel; the filters lie in shared memory, element by element {c, r, s}{k}, so
-//   that a
-//             warp reads them by 128 bits and x by broadcast. Bound by writing y.
-//   gradient  a block of (32, 8) threads has 32 filters and 32 elements of each; every warp reads dy once for its four
-//   elements.
-//             Sums of 1024 pixels of an image, then images and leaves (kernels/cuda/image_sums.cuh).
-#include "kernels/conv2d/stem_nhwc.h"
-#include "kernels/cuda/image_sums.cuh"
+// A first layer of few channels from plain f32 images to nhwc ones (stem_nhwc.cuh): the convolution, with the statistics of
+// the batch normalisation behind it, or with the 2x2 max-pooling behind it and a dropout behind that. Bound by writing y.
+#include "kernels/batchnorm/nhwc_sums.cuh"
+#include "kernels/conv2d/stem_nhwc.cuh"
+#include "kernels/cuda/philox.cuh"
+#include "kernels/pool2d/window.cuh"
 
 using namespace xbench;
 
 namespace {
 
-// Input of output pixel (i, j) for element d = (c, r, s) of a filter.
-struct StemElement {
-    int h, w, offset;  // from the pixel's corner
-    __device__ StemElement(const StemShape& s, int d) {
-        const int taps = s.r * s.s, c = d / taps, tap = d - c * taps, r = tap / s.s;
-        h = r * s.dilation_h - s.pad_h;
-        w = (tap - r * s.s) * s.dilation_w - s.pad_w;
-        offset = c * s.h * s.w;
+// The block's filters in shared memory, those of the thread from `ws` on, and what comes behind the sums.
+template <int vec>
+struct StemFilters {
+    const float *xs, *ws;
+    OfChannels<vec, 2> numbers;  // bias, and the statistics' shift
+    int with_relu;
+    __device__ __forceinline__ StemFilters(const float* x, const float* filters, const float* bias, const float* shift,
+                                           const StemShape& s, const NhwcPlace<vec>& place, int with_relu)
+        : numbers(of_channels<vec, 2>(
+              s.walk, place,
+              [&](int c, float (&made)[2]) { made[0] = bias ? bias[c] : 0.0f, made[1] = shift ? shift[c] : 0.0f; })),
+          with_relu(with_relu) {
+        float *const pixels = stem_pixels(s), *const weights = pixels + (s.x_floats() + 3) / 4 * 4;
+        load_stem_pixels<vec>(pixels, x, s, place);
+        load_stem_filters<vec>(weights, filters, s);
+        __syncthreads();
+        xs = pixels, ws = weights + place.channel - static_cast<int>(blockIdx.y) * s.walk.units * vec;
+    }
+    __device__ __forceinline__ float finish(float sum, int i) const {
+        const float value = sum + numbers.v[0][i];
+        return with_relu && value < 0 ? 0.0f : value;
     }
 };
 
-__device__ __forceinline__ float stem_input(const float* image, const StemShape& s, const StemElement& e, int i, int j) {
-    const int h = i * s.stride_h + e.h, w = j * s.stride_w + e.w;
-    const bool inside =
-        static_cast<unsigned>(h) < static_cast<unsigned>(s.h) && static_cast<unsigned>(w) < static_cast<unsigned>(s.w);
-    return inside ? image[e.offset + h * s.w + w] : 0.0f;
+template <int vec>
+__device__ __forceinline__ void forward(const float* x, const float* filters, const float* bias, float* y,
+                                        const StemShape& s, int with_relu) {
+    const NhwcPlace<vec> place(s.walk);
+    const StemFilters<vec> of(x, filters, bias, nullptr, s, place, with_relu);
+    place.for_each_item(s.walk, [&](int item) {
+        float sums[1][vec];
+        convolve_item<vec, 1>(sums, StemItem(of.xs, s, place, item), of.ws, s);
+        Channels<vec> made;
+#pragma unroll
+        for (int i = 0; i < vec; ++i) made.v[i] = of.finish(sums[0][i], i);
+        store_channels<vec>(y + place.element(s.walk, s.walk.items, item), made);
+    });
 }
 
-__device__ __forceinline__ void store_filters(float* y, float4 sum, int left, bool vectors) {
-    if (vectors) {
-        *reinterpret_cast<float4*>(y) = sum;
-        return;
-    }
-    y[0] = sum.x;
-    if (left > 1) y[1] = sum.y;
-    if (left > 2) y[2] = sum.z;
-    if (left > 3) y[3] = sum.w;
+template <int vec>
+__device__ __forceinline__ void with_statistics(const float* x, const float* filters, const float* bias, const float* shift,
+                                                float* y, double* partial, const StemShape& s, int with_relu) {
+    const NhwcPlace<vec> place(s.walk);
+    const StemFilters<vec> of(x, filters, bias, shift, s, place, with_relu);
+    ChannelPairs<vec> pairs;
+    place.for_each_item(s.walk, [&](int item) {
+        float sums[1][vec];
+        convolve_item<vec, 1>(sums, StemItem(of.xs, s, place, item), of.ws, s);
+        Channels<vec> made;
+#pragma unroll
+        for (int i = 0; i < vec; ++i) {
+            made.v[i] = of.finish(sums[0][i], i);
+            const double d = static_cast<double>(made.v[i]) - static_cast<double>(of.numbers.v[1][i]);
+            pairs.add(i, d, d);
+        }
+        store_channels<vec>(y + place.element(s.walk, s.walk.items, item), made);
+    });
+    pairs.store(partial, s.walk, place);
+}
+
+// index: null in inference.
+template <int vec>
+__device__ __forceinline__ void with_pool(const float* x, const float* filters, const float* bias, float* y, uint8_t* index,
+                                          const StemShape& s, const Dropout& dropout, const StepContext* step,
+                                          int with_relu) {
+    const NhwcPlace<vec> place(s.walk);
+    const StemFilters<vec> of(x, filters, bias, nullptr, s, place, with_relu);
+    const KeepMask keep(dropout, step, s.walk.items);
+    place.for_each_item(s.walk, [&](int item) {
+        float sums[4][vec];
+        convolve_item<vec, 2>(sums, StemItem(of.xs, s, place, item), of.ws, s);
+        Channels<vec> made;
+        Bytes<vec> where;
+#pragma unroll
+        for (int i = 0; i < vec; ++i) {
+            Largest best{of.finish(sums[0][i], i), 0};
+#pragma unroll
+            for (int at = 1; at < 4; ++at) best.meet(of.finish(sums[at][i], i), at);
+            const bool kept = keep(place.image, place.channel + i, item);
+            made.v[i] = kept ? best.value * keep.scale() : 0.0f;
+            where.v[i] = !kept || (with_relu && !(best.value > 0)) ? static_cast<int>(closed_window) : best.place;
+        }
+        store_channels<vec>(y + place.element(s.walk, s.walk.items, item), made);
+        if (index) store_bytes<vec>(index + place.element(s.walk, s.walk.items, item), where);
+    });
 }
 
 }  // namespace
 
-// Blocks: (parts of 256 pixels, images).
-extern "C" __global__ void __launch_bounds__(stem_threads)
-    stem_forward(const float* x, const float* filters, const float* bias, float* y, StemShape s, int with_relu,
-                 int vectors) {
-    extern __shared__ float4 shared[];  // {c r s}{quads}
-    auto* const weights = reinterpret_cast<float*>(shared);
-    const int depth = s.c * s.r * s.s, padded = 4 * s.quads;
-    for (int at = static_cast<int>(threadIdx.x); at < depth * padded; at += stem_threads) {
-        const int d = at / padded, k = at - d * padded;
-        weights[at] = k < s.k ? filters[k * depth + d] : 0.0f;
-    }
-    __syncthreads();
-    const float* const image = x + static_cast<int64_t>(blockIdx.y) * s.c * s.h * s.w;
-    const int pixels = s.p * s.q, first = static_cast<int>(blockIdx.x) * pixels_of_stem_block;
-    const int items = min(pixels_of_stem_block, pixels - first) * s.quads;
-    for (int item = static_cast<int>(threadIdx.x); item < items; item += stem_threads) {
-        const int of_block = item / s.quads, quad = item - of_block * s.quads, pixel = first + of_block;
-        const int i = pixel / s.q, j = pixel - i * s.q, k = 4 * quad;
-        float4 sum = make_float4(0, 0, 0, 0);
-        int d = 0;
-        for (int c = 0; c < s.c; ++c)
-            for (int r = 0; r < s.r; ++r)
-                for (int t = 0; t < s.s; ++t, ++d) {
-                    const int h = i * s.stride_h + r * s.dilation_h - s.pad_h,
-                              w = j * s.stride_w + t * s.dilation_w - s.pad_w;
-                    if (static_cast<unsigned>(h) >= static_cast<unsigned>(s.h) ||
-                        static_cast<unsigned>(w) >= static_cast<unsigned>(s.w))
-                        continue;
-                    const float value = image[(c * s.h + h) * s.w + w];
-                    const float4 four = shared[d * s.quads + quad];
-                    sum.x = fmaf(value, four.x, sum.x), sum.y = fmaf(value, four.y, sum.y);
-                    sum.z = fmaf(value, four.z, sum.z), sum.w = fmaf(value, four.w, sum.w);
-                }
-        const int left = s.k - k;
-        float* const values[4] = {&sum.x, &sum.y, &sum.z, &sum.w};
-#pragma unroll
-        for (int f = 0; f < 4; ++f) {
-            if (bias && f < left) *values[f] += bias[k + f];
-            if (with_relu && *values[f] < 0) *values[f] = 0;
-        }
-        store_filters(y + (static_cast<int64_t>(blockIdx.y) * pixels + pixel) * s.k + k, sum, left, vectors);
-    }
-}
-
-// Blocks: (parts of images, 32 filters, 32 elements of them). partial{images, parts, width}: dw{k, c r s}, then db{k}.
-extern "C" __global__ void __launch_bounds__(stem_threads)
-    stem_gradient(const float* x, const float* dy, float* partial, StemShape s, int with_bias) {
-    const int part = static_cast<int>(blockIdx.x) % s.parts, image = static_cast<int>(blockIdx.x) / s.parts;
-    const int k = static_cast<int>(blockIdx.y * 32 + threadIdx.x), depth = s.c * s.r * s.s, pixels = s.p * s.q;
-    const int first_element =
-        static_cast<int>(blockIdx.z) * stem_rows * elements_of_stem_thread + static_cast<int>(threadIdx.y);
-    if (k >= s.k) return;
-    const float* const source = x + static_cast<int64_t>(image) * s.c * s.h * s.w;
-    const StemElement elements[4] = {
-        {s, first_element}, {s, first_element + 8}, {s, first_element + 16}, {s, first_element + 24}};
-    float sums[4] = {}, bias = 0;
-    const int end = min((part + 1) * s.part_pixels, pixels);
-    for (int pixel = part * s.part_pixels; pixel < end; ++pixel) {
-        const int i = pixel / s.q, j = pixel - i * s.q;
-        const float gradient = dy[(static_cast<int64_t>(image) * pixels + pixel) * s.k + k];
-        bias += gradient;
-#pragma unroll
-        for (int e = 0; e < elements_of_stem_thread; ++e)
-            if (first_element + e * stem_rows < depth)
-                sums[e] = fmaf(gradient, stem_input(source, s, elements[e], i, j), sums[e]);
-    }
-    float* const to = partial + static_cast<int64_t>(blockIdx.x) * s.width;
-#pragma unroll
-    for (int e = 0; e < elements_of_stem_thread; ++e)
-        if (first_element + e * stem_rows < depth)
-            to[static_cast<int64_t>(k) * depth + first_element + e * stem_rows] = sums[e];
-    if (with_bias && first_element == 0) to[static_cast<int64_t>(s.k) * depth + k] = bias;
-}
-
-extern "C" __global__ void __launch_bounds__(sum_columns* sum_lanes)
-    finish_stem(Partials<float> partials, const StepContext* step, float* dw, float* db, int64_t filters) {
-    const int64_t column = static_cast<int64_t>(blockIdx.x) * sum_columns + threadIdx.x;
-    const float sum = sum_over_leaves(partials, step, column);
-    if (threadIdx.y > 0 || column >= partials.width) return;
-    (column < filters ? dw[column] : db[column - filters]) = sum;
-}
+XB_NHWC_KERNEL(stem_forward, (const float* x, const float* filters, const float* bias, float* y, StemShape s, int with_relu),
+               forward, (x, filters, bias, y, s, with_relu))
+XB_NHWC_KERNEL(stem_statistics,
+               (const float* x, const float* filters, const float* bias, const float* shift, float* y, double* partial,
+                StemShape s, int with_relu),
+               with_statistics, (x, filters, bias, shift, y, partial, s, with_relu))
+XB_NHWC_KERNEL(stem_pool,
+               (const float* x, const float* filters, const float* bias, float* y, uint8_t* index, StemShape s,
+                Dropout dropout, const StepContext* step, int with_relu),
+               with_pool, (x, filters, bias, y, index, s, dropout, step, with_relu))

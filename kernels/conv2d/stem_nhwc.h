@@ -1,19 +1,25 @@
-// A convolution of few channels that reads plain images and writes nhwc ones, as its kernels on a GPU take it. Plain data.
+// A first layer of few channels on a GPU, which reads plain images and writes nhwc ones, as host and device see it. Plain
+// data. A block has some rows of items, one below the other: pixels of the convolution, or 2x2 windows of them. What they
+// read of x lies in shared memory with its padding.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/conv2d/conv_shape.h"
+#include "kernels/cuda/nhwc_walk.h"
+
 namespace xbench {
 
 struct StemShape {
-    int32_t c, h, w, k, p, q, r, s;
-    int32_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
-    int32_t quads;               // of filters: (k + 3) / 4
-    int32_t parts, part_pixels;  // of an image of y
-    int64_t width;               // of a part's sums: k * c * r * s and, with a bias, k more
-};
+    ConvShape conv;
+    NhwcWalk walk;            // over items, with conv.k channels
+    int32_t window;           // 1 or 2: pixels of an item, across and down
+    int32_t across;           // items of a row
+    int32_t x_rows, x_pitch;  // of a channel in shared memory
+    int32_t scratch_bytes;    // of shared memory in front of it
+    int64_t width;            // of a block's part of a filter gradient: k * depth, and k more for the bias
 
-constexpr int stem_threads = 256, pixels_of_stem_block = 256;
-constexpr int stem_rows = 8, elements_of_stem_thread = 4;  // of a filter gradient: threads and elements of a filter
+    XB_HOST_DEVICE int x_floats() const { return conv.c * x_rows * x_pitch; }
+};
 
 }  // namespace xbench
