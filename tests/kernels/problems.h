@@ -30,11 +30,37 @@ inline std::string row_name(const Kernel& kernel) {
 
 inline bool is_reference(const Kernel& kernel) { return &kernel == &reference(kernel.op); }
 
-// A convolution or its filter gradient with y in nhwc and everything else as it is: a first layer of a plan in nhwc.
+// Images in nhwc, filters as they are: what a plan on tensor cores has.
+inline LayerProblem with_plain_filters(LayerProblem problem) {
+    switch (problem.op) {
+        case OpKind::conv2d:
+        case OpKind::conv2d_dgrad:
+        case OpKind::conv2d_statistics:
+        case OpKind::conv2d_pool: problem.in[1].layout = Layout::plain; break;
+        case OpKind::conv2d_wgrad: problem.out[0].layout = Layout::plain; break;
+        default: break;
+    }
+    return problem;
+}
+
+// A convolution, with what follows it, or its filter gradient with x and filters as they are and all other images in nhwc: a
+// first layer of a plan in nhwc.
 inline LayerProblem as_first_layer(LayerProblem problem) {
-    const bool gradient = problem.op == OpKind::conv2d_wgrad;
-    KernelTensor& images = gradient ? problem.in[1] : problem.out[0];
-    if ((gradient || problem.op == OpKind::conv2d) && images.layout == Layout::plain) images.layout = Layout::nhwc;
+    bool forward = false, gradient = false;
+    switch (problem.op) {
+        case OpKind::conv2d:
+        case OpKind::conv2d_statistics:
+        case OpKind::conv2d_pool: forward = true; break;
+        case OpKind::conv2d_wgrad:
+        case OpKind::conv2d_pool_wgrad:
+        case OpKind::conv2d_batchnorm_pool_wgrad: gradient = true; break;
+        default: return problem;
+    }
+    const auto turn = [](KernelTensor& image) {
+        if (image.rank == 4 && image.layout == Layout::plain) image.layout = Layout::nhwc;
+    };
+    for (size_t i = 0; forward && i < problem.out.size(); ++i) turn(problem.out[i]);
+    for (size_t i = 1; gradient && i < problem.in.size(); ++i) turn(problem.in[i]);
     return problem;
 }
 
