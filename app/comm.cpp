@@ -1,6 +1,6 @@
 // xbench comm: the collectives' speed over the ranks, as the trainers connect them (shared memory inside a node) and through
-// plain MPI side by side. Started alone it starts its ranks itself, on this machine: by mpirun where this build has MPI,
-// else as processes of its own.
+// plain MPI side by side; or over ranks with a GPU each, by NCCL and through the host. Started alone it starts its ranks
+// itself, on this machine: by mpirun where this build has MPI, else, and for GPUs, as processes of its own.
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,15 +12,22 @@
 
 #include "app/command_table.h"
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "app/single_process.h"
 #include "bench/base/environment.h"
 #include "bench/comm/comm_suite.h"
 #include "bench/sweep/launch.h"
 #include "core/error.h"
 #include "core/failure.h"
+#include "core/files.h"
 #include "core/hardware.h"
+#include "core/launched.h"
+#include "kernels/cuda/devices.h"
 #include "parallel/comm/comm_hierarchical.h"
 #include "parallel/comm/comm_shm.h"
+#include "parallel/comm/comm_staged.h"
+#include "parallel/comm/composed.h"
+#include "parallel/comm/nccl.h"
 #include "parallel/comm/setups.h"
 #include "parallel/comm/shm_probe.h"
 
@@ -33,6 +40,7 @@ struct CommCommand {
     std::string begin = "1K", end = "64M";
     CommSuiteOptions suite;
     int ranks = 0;
+    std::string device = "cpu";
     bool json = false;
     std::vector<std::string> command_line;
 };
@@ -112,6 +120,80 @@ void run_as_mpi_rank(CommCommand& command) {
     }
 }
 
+// NCCL and, on all machines, the way through the host.
+std::vector<Transport> transports_of_gpus(Communicator& control, Device& device,
+                                          std::vector<std::unique_ptr<Communicator>>& owned) {
+    std::vector<Transport> transports;
+    if (const std::string why_not = why_no_nccl(control, device); !why_not.empty()) {
+        if (control.rank() == 0) fmt::print(stderr, "note: without NCCL: {}\n", why_not);
+    } else {
+        owned.push_back(compose(control.split(0), make_nccl_plane, device, "nccl"));
+        transports.push_back({"nccl, fixed tree", owned.back().get(), Reduction::invariant, &device});
+        transports.push_back({"nccl", owned.back().get(), Reduction::fast, &device});
+    }
+    owned.push_back(make_staged_communicator(control, device));
+    transports.push_back({owned.back()->name(), owned.back().get(), Reduction::invariant, &device});
+    return transports;
+}
+
+void run_as_gpu_rank(const CommCommand& command) {
+    const Binding binding = bind_this_process(local_rank_from_environment(), ranks_on_node_from_environment(), 1);
+    const int rank = launched().rank;
+    auto limit = std::make_shared<WaitLimit>();
+    limit->expired = [rank](const Error& error) {
+        fmt::print(stderr, "xbench comm, rank {}: {}\n", rank, error.what());
+        std::_Exit(static_cast<int>(error.code()));
+    };
+    const std::unique_ptr<Communicator> control = find_setup("gpu_ddp").connect({binding, limit, nullptr});
+    try {
+        const std::unique_ptr<Device> device = make_device("cuda", 1, local_rank_from_environment());
+        std::vector<std::unique_ptr<Communicator>> owned;
+        measure_on(command, transports_of_gpus(*control, *device, owned));
+    } catch (const std::exception& error) {
+        const Failure failure = failure_of(error);
+        fmt::print(stderr, "xbench comm, rank {}: {}\n", rank, failure.line);
+        control->abort(static_cast<int>(failure.code));
+    }
+}
+
+// As a script would: they meet by a file in a folder of this process.
+void start_gpu_ranks(const CommCommand& command) {
+    const std::string program = this_program(), ranks = std::to_string(command.ranks);
+    std::string folder = (temporary_folder() / "xbench-comm-XXXXXX").string();
+    if (mkdtemp(folder.data()) == nullptr) throw Error("cannot be made", folder);
+    std::vector<std::string> words = command.command_line;
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    std::fflush(stdout);
+    for (int rank = 0; rank < command.ranks; ++rank) {
+        if (fork() != 0) continue;
+        for (const char* name : {"RANK", "LOCAL_RANK"}) setenv(name, std::to_string(rank).c_str(), 1);
+        for (const char* name : {"WORLD_SIZE", "LOCAL_WORLD_SIZE"}) setenv(name, ranks.c_str(), 1);
+        setenv("XBENCH_RENDEZVOUS", folder.c_str(), 1);
+        execv(program.c_str(), arguments.data());
+        _exit(127);
+    }
+    int worst = 0, status = 0;
+    while (wait(&status) > 0) worst = std::max(worst, WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+    remove_tree(folder);
+    if (worst != 0) throw Error("a rank failed", "xbench comm");
+}
+
+void run_on_gpus(CommCommand& command) {
+    if (ranks_from_environment() > 1) return run_as_gpu_rank(command);
+    const GpuSystem system = query_gpus();
+    if (!system.why_not.empty()) throw Error(system.why_not, "xbench comm");
+    const auto gpus = static_cast<int>(system.gpus.size());
+    if (command.ranks == 0) command.ranks = gpus;
+    if (command.ranks < 2 || command.ranks > gpus)
+        throw UsageError(fmt::format("{} rank{} with a GPU each, and this machine has {}", command.ranks,
+                                     command.ranks == 1 ? "" : "s", gpus),
+                         "--ranks",
+                         "give 2 or more, at most one for each GPU; mpirun or srun starts them on several machines");
+    start_gpu_ranks(command);
+}
+
 // Becomes mpirun.
 [[noreturn]] void start_under_mpi(const CommCommand& command, bool oversubscribe) {
     LaunchRequest request;
@@ -174,6 +256,7 @@ void run(CommCommand& command) {
         if (std::find(known.begin(), known.end(), operation) == known.end())
             throw UsageError("unknown collective " + operation, "--op", fmt::format("there are {}", fmt::join(known, ", ")));
     }
+    if (command.device == "cuda") return run_on_gpus(command);
     if (ranks_from_environment() > 1) return run_as_mpi_rank(command);
     const int cores = query_hardware().allowed_cores;
     if (command.ranks == 0) command.ranks = std::max(2, cores);
@@ -195,7 +278,8 @@ void add_comm_command(CLI::App& app) {
     comm->add_option("-e,--end", command->end, "largest buffer")->type_name("SIZE")->capture_default_str();
     comm->add_option("-f,--factor", command->suite.factor, "from one size to the next")->capture_default_str();
     comm->add_option("--op", command->suite.operations, "only this collective")->type_name(value::one_of(comm_operations()));
-    comm->add_option("--ranks", command->ranks, "processes (default: the cores of this machine, at least 2)")
+    add_device_option(*comm, command->device);
+    comm->add_option("--ranks", command->ranks, "processes (default: the cores of this machine, at least 2, or its GPUs)")
         ->check(CLI::Range(1, most_threads));
     comm->add_option("--rounds", command->suite.rounds, "measurements of each size")
         ->capture_default_str()
@@ -204,7 +288,8 @@ void add_comm_command(CLI::App& app) {
     comm->footer(
         "Started alone it starts its ranks itself; under mpirun or srun it takes theirs.\n\n"
         "$ xbench comm -b 64K -e 64M --ranks 4\n"
-        "$ mpirun --hostfile hosts -n 8 xbench comm --op all_reduce");
+        "$ mpirun --hostfile hosts -n 8 xbench comm --op all_reduce\n"
+        "$ xbench comm --device cuda");
     comm->callback([command] {
         command->command_line = this_command_line();
         run(*command);

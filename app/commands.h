@@ -28,12 +28,16 @@ void run_sweep_command(const RunOptions& options);
 
 void add_data_commands(CLI::App& app);  // import, synth, info
 void add_train_command(CLI::App& app);
+void add_tune_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_predict_command(CLI::App& app);
+void add_explain_command(CLI::App& app);
 void add_models_command(CLI::App& app);
 void add_step_command(CLI::App& app);
 void add_kernels_command(CLI::App& app);
 void add_comm_command(CLI::App& app);
+void add_report_command(CLI::App& app);
+void add_audit_command(CLI::App& app);
 void add_doctor_command(CLI::App& app);
 
 // The names that "model" may take, for configuration errors.

@@ -1,48 +1,28 @@
-// xbench data: image files, or a generator, to one HDF5 set.
+// xbench data: its subcommands, and the one that draws a set.
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <csignal>
-#include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <memory>
-#include <optional>
-#include <sstream>
-#include <utility>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
 #include "app/command_table.h"
 #include "app/commands.h"
+#include "app/data_ranks.h"
 #include "app/data_tables.h"
-#include "app/installed.h"
 #include "app/single_process.h"
 #include "core/durable_file.h"
 #include "core/error.h"
 #include "core/hardware.h"
-#include "core/interrupt.h"
 #include "core/parallel_for.h"
 #include "core/progress.h"
-#include "core/utf8.h"
-#include "data/import/import.h"
-#include "data/import/import_list.h"
-#include "data/import/shared_import.h"
 #include "data/set/h5.h"
 #include "data/set/set_summary.h"
 #include "data/synthetic/synthetic.h"
-#include "parallel/comm/setups.h"
 
 namespace xbench {
 namespace {
-
-struct ImportCommand {
-    ImportOptions options;
-    std::string columns, split, separator = "comma";
-    std::string patient_key;
-    bool quiet = false;
-};
 
 struct SynthCommand {
     SyntheticConfig config;
@@ -50,114 +30,6 @@ struct SynthCommand {
     int threads = 0;
     bool quiet = false;
 };
-
-// "path=file,label=class"
-std::map<std::string, std::string> parse_columns(const std::string& text) {
-    std::map<std::string, std::string> columns;
-    for (size_t at = 0; at < text.size();) {
-        const size_t end = std::min(text.find(',', at), text.size());
-        const std::string pair = text.substr(at, end - at);
-        const size_t equals = pair.find('=');
-        if (equals == std::string::npos || equals == 0 || equals + 1 == pair.size()) {
-            throw UsageError("'" + pair + "' is not role=name", "--columns", "write path=file,label=class");
-        }
-        columns[pair.substr(0, equals)] = pair.substr(equals + 1);
-        at = end + 1;
-    }
-    return columns;
-}
-
-void print_report(const ImportReport& report, const ImportOptions& options) {
-    print_counts(report.class_names, report.counts, report.split_counts);
-    for (const std::string& note : report.notes) fmt::print("note: {}\n", note);
-    for (const std::string& warning : report.warnings) fmt::print("WARNING: {}\n", warning);
-    fmt::print("{} files below {}: {} imported, {} quarantined, {} ignored by rule; the account is {}.import.json\n",
-               report.files_met, escape_bytes(options.source), report.files_imported, report.files_quarantined,
-               report.ignored.size(), options.out);
-    fmt::print("{}: {} images of {}x{}x{} uint{} in {:.2f} s, {:.0f} images/s\n", options.out, report.images,
-               options.channels, options.size, options.size, 8 * report.bytes_per_pixel, report.seconds,
-               report.images_per_second());
-}
-
-// `comma` or `,` and so on.
-char parse_separator(const std::string& text) {
-    for (const auto& [name, letter] : {std::pair{"comma", ','}, {"semicolon", ';'}, {"tab", '\t'}}) {
-        if (text == name || text == std::string(1, letter)) return letter;
-    }
-    if (text == "\\t") return '\t';
-    throw UsageError("'" + text + "' is not a separator", "--separator", "use comma, semicolon or tab");
-}
-
-std::string read_key(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    const std::string key(std::istreambuf_iterator<char>(file), {});
-    if (file.bad() || key.size() < 8)
-        throw UsageError("holds no key of at least 8 bytes", escape_bytes(path), "head -c 32 /dev/urandom > FILE makes one");
-    return key;
-}
-
-// Runs `work`; after a signal it has tidied up, and the process ends by that signal, as the shell expects.
-template <class Work>
-void in_order(const Work& work) {
-    std::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is an error message like a full disk
-    try {
-        const InterruptGuard guard;
-        work(guard);
-    } catch (const Error& error) {
-        if (InterruptGuard::signal() == 0) throw;
-        fmt::print(stderr, "{}\n", error.what());
-        std::signal(InterruptGuard::signal(), SIG_DFL);
-        std::raise(InterruptGuard::signal());
-    }
-}
-
-// The ranks that a launcher started; null for one process.
-std::unique_ptr<Communicator> connect_ranks() {
-    const int started = ranks_from_environment();
-    if (started == 1) return nullptr;
-    std::unique_ptr<Communicator> ranks = mpi_connector() == nullptr ? nullptr : mpi_connector()();
-    if (ranks == nullptr || ranks->size() != started) {
-        throw UsageError(fmt::format("{} processes were started that do not know of each other", started), "launcher",
-                         "start one process, or use the mpirun of the MPI that xbench was built with");
-    }
-    return ranks;
-}
-
-// Under a launcher without binding every rank sees all cores of its node.
-int threads_of_rank(int wanted) {
-    return wanted > 0 ? wanted : std::max(1, usable_cores() / ranks_on_node_from_environment());
-}
-
-void import_with_progress(ImportCommand& command, const InterruptGuard& guard, SharedImport* shared) {
-    ProgressLine line(stderr, command.quiet);
-    const ImportReport report = import_images(
-        command.options,
-        [&](const ImportProgress& progress) {
-            guard.check();
-            line.update(static_cast<double>(progress.done), static_cast<double>(progress.total),
-                        fmt::format("{} of {} files, {} quarantined", progress.done, progress.total, progress.quarantined),
-                        progress.seconds_left);
-        },
-        shared);
-    line.finish();
-    print_report(report, command.options);
-}
-
-void run_import(ImportCommand& command) {
-    command.options.columns = parse_columns(command.columns);
-    if (!command.split.empty()) command.options.shares = parse_shares(command.split);
-    command.options.separator = parse_separator(command.separator);
-    command.options.worker_program = decode_program();
-    if (!command.patient_key.empty()) command.options.patient_key = read_key(command.patient_key);
-    const std::unique_ptr<Communicator> ranks = connect_ranks();
-    if (ranks != nullptr) command.options.threads = threads_of_rank(command.options.threads);
-    if (ranks != nullptr && ranks->rank() != 0) return serve_import(command.options, *ranks, command.options.threads);
-    in_order([&](const InterruptGuard& guard) {
-        std::optional<SharedImport> shared;
-        if (ranks != nullptr) shared.emplace(*ranks);
-        import_with_progress(command, guard, shared ? &*shared : nullptr);
-    });
-}
 
 ImageSet draw_with_progress(const SynthCommand& command, const InterruptGuard& guard) {
     ProgressLine line(stderr, command.quiet);
@@ -188,63 +60,6 @@ void run_synth(const SynthCommand& command) {
     const std::unique_ptr<Communicator> ranks = connect_ranks();
     if (ranks != nullptr && ranks->rank() != 0) return;  // one file, drawn faster than ranks could share it
     in_order([&](const InterruptGuard& guard) { synthesise(command, guard); });
-}
-
-// "auto" and the formats that it chooses among.
-std::vector<std::string> format_words() {
-    std::vector<std::string> words = {"auto"};
-    std::string names = format_names();
-    std::replace(names.begin(), names.end(), ',', ' ');
-    std::istringstream stream(names);
-    for (std::string name; stream >> name;) words.push_back(name);
-    return words;
-}
-
-void add_import(CLI::App& data) {
-    auto command = std::make_shared<ImportCommand>();
-    ImportOptions& options = command->options;
-    CLI::App* app = data.add_subcommand("import", "Read PNG, JPEG and DICOM files and their labels into one HDF5 set");
-    app->add_option("source", options.source, "The folder of images: class/..., or train|val|test/class/...")
-        ->type_name(value::folder)
-        ->required();
-    app->add_option("--out", options.out, "The HDF5 set to write")->type_name(value::file)->required();
-    app->add_option("--size", options.size, "Pixels a side; resized with an antialiased Lanczos window")
-        ->capture_default_str();
-    app->add_option("--channels", options.channels, "Gray or RGB")->type_name("{1,3}")->capture_default_str();
-    app->add_option("--labels", options.labels, "CSV with a header: path,label[,split][,group]; label may be A|B")
-        ->type_name(value::file);
-    app->add_option("--columns", command->columns, "Other headers: path=file,label=class,split=fold,group=patient")
-        ->type_name("ROLE=NAME,...");
-    app->add_option("--separator", command->separator, "Between the cells of the CSV")
-        ->type_name("{comma,semicolon,tab}")
-        ->capture_default_str();
-    app->add_option("--patient-key", command->patient_key,
-                    "File with a secret: DICOM patients become /group by a hash with it, the same in every import")
-        ->type_name(value::file);
-    app->add_flag("--keep-ids", options.keep_ids, "DICOM patients keep their PatientID in /group");
-    app->add_option("--format", options.format, "Layout of the source")
-        ->type_name(value::one_of(format_words()))
-        ->capture_default_str();
-    app->add_flag("!--no-split-folders", options.split_folders, "The folders on top are classes, whatever they are called");
-    app->add_option(
-           "--split", command->split,
-           "Shares of train,val,test: splits everything anew, by group (default 70,15,15 where the source has no splits)")
-        ->type_name("TRAIN,VAL,TEST");
-    app->add_option("--val-share", options.val_share,
-                    "Draws val anew from train and val (default 0.15 of train where only val is missing; 0: none)");
-    app->add_option("--seed", options.seed, "Seed of the split")->capture_default_str();
-    app->add_option("--threads", options.threads, "Threads; 0: all cores")
-        ->capture_default_str()
-        ->check(CLI::Range(0, most_threads));
-    app->add_flag("--quiet", command->quiet, "No progress line");
-    app->footer(
-        "Every file below the source is imported, quarantined with its reason, or ignored under a named rule; "
-        "SET.import.json "
-        "holds the account. Under mpirun the ranks share the work.\n\n"
-        "$ xbench data import chest_xray --out set.h5 --size 64\n"
-        "$ xbench data import images --labels table.csv \\\n"
-        "  --columns path=file,label=class,group=patient --out set.h5");
-    app->callback([command] { run_import(*command); });
 }
 
 void add_synth(CLI::App& data) {
@@ -280,9 +95,12 @@ void print_counts(const std::vector<std::string>& names, const std::vector<std::
 void add_data_commands(CLI::App& app) {
     CLI::App* data = app.add_subcommand("data", "Make and look at data sets");
     data->require_subcommand(1);
-    add_import(*data);
+    add_data_import(*data);
     add_synth(*data);
     add_data_info(*data);
+    add_data_explore(*data);
+    add_data_leaks(*data);
+    add_data_augment(*data);
 }
 
 }  // namespace xbench

@@ -33,6 +33,7 @@ void print_summary(const SetSummary& summary) {
     } else {
         fmt::print("groups: none are named\n");
     }
+    fmt::print("leaks: {}\n", summary.info.leaks.empty() ? "nobody has looked (xbench data leaks)" : summary.info.leaks);
     if (summary.has_boxes) fmt::print("boxes: {} on {} images\n", summary.boxes, summary.images_with_boxes);
     if (summary.pixel_mean.empty()) {
         fmt::print("pixels: the file has no statistics\n");

@@ -9,6 +9,7 @@
 #include "app/command_table.h"
 #include "app/commands.h"
 #include "app/device_option.h"
+#include "app/eval_card.h"
 #include "app/predictions_csv.h"
 #include "app/single_process.h"
 #include "app/verbosity.h"
@@ -18,7 +19,10 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "data/datasets.h"
+#include "data/set/h5.h"
 #include "eval/evaluation.h"
+#include "eval/gradcam.h"
+#include "eval/subgroups.h"
 #include "kernels/cuda/devices.h"
 #include "parallel/train/inference.h"
 
@@ -27,7 +31,8 @@ namespace {
 
 struct EvalCommand {
     CheckpointOptions model;
-    std::string data, split = "test", out, device = "cpu";
+    std::string data, split = "test", out, device = "cpu", layer;
+    int64_t cases = 4;
     int threads = 0;
     Verbosity verbosity;
 };
@@ -43,15 +48,23 @@ EvaluationOptions options_of(const ModelDescription& description, const Dataset&
     return options;
 }
 
-Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Dataset& dataset,
-                  const Evaluation& evaluation) {
+// What was found in several splits of the set of this evaluation and of that of the training; null: nobody has looked.
+Json leaks_json(const std::string& of_training, const std::string& of_data) {
+    const auto said = [](const std::string& verdict) { return verdict.empty() ? Json(nullptr) : Json(verdict); };
+    return Json{{"data", said(of_data)}, {"training_data", said(of_training)}};
+}
+
+Json metrics_json(const EvalCommand& command, const LoadedModel& model, const Dataset& dataset, const Evaluation& evaluation,
+                  const std::vector<Subgroup>& subgroups) {
     Json json = to_json(evaluation);
+    if (!subgroups.empty()) json["subgroups"] = to_json(subgroups);
     json["split"] = command.split;
     json["model"] = model.description.model.name;
     json["checkpoint"] = model.path;
     json["weights_hash"] = weights_hash(model.weights);
     json["data"] = dataset.info().source;
     json["data_sha"] = dataset.digest();
+    json["leaks"] = leaks_json(model.description.leaks, dataset.info().leaks);
     return json;
 }
 
@@ -63,7 +76,7 @@ public:
         make_folders(path);
         for (const char* name :
              {"metrics.json", "classification_report.txt", "intervals.txt", "confusion_matrix.csv", "roc.csv", "pr.csv",
-              "calibration.csv", "roc.svg", "pr.svg", "calibration.svg", "predictions.csv"})
+              "calibration.csv", "roc.svg", "pr.svg", "calibration.svg", "predictions.csv", "model_card.html"})
             try_output(path / name);
     }
     ~ResultFolder() {
@@ -78,8 +91,19 @@ private:
     const bool made_;
 };
 
-void run_eval(const EvalCommand& command) {
+void write_curves(const std::filesystem::path& out, const Evaluation& evaluation) {
+    write_text(out / "roc.csv", roc_csv(evaluation.curves));
+    write_text(out / "pr.csv", pr_csv(evaluation.curves));
+    write_text(out / "calibration.csv", calibration_csv(evaluation.calibrations));
+    write_text(out / "roc.svg", roc_svg(evaluation.curves));
+    write_text(out / "pr.svg", pr_svg(evaluation.curves));
+    write_text(out / "calibration.svg", calibration_svg(evaluation.calibrations));
+}
+
+void run_eval(const EvalCommand& given) {
     refuse_several("xbench eval", "start it alone");
+    EvalCommand command = given;
+    command.split = name_of(split_from(given.split));  // "Test" and "testing" are test
     const std::filesystem::path out = command.out;
     const ResultFolder folder(out);
     DataConfig config;
@@ -89,6 +113,7 @@ void run_eval(const EvalCommand& command) {
     note(command.verbosity, model.note);
     check_images_fit(model, dataset->info());
     check_classes_fit(model, dataset->info());
+    if (command.cases > 0) gradcam_layer(model.graph, command.layer);  // refuses before the work
     const std::vector<int64_t> indices = dataset->indices(split_from(command.split));
     if (indices.empty()) throw Error("has no images in split " + command.split, command.data, "choose another --split");
 
@@ -100,22 +125,23 @@ void run_eval(const EvalCommand& command) {
     line.finish();
     detail(command.verbosity, details_of(model, predictions.count(), *device, start));
     const std::vector<std::string>& names = model.description.class_names;
-    const Evaluation evaluation =
-        evaluate(predictions, names, options_of(model.description, *dataset, predictions, device->threads()));
+    const EvaluationOptions options = options_of(model.description, *dataset, predictions, device->threads());
+    const Evaluation evaluation = evaluate(predictions, names, options);
+    const SetRecords records = read_h5_records(command.data);
+    const std::vector<Subgroup> subgroups =
+        score_subgroups(predictions, names, options.groups, records.meta, options.bootstrap);
 
-    write_text(out / "metrics.json", json_text(metrics_json(command, model, *dataset, evaluation), 2) + "\n");
+    write_text(out / "metrics.json", json_text(metrics_json(command, model, *dataset, evaluation, subgroups), 2) + "\n");
     write_text(out / "classification_report.txt", classification_report(evaluation.metrics));
     write_text(out / "intervals.txt", evaluation_report(evaluation));
     if (!evaluation.metrics.multilabel) write_text(out / "confusion_matrix.csv", confusion_csv(evaluation.metrics, names));
-    write_text(out / "roc.csv", roc_csv(evaluation.curves));
-    write_text(out / "pr.csv", pr_csv(evaluation.curves));
-    write_text(out / "calibration.csv", calibration_csv(evaluation.calibrations));
-    write_text(out / "roc.svg", roc_svg(evaluation.curves));
-    write_text(out / "pr.svg", pr_svg(evaluation.curves));
-    write_text(out / "calibration.svg", calibration_svg(evaluation.calibrations));
+    write_curves(out, evaluation);
     const Truth truth{dataset->labels(), dataset->targets(), dataset->info().class_names};
     write_text(out / "predictions.csv",
                predictions_csv(predictions, names, model.description.model.multilabel, dataset->ids(), truth));
+    write_text(out / "model_card.html",
+               model_card_of({model, *dataset, records, predictions, evaluation, subgroups, command.data, command.split,
+                              command.layer, command.cases, device->threads()}));
     if (command.verbosity.report()) fmt::print("{}\n{}\n", evaluation_report(evaluation), out.string());
 }
 
@@ -129,9 +155,15 @@ void add_eval_command(CLI::App& app) {
     eval->add_option("--split", command->split, "which images")->type_name("{train,val,test}")->capture_default_str();
     eval->add_option(
             "--out", command->out,
-            "folder for metrics.json, the report, predictions.csv, the confusion matrix, intervals, calibration and curves")
+            "folder for metrics.json, the report, predictions.csv, the confusion matrix, intervals, calibration, curves and "
+            "model_card.html")
         ->type_name(value::folder)
         ->required();
+    eval->add_option("--cases", command->cases,
+                     "right images, and as many wrong ones, that the model card shows with Grad-CAM")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 100));
+    eval->add_option("--layer", command->layer, "of which (default: the last convolution)")->type_name("LAYER");
     eval->add_option("--threads", command->threads, "threads; 0: all cores that this process may use")
         ->capture_default_str()
         ->check(CLI::Range(0, most_threads));

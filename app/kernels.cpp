@@ -12,6 +12,7 @@
 #include "bench/kernels/kernel_problems.h"
 #include "bench/kernels/kernel_suite.h"
 #include "bench/kernels/kernel_table.h"
+#include "bench/kernels/prediction_suite.h"
 #include "core/durable_file.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -23,7 +24,7 @@ namespace {
 struct KernelsOptions {
     KernelSuiteOptions suite;
     std::vector<std::string> forced;
-    std::string json, passport, device = "cpu";
+    std::string json, passport, predict, device = "cpu";
     bool list = false, no_check = false;
     int threads = 1;
 };
@@ -46,6 +47,19 @@ void print_report(const KernelReport& report) {
                report.memory.gbytes_per_second);
     if (report.left_out > 0)
         fmt::print("{} calls left out that no plan makes; --all-impls times them too\n", report.left_out);
+}
+
+void predict_on(const KernelsOptions& options) {
+    const GpuChip& chip = find_gpu_chip(options.predict);
+    const std::unique_ptr<Device> device = make_device(options.device, options.threads);
+    ProgressLine line(stderr);
+    const size_t all = select_entries(bundled_problems(), options.suite, device->target()).entries.size();
+    size_t done = 0;
+    const auto rows = predict_kernels(options.suite, bundled_problems(), *device, chip, [&](const PredictedRow& row) {
+        line.update(static_cast<double>(++done), static_cast<double>(all), fmt::format("{}/{} {}", done, all, row.name));
+    });
+    line.finish();
+    fmt::print("{}", predicted_text(rows, chip, false));
 }
 
 void run_on_gpu(const KernelsOptions& options) {
@@ -72,6 +86,7 @@ void run_on_gpu(const KernelsOptions& options) {
 void run(KernelsOptions& options) {
     for (const std::string& text : options.forced) options.suite.forced.push_back(parse_choice(text));
     options.suite.check = !options.no_check;
+    if (!options.predict.empty()) return predict_on(options);
     if (options.device == "cuda") return run_on_gpu(options);
     const std::vector<LayerProblem> problems = bundled_problems();
     const KernelSelection selection = select_entries(problems, options.suite, Target{usable_isa()});
@@ -120,6 +135,9 @@ void add_kernels_command(CLI::App& app) {
         ->type_name(value::operation);
     command->add_option("--impl", options->forced, "only this implementation: conv2d=reference")->type_name(value::choice);
     add_device_option(*command, options->device);
+    command->add_option("--predict", options->predict, "on the emulated GPU: how long each kernel would take on this one")
+        ->type_name("GPU")
+        ->check(CLI::IsMember({"a100", "h200"}));
     command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them")
         ->type_name("REGEX");
     command->add_option("--threads", options->threads, "compute threads")->check(CLI::Range(1, most_threads));
@@ -133,7 +151,7 @@ void add_kernels_command(CLI::App& app) {
     command->add_option("--passport", options->passport, "write the tables with machine and build as Markdown")
         ->type_name(value::file);
     for (const char* unused : {"--json", "--passport", "--repetitions", "--min-time", "--no-check"})
-        command->get_option("--list")->excludes(command->get_option(unused));
+        for (const char* other : {"--list", "--predict"}) command->get_option(other)->excludes(command->get_option(unused));
     command->footer("$ xbench kernels --op conv2d --filter resnet50");
     command->callback([options] { run(*options); });
 }

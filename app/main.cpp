@@ -110,7 +110,7 @@ void add_root_options(CLI::App& app, xbench::RunOptions& options, Printed& print
 // and predictions read whatever a disk holds, and escape it.
 void check_arguments(int argc, char** argv) {
     const std::string_view command = argc > 1 ? argv[1] : "";
-    if (command == "data" || command == "predict") return;
+    if (command == "data" || command == "predict" || command == "explain") return;
     for (int i = 1; i < argc; ++i) {
         if (!xbench::is_utf8(argv[i]))
             throw xbench::UsageError("is not UTF-8", xbench::escape_bytes(argv[i]), "rename the file or folder (convmv)");
@@ -118,7 +118,7 @@ void check_arguments(int argc, char** argv) {
     // These keep absolute paths, to be found from anywhere.
     const bool sweep =
         std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word).starts_with("--config"); });
-    if (command != "train" && !(sweep && command.starts_with("--"))) return;
+    if (command != "train" && command != "tune" && !(sweep && command.starts_with("--"))) return;
     if (const std::string here = xbench::absolute_path(".").string(); !xbench::is_utf8(here))
         throw xbench::UsageError("the working folder is not UTF-8", xbench::escape_bytes(here),
                                  "rename it (convmv), or start xbench in another");
@@ -205,12 +205,16 @@ int run(int argc, char** argv) {
     add_root_options(app, options, printed);
     xbench::add_data_commands(app);
     xbench::add_train_command(app);
+    xbench::add_tune_command(app);
     xbench::add_eval_command(app);
     xbench::add_predict_command(app);
+    xbench::add_explain_command(app);
     xbench::add_models_command(app);
     xbench::add_step_command(app);
     xbench::add_kernels_command(app);
     xbench::add_comm_command(app);
+    xbench::add_report_command(app);
+    xbench::add_audit_command(app);
     xbench::add_doctor_command(app);
     app.parse_complete_callback([&app] {
         refuse_options_before_subcommand(app);

@@ -11,6 +11,7 @@
 #include "core/virtual_ranks.h"
 #include "data/load/loader.h"
 #include "models/registry.h"
+#include "models/training_graph.h"
 #include "parallel/comm/setups.h"
 #include "parallel/train/inference.h"
 #include "parallel/train/rank_plan.h"
@@ -21,6 +22,7 @@ namespace {
 struct ModelsOptions {
     ModelConfig model;
     std::string precision = "fp32";
+    std::vector<std::string> frozen;
     int64_t batch = 0;
     int ranks = 1;
     bool memory = false;
@@ -39,13 +41,16 @@ Json layer_json(const Graph& graph, const Node& node) {
     Json parameters = Json::object();
     for (const ValueId id : node.in) {
         const Value& value = graph.value(id);
-        if (value.role == Role::parameter || value.role == Role::buffer) parameters[value.name] = shape_json(value.shape, 0);
+        if (value.role == Role::parameter || value.role == Role::buffer ||
+            (value.role == Role::constant && !value.trainable))
+            parameters[value.name] = shape_json(value.shape, 0);
     }
     return {{"name", node.name}, {"type", name_of(node.op)}, {"output", shape_json(y.shape, 1)}, {"parameters", parameters}};
 }
 
-Json model_json(const ModelConfig& config) {
-    const Graph graph = build_model(config);
+Json model_json(const ModelConfig& config, const std::vector<std::string>& frozen = {}) {
+    Graph graph = build_model(config);
+    if (!frozen.empty()) freeze(graph, frozen);
     int64_t parameters = 0, trainable = 0, buffers = 0;
     for (const ValueId id : graph.state) {
         const Value& value = graph.value(id);
@@ -179,9 +184,10 @@ void refuse_unused(const CLI::App& command, const ModelsOptions& options) {
     if (!plan)
         for (const char* option : {"--batch", "--precision", "--activation-checkpointing"})
             refuse(option, "is of the plan", "give --explain or --memory too");
+    if (plan) refuse("--freeze", "is of the list of layers", "leave --explain and --memory out");
     if (!options.memory) refuse("--ranks", "is of the prediction of memory", "give --memory too");
     if (options.model.name.empty())
-        for (const char* option : {"--explain", "--memory", "--channels", "--size", "--classes", "--widths"})
+        for (const char* option : {"--explain", "--memory", "--channels", "--size", "--classes", "--widths", "--freeze"})
             refuse(option, "is of one model", "name it: xbench models NAME");
 }
 
@@ -189,7 +195,7 @@ void run(const ModelsOptions& options) {
     if (options.model.name.empty()) return print_list(options.json);
     if (options.explain) return print_plan(options);
     if (options.memory) return print_memory(options);
-    const Json model = model_json(options.model);
+    const Json model = model_json(options.model, options.frozen);
     if (options.json)
         fmt::print("{}\n", json_text(model, 2));
     else
@@ -216,6 +222,8 @@ void add_models_command(CLI::App& app) {
     command->add_option("--widths", options->model.widths, "channels of the convolution blocks, as 16,32,32")
         ->delimiter(',')
         ->check(CLI::PositiveNumber);
+    command->add_option("--freeze", options->frozen, "patterns of parameters' names that are not trained, as train.freeze")
+        ->delimiter(',');
     command->add_option("--batch", options->batch, "images of the plan (default: the published batch)")
         ->check(CLI::PositiveNumber);
     command->add_option("--precision", options->precision, "of the plan")->check(CLI::IsMember({"fp32", "bf16", "tf32"}));

@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <limits>
 #include <memory>
 #include <numeric>
 
@@ -15,7 +13,7 @@
 #include "app/command_table.h"
 #include "app/commands.h"
 #include "app/device_option.h"
-#include "app/installed.h"
+#include "app/image_files.h"
 #include "app/predictions_csv.h"
 #include "app/single_process.h"
 #include "app/verbosity.h"
@@ -23,7 +21,6 @@
 #include "core/durable_file.h"
 #include "core/error.h"
 #include "core/files.h"
-#include "data/import/import.h"
 #include "data/set/h5.h"
 #include "kernels/cuda/devices.h"
 #include "parallel/train/inference.h"
@@ -31,82 +28,12 @@
 namespace xbench {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct PredictCommand {
     CheckpointOptions model;
     std::string data, split, out, device = "cpu";
     int threads = 0;
     Verbosity verbosity;
 };
-
-// The images of another set with labels that suit the model, as its own may be of other classes or none.
-class WithoutLabels : public Dataset {
-public:
-    WithoutLabels(const Dataset& images, const LoadedModel& model) : images_(images) {
-        info_ = images.info();
-        info_.class_names = model.description.class_names;
-        info_.multilabel = model.description.model.multilabel;
-        const auto count = static_cast<size_t>(info_.count);
-        if (info_.multilabel)
-            targets_.assign(count * info_.class_names.size(), 0);
-        else
-            labels_.assign(count, 0);
-        splits_.assign(images.splits().begin(), images.splits().end());
-        ids_ = images.ids();
-    }
-    void read(std::span<const int64_t> indices, float* images) const override { images_.read(indices, images); }
-    std::string digest() const override { return images_.digest(); }
-
-private:
-    const Dataset& images_;
-};
-
-// A folder that is removed with all that is in it.
-struct ScratchFolder {
-    ScratchFolder() {
-        std::string name = (temporary_folder() / "xbench_predict_XXXXXX").string();
-        if (mkdtemp(name.data()) == nullptr) throw Error("cannot make a temporary folder", name, "check TMPDIR");
-        path = name;
-    }
-    ~ScratchFolder() {
-        std::error_code ignored;
-        fs::remove_all(path, ignored);
-    }
-    ScratchFolder(const ScratchFolder&) = delete;
-    ScratchFolder& operator=(const ScratchFolder&) = delete;
-    fs::path path;
-};
-
-// Image files, decoded and resized as an import does it, so that training and prediction see the same pixels.
-std::unique_ptr<Dataset> import_files(const PredictCommand& command, const LoadedModel& model) {
-    const ScratchFolder scratch;
-    ImportOptions options;
-    options.source = command.data;
-    options.out = (scratch.path / "images.h5").string();
-    options.side_files = false;
-    options.channels = model.description.model.channels;
-    options.size = model.description.model.size;
-    options.threads = command.threads;
-    options.worker_program = decode_program();
-    const ImportReport report = import_unlabelled(options);
-    if (!command.verbosity.warnings()) return open_h5(options.out, std::numeric_limits<int64_t>::max());
-    for (const auto& entry : report.quarantined) fmt::print(stderr, "left out {}: {}\n", entry.path, entry.reason);
-    for (const auto& folder : report.unreadable)
-        fmt::print(stderr, "WARNING: folder {} cannot be listed: {}\n", folder.path, folder.rule);
-    if (report.files_imported != report.files_met) {
-        fmt::print(stderr, "{} files: {} read, {} left out for their content, {} by rule (hidden, of a system or a NAS)\n",
-                   report.files_met, report.files_imported, report.files_quarantined, report.ignored.size());
-    }
-    return open_h5(options.out, std::numeric_limits<int64_t>::max());  // read into memory: the file goes with the folder
-}
-
-// A set begins as HDF5 does; anything else that is a file is taken for an image.
-bool is_image_source(const std::string& path) {
-    std::error_code failure;
-    if (fs::is_directory(path, failure)) return true;
-    return fs::is_regular_file(path, failure) && !is_hdf5(path);
-}
 
 void run_predict(const PredictCommand& given) {
     refuse_several("xbench predict", "start it alone");
@@ -119,7 +46,7 @@ void run_predict(const PredictCommand& given) {
     std::unique_ptr<Dataset> images = files ? nullptr : open_h5(command.data);
     const LoadedModel model = load_model(command.model, files ? nullptr : &images->info());
     note(command.verbosity, model.note);
-    if (files) images = import_files(command, model);
+    if (files) images = import_files({command.data, command.threads, command.verbosity}, model);
     check_images_fit(model, images->info());
     const WithoutLabels dataset(*images, model);
     std::vector<int64_t> indices;

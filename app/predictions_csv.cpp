@@ -34,7 +34,7 @@ std::string Truth::of(int64_t image) const {
     }
     const size_t k = class_names.size();
     if (targets.size() < (i + 1) * k) return "";
-    return names_of(class_names, [&](size_t c) { return targets[i * k + c] != 0; });
+    return names_of(class_names, [&](size_t c) { return targets[i * k + c] == 1; });
 }
 
 std::string predictions_csv(const Predictions& predictions, const std::vector<std::string>& names, bool multilabel,

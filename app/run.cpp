@@ -7,6 +7,7 @@
 #include "app/installed.h"
 #include "bench/base/environment.h"
 #include "bench/base/text_table.h"
+#include "bench/report/scaling_page.h"
 #include "bench/sweep/preflight.h"
 #include "bench/sweep/sweep.h"
 #include "core/config.h"
@@ -67,7 +68,9 @@ void run_sweep_command(const RunOptions& options) {
     const SweepResult result = run_sweep(config, sweep);
     line.finish();
     const std::string folder = sweep.folder.string();
-    fmt::print("{}\n{}\n", result.markdown, (sweep.folder / "scaling.md").string());
+    write_text(sweep.folder / "report.html", scaling_page(read_run(sweep.folder)));
+    fmt::print("{}\n{}\n{}\n", result.markdown, (sweep.folder / "scaling.md").string(),
+               (sweep.folder / "report.html").string());
     if (result.interrupted) {
         fmt::print(stderr, "xbench: interrupted by signal {}; `--config {} --resume --out {}` runs what is missing\n",
                    InterruptGuard::signal(), options.config, folder);

@@ -26,6 +26,8 @@ void print(const StepTiming& t, const StepOptions& options) {
                t.threads == 1 ? "" : "s", options.bench.precision, t.isa, options.bench.reduction);
     if (t.emulated) {
         fmt::print("  emulated GPU: the step ran, and no time from it means anything\n");
+        if (!t.predicted.empty())
+            fmt::print("\n{}", predicted_text(t.predicted, find_gpu_chip(options.bench.predict), true));
         return;
     }
     fmt::print("  step      {:.3f} ms (95% interval of the median {:.3f} to {:.3f}, {} steps)\n", t.step_ms_median,
@@ -75,6 +77,10 @@ void add_step_command(CLI::App& app) {
     command->add_flag("--activation-checkpointing", options->bench.activation_checkpointing,
                       "keep only what passes between units and compute the rest again");
     command->add_flag("--profile", options->bench.profile, "show the time of every step of the plan");
+    command
+        ->add_option("--predict", options->bench.predict, "on the emulated GPU: how long each kernel would take on this one")
+        ->type_name("GPU")
+        ->check(CLI::IsMember({"a100", "h200"}));
     command->add_flag("--json", options->json, "one line of JSON");
     command->footer("$ xbench step --model cifar_cnn --batch 64 --threads 2 --profile");
     command->callback([options] { run(*options); });

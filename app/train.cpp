@@ -24,6 +24,7 @@
 #include "core/launched.h"
 #include "core/progress.h"
 #include "data/datasets.h"
+#include "data/import/leaks.h"
 #include "kernels/cuda/devices.h"
 #include "models/registry.h"
 #include "parallel/checkpoint/training_state.h"
@@ -164,7 +165,7 @@ void begin_files(const fs::path& folder, const Config& config, bool resume, cons
         fmt::print(stderr, "xbench train: nothing to resume in {}; the run begins anew\n", folder.string());
     }
     write_text(folder / "config.resolved.json", json_text(to_json(with_absolute_paths(config)), 2) + "\n");
-    write_text(folder / "history.csv", history_csv(start.history));
+    write_text(folder / "history.csv", history_csv(start.history, history_columns(config.train)));
     begin_tensorboard(folder, wall_seconds(), start.history);
 }
 
@@ -172,9 +173,10 @@ TrainOptions train_options(const TrainCommand& command, const Config& config, co
     TrainOptions options;
     options.threads = command.threads;
     options.checkpoint_dir = folder / "checkpoints";
-    options.progress = [show = show_on(line, command.verbosity), folder](const TrainProgress& progress) {
+    options.progress = [show = show_on(line, command.verbosity), folder,
+                        columns = history_columns(config.train)](const TrainProgress& progress) {
         if (progress.finished_epoch != nullptr) {
-            append_history(folder / "history.csv", *progress.finished_epoch);
+            append_history(folder / "history.csv", *progress.finished_epoch, columns);
             append_tensorboard(folder, wall_seconds(), *progress.finished_epoch);
         }
         show(progress);
@@ -200,6 +202,10 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
               const Hardware& hardware, const Binding& binding) {
     const bool first = communicator.rank() == 0;
     const std::unique_ptr<Dataset> dataset = open_dataset(config.data);
+    if (first) check_leaks(config.data, *dataset, command.threads);
+    if (first && says_leaks(dataset->info().leaks))
+        fmt::print(stderr, "xbench train: {}: {}; test scores may be too good\n", dataset->info().source,
+                   dataset->info().leaks);
     const std::unique_ptr<RunFolder> owned = first ? take_folder(command, config) : nullptr;
     const fs::path folder = from_rank_0(first ? owned->path().string() : "", communicator);
     const bool finished = first && command.resume && says_finished(folder, config);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "core/plain_nan.h"
 #include "parallel/checkpoint/epoch_result.h"
 
 namespace xbench {
@@ -12,7 +13,7 @@ namespace {
 void show_epoch(ProgressLine& line, const Verbosity& verbosity, const TrainProgress& p) {
     const EpochResult& e = *p.finished_epoch;
     line.note_often(fmt::format("epoch {:>3}/{}  loss {:.4f}  val {:.4f}  accuracy {:.4f}  {:.0f} images/s{}", e.epoch,
-                                p.epochs, e.train_loss, e.val_loss, e.val_accuracy,
+                                p.epochs, plain_nan(e.train_loss), plain_nan(e.val_loss), plain_nan(e.val_accuracy),
                                 static_cast<double>(e.images) / e.train_seconds, e.best ? "  best" : ""),
                     e.epoch == p.epochs);
     if (verbosity.debug())
@@ -26,7 +27,7 @@ std::function<void(const TrainProgress&)> show_on(ProgressLine& line, const Verb
     return [&line, verbosity](const TrainProgress& p) {
         if (p.finished_epoch != nullptr) return show_epoch(line, verbosity, p);
         const std::string text = fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}  {:.0f} images/s", p.epoch, p.epochs,
-                                             p.step, p.steps, p.loss, p.images_per_second);
+                                             p.step, p.steps, plain_nan(p.loss), p.images_per_second);
         if (verbosity.debug())
             line.note("debug: " + text);
         else

@@ -27,6 +27,7 @@ public:
         for (const std::string& setting : settings) document_.apply(setting);
         section(document_.json(), "", "", 0);
         if (complete) require_sections(document_);
+        set_constants(document_.json(), config_);
         check_rules(config_, document_, model_names);
         document_.check();
         return config_;
@@ -44,6 +45,13 @@ private:
     template <class T>
     bool number(const ConfigField& field, const Json& value, const std::string& pointer, T& result);
     void choice(const ConfigField& field, const std::string& value, const std::string& pointer);
+    template <class T>
+    void list(const ConfigField& field, const Json& value, const std::string& pointer, std::vector<T>& result);
+    bool element(const ConfigField& field, const Json& value, const std::string& pointer, std::string& result);
+    template <class T>
+    bool element(const ConfigField& field, const Json& value, const std::string& pointer, T& result) {
+        return number(field, value, pointer, result);
+    }
 
     ConfigDocument document_;
     Config config_;
@@ -117,10 +125,37 @@ void Reader::field(const ConfigField& field, const Json& value, const std::strin
     std::visit([&](auto slot) { store(field, value, pointer, slot); }, field.slot(config_, row));
 }
 
+template <class T>
+void Reader::list(const ConfigField& field, const Json& value, const std::string& pointer, std::vector<T>& result) {
+    const std::vector<Json> items = value.is_array() ? value.get<std::vector<Json>>() : std::vector<Json>{value};
+    if (items.size() < field.at_least) document_.mistake(pointer, "the list is empty; give at least one");
+    result.clear();
+    for (size_t i = 0; i < items.size(); ++i) {
+        T one{};
+        if (!element(field, items[i], value.is_array() ? fmt::format("{}/{}", pointer, i) : pointer, one)) return;
+        result.push_back(one);
+    }
+}
+
+bool Reader::element(const ConfigField&, const Json& value, const std::string& pointer, std::string& result) {
+    if (value.is_string() && !value.get<std::string>().empty()) {
+        result = value.get<std::string>();
+        return true;
+    }
+    document_.mistake(pointer, "expected a text that is not empty, got " + describe_value(value));
+    return false;
+}
+
 template <class Slot>
 void Reader::store(const ConfigField& field, const Json& value, const std::string& pointer, Slot slot) {
     using T = std::remove_pointer_t<Slot>;
-    if constexpr (std::is_same_v<T, std::string>) {
+    if constexpr (std::is_same_v<T, WordOrNumbers>) {
+        slot.word->clear();
+        slot.numbers->clear();
+        if (!value.is_string()) return list(field, value, pointer, *slot.numbers);
+        choice(field, value.get<std::string>(), pointer);
+        if (value != "none") *slot.word = value.get<std::string>();
+    } else if constexpr (std::is_same_v<T, std::string>) {
         const std::string* given = document_.given_value(pointer);
         if (!value.is_string() && given != nullptr && value.is_primitive()) {
             *slot = *given;  // --set name=12 means the text "12"
@@ -142,15 +177,7 @@ void Reader::store(const ConfigField& field, const Json& value, const std::strin
         else
             number(field, value, pointer, *slot);
     } else {
-        const std::vector<Json> items = value.is_array() ? value.get<std::vector<Json>>() : std::vector<Json>{value};
-        if (items.size() < field.at_least) document_.mistake(pointer, "the list is empty; give at least one");
-        slot->clear();
-        for (size_t i = 0; i < items.size(); ++i) {
-            typename T::value_type element{};
-            const std::string where = value.is_array() ? fmt::format("{}/{}", pointer, i) : pointer;
-            if (!number(field, items[i], where, element)) return;
-            slot->push_back(element);
-        }
+        list(field, value, pointer, *slot);
     }
 }
 

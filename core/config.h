@@ -16,7 +16,8 @@ struct ModelConfig {
     std::vector<int64_t> widths;  // empty: the model's own
     double dropout = -1;          // negative: the model's own
     double bn_eps = 1e-5;
-    double bn_momentum = 0.1;  // weight of the new value
+    double bn_momentum = 0.1;             // weight of the new value
+    std::string initializer = "pytorch";  // pytorch | glorot_uniform
     // Of the data set; 0: the model's own definition.
     int64_t channels = 0, size = 0, classes = 0;
     bool multilabel = false;  // binary cross-entropy over each output instead of softmax
@@ -32,6 +33,23 @@ struct DataConfig {
     SyntheticConfig synthetic;                // count 0: not synthetic
     std::vector<double> mean{0.5}, std{0.5};  // one number, or one a channel
     int64_t workers = 1;                      // loader threads of each rank
+    int64_t memory_mib = 2048;                // pixels of a larger set are read from its file as they are needed
+    std::string leaks = "report";             // report | refuse: images or groups in several splits
+};
+
+// How training images are changed as they are read (data/load/augment.h). All zero: not at all.
+struct AugmentConfig {
+    double flip = 0, flip_vertical = 0;                         // probabilities
+    double rotation = 0;                                        // degrees: drawn from +- this
+    double shift = 0;                                           // of the side: whole pixels, drawn from +- this
+    double scale = 0, brightness = 0, contrast = 0, gamma = 0;  // factors, drawn from 1 +- this
+    double noise = 0;                                           // standard deviation, of pixels in [0,1]
+    std::string interpolation = "bilinear";                     // bilinear | nearest: of rotation, shift and scale
+    double box_share = 0.25;                                    // of its area that a box must keep to stay
+    bool any() const {
+        return flip > 0 || flip_vertical > 0 || rotation > 0 || shift > 0 || scale > 0 || brightness > 0 || contrast > 0 ||
+               gamma > 0 || noise > 0;
+    }
 };
 
 struct TrainConfig {
@@ -45,19 +63,45 @@ struct TrainConfig {
     uint64_t seed = 1;
     std::string precision = "fp32";  // fp32 | bf16 | tf32
     int64_t virtual_ranks = 8;
-    std::string reduction = "invariant";  // invariant | fast
-    std::string batchnorm = "global";     // global | local
-    std::string weights;                  // a checkpoint to start from; empty: drawn from the seed
-    int64_t accumulate = 1;               // passes in which a rank computes its share of a batch
-    std::string lr_scaling = "none";      // none | linear | sqrt: of learning_rate by batch_size / base_batch
-    int64_t base_batch = 0;               // the batch that learning_rate is meant for; 0: not given
-    int64_t warmup_steps = 0;             // steps over which the learning rate rises to its value
-    std::string compression = "none";     // none | fp16 | bf16 | powersgd: of gradients between ranks
+    std::string reduction = "invariant";   // invariant | fast
+    std::string batchnorm = "global";      // global | local
+    std::string weights;                   // a checkpoint to start from; empty: drawn from the seed
+    int64_t accumulate = 1;                // passes in which a rank computes its share of a batch
+    std::string lr_scaling = "none";       // none | linear | sqrt: of learning_rate by batch_size / base_batch
+    int64_t base_batch = 0;                // the batch that learning_rate is meant for; 0: not given
+    int64_t warmup_steps = 0;              // steps over which the learning rate rises to its value
+    std::string lr_schedule = "constant";  // constant | cosine | step | plateau: behind the warm-up
+    std::string lr_interval = "epoch";     // epoch | step: what cosine and step count
+    int64_t lr_t_max = 0;                  // intervals from learning_rate to lr_min; 0: to the end of the run
+    int64_t lr_step_size = 30;             // intervals between two reductions of step
+    double lr_gamma = 0.1, lr_min = 0;     // factor of a reduction; lower bound
+    std::string lr_monitor = "val_loss";   // of plateau: val_loss | train_loss | val_accuracy | val_balanced_accuracy
+    int64_t lr_patience = 10, lr_cooldown = 0;
+    double lr_threshold = 1e-4;
+    std::string lr_threshold_mode = "rel";  // rel | abs
+    std::string early_stopping = "best";    // best | keras | first_rise: what patience counts
+    double min_delta = 0;
+    bool restore_best = true;
+    std::string loss = "cross_entropy";          // cross_entropy | focal
+    double focal_gamma = 2, focal_alpha = 0.25;  // alpha: of several labels
+    double label_smoothing = 0;
+    std::string class_weight_rule;              // balanced, or empty: the numbers, or 1
+    std::vector<double> class_weights;          // one a class
+    std::string class_weight_mean = "weights";  // weights | images: what the loss of a batch is divided by
+    double clip_norm = 0;                       // of the gradients' global norm; 0: none
+    std::string decay_exclude = "none";         // none | bias_and_norm
+    double ema_decay = 0;                       // 0: no average of the weights
+    std::vector<std::string> freeze;            // patterns of parameters' names
+    int64_t chunk_images = 0, chunk_partitions = 1;
+    std::string constants = "pytorch";  // pytorch | keras: the defaults of some other keys
+    std::string compression = "none";   // none | fp16 | bf16 | powersgd: of gradients between ranks
     int64_t powersgd_rank = 4;
     std::string overlap = "auto";  // auto | fused | thread | inline | none: when gradients are reduced
     bool activation_checkpointing = false;
     bool hybrid_sharding = false;
-    std::vector<double> pos_weight;           // of binary cross-entropy; empty: 1
+    std::string pos_weight_rule;     // log | sqrt | ratio, or empty: the numbers below
+    std::vector<double> pos_weight;  // of binary cross-entropy; empty: 1
+    AugmentConfig augment;
     int64_t check_steps = 100;                // steps between checks of all numbers and replicas; 0: never
     int64_t checkpoint_steps = 0;             // steps between checkpoints to resume from; 0: only on a signal
     int64_t checkpoint_keep = 2;              // of them
@@ -82,6 +126,17 @@ struct ScalingConfig {
     double slow_link_mb_per_s = 0, slow_link_latency_us = 0;
 };
 
+// A search over keys (`xbench tune`).
+struct TuneConfig {
+    std::string method = "random";    // random | grid | halving
+    std::vector<std::string> search;  // "train.learning_rate=0.001,0.01", "train.weight_decay=log 1e-6..1e-2"
+    int64_t trials = 16;              // of random and halving
+    uint64_t seed = 1;
+    std::string select = "monitor";   // monitor | chunk_loss
+    int64_t eta = 3, min_epochs = 1;  // of halving
+    int64_t repeats = 0;              // more trainings of the winner, with other seeds
+};
+
 struct Config {
     std::string name = "run";
     ModelConfig model;
@@ -89,6 +144,7 @@ struct Config {
     TrainConfig train;
     std::vector<SweepRow> sweep;
     ScalingConfig scaling;
+    TuneConfig tune;
     std::string output = "results/runs";
 };
 

@@ -5,16 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/config_field_rows.h"
+
 namespace xbench {
 namespace {
-
-// One line a field is worth a macro: it names the member that the field is kept in.
-#define XB_SLOT(member) [](Config& config, [[maybe_unused]] size_t row) -> ConfigSlot { return &config.member; }
-
-constexpr NumberRange from(double low) { return {.low = low}; }
-constexpr NumberRange above(double low) { return {.low = low, .low_open = true}; }
-constexpr NumberRange between(double low, double high) { return {.low = low, .high = high}; }
-constexpr NumberRange below_one() { return {.low = 0, .high = 1, .high_open = true}; }
 
 std::vector<ConfigField> model_and_data_fields() {
     return {
@@ -29,6 +23,11 @@ std::vector<ConfigField> model_and_data_fields() {
         {"/model/bn_eps", XB_SLOT(model.bn_eps), "Epsilon of the batch normalisations.", above(0)},
         {"/model/bn_momentum", XB_SLOT(model.bn_momentum),
          "Weight of the new value in running statistics (PyTorch's sense; Keras' momentum is 1 minus this).", between(0, 1)},
+        {.path = "/model/initializer",
+         .slot = XB_SLOT(model.initializer),
+         .help = "How weights begin: pytorch, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), biases too; glorot_uniform (Keras), "
+                 "U(-a, a) with a = sqrt(6 / (fan_in + fan_out)), biases 0.",
+         .choices = {"pytorch", "glorot_uniform"}},
         {"/model/channels", XB_SLOT(model.channels), "Input channels; 0: those of the data set.", between(0, 4096)},
         {"/model/size", XB_SLOT(model.size), "Input height and width in pixels; 0: those of the data set.",
          between(0, 65536)},
@@ -50,6 +49,13 @@ std::vector<ConfigField> model_and_data_fields() {
          .at_least = 1},
         {"/data/workers", XB_SLOT(data.workers), "Loader threads of each rank; 0: the training thread reads.",
          between(0, 256)},
+        {"/data/memory_mib", XB_SLOT(data.memory_mib),
+         "A set whose pixels need more MiB than this is not read into memory, but image by image as they are needed.",
+         between(0, 1e9)},
+        {.path = "/data/leaks",
+         .slot = XB_SLOT(data.leaks),
+         .help = "Images or groups that lie in more than one split: report them, or refuse the set before anything runs.",
+         .choices = {"report", "refuse"}},
     };
 }
 
@@ -130,8 +136,15 @@ std::vector<ConfigField> train_fields() {
          "the same weights."},
         {"/train/hybrid_sharding", XB_SLOT(train.hybrid_sharding),
          "The sharded trainer splits the model's state over the ranks of a node and replicates it across nodes."},
-        {"/train/pos_weight", XB_SLOT(train.pos_weight),
-         "Weight of positives in binary cross-entropy, one a class; empty: 1.", above(0)},
+        {.path = "/train/pos_weight",
+         .slot = [](Config& c, size_t) -> ConfigSlot {
+             return WordOrNumbers{&c.train.pos_weight_rule, &c.train.pos_weight};
+         },
+         .help = "Weight of positives in binary cross-entropy: one number, one a class, or a rule over the training split's "
+                 "known labels: ratio, negatives / positives of the class; sqrt, its square root; log, log(1 + ratio). "
+                 "none or empty: 1.",
+         .range = above(0),
+         .choices = {"none", "log", "sqrt", "ratio"}},
         {"/train/check_steps", XB_SLOT(train.check_steps),
          "Steps between checks that all numbers are finite and all ranks have the same weights; 0: never.", from(0)},
         {"/train/checkpoint_steps", XB_SLOT(train.checkpoint_steps),
@@ -187,11 +200,11 @@ std::vector<ConfigField> sweep_and_scaling_fields() {
         {"/output", XB_SLOT(output), "Folder in which run folders are made; --out names the run folder itself."},
     };
 }
-#undef XB_SLOT
-
 std::vector<ConfigField> all_fields() {
     std::vector<ConfigField> fields = model_and_data_fields();
-    for (auto part : {train_fields(), sweep_and_scaling_fields()}) fields.insert(fields.end(), part.begin(), part.end());
+    for (auto part :
+         {train_fields(), schedule_fields(), loss_fields(), augment_fields(), sweep_and_scaling_fields(), tune_fields()})
+        fields.insert(fields.end(), part.begin(), part.end());
     return fields;
 }
 
@@ -209,9 +222,13 @@ const std::vector<ConfigSection>& config_sections() {
         {"/data", "Where images come from: path or synthetic.", true},
         {"/data/synthetic", "Procedural chest X-rays made in memory, for runs without a data set."},
         {"/train", "One training run."},
+        {"/train/augment",
+         "Changes of the training images as they are read, drawn by (seed, epoch, image, operation) alone: the same at any "
+         "number of ranks, threads and restarts. In this order; torchvision's meaning of each. All 0: none."},
         {"/sweep", "The rows of the scaling table; lists are multiplied out."},
         {"/sweep/*", "One row of the sweep."},
         {"/scaling", "How the sweep measures."},
+        {"/tune", "A search over keys, by `xbench tune`."},
     };
     return sections;
 }

@@ -11,9 +11,15 @@
 
 namespace xbench {
 
+// A value that is one of the field's choices, or numbers; the word is empty then.
+struct WordOrNumbers {
+    std::string* word;
+    std::vector<double>* numbers;
+};
+
 // Where a field's value lives in a Config.
-using ConfigSlot =
-    std::variant<std::string*, int64_t*, uint64_t*, double*, bool*, std::vector<int64_t>*, std::vector<double>*>;
+using ConfigSlot = std::variant<std::string*, int64_t*, uint64_t*, double*, bool*, std::vector<int64_t>*,
+                                std::vector<double>*, std::vector<std::string>*, WordOrNumbers>;
 
 struct NumberRange {
     double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
@@ -43,6 +49,7 @@ struct ConfigSection {
 };
 
 const std::vector<ConfigField>& config_fields();
+std::vector<ConfigField> augment_fields();  // those of /train/augment
 const std::vector<ConfigSection>& config_sections();
 const ConfigField* find_field(const std::string& path);
 // The keys directly below a section, in the table's order: fields and sections.

@@ -23,6 +23,8 @@ private:
     void check_large_batches();
     void check_compression();
     void check_data();
+    void check_loss();
+    void check_schedule();
     void check_row(const SweepRow& row, const std::string& pointer);
 
     const Config& config_;
@@ -42,6 +44,8 @@ void Rules::check() {
                                       train.virtual_ranks, train.batch_size));
     check_large_batches();
     check_compression();
+    check_loss();
+    check_schedule();
     for (size_t row = 0; row < config_.sweep.size(); ++row)
         if (const std::string pointer = fmt::format("/sweep/{}", row); document_.sound(pointer))
             check_row(config_.sweep[row], pointer);
@@ -76,6 +80,31 @@ void Rules::check_compression() {
                           "to another");
     if (document_.sound("/train/overlap") && (train.overlap == "thread" || train.overlap == "inline"))
         document_.mistake("/train/overlap", "PowerSGD works on whole layers behind the backward pass; leave it out");
+}
+
+void Rules::check_loss() {
+    const TrainConfig& train = config_.train;
+    const bool focal = document_.sound("/train/loss") && train.loss == "focal";
+    if (focal && document_.sound("/train/label_smoothing") && train.label_smoothing > 0)
+        document_.mistake("/train/label_smoothing", "the focal loss takes labels as they are; leave one of them out");
+    if (focal && document_.sound("/train/pos_weight") && !(train.pos_weight.empty() && train.pos_weight_rule.empty()))
+        document_.mistake("/train/pos_weight", "the focal loss weighs positives by focal_alpha; leave one of them out");
+}
+
+void Rules::check_schedule() {
+    const TrainConfig& train = config_.train;
+    if (document_.sound("/train/lr_min") && document_.sound("/train/learning_rate") && train.lr_min > train.learning_rate)
+        document_.mistake("/train/lr_min",
+                          fmt::format("{} is above learning_rate, {}; lower it", train.lr_min, train.learning_rate));
+    if (document_.sound("/train/clip_norm") && train.clip_norm > 0 && document_.sound("/train/overlap") &&
+        train.overlap == "fused")
+        document_.mistake("/train/overlap",
+                          "the norm of all gradients is known only after all of them are summed, which the "
+                          "fused update does piece by piece; leave it out");
+    if (document_.sound("/train/chunk_images") && train.chunk_images > 0 && document_.sound("/train/chunk_partitions") &&
+        train.chunk_partitions > train.chunk_images)
+        document_.mistake("/train/chunk_partitions", fmt::format("{} partitions of a chunk of {} images; lower it",
+                                                                 train.chunk_partitions, train.chunk_images));
 }
 
 void Rules::check_model() {
@@ -133,6 +162,20 @@ void require_sections(ConfigDocument& document) {
     for (const ConfigSection& wanted : config_sections())
         if (wanted.required && document.json().is_object() && !document.json().contains(wanted.path.substr(1)))
             document.mistake("", fmt::format("no {}; {}", wanted.path.substr(1), wanted.help));
+}
+
+void set_constants(const Json& document, Config& config) {
+    if (config.train.constants != "keras" || !document.is_object()) return;
+    const auto given = [&](const char* section, const char* key) {
+        return document.contains(section) && document[section].is_object() && document[section].contains(key);
+    };
+    if (!given("model", "bn_eps")) config.model.bn_eps = 1e-3;
+    if (!given("model", "bn_momentum")) config.model.bn_momentum = 0.01;
+    if (!given("model", "initializer")) config.model.initializer = "glorot_uniform";
+    if (!given("train", "adam_epsilon")) config.train.adam_epsilon = 1e-7;
+    if (!given("train", "class_weight_mean")) config.train.class_weight_mean = "images";
+    if (!given("train", "lr_threshold_mode")) config.train.lr_threshold_mode = "abs";
+    if (!given("train", "lr_patience")) config.train.lr_patience = 9;
 }
 
 void check_rules(const Config& config, ConfigDocument& document, const std::vector<std::string>& model_names) {

@@ -12,7 +12,10 @@ Json value_of(const ConfigField& field, Config& config, size_t row) {
         [&](auto slot) -> Json {
             if constexpr (std::is_same_v<decltype(slot), double*>)
                 if (field.nullable && *slot < 0) return nullptr;
-            return *slot;
+            if constexpr (std::is_same_v<decltype(slot), WordOrNumbers>)
+                return slot.word->empty() ? Json(*slot.numbers) : Json(*slot.word);
+            else
+                return *slot;
         },
         field.slot(config, row));
 }
@@ -44,8 +47,15 @@ const char* type_name(const ConfigField& field) {
         const char* operator()(bool*) const { return "boolean"; }
         const char* operator()(std::vector<int64_t>*) const { return "integer"; }
         const char* operator()(std::vector<double>*) const { return "number"; }
+        const char* operator()(std::vector<std::string>*) const { return "string"; }
+        const char* operator()(WordOrNumbers) const { return "number"; }
     };
     return std::visit(Name{}, field.slot(config, 0));
+}
+
+bool may_be_a_word(const ConfigField& field) {
+    Config config = defaults();
+    return std::holds_alternative<WordOrNumbers>(field.slot(config, 0));
 }
 
 Json default_of(const ConfigField& field) {
@@ -77,7 +87,7 @@ Json element_schema(const ConfigField& field) {
     if (!std::isinf(field.range.low)) schema[field.range.low_open ? "exclusiveMinimum" : "minimum"] = bound(field.range.low);
     if (!std::isinf(field.range.high))
         schema[field.range.high_open ? "exclusiveMaximum" : "maximum"] = bound(field.range.high);
-    if (!field.choices.empty()) schema["enum"] = field.choices;
+    if (!field.choices.empty() && !may_be_a_word(field)) schema["enum"] = field.choices;
     return schema;
 }
 
@@ -87,6 +97,7 @@ Json field_schema(const ConfigField& field) {
         Json list{{"type", "array"}, {"items", schema}};
         if (field.at_least > 0) list["minItems"] = field.at_least;
         schema = Json{{"anyOf", {schema, list}}};
+        if (may_be_a_word(field)) schema["anyOf"].push_back(Json{{"enum", field.choices}});
     }
     if (field.nullable) schema["type"] = {schema["type"], "null"};
     schema["description"] = field.help;
@@ -131,12 +142,12 @@ Json section_schema(const std::string& path) {
 std::string type_text(const ConfigField& field) {
     const std::string name = std::string(type_name(field)) == "integer" ? "whole number" : type_name(field);
     if (!is_list(field)) return field.nullable ? name + " or null" : name;
-    return name + " or list";
+    return (may_be_a_word(field) ? "word, " : "") + name + " or list";
 }
 
 std::string allowed_text(const ConfigField& field) {
     if (field.choices.empty()) return to_string(field.range);
-    std::string text;
+    std::string text = may_be_a_word(field) ? to_string(field.range) : "";
     for (const std::string& choice : field.choices)
         text += (text.empty() ? "`" : ", `") + (choice.empty() ? "\"\"" : choice) + "`";
     return text;

@@ -35,6 +35,10 @@ public:
     virtual void shift(const void* send, void* receive, size_t bytes, int distance) = 0;
     // Whether the calling core moves and adds every byte itself, so that another thread on that core gains no time.
     virtual bool moves_by_this_core() const { return true; }
+    // Whether calls only go into the order of the device and the host goes on at once, so that they may be recorded.
+    virtual bool goes_into_order() const { return false; }
+    // What is under way will not come to its end: nothing waits for it any more, and nothing else may be called.
+    virtual void abandon() noexcept {}
 };
 
 }  // namespace xbench

@@ -22,7 +22,7 @@ enum class Role : int32_t {
     label,       // class index i32 {1}, or targets {1,k}
     parameter,   // learned
     buffer,      // kept, not learned: running statistics
-    constant,    // set once from the configuration (pos_weight)
+    constant,    // set once: by the configuration (pos_weight), or a parameter that is frozen
     activation,  // {1,...}: one row an image
     gradient,    // of an activation
     parameter_gradient,
@@ -65,6 +65,7 @@ struct Output {
     ValueId value = no_value;
     bool is_loss = false;         // the backward pass starts here; losses are added up
     bool wants_gradient = false;  // of a pinned value: a training plan has the output "d(name)" as well
+    ValueId seed = no_value;      // its gradient, given with each batch: the backward pass starts here without a loss
 };
 
 struct Graph {
@@ -89,6 +90,9 @@ struct Graph {
     // Keeps an activation to the end of each step, and its gradient where asked for: what Grad-CAM reads.
     void pin(ValueId id, std::string name, bool with_gradient = false);
 };
+
+// The constant of zeros that a frozen batch normalisation's gradient reads.
+inline std::string zeros_of_frozen(const std::string& layer) { return layer + ".zeros"; }
 
 const char* name_of(OpKind op);  // "conv2d"
 const char* name_of(Role role);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <string_view>
 
 #include "core/error.h"
 
@@ -26,6 +27,8 @@ constexpr std::array launchers{
     LauncherVariables{"Flux", "FLUX_JOB_SIZE", "FLUX_TASK_RANK", "", "FLUX_TASK_LOCAL_ID"},
     LauncherVariables{"IBM's jsrun", "JSM_NAMESPACE_SIZE", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_LOCAL_SIZE",
                       "JSM_NAMESPACE_LOCAL_RANK"},
+    // torchrun, and scripts that start the ranks themselves.
+    LauncherVariables{"a launcher that sets RANK", "WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK"},
     // "4(x2),3": tasks of each node of the step; all nodes of a step that xbench starts have equally many or fewer.
     LauncherVariables{"srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_STEP_TASKS_PER_NODE", "SLURM_LOCALID"},
 };
@@ -40,7 +43,8 @@ int number(const char* name, int otherwise) {
 Launched launched() {
     for (const LauncherVariables& l : launchers) {
         const int ranks = number(l.ranks, 0);
-        if (ranks <= 0) continue;
+        const bool is_job = std::string_view(l.ranks) != "WORLD_SIZE" || std::getenv(l.rank) != nullptr;
+        if (ranks <= 0 || !is_job) continue;
         return {l.ranks, l.launcher, ranks, number(l.rank, 0), std::max(1, number(l.on_node, 1)), number(l.local, 0)};
     }
     // Tasks beyond the first exist in a step only; a batch script's own shell has SLURM_PROCID=0 and SLURM_NTASKS as well.
@@ -48,6 +52,12 @@ Launched launched() {
         return {"SLURM_PROCID", "srun", std::max(rank + 1, number("SLURM_NTASKS", 1)), rank, 1, number("SLURM_LOCALID", 0)};
     if (std::getenv("PMIX_RANK") != nullptr) return {"PMIX_RANK", "a PMIx launcher", 1, number("PMIX_RANK", 0), 1, 0};
     return {};
+}
+
+bool has_mpi_launcher() {
+    constexpr std::array of_mpi{"OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_FD", "PMIX_RANK",
+                                "FLUX_JOB_SIZE",        "JSM_NAMESPACE_SIZE"};
+    return std::any_of(of_mpi.begin(), of_mpi.end(), [](const char* name) { return std::getenv(name) != nullptr; });
 }
 
 void check_world(const Launched& launched, int world) {

@@ -1,5 +1,5 @@
-// What a launcher (mpirun, mpiexec, srun) says about the processes that it started, in the variables that it sets for
-// them. MPI itself is not asked: processes that the launcher of another MPI started each find themselves alone.
+// What a launcher (mpirun, mpiexec, srun, torchrun) says about the processes that it started, in the variables that it sets
+// for them. MPI itself is not asked: processes that the launcher of another MPI started each find themselves alone.
 #pragma once
 
 #include <string>
@@ -15,6 +15,9 @@ struct Launched {
 
 // The innermost launcher: under mpirun inside a Slurm step, mpirun.
 Launched launched();
+
+// Whether the launcher speaks to MPI, so that MPI's ranks know each other: plain srun and scripts that set RANK do not.
+bool has_mpi_launcher();
 
 // Throws UsageError, with a remedy, where a launcher started more processes than MPI's world has ranks: each of them would
 // do the whole work, in the same files.

@@ -27,7 +27,7 @@ namespace xbench {
     op(max_pool2d_grad) op(avg_pool2d_grad) op(global_avg_pool_grad) op(linear_dgrad) op(linear_wgrad)         \
     op(dropout_grad) op(softmax_cross_entropy_grad) op(bce_with_logits_grad) op(accumulate) op(reorder)        \
     op(all_reduce) op(gelu_grad) op(silu_grad)                                                                 \
-    op(adam) op(sgd)
+    op(adam) op(sgd) op(square_sums) op(average_weights)
 // clang-format on
 
 enum class OpKind : int32_t {
@@ -77,6 +77,8 @@ struct BatchNorm {
     int64_t pixels;  // h*w of x, set by the planner: finalize and grad_input divide by global_batch * pixels
     // relu: x itself is the output of a ReLU, and grad_input also does the ReLU's gradient: dx = x > 0 ? dx : 0
     Activation input_activation;
+    // Its scale and shift are not learned: training, too, takes the running statistics and leaves them as they are.
+    int32_t frozen = 0;
 };
 
 // dropout  x -> y = keep ? x / (1-p) : 0;   dropout_grad  dy -> dx with the same mask
@@ -158,14 +160,23 @@ struct Linear {
     DType products = DType::f32;
 };
 
-// softmax_cross_entropy       logits{n,k}, labels i32{n} -> loss_sum f64{1}, probabilities{n,k}
-// softmax_cross_entropy_grad  probabilities, labels -> dlogits = (probabilities - onehot) * inverse_batch
-// bce_with_logits             logits{n,k}, targets{n,k}, pos_weight{k} -> loss_sum f64{1}, probabilities{n,k}
-//   loss = -(pos_weight t log s(x) + (1-t) log(1-s(x))), summed over n and divided by k
-// bce_with_logits_grad        probabilities, targets, pos_weight -> dlogits = d loss / d logits * inverse_batch
+// softmax_cross_entropy       logits{n,k}, labels i32{n}, [class_weight{k}] -> loss_sum f64{1}, probabilities{n,k}
+//   loss = -sum_k class_weight_k q_k log p_k, q = (1-smoothing) onehot + smoothing / K, or with focal
+//   -class_weight_y (1-p_y)^gamma log p_y
+// softmax_cross_entropy_grad  probabilities, labels, [class_weight] -> dlogits = d loss / d logits * inverse_batch; that is
+//   (probabilities - onehot) * inverse_batch where nothing else is asked for
+// bce_with_logits             logits{n,k}, targets{n,k}, pos_weight{k}, [class_weight{k}] -> loss_sum f64{1},
+//                             probabilities{n,k}
+//   loss = -class_weight (pos_weight t log s(x) + (1-t) log(1-s(x))), summed over n and divided by k; t is what smoothing
+//   makes of the target, (1-smoothing) t + smoothing / 2. With focal, p = s t + (1-s) (1-t), a = alpha t + (1-alpha) (1-t):
+//   times a (1-p)^gamma. Lin et al., ICCV 2017, as in torchvision. A target below 0 is unknown and adds nothing.
+// bce_with_logits_grad        probabilities, targets, pos_weight, [class_weight] -> dlogits = d loss / d logits *
+//                             inverse_batch
 // loss_sum is the sum over the images (fixed tree over leaves); the mean is loss_sum * inverse_batch.
 struct Loss {
-    int32_t unused;
+    float smoothing = 0;
+    int32_t focal = 0;
+    float gamma = 2, alpha = 0.25f;
 };
 
 // adam  in g{n}; out p{n}, m{n}, v{n}, updated in place; lr and t are StepContext's. Kingma and Ba, ICLR 2015, with
@@ -174,9 +185,13 @@ struct Loss {
 //   m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2;  p -= lr/(1-b1^t) * m / (sqrt(v)/sqrt(1-b2^t) + eps)
 // sgd   in g{n}; out p{n}, m{n}, in place:  g' = g + weight_decay p;  m = momentum m + g' (m = g' at t = 1);  p -= lr
 // (nesterov ? g' + momentum m : m)
+// g is gradient_scale times what lies in memory: clipping.
+// square_sums      in g{n} -> sums f64{ceil(n/16)}: of the squares of 16 neighbours each, added up in one fixed order
+// average_weights  in p{n}; out a{n}, in place: a = average_decay a + (1-average_decay) p
 struct Optimizer {
     float beta1, beta2, eps, weight_decay, momentum;
     int32_t decoupled, nesterov;
+    float gradient_scale = 1, average_decay = 0;
 };
 
 // Every struct of attributes above.

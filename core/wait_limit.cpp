@@ -17,4 +17,10 @@ std::string waited_text(const WaitLimit& limit, int rank, int peer, const char* 
                        step > 0 ? fmt::format(" at step {}", step) : " before the first step");
 }
 
+std::string lost_text(const WaitLimit& limit, int rank, const char* operation, uint64_t bytes) {
+    const uint32_t step = limit.step;
+    return fmt::format("rank {} has ended; rank {} waited for it in {} of {}{}", limit.lost.load(), rank, operation,
+                       size_text(bytes), step > 0 ? fmt::format(" at step {}", step) : " before the first step");
+}
+
 }  // namespace xbench

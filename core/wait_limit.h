@@ -14,6 +14,7 @@ namespace xbench {
 struct WaitLimit {
     std::atomic<double> seconds{300};  // in one collective without any progress; 0: no limit
     std::atomic<uint32_t> step{0};     // the training step under way; 0: none
+    std::atomic<int> lost{-1};         // a rank that is known to have ended too early; negative: none
     // Called by another thread where the waiting call cannot throw any more because it is inside a library; must not
     // return. Set before the limit is first reached.
     std::function<void(const Error&)> expired;
@@ -24,6 +25,9 @@ struct WaitLimit {
 
 // "rank 1 waited 20 s for rank 0 in all_reduce of 4 MiB at step 17". `peer` is negative where nobody knows for whom.
 std::string waited_text(const WaitLimit& limit, int rank, int peer, const char* operation, uint64_t bytes);
+// "rank 1 has ended; rank 0 waited for it in all_reduce of 4 MiB at step 17", of the rank that is lost.
+std::string lost_text(const WaitLimit& limit, int rank, const char* operation, uint64_t bytes);
+constexpr const char* lost_remedy = "was it killed for memory, or by hand? train --resume goes on from the last checkpoint";
 std::string size_text(uint64_t bytes);  // "390 KiB"
 
 }  // namespace xbench

@@ -23,8 +23,9 @@ double ratio(double numerator, double denominator) { return denominator > 0 ? nu
 
 // What a class needs of the images, in the order of its scores from high to low.
 struct Column {
-    std::vector<uint32_t> order;  // images
-    std::vector<uint8_t> last;    // {N} whether the next one has a lower score
+    std::vector<uint32_t> order;  // {M} images that are known to be of the class or not
+    std::vector<uint8_t> last;    // {M} whether the next one has a lower score
+    std::vector<uint8_t> known;   // {N} by image
     std::vector<uint8_t> truth;   // {N} by image
     std::vector<uint8_t> said;    // {N} by image
 };
@@ -57,20 +58,22 @@ private:
 };
 
 Column make_column(const Predictions& p, int64_t c, const std::vector<int64_t>& answers) {
-    OneAgainstRest one = one_against_rest(p, c);
-    const size_t n = one.scores.size();
-    Column column;
-    column.order.resize(n);
-    std::iota(column.order.begin(), column.order.end(), 0u);
-    std::stable_sort(column.order.begin(), column.order.end(),
-                     [&](uint32_t a, uint32_t b) { return one.scores[a] > one.scores[b]; });
-    column.last.resize(n);
-    column.said.resize(n);
-    for (size_t i = 0; i < n; ++i) {
-        column.last[i] = i + 1 == n || one.scores[column.order[i + 1]] != one.scores[column.order[i]];
-        column.said[i] = p.multilabel() ? one.scores[i] >= multilabel_threshold : answers[i] == c;
+    const OneAgainstRest one = one_against_rest(p, c);
+    const auto n = static_cast<size_t>(p.count());
+    const size_t m = one.images.size();
+    const auto score = [&](uint32_t image) {
+        return p.probabilities[image * static_cast<size_t>(p.classes) + static_cast<size_t>(c)];
+    };
+    Column column{one.images, std::vector<uint8_t>(m), std::vector<uint8_t>(n), std::vector<uint8_t>(n),
+                  std::vector<uint8_t>(n)};
+    std::stable_sort(column.order.begin(), column.order.end(), [&](uint32_t a, uint32_t b) { return score(a) > score(b); });
+    for (size_t i = 0; i < m; ++i) {
+        const uint32_t image = one.images[i];
+        column.last[i] = i + 1 == m || score(column.order[i + 1]) != score(column.order[i]);
+        column.known[image] = 1;
+        column.truth[image] = one.truth[i];
+        column.said[image] = p.multilabel() ? score(image) >= multilabel_threshold : answers[image] == c;
     }
-    column.truth = std::move(one.truth);
     return column;
 }
 
@@ -92,7 +95,7 @@ Resampler::Resampler(const Predictions& p, std::span<const std::string> groups) 
     }
     for (int64_t c = 0; c < p.classes; ++c) columns_.push_back(make_column(p, c, answers));
     for (size_t i = 0; i < n; ++i) {
-        const auto agrees = [i](const Column& column) { return column.truth[i] == column.said[i]; };
+        const auto agrees = [i](const Column& column) { return !column.known[i] || column.truth[i] == column.said[i]; };
         right_.push_back(std::all_of(columns_.begin(), columns_.end(), agrees));
     }
 }
@@ -117,7 +120,7 @@ double Resampler::accuracy(const std::vector<int32_t>& times) const {
 
 ClassCounts Resampler::count(const Column& column, const std::vector<int32_t>& times) const {
     ClassCounts counts;
-    for (size_t i = 0; i < times.size(); ++i) {
+    for (const uint32_t i : column.order) {
         double& cell = column.truth[i] ? (column.said[i] ? counts.hits : counts.misses)
                                        : (column.said[i] ? counts.false_alarms : counts.rest);
         cell += times[i];

@@ -117,12 +117,21 @@ void fit_line(std::span<const float> confidences, std::span<const uint8_t> outco
 
 Json number_or_null(double value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
 
+// Of a class of which no image says whether it shows it.
+Calibration undefined_calibration(std::string name) {
+    Calibration result;
+    result.name = std::move(name);
+    result.ece = result.mce = result.ece_equal_mass = result.brier = undefined;
+    return result;
+}
+
 // -log of the probability that the temperature leaves to image i's truth.
 double loss_at(const Predictions& p, size_t i, double temperature) {
     const auto k = static_cast<size_t>(p.classes);
     double sum = 0;
     if (p.multilabel()) {
         for (size_t c = 0; c < k; ++c) {
+            if (p.targets[i * k + c] == unknown_label) continue;
             const double z = logit(p.probabilities[i * k + c]) / temperature;
             sum += std::log1p(std::exp(p.targets[i * k + c] != 0 ? -z : z));
         }
@@ -163,7 +172,10 @@ std::vector<Calibration> calibrate(const Predictions& p, const std::vector<std::
     if (p.multilabel()) {
         for (int64_t c = 0; c < p.classes; ++c) {
             const OneAgainstRest column = one_against_rest(p, c);
-            result.push_back(calibrate(class_names[static_cast<size_t>(c)], column.scores, column.truth, bins));
+            if (column.scores.empty())
+                result.push_back(undefined_calibration(class_names[static_cast<size_t>(c)]));
+            else
+                result.push_back(calibrate(class_names[static_cast<size_t>(c)], column.scores, column.truth, bins));
         }
         return result;
     }
@@ -182,12 +194,15 @@ std::vector<Calibration> calibrate(const Predictions& p, const std::vector<std::
 double brier_score(const Predictions& p) {
     const auto k = static_cast<size_t>(p.classes);
     double sum = 0;
+    size_t known = 0;
     for (size_t i = 0; i < p.probabilities.size(); ++i) {
+        if (p.multilabel() && p.targets[i] == unknown_label) continue;
+        ++known;
         const bool is = p.multilabel() ? p.targets[i] != 0 : p.labels[i / k] == static_cast<int32_t>(i % k);
         const double distance = static_cast<double>(p.probabilities[i]) - (is ? 1 : 0);
         sum += distance * distance;
     }
-    return sum / static_cast<double>(p.multilabel() ? p.probabilities.size() : p.labels.size());
+    return sum / static_cast<double>(p.multilabel() ? known : p.labels.size());
 }
 
 // Golden sections on log T: the loss is convex in 1/T, so that it has one valley in log T, too.
@@ -215,10 +230,10 @@ double fit_temperature(const Predictions& p) {
 Json to_json(const std::vector<Calibration>& calibrations) {
     Json json = Json::object();
     for (const Calibration& one : calibrations) {
-        json[one.name] = Json{{"ece_15_equal_bins", one.ece},
-                              {"mce", one.mce},
-                              {"ece_equal_mass", one.ece_equal_mass},
-                              {"brier", one.brier},
+        json[one.name] = Json{{"ece_15_equal_bins", number_or_null(one.ece)},
+                              {"mce", number_or_null(one.mce)},
+                              {"ece_equal_mass", number_or_null(one.ece_equal_mass)},
+                              {"brier", number_or_null(one.brier)},
                               {"intercept", number_or_null(one.intercept)},
                               {"slope", number_or_null(one.slope)},
                               {"images", one.count}};

@@ -122,7 +122,7 @@ Metrics single_label(const Predictions& p, const std::vector<std::string>& names
 std::string label_set(const uint8_t* targets, const std::vector<std::string>& names) {
     std::string text;
     for (size_t c = 0; c < names.size(); ++c) {
-        if (targets[c] != 0) text += (text.empty() ? "" : "|") + names[c];
+        if (targets[c] == 1) text += (text.empty() ? "" : "|") + names[c];
     }
     return text.empty() ? "(none)" : text;
 }
@@ -151,9 +151,12 @@ Metrics multi_label(const Predictions& p, const std::vector<std::string>& names)
     Counts all;
     std::map<std::string, int64_t> answers;
     int64_t right = 0;
+    std::vector<int64_t> known(k);  // images
     for (size_t i = 0; i < n; ++i) {
         for (size_t c = 0; c < k; ++c) {
-            const bool truth = p.targets[i * k + c] != 0, said = p.probabilities[i * k + c] >= multilabel_threshold;
+            if (p.targets[i * k + c] == unknown_label) continue;
+            ++known[c];
+            const bool truth = p.targets[i * k + c] == 1, said = p.probabilities[i * k + c] >= multilabel_threshold;
             for (Counts* counts : {&classes[c], &images[i], &all}) {
                 counts->true_positive += truth && said;
                 counts->false_positive += !truth && said;
@@ -170,7 +173,7 @@ Metrics multi_label(const Predictions& p, const std::vector<std::string>& names)
     for (size_t c = 0; c < k; ++c) {
         metrics.per_class.push_back(score(names[c], classes[c]));
         const ClassScore& one = metrics.per_class.back();
-        const auto negative = static_cast<double>(p.count() - one.support);
+        const auto negative = static_cast<double>(known[c] - one.support);
         if (one.support == 0 || negative <= 0) continue;
         ++mixed;
         balanced += (one.recall + 1 - static_cast<double>(classes[c].false_positive) / negative) / 2;
@@ -193,7 +196,8 @@ Metrics compute_metrics(const Predictions& predictions, const std::vector<std::s
     Metrics metrics =
         predictions.multilabel() ? multi_label(predictions, class_names) : single_label(predictions, class_names);
     metrics.count = predictions.count();
-    metrics.loss = predictions.loss_sum / static_cast<double>(metrics.count);
+    metrics.loss = predictions.loss_sum /
+                   (predictions.loss_divisor > 0 ? predictions.loss_divisor : static_cast<double>(metrics.count));
     add_averages(metrics);
     return metrics;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "data/set/dataset.h"
 
 namespace xbench {
 
@@ -19,8 +20,9 @@ struct Predictions {
     std::vector<int64_t> samples;      // {N} index in the data set
     std::vector<float> probabilities;  // {N*K}
     std::vector<int32_t> labels;       // {N}, single label
-    std::vector<uint8_t> targets;      // {N*K}, multi-label
+    std::vector<uint8_t> targets;      // {N*K}, multi-label: 0, 1 or unknown_label
     double loss_sum = 0;               // over the images
+    double loss_divisor = 0;           // what makes it the loss; 0: the number of images
     bool multilabel() const { return !targets.empty(); }
     int64_t count() const { return static_cast<int64_t>(samples.size()); }
 };
@@ -35,7 +37,7 @@ struct ClassScore {
 // balanced_accuracy   mean recall of the classes that occur; multi-label: mean over the classes that have both positive
 //                     and negative images of (sensitivity + specificity) / 2
 // majority_baseline   the accuracy of always giving the most frequent answer
-// loss                per image
+// loss                per image, or by the sum of the images' weights (train.class_weight_mean)
 struct Metrics {
     int64_t count = 0;
     bool multilabel = false;

@@ -9,8 +9,9 @@
 namespace xbench {
 
 struct OneAgainstRest {
-    std::vector<float> scores;   // {N} probability of the class
-    std::vector<uint8_t> truth;  // {N} 1 where the image is of the class
+    std::vector<uint32_t> images;  // {M} of which it is known whether they are of the class: places in the predictions
+    std::vector<float> scores;     // {M} probability of the class
+    std::vector<uint8_t> truth;    // {M} 1 where the image is of the class
 };
 OneAgainstRest one_against_rest(const Predictions& predictions, int64_t of_class);
 

@@ -17,7 +17,7 @@ AlignedBuffer Device::allocate(size_t bytes, MemoryLedger* ledger, MemoryCategor
     return buffer;
 }
 
-void Device::look_while_waiting(const void* who, std::function<void()> look) {
+void Device::look_while_waiting(const void* who, std::function<void(double)> look) {
     const std::lock_guard lock(looks_->mutex);
     if (look)
         looks_->all[who] = std::move(look);
@@ -25,9 +25,9 @@ void Device::look_while_waiting(const void* who, std::function<void()> look) {
         looks_->all.erase(who);
 }
 
-bool Device::look() {
+bool Device::look(double waited_seconds) {
     const std::lock_guard lock(looks_->mutex);
-    for (const auto& [who, look] : looks_->all) look();
+    for (const auto& [who, look] : looks_->all) look(waited_seconds);
     return !looks_->all.empty();
 }
 

@@ -98,7 +98,11 @@ public:
     virtual void* native_order() { return nullptr; }
     // Called again and again while the host waits for any order of this device, for `who` must know that it waits in vain (a
     // network of devices whose peers do not come); what it throws ends the wait. Null: `who` no longer looks.
-    void look_while_waiting(const void* who, std::function<void()> look);
+    // It is told for how many seconds the host has waited.
+    void look_while_waiting(const void* who, std::function<void(double waited_seconds)> look);
+    // Whether what is called now, in any order of this device, is being kept and not done (run() with a recording).
+    virtual bool is_recording() const { return false; }
+    virtual int64_t replays() const { return 0; }  // bodies that it replayed instead of running them: for tests
 
     // Another order on the same memory, whose copies and sums happen beside the calls of this one: for communication while
     // steps compute. One thread uses it, which need not be this one's. This device outlives it.
@@ -143,10 +147,10 @@ protected:
     // Shared by all orders of a device.
     struct Looks {
         std::mutex mutex;
-        std::map<const void*, std::function<void()>> all;
+        std::map<const void*, std::function<void(double)>> all;
     };
     std::shared_ptr<Looks> looks_ = std::make_shared<Looks>();
-    bool look();  // calls all of them; false: there are none
+    bool look(double waited_seconds);  // calls all of them; false: there are none
     bool replays_ = true;
 
 private:

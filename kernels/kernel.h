@@ -48,7 +48,7 @@ struct StepContext {
     const int64_t* sample_ids;  // {images}: index of each image in its data set
     uint64_t seed;
     uint32_t step;         // counts from 0 over the whole training
-    double inverse_batch;  // 1 / images of the global batch
+    double inverse_batch;  // of the loss: 1 / images of the global batch, or 1 / the sum of their weights
     int64_t global_batch;  // images of the global batch
     float learning_rate;
     uint32_t update;  // t of Adam: 1 for the first update

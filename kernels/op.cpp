@@ -137,7 +137,8 @@ std::vector<ValueId> GradBuilder::append(OpKind op, const Attrs& attrs, std::vec
         gradient.shape = value(id).shape;
         gradient.dtype = value(id).dtype;
         gradient.unit = value(id).unit;
-        gradient.role = value(id).role == Role::parameter ? Role::parameter_gradient : Role::gradient;
+        const bool of_weights = value(id).role == Role::parameter || value(id).role == Role::constant;  // learned, frozen
+        gradient.role = of_weights ? Role::parameter_gradient : Role::gradient;
         out.push_back(new_value(std::move(gradient)));
     }
     graph_.nodes.push_back({op, attrs, std::move(in), out, name});

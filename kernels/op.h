@@ -81,6 +81,7 @@ public:
     GradBuilder(Graph& graph, std::vector<bool> needs_gradient);
 
     const Value& value(ValueId id) const { return graph_.value(id); }
+    const Graph& graph() const { return graph_; }
     // Whether anything that is learned depends on it, or it is learned itself.
     bool needed(ValueId id) const { return id != no_value && needs_gradient_[static_cast<size_t>(id)]; }
     // The gradient of an output so far; no_value where nothing depends on it.

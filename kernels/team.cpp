@@ -17,17 +17,16 @@ constexpr int spins = 1 << 10, yields = 1 << 8;
 }  // namespace
 
 void TeamMeeting::meet(int size) {
-    const uint32_t round = round_.load(std::memory_order_relaxed);
+    const uint32_t round = round_.load();
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
         arrived_.store(0, std::memory_order_relaxed);
-        round_.store(round + 1, std::memory_order_release);
-        round_.notify_all();
+        round_.store_and_wake(round + 1);
         return;
     }
-    const auto over = [&] { return round_.load(std::memory_order_acquire) != round; };
+    const auto over = [&] { return round_.load() != round; };
     for (int i = 0; i < spins && !over(); ++i) pause_processor();
     for (int i = 0; i < yields && !over(); ++i) sched_yield();
-    while (!over()) round_.wait(round, std::memory_order_acquire);
+    while (!over()) round_.sleep_unless([round](uint32_t seen) { return seen != round; });
 }
 
 void check_team(int threads) {

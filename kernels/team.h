@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/hardware.h"
+#include "core/wait_word.h"
 #include "kernels/kernel.h"
 
 #include <omp.h>
@@ -18,7 +19,7 @@ public:
 
 private:
     alignas(64) std::atomic<int> arrived_{0};
-    alignas(64) std::atomic<uint32_t> round_{0};
+    alignas(64) WaitWord round_;
 };
 
 // Throws Error where OpenMP gives a team fewer threads than asked for (OMP_THREAD_LIMIT, OMP_MAX_ACTIVE_LEVELS): a figure

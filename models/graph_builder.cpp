@@ -9,12 +9,27 @@
 namespace xbench {
 namespace {
 
+// Keras' default for both: U(-a, a), a = sqrt(6 / (fan_in + fan_out)).
+Init glorot_uniform(int64_t fan_in, int64_t fan_out) {
+    return {Init::Rule::uniform, std::sqrt(6.0 / static_cast<double>(fan_in + fan_out))};
+}
+
 // PyTorch's default for Conv2d and Linear: kaiming_uniform(a = sqrt 5) is U(-1/sqrt(fan_in), 1/sqrt(fan_in)), the bias too.
 Init pytorch_uniform(int64_t fan_in) { return {Init::Rule::uniform, 1.0 / std::sqrt(static_cast<double>(fan_in))}; }
 
 }  // namespace
 
-GraphBuilder::GraphBuilder(std::string model_name) { graph_.name = std::move(model_name); }
+GraphBuilder::GraphBuilder(std::string model_name, std::string_view initializer) : glorot_(initializer == "glorot_uniform") {
+    graph_.name = std::move(model_name);
+}
+
+Init GraphBuilder::weight_init(int64_t fan_in, int64_t fan_out) const {
+    return glorot_ ? glorot_uniform(fan_in, fan_out) : pytorch_uniform(fan_in);
+}
+
+Init GraphBuilder::bias_init(int64_t fan_in) const {
+    return glorot_ ? Init{Init::Rule::constant, 0} : pytorch_uniform(fan_in);
+}
 
 void GraphBuilder::begin_unit(std::string name) { graph_.units.push_back(std::move(name)); }
 
@@ -63,9 +78,9 @@ ValueId GraphBuilder::conv2d(ValueId x, const std::string& name, int64_t out_cha
     if (o.groups < 1 || channels % o.groups != 0)
         throw Error(std::to_string(channels) + " channels cannot be cut into " + std::to_string(o.groups) + " groups", name);
     const int64_t fan_in = channels / o.groups * o.kernel * o.kernel;
-    std::vector<ValueId> in{
-        x, parameter(name + ".weight", {out_channels, channels / o.groups, o.kernel, o.kernel}, pytorch_uniform(fan_in))};
-    if (o.bias) in.push_back(parameter(name + ".bias", {out_channels}, pytorch_uniform(fan_in)));
+    const Init init = weight_init(fan_in, out_channels / o.groups * o.kernel * o.kernel);
+    std::vector<ValueId> in{x, parameter(name + ".weight", {out_channels, channels / o.groups, o.kernel, o.kernel}, init)};
+    if (o.bias) in.push_back(parameter(name + ".bias", {out_channels}, bias_init(fan_in)));
     const Conv2d attrs{o.kernel, o.kernel,   o.stride,   o.stride, o.pad,
                        o.pad,    o.dilation, o.dilation, o.groups, Activation::none};
     return append(OpKind::conv2d, attrs, std::move(in), name);
@@ -114,8 +129,8 @@ ValueId GraphBuilder::flatten(ValueId x, const std::string& name) {
 
 ValueId GraphBuilder::linear(ValueId x, const std::string& name, int64_t out_features, bool bias) {
     const int64_t features = shape(x)[1];
-    std::vector<ValueId> in{x, parameter(name + ".weight", {out_features, features}, pytorch_uniform(features))};
-    if (bias) in.push_back(parameter(name + ".bias", {out_features}, pytorch_uniform(features)));
+    std::vector<ValueId> in{x, parameter(name + ".weight", {out_features, features}, weight_init(features, out_features))};
+    if (bias) in.push_back(parameter(name + ".bias", {out_features}, bias_init(features)));
     return append(OpKind::linear, Linear{Activation::none}, std::move(in), name);
 }
 
@@ -139,7 +154,7 @@ Graph GraphBuilder::finish(ValueId logits, LossKind loss) {
     graph_.label = graph_.add(std::move(label));
     std::vector<ValueId> in{logits, graph_.label};
     if (multilabel) in.push_back(parameter("pos_weight", {classes}, {Init::Rule::constant, 1}, Role::constant));
-    append(multilabel ? OpKind::bce_with_logits : OpKind::softmax_cross_entropy, Loss{0}, std::move(in), "loss");
+    append(multilabel ? OpKind::bce_with_logits : OpKind::softmax_cross_entropy, Loss{}, std::move(in), "loss");
     const std::vector<ValueId>& out = graph_.nodes.back().out;
     graph_.outputs.push_back({"logits", logits});
     graph_.outputs.push_back({"loss", out[0], true});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/graph.h"
@@ -27,7 +28,8 @@ struct PoolOptions {
 // output. `name` is the layer's name in PyTorch's state dict ("f.0"); layers without parameters take theirs too.
 class GraphBuilder {
 public:
-    explicit GraphBuilder(std::string model_name);
+    // Weights begin as train.constants' library has them (model.initializer).
+    explicit GraphBuilder(std::string model_name, std::string_view initializer = "pytorch");
     void begin_unit(std::string name);
     ValueId input(int64_t channels, int64_t height, int64_t width);
     ValueId conv2d(ValueId x, const std::string& name, int64_t out_channels, const ConvOptions& options = {});
@@ -50,7 +52,10 @@ public:
 private:
     ValueId parameter(const std::string& name, Shape shape, Init init, Role role = Role::parameter);
     ValueId append(OpKind op, Attrs attrs, std::vector<ValueId> in, const std::string& name);
+    Init weight_init(int64_t fan_in, int64_t fan_out) const;
+    Init bias_init(int64_t fan_in) const;
     Graph graph_;
+    bool glorot_;
 };
 
 }  // namespace xbench

@@ -65,7 +65,7 @@ Graph classify(GraphBuilder& g, Sequence& f, ValueId x, const ModelConfig& confi
 }  // namespace
 
 Graph pneumonia_cnn(const ModelConfig& config) {
-    GraphBuilder g("pneumonia_cnn");
+    GraphBuilder g("pneumonia_cnn", config.initializer);
     Sequence f;
     ValueId x = g.input(config.channels, config.size, config.size);
     for (const int64_t width : config.widths)
@@ -76,7 +76,7 @@ Graph pneumonia_cnn(const ModelConfig& config) {
 }
 
 Graph fracture_cnn(const ModelConfig& config) {
-    GraphBuilder g("fracture_cnn");
+    GraphBuilder g("fracture_cnn", config.initializer);
     Sequence f;
     ValueId x = g.input(config.channels, config.size, config.size);
     for (const int64_t width : config.widths) x = conv_relu_pool(g, f, x, width, {.kernel = 3});
@@ -87,7 +87,7 @@ Graph fracture_cnn(const ModelConfig& config) {
 }
 
 Graph rsna_cnn(const ModelConfig& config) {
-    GraphBuilder g("rsna_cnn");
+    GraphBuilder g("rsna_cnn", config.initializer);
     Sequence f;
     ValueId x = g.input(config.channels, config.size, config.size);
     for (const int64_t width : config.widths) x = conv_relu_pool(g, f, x, width, {.kernel = 3, .pad = 1});
@@ -98,7 +98,7 @@ Graph rsna_cnn(const ModelConfig& config) {
 }
 
 Graph cifar_cnn(const ModelConfig& config) {
-    GraphBuilder g("cifar_cnn");
+    GraphBuilder g("cifar_cnn", config.initializer);
     Sequence f;
     ValueId x = g.input(config.channels, config.size, config.size);
     for (const int64_t width : config.widths) {
@@ -117,7 +117,7 @@ Graph cifar_cnn(const ModelConfig& config) {
 }
 
 Graph nih_cnn(const ModelConfig& config) {
-    GraphBuilder g("nih_cnn");
+    GraphBuilder g("nih_cnn", config.initializer);
     Sequence f;
     ValueId x = g.input(config.channels, config.size, config.size);
     for (size_t block = 0; block < config.widths.size(); ++block) {

@@ -1,5 +1,7 @@
 // Reverse-mode differentiation of the graph: each forward node, last first, hands the gradients of its outputs to the rule
 // of its operator (OpDef::grad), which appends nodes.
+#include <algorithm>
+
 #include "core/error.h"
 #include "kernels/op.h"
 #include "plan/passes.h"
@@ -11,13 +13,23 @@ std::vector<bool> values_that_need_gradients(const Graph& graph) {
     std::vector<bool> needed(graph.values.size(), false);
     for (size_t id = 0; id < needed.size(); ++id)
         needed[id] = graph.values[id].role == Role::parameter && graph.values[id].trainable;
+    const auto is_asked_for = [&](ValueId id) {
+        return std::any_of(graph.outputs.begin(), graph.outputs.end(),
+                           [id](const Output& output) { return output.value == id && output.wants_gradient; });
+    };
     for (const Node& node : graph.nodes) {
         bool any = false;
         for (const ValueId id : node.in) any = any || (id != no_value && needed[static_cast<size_t>(id)]);
         for (const ValueId id : node.out)
-            if (graph.value(id).role == Role::activation) needed[static_cast<size_t>(id)] = any;
+            if (graph.value(id).role == Role::activation) needed[static_cast<size_t>(id)] = any || is_asked_for(id);
     }
     return needed;
+}
+
+// A pass may also start from gradients that are given: Grad-CAM's, of one logit.
+void take_seeds(const Graph& graph, GradBuilder& builder) {
+    for (const Output& output : graph.outputs)
+        if (output.seed != no_value) builder.contribute(output.value, output.seed, output.name);
 }
 
 // The gradients of pinned values that somebody asked for become outputs, too.
@@ -37,6 +49,7 @@ void keep_gradients(Graph& graph, const GradBuilder& builder) {
 
 std::vector<ValueId> differentiate(Graph& graph) {
     GradBuilder builder(graph, values_that_need_gradients(graph));
+    take_seeds(graph, builder);
     for (size_t i = graph.nodes.size(); i-- > 0;) {
         const Node node = graph.nodes[i];  // a copy: rules append to the list
         const bool is_loss = graph.is_loss(node.out[0]);

@@ -218,7 +218,7 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
     if (step_ns || (observer && !observer->may_be_recorded()))
         device_.run(body);
     else
-        device_.run(recording(), body);
+        run_recorded(body, observer);
     if (failure_) std::rethrow_exception(failure_);
     if (!step_ns) return;
     device_.wait();
@@ -226,7 +226,15 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
     for (size_t i = 0; i < plan_.steps.size(); ++i) (*step_ns)[i] = device_.elapsed_ns(begin_[i], end_[i]);
 }
 
+template <class Body>
+void Executor::run_recorded(Body&& body, StepObserver* observer) {
+    walked_ = false;
+    device_.run(recording(), body);
+    if (!walked_ && observer) observer->replayed();
+}
+
 void Executor::walk(const Team& team, StepObserver* observer, bool timed) {
+    if (team.rank == 0) walked_ = true;
     const auto wanted = [&](size_t step, uint8_t what) { return !wanted_calls_.empty() && (wanted_calls_[step] & what); };
     // A thread leaves before or after the step that failed, never inside it: the others wait for it at the next barrier.
     for (size_t i = 0; i < plan_.steps.size() && i <= failed_step_; ++i) {

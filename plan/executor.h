@@ -42,7 +42,9 @@ public:
     // Whether everything that it does goes into the order of the device and is the same in every step, so that a device may
     // record it once.
     virtual bool may_be_recorded() const { return false; }
-    // The same in two halves, between which steps run that do not read the sum (PlannedStep::goes_on, needs_sum): the data
+    // The run was replayed from such a record: nothing of it was called, and all of it happens.
+    virtual void replayed() {}
+    // all_reduce in two halves, between which steps run that do not read the sum (PlannedStep::goes_on, needs_sum): the data
     // are the observer's until end_all_reduce() has returned. One sum at a time.
     virtual void begin_all_reduce(double* data, int64_t count, int64_t stride) { all_reduce(data, count, stride); }
     virtual void end_all_reduce() {}
@@ -67,6 +69,8 @@ public:
     // and sample_ids the device's memory. Without an observer the sums of this rank are taken as the sums of all. step_ns,
     // when given, receives each step's time in nanoseconds, for which the host waits.
     void run(const StepContext& context, StepObserver* observer = nullptr, std::vector<int64_t>* step_ns = nullptr);
+    // What the device keeps of runs, which may hold calls of an observer's communicators: those are destroyed after it.
+    void forget_recordings() { recordings_.clear(); }
     // A value's place in the device's memory now: valid until the next run, and only for values that are still alive at the
     // end of the step (logits, probabilities, loss, parameter gradients; every value of a naive plan).
     TensorView view(ValueId id) const;
@@ -93,6 +97,8 @@ private:
     char* start_of(ValueId id) const;
     void* address(ValueId id, size_t block) const;
     void walk(const Team& team, StepObserver* observer, bool timed);
+    template <class Body>
+    void run_recorded(Body&& body, StepObserver* observer);
     void run_step(size_t step, const Team& team, StepObserver* observer);
     void exchange(size_t step, StepObserver* observer);
     void end_exchange(StepObserver* observer);
@@ -118,6 +124,7 @@ private:
     std::map<std::vector<int64_t>, std::unique_ptr<Device::Recording>> recordings_;
     int64_t batch_ = -1;
     bool addresses_set_ = false;
+    bool walked_ = false;                    // in this run, by the host
     size_t begun_sum_ = 0;                   // the last all_reduce that goes_on
     std::span<const uint8_t> wanted_calls_;  // of this run's observer
     std::vector<DeviceEvent> begin_, end_;   // of each step, of a run that is timed

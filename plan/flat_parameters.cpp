@@ -27,6 +27,15 @@ void fill(const Init& init, uint64_t seed, uint32_t position, float* data, int64
     for (int64_t i = 0; i < count; ++i) data[i] = random.uniform(-bound, bound);
 }
 
+// The values that are drawn by their position, in forward order: parameters, frozen ones included, so that freezing changes
+// no other's numbers.
+std::vector<ValueId> drawn_values(const Graph& graph) {
+    std::vector<ValueId> drawn;
+    for (const ValueId id : graph.state)
+        if (graph.value(id).role != Role::buffer) drawn.push_back(id);
+    return drawn.empty() ? graph.parameters : drawn;
+}
+
 }  // namespace
 
 const FlatRange& FlatParameters::find(ValueId value) const {
@@ -50,8 +59,10 @@ FlatParameters flatten_parameters(const Graph& graph) {
 void initialize_parameters(const Graph& graph, const FlatParameters& flat, uint64_t seed, int64_t begin, int64_t end,
                            float* part) {
     std::fill_n(part, end - begin, 0.0f);
-    for (size_t position = 0; position < graph.parameters.size(); ++position) {
-        const FlatRange& range = flat.find(graph.parameters[position]);
+    const std::vector<ValueId> drawn = drawn_values(graph);
+    for (size_t position = 0; position < drawn.size(); ++position) {
+        if (graph.value(drawn[position]).role != Role::parameter) continue;
+        const FlatRange& range = flat.find(drawn[position]);
         if (range.begin < begin || range.begin >= end) continue;
         fill(graph.value(range.value).init, seed, static_cast<uint32_t>(position), part + (range.begin - begin),
              range.count);
@@ -60,7 +71,11 @@ void initialize_parameters(const Graph& graph, const FlatParameters& flat, uint6
 
 void initialize_state(const Graph& graph, const FlatParameters& flat, uint64_t seed, float* state) {
     std::fill_n(state, flat.state_elements, 0.0f);
-    for (const FlatRange& range : flat.state) fill(graph.value(range.value).init, seed, 0, state + range.begin, range.count);
+    const std::vector<ValueId> drawn = drawn_values(graph);
+    for (const FlatRange& range : flat.state) {
+        const auto position = std::find(drawn.begin(), drawn.end(), range.value) - drawn.begin();
+        fill(graph.value(range.value).init, seed, static_cast<uint32_t>(position), state + range.begin, range.count);
+    }
 }
 
 void initialize(const Graph& graph, const FlatParameters& flat, uint64_t seed, float* parameters, float* state) {

@@ -1,5 +1,7 @@
 // Replaces what a model is written in by what kernels exist for.
-//   training   batchnorm -> statistics, all_reduce, finalize, apply; a dropout of p = 0 disappears
+//   training   batchnorm -> statistics, all_reduce, finalize, apply, or as in inference where it is frozen; a dropout of p =
+//   0
+//              disappears
 //   inference  batchnorm -> inference, apply; dropout disappears; max-pooling keeps no index
 #include "kernels/op.h"
 #include "plan/passes.h"
@@ -27,7 +29,7 @@ void lower_batchnorm(Graph& graph, const Node& node, bool training, std::vector<
     const Value like = graph.value(y);
     const int64_t channels = like.shape[1];
     const ValueId mean_rstd = add_value(graph, statistic(channels, DType::f32), like);
-    if (training) {
+    if (training && !std::get<BatchNorm>(node.attrs).frozen) {
         const ValueId sums = add_value(graph, statistic(channels, DType::f64), like);
         const ValueId total = add_value(graph, statistic(channels, DType::f64), like);
         nodes.push_back({OpKind::batchnorm_statistics, node.attrs, {x, mean}, {sums}, node.name});

@@ -1,9 +1,13 @@
 // Timing and order statistics.
 #include "bench/base/measure.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+
+#include "bench/base/distributions.h"
 
 namespace xbench {
 namespace {
@@ -25,6 +29,14 @@ size_t rank_of_95_percent(size_t n) {
 
 }  // namespace
 
+double level_of_order_statistics(size_t n, size_t r) {
+    return 1 - 2 * binomial_cdf(static_cast<int>(r) - 1, static_cast<int>(n), 0.5);
+}
+
+std::string interval_name(const Interval& interval) {
+    return interval.level > 0 ? fmt::format("{:.1f}% interval", 100 * interval.level) : "min - max";
+}
+
 double median(std::vector<double> values) {
     if (values.empty()) return 0;
     std::sort(values.begin(), values.end());
@@ -43,6 +55,7 @@ Interval interval_of(std::vector<double> values) {
     if (values.size() > 1000)  // the normal approximation, where 2^-n is no double any more
         low = static_cast<size_t>(static_cast<double>(values.size()) / 2 -
                                   0.98 * std::sqrt(static_cast<double>(values.size())) - 1);
+    if (rank > 0) interval.level = level_of_order_statistics(values.size(), low + 1);
     interval.low = values[low];
     interval.high = values[values.size() - 1 - low];
     return interval;

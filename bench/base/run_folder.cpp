@@ -37,8 +37,12 @@ constexpr std::array run_files{"config.resolved.json",
                                "efficiency.csv",
                                "report.html",
                                "command.txt",
+                               "trials.csv",
+                               "tune.json",
+                               "tune.md",
+                               "best.json",
                                "curves.svg"};
-constexpr std::array run_folders{"checkpoints", "points", "tensorboard"};
+constexpr std::array run_folders{"checkpoints", "points", "tensorboard", "trials", "repeats"};
 
 [[noreturn]] void fail(const std::error_code& error, const fs::path& path) {
     throw UsageError(reason_for_no_new(path, error), path.string(), "name a folder that can be written with --out");

@@ -97,6 +97,14 @@ std::vector<std::pair<std::string, double>> profile(StepRunner& runner, double s
     return rows;
 }
 
+std::vector<PredictedRow> predict_step(StepRunner& runner, const GpuChip& chip) {
+    GpuCounter counter(runner.device());
+    runner.run();
+    std::vector<PredictedRow> rows;
+    for (const CountedRow& row : counter.take()) rows.push_back({row.operation, row.row, predict(row, chip)});
+    return rows;
+}
+
 }  // namespace
 
 double measure_fma_peak(Device& device) {
@@ -121,8 +129,9 @@ StepTiming measure_step(const StepBenchOptions& options) {
     const bool on_gpu = options.device == "cuda";
     timing.emulated = on_gpu && query_gpus().emulated;
     if (on_gpu) timing.isa = to_string(runner.plan().target);
+    if (!options.predict.empty()) timing.predicted = predict_step(runner, find_gpu_chip(options.predict));
     if (timing.emulated) {
-        runner.run();
+        if (options.predict.empty()) runner.run();
         return timing;
     }
     if (!on_gpu) timing.peak_gflops = measure_fma_peak(runner.device());
@@ -168,6 +177,13 @@ Json to_json(const StepTiming& t, const StepBenchOptions& options) {
               {"virtual_ranks", options.virtual_ranks},
               {"activation_checkpointing", options.activation_checkpointing}};
     if (t.emulated) json["emulated"] = true;
+    for (const PredictedRow& row : t.predicted)
+        json["predicted_not_measured"].push_back({{"operation", row.name},
+                                                  {"row", row.row},
+                                                  {"us", row.prediction.seconds * 1e6},
+                                                  {"bound", row.prediction.bound},
+                                                  {"launches", row.prediction.launches}});
+    if (!options.predict.empty()) json["predicted_for"] = find_gpu_chip(options.predict).name;
     for (const auto& [step, microseconds] : t.profile) json["profile"].push_back({{"step", step}, {"us", microseconds}});
     return json;
 }

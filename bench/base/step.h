@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/base/gpu_prediction.h"
 #include "core/config.h"
 #include "core/json.h"
 #include "kernels/device.h"
@@ -25,6 +26,7 @@ struct StepBenchOptions {
     bool activation_checkpointing = false;
     bool profile = false;  // the time of every step of the plan too
     std::string device = "cpu";
+    std::string predict;  // a GPU that is not here (bench/base/gpu_prediction.h); empty: nothing is predicted
 };
 
 struct StepTiming {
@@ -38,6 +40,7 @@ struct StepTiming {
     double share_of_peak = 0;
     bool emulated = false;                                // the GPU was that of the tests: there are no times
     std::vector<std::pair<std::string, double>> profile;  // plan step -> median microseconds
+    std::vector<PredictedRow> predicted;                  // every row of one step on the GPU that `predict` names
 };
 
 StepTiming measure_step(const StepBenchOptions& options);

@@ -26,6 +26,19 @@ struct Channel {
           memory(with.communicator->allocate(elements * sizeof(float))),
           received(with.communicator->allocate(elements * sizeof(float))),
           data(memory.as<float>()) {}
+    // Between the host and the buffers, for which it waits.
+    void write(const std::vector<float>& numbers) const {
+        if (transport.device) return transport.device->copy(data, numbers.data(), count * sizeof(float));
+        std::copy_n(numbers.data(), count, data);
+    }
+    std::vector<float> read(const float* from) const {
+        std::vector<float> numbers(count);
+        if (!transport.device) std::copy_n(from, count, numbers.data());
+        if (transport.device)
+            transport.device->read(from, static_cast<int64_t>(count),
+                                   [&](const float* here) { std::copy_n(here, count, numbers.data()); });
+        return numbers;
+    }
     void call(const std::string& operation) const {
         Communicator& c = *transport.communicator;
         if (operation == "all_reduce") return c.all_reduce_sum(data, count, transport.reduction);
@@ -48,14 +61,16 @@ float sum_of(int ranks, size_t i) { return static_cast<float>((i % 251) * static
 uint64_t count_wrong(const Channel& channel, const std::string& operation) {
     Communicator& c = *channel.transport.communicator;
     const RankRange mine = range_of_rank(channel.count, c.rank(), c.size());
+    std::vector<float> numbers(channel.count);
     for (size_t i = 0; i < channel.count; ++i) {
         const bool sent = operation != "all_gather" || (i >= mine.begin && i < mine.end);
-        channel.data[i] = sent ? number_of(operation == "all_gather" ? 0 : c.rank(), i) : -1;
+        numbers[i] = sent ? number_of(operation == "all_gather" ? 0 : c.rank(), i) : -1;
     }
+    channel.write(numbers);
     c.barrier();
     channel.call(operation);
     const bool reduced = operation == "all_reduce" || operation == "reduce_scatter";
-    const float* result = operation == "sendrecv" ? channel.received.as<float>() : channel.data;
+    const std::vector<float> result = channel.read(operation == "sendrecv" ? channel.received.as<float>() : channel.data);
     const int from = operation == "sendrecv" ? (c.rank() - 1 + c.size()) % c.size() : 0;
     double wrong = 0;
     for (size_t i = 0; i < channel.count; ++i) {
@@ -69,10 +84,14 @@ uint64_t count_wrong(const Channel& channel, const std::string& operation) {
 // Seconds of one call, on the slowest rank.
 double time_calls(const Channel& channel, const std::string& operation, int calls) {
     Communicator& c = *channel.transport.communicator;
+    Device* const device = channel.transport.device;
     c.barrier();
     const auto start = Clock::now();
+    const DeviceEvent begin = device ? device->record() : DeviceEvent{};
     for (int i = 0; i < calls; ++i) channel.call(operation);
-    double seconds = std::chrono::duration<double>(Clock::now() - start).count() / calls;
+    double seconds = (device ? static_cast<double>(device->elapsed_ns(begin, device->record())) * 1e-9
+                             : std::chrono::duration<double>(Clock::now() - start).count()) /
+                     calls;
     c.all_reduce_max(&seconds, 1);
     return seconds;
 }
@@ -93,17 +112,21 @@ std::vector<CommTiming> time_size(const std::vector<Transport>& transports, cons
         timing.bytes = count * sizeof(float);
         timing.ranks = transport.communicator->size();
         timing.wrong = count_wrong(*channels.back(), operation);
+        timing.emulated = transport.device && transport.device->is_emulated();
         timings.push_back(timing);
+        calls.push_back(0);
+        if (timing.emulated) continue;
         // Sums of zeros stay zero however often they are repeated.
-        std::fill(channels.back()->data, channels.back()->data + count, 0.0f);
+        channels.back()->write(std::vector<float>(count));
         const double once = time_calls(*channels.back(), operation, 2);
-        calls.push_back(static_cast<int>(std::clamp(options.seconds / once, 2.0, 20000.0)));
+        calls.back() = static_cast<int>(std::clamp(options.seconds / once, 2.0, 20000.0));
     }
     for (int round = 0; round < options.rounds; ++round)
         for (size_t t = 0; t < channels.size(); ++t)
-            microseconds[t].push_back(1e6 * time_calls(*channels[t], operation, calls[t]));
+            if (!timings[t].emulated) microseconds[t].push_back(1e6 * time_calls(*channels[t], operation, calls[t]));
     for (size_t t = 0; t < timings.size(); ++t) {
         CommTiming& timing = timings[t];
+        if (timing.emulated) continue;
         timing.microseconds = median(microseconds[t]);
         timing.low = *std::min_element(microseconds[t].begin(), microseconds[t].end());
         timing.high = *std::max_element(microseconds[t].begin(), microseconds[t].end());
@@ -170,15 +193,23 @@ std::string comm_table_head(const std::string& operation, const std::vector<Tran
 std::string comm_table_row(const std::vector<CommTiming>& timings) {
     std::string row = fmt::format(" {:>11}{:>13}{:>7}", timings[0].bytes, timings[0].count, "float");
     for (const CommTiming& t : timings)
-        row += fmt::format("  |{:>12.2f}{:>10.2f}{:>10.2f}{:>9}", t.microseconds, t.algbw, t.busbw, t.wrong);
-    if (timings.size() > 1) row += fmt::format("  |  {:.2f}", timings.back().microseconds / timings.front().microseconds);
+        if (t.emulated)
+            row += fmt::format("  |{:>32}{:>9}", "emulated", t.wrong);
+        else
+            row += fmt::format("  |{:>12.2f}{:>10.2f}{:>10.2f}{:>9}", t.microseconds, t.algbw, t.busbw, t.wrong);
+    if (timings.size() > 1 && !timings[0].emulated)
+        row += fmt::format("  |  {:.2f}", timings.back().microseconds / timings.front().microseconds);
     return row + "\n";
 }
 
 Json to_json(const CommTiming& t) {
-    return {{"operation", t.operation}, {"transport", t.transport}, {"ranks", t.ranks},          {"bytes", t.bytes},
-            {"count", t.count},         {"type", "float"},          {"time_us", t.microseconds}, {"time_us_low", t.low},
-            {"time_us_high", t.high},   {"algbw_gb_s", t.algbw},    {"busbw_gb_s", t.busbw},     {"wrong", t.wrong}};
+    Json json{{"operation", t.operation}, {"transport", t.transport}, {"ranks", t.ranks},          {"bytes", t.bytes},
+              {"count", t.count},         {"type", "float"},          {"time_us", t.microseconds}, {"time_us_low", t.low},
+              {"time_us_high", t.high},   {"algbw_gb_s", t.algbw},    {"busbw_gb_s", t.busbw},     {"wrong", t.wrong}};
+    if (!t.emulated) return json;
+    json["emulated"] = true;
+    for (const char* time : {"time_us", "time_us_low", "time_us_high", "algbw_gb_s", "busbw_gb_s"}) json[time] = nullptr;
+    return json;
 }
 
 }  // namespace xbench

@@ -11,6 +11,7 @@
 
 #include "core/communicator.h"
 #include "core/json.h"
+#include "kernels/device.h"
 
 namespace xbench {
 
@@ -19,6 +20,9 @@ struct Transport {
     std::string name;  // "shm", "mpi tree", "mpi"
     Communicator* communicator;
     Reduction reduction;
+    // Whose memory the buffers lie in, and between whose events calls are timed; null: the host. On the emulated GPU of the
+    // tests results are checked and nothing is timed.
+    Device* device = nullptr;
 };
 
 struct CommSuiteOptions {
@@ -35,6 +39,7 @@ struct CommTiming {
     int ranks = 1;
     double microseconds = 0, low = 0, high = 0;  // of one call on the slowest rank: median over the rounds, and their range
     double algbw = 0, busbw = 0;                 // GB/s of 1e9
+    bool emulated = false;                       // not timed
     uint64_t wrong = 0;                          // elements that differ from the exact result, over all ranks
 };
 

@@ -25,7 +25,8 @@ bool is_finite(const std::pair<double, double>& point) { return std::isfinite(po
 
 // The range of one coordinate, widened to round numbers where it is not given.
 template <class Of>
-std::pair<double, double> range(const LineChart& chart, double given_low, double given_high, const Of& of) {
+std::pair<double, double> range(const LineChart& chart, double given_low, double given_high, double least_step,
+                                const Of& of) {
     double low = std::numeric_limits<double>::infinity(), high = -low;
     for (const ChartLine& line : chart.lines) {
         for (const auto& point : line.points) {
@@ -35,13 +36,18 @@ std::pair<double, double> range(const LineChart& chart, double given_low, double
         }
     }
     if (low > high) throw Error("has no point to draw", "the chart " + chart.title);
-    if (low == high) low -= std::max(std::fabs(low), 1.0) * 0.1, high += std::max(std::fabs(high), 1.0) * 0.1;
-    const std::vector<double> ticks = round_ticks(low, high, 5);
-    const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : high - low;
-    low = std::floor(low / step + 1e-9) * step;
-    high = std::ceil(high / step - 1e-9) * step;
+    const double margin = std::max(std::max(std::fabs(low), 1.0) * 0.1, least_step);
+    if (low == high) low -= margin, high += margin;
+    if (least_step == 0) {  // what is counted has no room before its first and behind its last
+        const std::vector<double> ticks = round_ticks(low, high, 5);
+        const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : high - low;
+        low = std::floor(low / step + 1e-9) * step;
+        high = std::ceil(high / step - 1e-9) * step;
+    }
     return {std::isnan(given_low) ? low : given_low, std::isnan(given_high) ? high : given_high};
 }
+
+double least_step(const LineChart& chart) { return chart.whole_x ? 1 : 0; }
 
 std::string number_text(double value) { return fmt::format("{:.6g}", std::fabs(value) < 1e-12 ? 0.0 : value); }
 
@@ -53,7 +59,7 @@ std::string axes(const LineChart& chart, const Scale& x, const Scale& y) {
         svg += fmt::format("<text class=\"t\" x=\"{}\" y=\"{:.2f}\" text-anchor=\"end\">{}</text>\n", x.from - 8,
                            y.at(tick) + 4, number_text(tick));
     }
-    for (const double tick : round_ticks(x.low, x.high, 6))
+    for (const double tick : round_ticks(x.low, x.high, 6, least_step(chart)))
         svg += fmt::format("<text class=\"t\" x=\"{:.2f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x.at(tick),
                            y.from + 18, number_text(tick));
     svg += fmt::format("<line class=\"a\" x1=\"{0}\" y1=\"{2}\" x2=\"{1}\" y2=\"{2}\"/>\n", x.from, x.to, y.from);
@@ -70,6 +76,22 @@ std::string style_of(const ChartLine& line, size_t colour) {
                        line.dashed ? " stroke-dasharray=\"6 4\"" : "");
 }
 
+// The area between low and high, with a bar at each point, so that one point has one too.
+std::string band_of(const ChartLine& line, const Scale& x, const Scale& y, size_t colour) {
+    if (line.band.size() != line.points.size() || line.band.empty()) return {};
+    std::string there, back, bars;
+    const char* paint = colours[colour % colours.size()];
+    for (size_t i = 0; i < line.points.size(); ++i) {
+        const double at = x.at(line.points[i].first), low = y.at(line.band[i].first), high = y.at(line.band[i].second);
+        there += fmt::format("{}{:.2f} {:.2f}", i == 0 ? "M" : "L", at, high);
+        back = fmt::format("L{:.2f} {:.2f}", at, low) + back;
+        bars += fmt::format(
+            "<line stroke=\"{0}\" stroke-width=\"2\" x1=\"{1:.2f}\" x2=\"{1:.2f}\" y1=\"{2:.2f}\" y2=\"{3:.2f}\"/>\n", paint,
+            at, low, high);
+    }
+    return fmt::format("<path fill=\"{}\" fill-opacity=\"0.2\" stroke=\"none\" d=\"{}{}Z\"/>\n", paint, there, back) + bars;
+}
+
 std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_t colour) {
     std::string path, dots;
     bool drawing = false;
@@ -84,7 +106,8 @@ std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_
                                 y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()]);
         drawing = true;
     }
-    return fmt::format("<path class=\"l\" {} d=\"{}\"><title>{}</title></path>\n", style_of(line, colour), path,
+    return band_of(line, x, y, colour) +
+           fmt::format("<path class=\"l\" {} d=\"{}\"><title>{}</title></path>\n", style_of(line, colour), path,
                        escaped_markup(line.name)) +
            dots;
 }
@@ -122,9 +145,9 @@ constexpr const char* style =
 
 }  // namespace
 
-std::vector<double> round_ticks(double low, double high, int wanted) {
+std::vector<double> round_ticks(double low, double high, int wanted, double least_step) {
     if (!(high > low) || wanted < 1) return {low};
-    const double raw = (high - low) / wanted, power = std::pow(10.0, std::floor(std::log10(raw)));
+    const double raw = std::max((high - low) / wanted, least_step), power = std::pow(10.0, std::floor(std::log10(raw)));
     double step = 10 * power;
     for (const double round : {1.0, 2.0, 5.0}) {
         if (round * power >= raw * (1 - 1e-9)) {
@@ -152,8 +175,9 @@ std::string escaped_markup(const std::string& text) {
 }
 
 std::string line_chart_svg(const LineChart& chart, int width, int height) {
-    const auto [x_low, x_high] = range(chart, chart.x_low, chart.x_high, [](const auto& p) { return p.first; });
-    const auto [y_low, y_high] = range(chart, chart.y_low, chart.y_high, [](const auto& p) { return p.second; });
+    const auto [x_low, x_high] =
+        range(chart, chart.x_low, chart.x_high, least_step(chart), [](const auto& p) { return p.first; });
+    const auto [y_low, y_high] = range(chart, chart.y_low, chart.y_high, 0, [](const auto& p) { return p.second; });
     const int full_height = height + legend_height(chart, width);
     const int columns = legend_columns(width), below_legend = top + legend_height(chart, width);
     const Scale x{x_low, x_high, left, static_cast<double>(width - right)};

@@ -19,6 +19,7 @@ ChartLine line_of(std::string name, std::span<const EpochResult> history, bool d
 
 LineChart losses(std::span<const EpochResult> history) {
     LineChart chart{"Loss", "epoch", "loss per image", {}};
+    chart.whole_x = true;
     chart.lines = {line_of("training", history, false, [](const EpochResult& e) { return e.train_loss; }),
                    line_of("validation", history, true, [](const EpochResult& e) { return e.val_loss; })};
     return chart;
@@ -26,6 +27,7 @@ LineChart losses(std::span<const EpochResult> history) {
 
 LineChart accuracies(std::span<const EpochResult> history) {
     LineChart chart{"Accuracy on the validation split", "epoch", "accuracy", {}};
+    chart.whole_x = true;
     chart.lines = {
         line_of("accuracy", history, false, [](const EpochResult& e) { return e.val_accuracy; }),
         line_of("balanced accuracy", history, true, [](const EpochResult& e) { return e.val_balanced_accuracy; })};
@@ -45,11 +47,15 @@ const ChartLine diagonal{"", {{0, 0}, {1, 1}}, true, false, true};
 
 }  // namespace
 
-std::string training_svg(std::span<const EpochResult> history) {
-    return stacked_charts_svg({losses(history), accuracies(history)});
+std::string training_svg(std::span<const EpochResult> history, int width, int height) {
+    return stacked_charts_svg({losses(history), accuracies(history)}, width, height);
 }
 
-std::string roc_svg(const std::vector<Curve>& curves) {
+std::vector<std::string> training_svgs(std::span<const EpochResult> history, int width, int height) {
+    return {line_chart_svg(losses(history), width, height), line_chart_svg(accuracies(history), width, height)};
+}
+
+std::string roc_svg(const std::vector<Curve>& curves, int width, int height) {
     LineChart chart = unit_square("ROC", "false positive rate", "true positive rate");
     for (const Curve& curve : curves) {
         if (!has_both(curve)) continue;
@@ -59,10 +65,10 @@ std::string roc_svg(const std::vector<Curve>& curves) {
         chart.lines.push_back(std::move(line));
     }
     chart.lines.push_back(diagonal);
-    return line_chart_svg(chart, 460, 440);
+    return line_chart_svg(chart, width, height);
 }
 
-std::string pr_svg(const std::vector<Curve>& curves) {
+std::string pr_svg(const std::vector<Curve>& curves, int width, int height) {
     LineChart chart = unit_square("Precision and recall", "recall", "precision");
     for (const Curve& curve : curves) {
         if (!has_both(curve)) continue;
@@ -72,18 +78,19 @@ std::string pr_svg(const std::vector<Curve>& curves) {
     }
     if (chart.lines.empty())
         chart.lines.push_back({"no class has images of both kinds", {{0, 0}, {1, 0}}, true, false, true});
-    return line_chart_svg(chart, 460, 440);
+    return line_chart_svg(chart, width, height);
 }
 
-std::string calibration_svg(const std::vector<Calibration>& calibrations) {
+std::string calibration_svg(const std::vector<Calibration>& calibrations, int width, int height) {
     LineChart chart = unit_square("Calibration", "confidence", "share that is right");
     for (const Calibration& one : calibrations) {
+        if (one.count == 0) continue;
         ChartLine line{fmt::format("{} (ECE {:.3f})", one.name, one.ece), {}, false, true, false};
         for (const CalibrationBin& bin : one.equal_mass) line.points.emplace_back(bin.confidence, bin.outcome);
         chart.lines.push_back(std::move(line));
     }
     chart.lines.push_back(diagonal);
-    return line_chart_svg(chart, 460, 440);
+    return line_chart_svg(chart, width, height);
 }
 
 }  // namespace xbench

@@ -6,12 +6,19 @@
 #include <span>
 #include <string>
 
+#include "core/config.h"
 #include "parallel/checkpoint/epoch_result.h"
 
 namespace xbench {
 
-std::string history_csv(std::span<const EpochResult> history);  // with the line of names
+// Columns at the end that only some runs have.
+struct HistoryColumns {
+    bool chunks = false, norms = false;
+};
+HistoryColumns history_columns(const TrainConfig& config);
+
+std::string history_csv(std::span<const EpochResult> history, const HistoryColumns& columns = {});  // with the line of names
 // One write of one line.
-void append_history(const std::filesystem::path& file, const EpochResult& epoch);
+void append_history(const std::filesystem::path& file, const EpochResult& epoch, const HistoryColumns& columns = {});
 
 }  // namespace xbench

@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "bench/base/change_points.h"
 #include "bench/base/measure.h"
 #include "bench/runs/charts.h"
 #include "bench/runs/history_file.h"
@@ -17,6 +18,7 @@
 #include "core/hash.h"
 #include "core/progress.h"
 #include "models/registry.h"
+#include "models/training_graph.h"
 #include "parallel/train/dataset_model.h"
 #include "parallel/train/learning_rate.h"
 
@@ -65,23 +67,31 @@ std::string time_text(const TrainResult& result) {
     return text;
 }
 
+bool is_weight(const Value& value) {  // learned or frozen
+    return value.role == Role::parameter || (value.role == Role::constant && !value.trainable);
+}
+
 // As Keras prints it: layer, output shape, parameters.
 std::string model_text(const Config& config, const Dataset& dataset) {
-    const Graph graph = build_model(model_for(config.model, dataset.info()));
+    Graph graph = build_model(model_for(config.model, dataset.info()));
+    if (!config.train.freeze.empty()) freeze(graph, config.train.freeze);
     const auto value = [&](ValueId id) -> const Value& { return graph.value(id); };
     std::string text = fmt::format("{}  input {}\n\n{:<12} {:<24} {:<20} {:>12}\n", graph.name,
                                    to_string(value(graph.input).shape), "layer", "type", "output", "parameters");
     for (const Node& node : graph.nodes) {
         int64_t parameters = 0;
         for (const ValueId id : node.in)
-            if (id != no_value && value(id).role == Role::parameter) parameters += value(id).shape.elements();
+            if (id != no_value && is_weight(value(id))) parameters += value(id).shape.elements();
         text += fmt::format("{:<12} {:<24} {:<20} {:>12}\n", node.name, name_of(node.op),
                             to_string(value(node.out[0]).shape), parameters);
     }
-    int64_t parameters = 0, statistics = 0;
+    int64_t parameters = 0, statistics = 0, trainable = 0;
     for (const ValueId id : graph.state)
         (value(id).role == Role::buffer ? statistics : parameters) += value(id).shape.elements();
-    return text + fmt::format("\nparameters {}\nrunning statistics {}\n", parameters, statistics);
+    for (const ValueId id : graph.parameters) trainable += value(id).shape.elements();
+    text += fmt::format("\nparameters {}\n", parameters);
+    if (trainable < parameters) text += fmt::format("trainable {}\n", trainable);
+    return text + fmt::format("running statistics {}\n", statistics);
 }
 
 // Of rank 0.
@@ -122,6 +132,8 @@ Json metrics_json(const TrainRun& run) {
     json["weights_hash"] = run.result.weights_hash;
     json["final_weights_hash"] = run.result.final_weights_hash;
     json["val"] = to_json(run.result.val);
+    const std::string& leaks = run.dataset.info().leaks;
+    json["leaks"] = leaks.empty() ? Json(nullptr) : Json(leaks);  // null: nobody has looked
     return json;
 }
 
@@ -186,6 +198,10 @@ struct TimedSteps {
     double ms_a_step(const std::vector<int64_t>& ns) const {
         return steps > 0 ? static_cast<double>(sum_from(ns, skip)) * 1e-6 / static_cast<double>(steps) : 0;
     }
+    // Of the time of these steps.
+    double share_of_steps(const std::vector<int64_t>& ns) const {
+        return seconds > 0 ? static_cast<double>(sum_from(ns, skip)) * 1e-9 / seconds : 0;
+    }
     size_t skip, steps;
     double seconds;
 };
@@ -209,6 +225,8 @@ Json params_of(const TrainRun& run) {
                 {"lr_scaling", train.lr_scaling},
                 {"base_batch", train.base_batch},
                 {"warmup_steps", train.warmup_steps},
+                {"lr_schedule", train.lr_schedule},
+                {"early_stopping", train.early_stopping},
                 {"batchnorm", train.batchnorm},
                 {"accumulate", train.accumulate},
                 {"compression", train.compression},
@@ -227,6 +245,8 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
                   {"warmup_steps", timed.skip},
                   {"step_ms", timed.ms_a_step(result.times.step_ns)},
                   {"between_steps_ns", sum_from(result.times.between_steps_ns, 0)},
+                  {"load_wait_ms", timed.ms_a_step(result.times.load_ns)},
+                  {"load_wait_share", timed.share_of_steps(result.times.load_ns)},
                   {"exposed_comm_ms", timed.ms_a_step(result.times.comm_ns)},
                   {"rank_skew_ms", timed.ms_a_step(result.times.skew_ns)},
                   {"gradient_bytes", result.gradient_bytes},
@@ -243,6 +263,7 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
                   {"train_loss", result.history.empty() ? 0 : result.history.back().train_loss},
                   {"val_accuracy", result.val.accuracy},
                   {"final_weights_hash", result.final_weights_hash},
+                  {"warmup", name_of(classify_warmup(result.times.step_ns).warmup)},
                   {"cores_shared", cores_are_shared(run.per_rank)}};
     add_test_counters(result.test, counters);
     return counters;
@@ -274,7 +295,7 @@ Record train_record(const TrainRun& run) {
 
 void write_train_files(const TrainRun& run, const std::filesystem::path& folder) {
     const std::vector<std::string>& classes = run.dataset.info().class_names;
-    write_text(folder / "history.csv", history_csv(run.result.history));
+    write_text(folder / "history.csv", history_csv(run.result.history, history_columns(run.config.train)));
     if (!run.result.history.empty()) write_text(folder / "curves.svg", training_svg(run.result.history));
     write_text(folder / "metrics.json", json_text(metrics_json(run), 2) + "\n");
     write_text(folder / "classification_report.txt", report_of(run.result));

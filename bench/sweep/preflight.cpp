@@ -9,9 +9,9 @@
 #include "data/load/loader.h"
 #include "data/set/h5.h"
 #include "kernels/device.h"
-#include "models/registry.h"
 #include "parallel/strategy/model_state.h"
 #include "parallel/train/dataset_model.h"
+#include "parallel/train/resolved_training.h"
 
 namespace xbench {
 namespace {
@@ -40,11 +40,13 @@ void check_before_rows(const Config& config) {
     const std::unique_ptr<Dataset> dataset = at(config.data.path.empty() ? "/data" : "/data/path", [&] {
         auto opened = open_briefly(config.data);
         for (const Split split : {Split::train, Split::val}) check_split(*opened, split);
+        check_leaks(config.data, *opened);
         return opened;
     });
-    const Graph graph = at("/model", [&] { return build_model(model_for(config.model, dataset->info())); });
+    const TrainConfig train = at("/train", [&] { return resolve_weights(config.train, *dataset); });
+    const Graph graph = at("/model", [&] { return training_graph(model_for(config.model, dataset->info()), train); });
     Cpu device;
-    ModelState(graph, device).set_positive_weights(config.train.pos_weight);
+    ModelState(graph, device).set_positive_weights(train.pos_weight);
     LoaderOptions loader;
     loader.mean = config.data.mean;
     loader.std = config.data.std;

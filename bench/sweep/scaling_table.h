@@ -7,16 +7,23 @@
 #include <string>
 #include <vector>
 
+#include "bench/base/change_points.h"
 #include "bench/base/measure.h"
-#include "bench/sweep/scaling_model.h"
-#include "bench/sweep/scaling_rules.h"
+#include "bench/sweep/scaling_fits.h"
 #include "bench/sweep/sweep.h"
 
 namespace xbench {
 
+// What a run did, as far as its records say; two runs of other work have no speed-up.
+struct RunWork {
+    int64_t steps = 0, test_images = 0;
+    std::string data_sha;
+};
+
 struct ScalingRow {
     Point point;
     int repeats = 0;
+    std::vector<double> rates;  // images/s of each repeat
     Interval images_per_second, step_ms;
     double rate_error = 0;      // standard error of the median rate, relative to it; 0: not known
     double relative_cores = 0;  // ranks x threads in multiples of the baseline's cores; 0: no speed-up
@@ -25,18 +32,17 @@ struct ScalingRow {
     std::optional<double> test_accuracy, test_balanced_accuracy, test_loss,
         majority_baseline;  // where there is a test split
     int64_t images_trained = 0;
-    std::string weights_hash;  // "differs" when the repeats disagree
+    RunWork work;
+    std::string no_speedup;                           // why there is none, of a row that was timed
+    double noise = 0;                                 // relative standard deviation of the repeats
+    std::optional<double> speedup_low, speedup_high;  // 95% by Hodges and Lehmann on logarithms, from 4 repeats on
+    double p_against_base = 1;                        // Mann-Whitney, by Holm over the rows
+    Warmup warmup = Warmup::flat;                     // of the step times of all repeats
+    std::string weights_hash;                         // "differs" when the repeats disagree
     bool steady = true, has_result = false;
     bool emulated = false;  // on the emulated GPU: it has results, and no times
     bool timed() const { return has_result && !emulated; }
     std::string isa;
-};
-
-struct TrainerFit {
-    std::string trainer;
-    std::vector<ScalingPoint> curve;  // one point for each number of cores above the baseline's
-    Trend trend = Trend::none;        // of Karp-Flatt
-    std::optional<ScalingFit> amdahl, gustafson, usl;
 };
 
 struct ScalingTable {
@@ -46,11 +52,15 @@ struct ScalingTable {
     int baseline = -1;               // index of the fastest serial row, of a CPU where there is one; -1: none
     std::vector<TrainerFit> fits;    // of the rows with status ok
     std::vector<std::string> notes;  // what a reader has to know
+    std::string power;               // what so many repeats can find at the noise seen; "" with fewer than 4
     std::string machine;
 };
 
 // `points` in the order of the table, `records` of kind rep with their point's id in params.point.
 ScalingTable make_scaling_table(const Config& config, std::span<const Point> points, std::span<const Record> records);
+
+// The fastest serial row of a device, with status ok; -1: none.
+int baseline_of(const ScalingTable& table, const std::string& device);
 
 std::vector<Record> summary_records(const ScalingTable& table);
 std::string scaling_csv(const ScalingTable& table);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "bench/base/text_table.h"
+#include "bench/laws/laws.h"
 #include "bench/sweep/scaling_table.h"
 
 namespace xbench {
@@ -55,6 +56,13 @@ std::vector<std::string> csv_fields(const ScalingRow& row) {
     fields.push_back(p.reason);
     add(more, {2, 5, 7});
     fields.emplace_back(row.emulated ? "yes" : "no");
+    fields.push_back(row.timed() && row.images_per_second.level > 0 ? fmt::format("{:.4f}", row.images_per_second.level)
+                                                                    : "");
+    fields.push_back(number(row.speedup_low, 6));
+    fields.push_back(number(row.speedup_high, 6));
+    fields.push_back(row.speedup ? fmt::format("{:.4g}", row.p_against_base) : "");
+    fields.emplace_back(row.timed() ? name_of(row.warmup) : "");
+    fields.push_back(row.no_speedup);
     return fields;
 }
 
@@ -92,9 +100,7 @@ std::vector<std::string> quality_cells(const ScalingRow& row) {
 std::string tables_text(const ScalingTable& table) {
     const auto ran =
         std::find_if(table.rows.begin(), table.rows.end(), [](const ScalingRow& row) { return row.has_result; });
-    const std::string interval = ran == table.rows.end()                               ? "interval"
-                                 : std::string(ran->images_per_second.kind) == "range" ? "min - max"
-                                                                                       : "95% interval";
+    const std::string interval = ran == table.rows.end() ? "interval" : interval_name(ran->images_per_second);
     std::vector<std::vector<std::string>> speed, quality;
     for (const ScalingRow& row : table.rows) {
         speed.push_back(speed_cells(row));
@@ -125,48 +131,38 @@ int baseline_cores(const ScalingTable& table) {
     return table.baseline < 0 ? 1 : table.rows[static_cast<size_t>(table.baseline)].point.processors();
 }
 
-std::string quality_of_fit(const ScalingFit& fit) {
-    if (fit.points == 1) return " from one number of cores, which is always met exactly: a description and no test";
-    return fmt::format(" over {} numbers of cores (worst error {:.1f}%{})", fit.points, 100 * fit.worst_relative_error,
-                       fit.rejected ? ", so the law is rejected" : "");
+std::string parameters_text(const LawFit& fit) {
+    std::string text;
+    for (const Parameter& p : fit.parameters)
+        text += fmt::format("{}{} {:.4g} ({:.4g} to {:.4g})", text.empty() ? "" : ", ", p.name, p.value, p.low, p.high);
+    return text;
 }
 
-// One prediction, where the rules allow one.
-std::string prediction(const TrainerFit& fit, const ScalingFit& law, double (*speedup)(double, double), int unit) {
-    const auto cores = furthest_prediction(fit.curve, law.rejected);
-    if (!cores) return "";
-    return fmt::format(" If it held, {:.0f} cores would give {:.2f}x.", *cores * unit, speedup(law.serial_fraction, *cores));
+// At twice the largest core count that was measured, and no further.
+std::string prediction(const ScalingTable& table, const TrainerFit& fit, const LawFit& law, int unit) {
+    const double ratio = law.seconds(1) / law.seconds(fit.furthest) * (table.mode == "weak" ? fit.furthest : 1);
+    return fmt::format(" If it held, {:.0f} cores would give {:.2f}x.", fit.furthest * unit, ratio);
+}
+
+std::string law_text(const ScalingTable& table, const TrainerFit& fit, const LawFit& law) {
+    std::string text = fmt::format("- {}: {}: {} over {} core counts, worst error {:.1f}%", fit.trainer, name_of(law.law),
+                                   parameters_text(law), law.core_counts, 100 * law.worst_relative_error);
+    if (law.rejected) return text + fmt::format("; rejected, p = {:.2g}.\n", law.p_value);
+    text += law.tested ? fmt::format("; not rejected, p = {:.2f}.", law.p_value) : "; not tested, as there are no repeats.";
+    return text + prediction(table, fit, law, baseline_cores(table)) + "\n";
 }
 
 std::string fits_text(const ScalingTable& table) {
     std::string text;
-    const int unit = baseline_cores(table);
     for (const TrainerFit& fit : table.fits) {
-        if (table.mode == "weak" && fit.gustafson)
-            text += fmt::format("- {}: Gustafson's serial fraction is {:.4f}{}.{}\n", fit.trainer,
-                                fit.gustafson->serial_fraction, quality_of_fit(*fit.gustafson),
-                                prediction(fit, *fit.gustafson, gustafson_speedup, unit));
-        else if (fit.amdahl)
-            text += fmt::format("- {}: Amdahl's serial fraction is {:.4f}{}.{}\n", fit.trainer, fit.amdahl->serial_fraction,
-                                quality_of_fit(*fit.amdahl), prediction(fit, *fit.amdahl, amdahl_speedup, unit));
-        if (fit.usl)
-            text += fmt::format("- {}: USL contention {:.4f}, coherency {:.5f} (worst error {:.1f}%{}).\n", fit.trainer,
-                                fit.usl->serial_fraction, fit.usl->coherency, 100 * fit.usl->worst_relative_error,
-                                fit.usl->rejected ? ", rejected" : "");
+        if (fit.core_counts < least_core_counts)
+            text += fmt::format("- {}: no law is fitted: that takes {} core counts, and with the baseline's there are {}.\n",
+                                fit.trainer, least_core_counts, fit.core_counts);
+        for (const LawFit& law : fit.laws) text += law_text(table, fit, law);
     }
     return text.empty()
                ? "Nothing is fitted: that takes a serial row and a row with more cores than it, both with status ok.\n"
                : text;
-}
-
-const char* meaning_of(Trend trend) {
-    switch (trend) {
-        case Trend::constant: return "constant: a fixed serial part explains the loss";
-        case Trend::rising: return "rising: overhead that grows with the cores, not a fixed serial part";
-        case Trend::falling: return "falling: a loss that is paid once, or a baseline that is too slow";
-        case Trend::none: break;
-    }
-    return "no verdict: below zero or without an order, so noise or caches speak louder than a serial part";
 }
 
 // Karp-Flatt over the numbers of cores says whether the loss is a serial part or overhead that grows.
@@ -174,7 +170,7 @@ std::string karp_flatt_text(const ScalingTable& table) {
     std::string text;
     const int unit = baseline_cores(table);
     for (const TrainerFit& fit : table.fits) {
-        if (fit.curve.size() < 2) continue;
+        if (fit.curve.size() < 2 || table.mode == "weak") continue;
         text += fmt::format("- {}: Karp-Flatt is", fit.trainer);
         for (const ScalingPoint& p : fit.curve)
             text += fmt::format("{} {:.3f} at {:.0f}", &p == &fit.curve.front() ? "" : ",",
@@ -234,7 +230,8 @@ std::string scaling_csv(const ScalingTable& table) {
         "efficiency,karp_flatt,"
         "contention,exposed_comm_ms,test_accuracy,test_loss,weights_hash,status,reason,test_balanced_accuracy,majority_"
         "baseline,train_seconds,"
-        "images_trained,repeats,steady,isa,rank_skew_ms,emulated\n";
+        "images_trained,repeats,steady,isa,rank_skew_ms,emulated,interval_level,speedup_low,speedup_high,p_against_base,"
+        "warmup,no_speedup\n";
     for (const ScalingRow& row : table.rows) text += csv_line(csv_fields(row));
     return text;
 }
@@ -247,7 +244,7 @@ std::string scaling_markdown(const ScalingTable& table) {
             fmt::format("- {}\n\n", repeats == 1
                                         ? "One run of each point."
                                         : fmt::format("Medians of {} runs of each point, repeats interleaved.", repeats));
-    std::string notes;
+    std::string notes = table.power.empty() ? "" : fmt::format("- Power: {}.\n", table.power);
     for (const std::string& note : table.notes) notes += "- " + note + "\n";
     for (const ScalingRow& row : table.rows)
         if (!row.point.reason.empty())

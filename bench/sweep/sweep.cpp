@@ -10,6 +10,7 @@
 #include <set>
 
 #include "bench/base/environment.h"
+#include "bench/sweep/run_files.h"
 #include "bench/sweep/scaling_table.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -196,6 +197,13 @@ void Sweep::take_record(Point& point, int64_t repeat, const fs::path& out) {
     records_.push_back(std::move(record));
 }
 
+// No time of an emulated GPU is shown, here neither.
+std::string speed_text(const Record& record, double seconds) {
+    return record.params.value("emulated", false)
+               ? "emulated"
+               : fmt::format("{:.0f} images/s in {}", record.value, duration_text(seconds));
+}
+
 void Sweep::run_repeat(Point& point, int64_t repeat) {
     ++started_;
     const fs::path folder = options_.folder / "points" / point.id(), out = folder / fmt::format("rep{}", repeat);
@@ -227,8 +235,7 @@ void Sweep::run_repeat(Point& point, int64_t repeat) {
         point.reason = failure;
     }
     report(point, repeat, outcome.seconds,
-           failure.empty() ? fmt::format("{:.0f} images/s in {}", records_.back().value, duration_text(outcome.seconds))
-                           : "failed: " + failure);
+           failure.empty() ? speed_text(records_.back(), outcome.seconds) : "failed: " + failure);
 }
 
 double Sweep::seconds_left(const Point& now, int64_t repeat, double seconds_here) const {
@@ -274,11 +281,7 @@ void Sweep::report(const Point& point, int64_t repeat, double seconds_here, cons
 std::string Sweep::write_tables(bool finished) {
     ScalingTable table = make_scaling_table(config_, points_, records_);
     const std::string env_id = environment_["env_id"].get<std::string>();
-    table.machine =
-        fmt::format("{}, {} cores allowed of {}, governor {}, {}; environment {}",
-                    environment_["machine"]["cpu"].get<std::string>(), environment_["machine"]["allowed_cores"].get<int>(),
-                    environment_["machine"]["cores"].get<int>(), environment_["machine"]["governor"].get<std::string>(),
-                    environment_["build"]["compiler"].get<std::string>(), env_id);
+    table.machine = machine_line(environment_);
     if (!finished)
         table.notes.insert(table.notes.begin(),
                            "**The sweep is still running, or was stopped: this table is not complete.**");

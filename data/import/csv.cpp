@@ -204,6 +204,28 @@ CsvTable read_csv(const std::string& path, char separator) {
     return parse_csv(*bytes, path, separator);
 }
 
+std::optional<size_t> column_of(const CsvTable& table, const std::string& name) {
+    const auto begin = table.header.begin(), end = table.header.end();
+    const auto found = std::find(begin, end, name);
+    if (found == end) return std::nullopt;
+    if (const auto again = std::find(found + 1, end, name); again != end)
+        throw UsageError(fmt::format("columns {} and {} are both called '{}'", found - begin + 1, again - begin + 1, name),
+                         table.path + ":1", "rename or remove one of them");
+    return static_cast<size_t>(found - begin);
+}
+
+std::vector<std::string> header_of(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::string line;
+    if (!std::getline(file, line) || line.size() > (size_t{1} << 20)) return {};
+    try {
+        const std::string text = decode(line, path);
+        return Parser(text, path, ',').record();
+    } catch (const UsageError&) {
+        return {};
+    }
+}
+
 std::string csv_field(const std::string& text) {
     if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
     std::string quoted = "\"";

@@ -3,6 +3,8 @@
 // it: " p1" and "p1" are one patient.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +21,10 @@ struct CsvTable {
 // Throws UsageError with file and line; for another separator than the header's, with a proposal.
 CsvTable read_csv(const std::string& path, char separator = ',');
 CsvTable parse_csv(const std::string& bytes, const std::string& path, char separator = ',');
+// Where the column of this name stands; nothing where there is none. Throws UsageError where there are two.
+std::optional<size_t> column_of(const CsvTable& table, const std::string& name);
+// The names of the columns, from the first line alone; none where there is no such file, or no text. Never throws.
+std::vector<std::string> header_of(const std::string& path);
 // Without blanks (no-break spaces too) at either end.
 std::string trimmed(std::string_view text);
 // A field as it must be written: quoted where it needs to be.

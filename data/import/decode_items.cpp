@@ -25,11 +25,12 @@ struct Window {
 class Decoding {
 public:
     Decoding(const ImportOptions& options, const ImportList& list, const DatasetInfo& info, const ImportObserver& observer,
-             SharedImport* shared)
+             SharedImport* shared, ImportJournal* journal)
         : options_(options),
           list_(list),
           observer_(observer),
           shared_(shared),
+          journal_(journal),
           info_(info),
           decoder_(options, options.threads > 0 ? options.threads : usable_cores()) {}
 
@@ -37,6 +38,10 @@ public:
         // The depth is that of the deepest file; sets of 16 bits are known as such by their first files, and so are sets
         // that grow by the frames of a file.
         if (list_.items.empty()) return std::move(result_);
+        if (journal_ != nullptr) {
+            info_.bytes_per_pixel = journal_->head().bytes_per_pixel;
+            grows_ = journal_->head().grows;
+        }
         while (!decode_all()) {
         }
         name_groups();
@@ -58,7 +63,8 @@ private:
     const ImportOptions& options_;
     const ImportList& list_;
     const ImportObserver& observer_;
-    SharedImport* const shared_;  // null: this process alone
+    SharedImport* const shared_;    // null: this process alone
+    ImportJournal* const journal_;  // null: none
     const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
     DatasetInfo info_;
     bool grows_ = false;  // some file holds several images
@@ -77,10 +83,19 @@ void Decoding::decode(std::span<const ImportItem> items, Window& window) {
     window.outcomes.resize(items.size());
     window.items.clear();
     for (const ImportItem& item : items) window.items.push_back(&item);
+    if (list_.records != nullptr)
+        return decoder_.decode_records(*list_.records, items, info_.bytes_per_pixel, window.outcomes.data(),
+                                       window.pixels.data());
+    const size_t known =
+        journal_ == nullptr ? 0 : journal_->take(items, image_bytes_, window.outcomes.data(), window.pixels.data());
+    DecodedFile* const files = window.outcomes.data() + known;
+    uint8_t* const pixels = window.pixels.data() + known * image_bytes_;
+    const auto rest = items.subspan(known);
     if (shared_ != nullptr)
-        shared_->decode(decoder_, items, info_.bytes_per_pixel, window.outcomes.data(), window.pixels.data());
+        shared_->decode(decoder_, rest, info_.bytes_per_pixel, files, pixels);
     else
-        decoder_.decode(items, info_.bytes_per_pixel, window.outcomes.data(), window.pixels.data());
+        decoder_.decode(rest, info_.bytes_per_pixel, files, pixels);
+    if (journal_ != nullptr) journal_->add(rest, image_bytes_, files, pixels);
 }
 
 void Decoding::keep(Window& window, size_t from, size_t to) {
@@ -106,6 +121,9 @@ void Decoding::keep(Window& window, size_t from, size_t to) {
         result_.burned_in += outcome.burned_in;
         result_.largest_deep_sample = std::max(result_.largest_deep_sample, outcome.largest_deep_sample);
     }
+    for (size_t i = from; options_.look_for_leaks && i < good; ++i)
+        result_.leaks.add(window.pixels.data() + i * image_bytes_, info_.channels, info_.height, info_.width,
+                          info_.bytes_per_pixel);
     result_.writer->append({window.pixels.data() + from * image_bytes_, (good - from) * image_bytes_});
 }
 
@@ -154,8 +172,9 @@ void Decoding::tell(int64_t done) const {
     if (!observer_ || done == 0) return;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     const auto total = static_cast<int64_t>(list_.items.size());
+    const int64_t own = std::max<int64_t>(1, done - (journal_ == nullptr ? 0 : journal_->taken()));  // files
     observer_({done, total, static_cast<int64_t>(list_.quarantined.size() + result_.failed.size()),
-               seconds * static_cast<double>(total - done) / static_cast<double>(done)});
+               seconds * static_cast<double>(total - done) / static_cast<double>(own)});
 }
 
 // Notes what the set needs beyond what it was made for.
@@ -175,6 +194,7 @@ bool Decoding::decode_all() {
     result_ = {};
     patients_.clear();
     result_.bytes_per_pixel = info_.bytes_per_pixel;
+    if (list_.records != nullptr) list_.records->rewind();
     result_.writer = std::make_unique<H5Writer>(options_.out, info_, grows_);
     std::array<Window, 2> windows;
     std::future<void> writing;  // behind the windows, so that its end is waited for before they go
@@ -185,7 +205,10 @@ bool Decoding::decode_all() {
         decode(std::span(list_.items).subspan(static_cast<size_t>(at), static_cast<size_t>(std::min(share(), total - at))),
                window);
         if (writing.valid()) writing.get();
-        if (!enough_for(window)) return false;
+        if (!enough_for(window)) {
+            if (journal_ != nullptr) journal_->begin({info_.bytes_per_pixel, grows_});
+            return false;
+        }
         tell(at);
         at += static_cast<int64_t>(window.outcomes.size());
         if (grows_)
@@ -201,8 +224,8 @@ bool Decoding::decode_all() {
 }  // namespace
 
 DecodedItems decode_items(const ImportOptions& options, const ImportList& list, DatasetInfo info,
-                          const ImportObserver& observer, SharedImport* shared) {
-    return Decoding(options, list, info, observer, shared).run();
+                          const ImportObserver& observer, SharedImport* shared, ImportJournal* journal) {
+    return Decoding(options, list, info, observer, shared, journal).run();
 }
 
 }  // namespace xbench

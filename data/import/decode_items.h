@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "data/import/import_list.h"
+#include "data/import/journal.h"
+#include "data/import/leaks.h"
 #include "data/import/shared_import.h"
 #include "data/set/h5.h"
 
@@ -27,12 +29,14 @@ struct DecodedItems {
     int64_t warned = 0, rotated = 0, burned_in = 0;  // files, see ImportReport
     uint32_t largest_deep_sample = 0;                // of all 16-bit files; 0: there are none
     int bytes_per_pixel = 1;
+    LeakFinder leaks;                  // has seen the kept images, unless the import does not look for leaks
     std::unique_ptr<H5Writer> writer;  // holds the pixels, unfinished
 };
 
 // `info` describes the set; its depth is found here. `shared` is null where this process works alone. The list must outlive
 // the result.
+// `journal` is null where nothing is kept for an import that goes on.
 DecodedItems decode_items(const ImportOptions& options, const ImportList& list, DatasetInfo info,
-                          const ImportObserver& observer, SharedImport* shared);
+                          const ImportObserver& observer, SharedImport* shared, ImportJournal* journal);
 
 }  // namespace xbench

@@ -1,4 +1,4 @@
-// PNG through libpng: every color type, 1 to 16 bits, interlaced or not.
+// PNG through libpng: every color type, 1 to 16 bits, interlaced or not; and back, for pictures of our own.
 //
 // libpng reports errors by longjmp. The functions that call setjmp therefore own nothing with a destructor: memory lives
 // in Decoder, outside of them, and its text becomes an Error only after they have returned.
@@ -122,6 +122,20 @@ Image decode_png(std::span<const uint8_t> bytes, int channels) {
     else
         change_channels<uint8_t>(decoded, pixels, image);
     return image;
+}
+
+std::vector<uint8_t> encode_png(const Image& image) {
+    png_image head{};
+    head.version = PNG_IMAGE_VERSION;
+    head.width = static_cast<png_uint_32>(image.width);
+    head.height = static_cast<png_uint_32>(image.height);
+    head.format = image.channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+    png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(head);
+    std::vector<uint8_t> file(bytes);
+    if (!png_image_write_to_memory(&head, file.data(), &bytes, 0, image.samples.data(), 0, nullptr))
+        throw Error(fmt::format("no PNG can be made of it: {}", head.message));
+    file.resize(bytes);
+    return file;
 }
 
 }  // namespace xbench

@@ -66,6 +66,9 @@ bool reads_dicom();  // whether this build does
 // Opens now what decoders would open later: for a process that may not open files then.
 void prepare_decoders();
 
+// The bytes of a PNG file, of 8-bit gray or RGB.
+std::vector<uint8_t> encode_png(const Image& image);
+
 // The orientation (1 to 8) in the TIFF block of EXIF data, which starts with "II" or "MM"; 1 where there is none.
 int exif_orientation(std::span<const uint8_t> tiff);
 

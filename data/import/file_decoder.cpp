@@ -116,18 +116,20 @@ void FileDecoder::decode(std::span<const uint8_t> bytes, int64_t frame, int byte
                          uint8_t* pixels) {
     outcome.digest = hash_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
     Image image = decode_image(bytes, static_cast<int>(channels_), frame);
+    if (image.frames > 1) outcome.digest += fmt::format("[{}]", frame);
+    fit(std::move(image), bytes_per_pixel, outcome, pixels);
+}
+
+void FileDecoder::fit(Image image, int bytes_per_pixel, DecodedFile& outcome, uint8_t* pixels) {
     outcome.size = {image.width, image.height};
     outcome.frames = image.frames;
     outcome.rendering = std::move(image.rendering);
     outcome.patient = std::move(image.patient);
     outcome.burned_in = image.burned_in;
-    if (image.frames > 1) outcome.digest += fmt::format("[{}]", frame);
     outcome.warned = image.warnings > 0;
     outcome.rotated = image.exif_orientation != 1;
-    if (image.bytes_per_sample > bytes_per_pixel) {
-        outcome.deeper = true;
-        return;
-    }
+    outcome.deeper = image.bytes_per_sample > bytes_per_pixel;
+    if (outcome.deeper) return;
     outcome.largest_deep_sample = largest_sample(image);
     if (image.bytes_per_sample == bytes_per_pixel) {
         resizer_.resize(image, size_, size_, pixels);

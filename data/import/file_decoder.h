@@ -63,6 +63,8 @@ public:
     }
     // `file` is open for reading. Writes image_bytes() of pixels where the outcome has_pixels().
     DecodedFile decode(int file, int64_t frame, int bytes_per_pixel, uint8_t* pixels);
+    // An image that is decoded already.
+    void fit(Image image, int bytes_per_pixel, DecodedFile& outcome, uint8_t* pixels);
 
 private:
     void decode(std::span<const uint8_t> bytes, int64_t frame, int bytes_per_pixel, DecodedFile& outcome, uint8_t* pixels);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <regex>
 #include <set>
 
 #include <fmt/core.h>
@@ -16,9 +17,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr size_t longest_pattern = 256;  // bytes of --group-regex
+
 constexpr ImportFormat formats[] = {
-    {"csv", [](const ImportOptions& options) { return !options.labels.empty(); }, list_csv},
-    {"folder", [](const ImportOptions&) { return true; }, list_folder},
+    {"npz", Table::none, is_npz, list_npz},
+    {"cifar", Table::none, is_cifar, list_cifar},
+    {"nih", Table::found, is_nih, list_nih},
+    {"rsna", Table::found, is_rsna, list_rsna},
+    {"coco", Table::needed, is_coco, list_coco},
+    {"csv", Table::needed, [](const ImportOptions& options) { return !options.labels.empty(); }, list_csv},
+    {"folder", Table::none, [](const ImportOptions&) { return true; }, list_folder},
 };
 
 const ImportFormat& find_format(const ImportOptions& options) {
@@ -35,6 +43,16 @@ const ImportFormat& find_format(const ImportOptions& options) {
 
 bool by_path(const ImportItem& a, const ImportItem& b) { return a.path != b.path ? a.path < b.path : a.frame < b.frame; }
 
+// What the first parentheses catch; "" where the pattern does not match, or gives up on the path.
+std::string first_group(const std::string& path, const std::regex& regex) {
+    std::smatch found;
+    try {
+        return std::regex_search(path, found, regex) ? found[1].str() : "";
+    } catch (const std::regex_error&) {
+        return "";
+    }
+}
+
 }  // namespace
 
 std::string format_names() {
@@ -45,21 +63,43 @@ std::string format_names() {
 
 ImportList list_images(const ImportOptions& options) {
     std::error_code failure;
-    if (!fs::is_directory(options.source, failure)) {
+    if (!fs::is_directory(options.source, failure) && !is_npz(options)) {
         const bool there = fs::exists(fs::symlink_status(options.source, failure));
         throw UsageError(there ? "is not a folder" : "there is no such folder", escape_bytes(options.source),
                          "unpack archives first, then name the folder");
     }
     const ImportFormat& format = find_format(options);
-    const bool wants_table = format.list == list_csv;
-    if (wants_table && options.labels.empty())
-        throw UsageError("format csv needs a table", "--format", "name it with --labels FILE.csv");
-    if (!wants_table && !options.labels.empty()) {
+    if (format.table == Table::needed && options.labels.empty())
+        throw UsageError(fmt::format("format {} needs a table", format.name), "--format", "name it with --labels FILE");
+    if (format.table == Table::none && !options.labels.empty()) {
         throw UsageError(fmt::format("format {} takes no table", format.name), "--labels", "use --format csv");
     }
     ImportList list = format.list(options);
-    std::sort(list.items.begin(), list.items.end(), by_path);
+    if (!options.group_regex.empty()) group_by_name(list, options.group_regex);
+    if (list.records == nullptr) std::sort(list.items.begin(), list.items.end(), by_path);
     return list;
+}
+
+void group_by_name(ImportList& list, const std::string& pattern) {
+    if (pattern.size() > longest_pattern)
+        throw UsageError(fmt::format("has {} bytes; {} are the most", pattern.size(), longest_pattern), "--group-regex");
+    std::regex regex;
+    try {
+        regex = std::regex(pattern, std::regex::ECMAScript | std::regex::optimize);
+    } catch (const std::regex_error&) {
+        throw UsageError("'" + pattern + "' is not a regular expression", "--group-regex", "as in 'person(\\d+)_'");
+    }
+    if (regex.mark_count() < 1)
+        throw UsageError("'" + pattern + "' has no parentheses around the group", "--group-regex", "as in 'person(\\d+)_'");
+    int64_t without = 0;
+    for (ImportItem& item : list.items) {
+        if (item.group.empty()) item.group = escape_bytes(first_group(item.path, regex));
+        without += item.group.empty();
+    }
+    if (without == static_cast<int64_t>(list.items.size()) && without > 0)
+        throw UsageError("matches none of the paths, the first of which is " + escape_bytes(list.items[0].path),
+                         "--group-regex", "write a pattern that does");
+    if (without > 0) list.notes.push_back(fmt::format("{} paths do not match --group-regex: no group", without));
 }
 
 ImportList start_list(const FolderWalk& walk) {

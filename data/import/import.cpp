@@ -15,6 +15,7 @@
 
 #include "core/durable_file.h"
 #include "core/error.h"
+#include "core/parallel_for.h"
 #include "core/utf8.h"
 #include "data/import/decode_items.h"
 #include "data/import/import_list.h"
@@ -77,8 +78,9 @@ private:
 
 // Boxes as the set has them: in pixels of the stored image.
 void add_boxes(SetRecords& records, const ImportItem& item, const std::array<int64_t, 2>& size) {
-    const auto across = static_cast<float>(records.info.width) / static_cast<float>(size[0]);
-    const auto down = static_cast<float>(records.info.height) / static_cast<float>(size[1]);
+    const auto& meant = item.declared[0] > 0 ? item.declared : size;
+    const auto across = static_cast<float>(records.info.width) / static_cast<float>(meant[0]);
+    const auto down = static_cast<float>(records.info.height) / static_cast<float>(meant[1]);
     for (const Box& box : item.boxes)
         records.boxes.push_back({box[0], box[1] * across, box[2] * down, box[3] * across, box[4] * down});
     records.box_offsets.push_back(static_cast<int64_t>(records.boxes.size()));
@@ -94,6 +96,12 @@ void add_meta(SetRecords& records, const ImportList& list, const DecodedItems& i
     for (size_t m = 0; m < list.meta_names.size(); ++m) {
         auto& column = records.meta[list.meta_names[m]];
         for (const ImportItem* item : items.kept) column.push_back(item->meta[m]);
+    }
+    if (list.records == nullptr) {  // of files: what they were before they were made to fit
+        for (const auto& [width, height] : items.sizes) {
+            records.meta["width"].push_back(fmt::format("{}", width));
+            records.meta["height"].push_back(fmt::format("{}", height));
+        }
     }
     const auto& made = items.renderings;
     if (std::any_of(made.begin(), made.end(), [](const std::string& text) { return !text.empty(); }))
@@ -208,7 +216,10 @@ ImportReport import_from(const ImportOptions& options, SideFiles& beside, const 
                      1,
                      list.class_names,
                      list.multilabel};
-    DecodedItems items = decode_items(options, list, info, observer, shared);
+    std::optional<ImportJournal> journal;
+    if (static_cast<int64_t>(list.items.size()) >= options.journal_from && list.records == nullptr)
+        journal.emplace(options, list);
+    DecodedItems items = decode_items(options, list, info, observer, shared, journal ? &*journal : nullptr);
     info.bytes_per_pixel = items.bytes_per_pixel;
     ImportReport report = start_report(list, items, info);
     if (items.kept.empty()) end_without_images(report, options, beside);
@@ -218,11 +229,22 @@ ImportReport import_from(const ImportOptions& options, SideFiles& beside, const 
     report.splits_drawn = options.shares || !items.kept.front()->split;
     count_classes(report, items, records);
     count_leaks(report, items, records);
+    report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (options.look_for_leaks) {
+        report.leaks =
+            items.leaks.find(records.splits, records.groups, options.threads > 0 ? options.threads : usable_cores());
+        records.info.leaks = report.leaks->verdict();
+        if (options.refuse_leaks) refuse_leaks(*report.leaks, escape_bytes(options.source));
+    }
+    report.ids = records.ids;
     add_remarks(report, options, items);
     beside.write(report, options);
     items.writer->finish(records);
     beside.commit();
-    report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (journal) {
+        report.resumed = journal->taken();
+        journal->remove();
+    }
     return report;
 }
 

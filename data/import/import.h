@@ -6,33 +6,45 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "data/import/leaks.h"
 #include "data/set/splits.h"
 
 namespace xbench {
 
 struct ImportOptions {
-    std::string source;                          // folder
-    std::string out;                             // the HDF5 set
-    std::string labels;                          // CSV, or empty: folders name the classes
-    std::map<std::string, std::string> columns;  // path, label, split, group -> their name in the CSV's header
-    char separator = ',';                        // of the CSV
-    std::string format = "auto";                 // auto, or a name of the table of formats
-    bool split_folders = true;                   // false: folders on top are classes, whatever they are called
+    std::string source;  // folder
+    std::string out;     // the HDF5 set
+    std::string labels;  // CSV, or empty: folders name the classes
+    std::map<std::string, std::string>
+        columns;           // path, label, labels, split, group, view ... -> their name in the CSV's header
+    char separator = ',';  // of the CSV
+    std::string uncertain = "ignore", blank = "zeros";  // in a column a class, -1 and blanks: zeros, ones or ignore
+    std::vector<std::string> drop_labels;               // of cells: names that are no class
+    std::vector<std::string> class_names;               // of formats that number their classes (npz, cifar)
+    bool multilabel = false;      // labels of cells are classes that an image has or not, even if none has two
+    int rsna_classes = 2;         // of format rsna: 2 or 3
+    std::string group_regex;      // on the path; what its parentheses catch is the group where none is told
+    std::string format = "auto";  // auto, or a name of the table of formats
+    bool split_folders = true;    // false: folders on top are classes, whatever they are called
     int64_t channels = 1, size = 64;
     std::optional<SplitShares> shares;  // given: everything is split anew; else 70,15,15 where the source has no splits
     std::optional<double> val_share;  // given: val is drawn anew from train and val; else 0.15 of train where val is missing
     uint64_t seed = 1;
     int threads = 0;  // 0: all cores
     std::string created_by = "xbench data import";
-    std::string patient_key;     // of the hash that stands for a DICOM patient; empty: a key made from all the files
-    bool keep_ids = false;       // DICOM patients under their own PatientID
+    std::string patient_key;  // of the hash that stands for a DICOM patient; empty: a key made from all the files
+    bool look_for_leaks = true, refuse_leaks = false;  // images and groups that lie in several splits
+    bool keep_ids = false;                             // DICOM patients under their own PatientID
     std::string worker_program;  // decodes the files, by worker/serve.h; empty: this process does, and trusts them
     bool side_files = true;      // the quarantine's list and the account beside the set
+    // From so many files on what is decoded is kept (data/import/journal.h), so that the same import goes on after a kill.
+    int64_t journal_from = std::numeric_limits<int64_t>::max();
 };
 
 struct ImportProgress {
@@ -42,6 +54,7 @@ struct ImportProgress {
 
 struct ImportReport {
     int64_t images = 0;
+    int64_t resumed = 0;  // files that an import which was killed had decoded
     int bytes_per_pixel = 1;
     bool multilabel = false;
     std::vector<std::string> class_names;
@@ -70,8 +83,10 @@ struct ImportReport {
     int64_t duplicates_across_splits = 0;       // of those, in another split than the first: a leak
     int64_t groups = 0;                         // patients that are named
     int64_t groups_across_splits = 0;           // groups (patients) in more than one split: a leak
-    std::vector<std::string> notes;             // decisions that the user should know of
-    std::vector<std::string> warnings;          // what may ruin an evaluation
+    std::optional<LeakReport> leaks;
+    std::vector<std::string> ids;       // of the images, in the order of the set
+    std::vector<std::string> notes;     // decisions that the user should know of
+    std::vector<std::string> warnings;  // what may ruin an evaluation
     double seconds = 0;
     double images_per_second() const { return seconds > 0 ? static_cast<double>(images) / seconds : 0; }
 };

@@ -7,56 +7,49 @@
 #include <unordered_map>
 
 #include <fmt/core.h>
-#include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "core/nearest.h"
 #include "core/utf8.h"
 #include "data/import/csv.h"
+#include "data/import/csv_labels.h"
 #include "data/import/csv_paths.h"
 #include "data/import/import_list.h"
 
 namespace xbench {
 namespace {
 
-constexpr size_t no_column = static_cast<size_t>(-1);
-constexpr size_t most_hints = 20;             // each looks through all files
-constexpr size_t longest_label = 4096;        // bytes, that a set's reader takes
-const char* const no_finding = "No Finding";  // in a multi-label table: none of the classes
-// As pandas has them, in lower case.
-constexpr std::array missing_values{"",     "nan",  "na",   "n/a",    "#n/a",    "#n/a n/a", "#na",      "<na>",
-                                    "null", "none", "-nan", "1.#ind", "-1.#ind", "1.#qnan",  "-1.#qnan", "#null!"};
-
-bool is_missing(const std::string& cell) {
-    return std::find(missing_values.begin(), missing_values.end(), lower_case(cell)) != missing_values.end();
-}
+constexpr size_t most_hints = 20;  // each looks through all files
+constexpr std::array meta_roles{"view", "sex", "age", "site"};
 
 // Where the columns stand; split and group may be missing.
 struct Columns {
-    size_t path, label, split, group;
+    size_t path, split, group;
+    std::vector<std::pair<std::string, size_t>> meta;  // that the set keeps
 };
-
-size_t find_column(const CsvTable& table, const ImportOptions& options, const std::string& role, bool required) {
-    const auto mapped = options.columns.find(role);
-    const std::string name = mapped == options.columns.end() ? role : mapped->second;
-    const auto found = std::find(table.header.begin(), table.header.end(), name);
-    if (found != table.header.end()) return static_cast<size_t>(found - table.header.begin());
-    if (!required && mapped == options.columns.end()) return no_column;
-    const std::string guess = nearest(name, table.header);
-    throw UsageError(fmt::format("no column '{}'; the header is {}{}", name, fmt::join(table.header, ","),
-                                 guess.empty() ? "" : "; did you mean " + guess + "?"),
-                     table.path + ":1", fmt::format("name it with --columns {}=NAME", role));
-}
 
 Columns find_columns(const CsvTable& table, const ImportOptions& options) {
     for (const auto& [role, name] : options.columns) {
-        if (role != "path" && role != "label" && role != "split" && role != "group") {
+        const bool is_meta = std::find(meta_roles.begin(), meta_roles.end(), role) != meta_roles.end();
+        if (!is_meta && role != "path" && role != "label" && role != "labels" && role != "split" && role != "group") {
             throw UsageError(fmt::format("'{}' is not a column's role", role), "--columns",
-                             "use path, label, split and group");
+                             "use path, label or labels, split, group, view, sex, age and site");
         }
     }
-    return {find_column(table, options, "path", true), find_column(table, options, "label", true),
-            find_column(table, options, "split", false), find_column(table, options, "group", false)};
+    Columns columns{find_column(table, options, "path", true),
+                    find_column(table, options, "split", false),
+                    find_column(table, options, "group", false),
+                    {}};
+    for (const char* role : meta_roles) {
+        if (const size_t at = find_column(table, options, role, false); at != no_column) columns.meta.emplace_back(role, at);
+    }
+    return columns;
+}
+
+// "058Y" of NIH's tables is 58; other units stay.
+std::string plain_age(std::string age) {
+    if (age.ends_with('Y') || age.ends_with('y')) age.pop_back();
+    while (age.size() > 1 && age[0] == '0' && age[1] != '.') age.erase(0, 1);
+    return age;
 }
 
 std::optional<Split> split_in_path(const std::string& path) {
@@ -70,35 +63,26 @@ std::optional<Split> split_in_path(const std::string& path) {
     return std::nullopt;
 }
 
-// The labels of a cell; empty when it has none. A part that is missing takes the others with it: nobody can tell what the
-// image shows.
-std::vector<std::string> labels_in(const std::string& cell, const std::string& place) {
-    std::vector<std::string> labels;
-    for (const std::string& part : split_text(cell, '|')) {
-        const std::string label = trimmed(part);
-        if (label.size() > longest_label)
-            throw UsageError(fmt::format("a label of {} bytes; {} can be stored", label.size(), longest_label), place);
-        if (is_missing(label)) return {};
-        labels.push_back(label);
-    }
-    return labels;
-}
-
-void number_classes(ImportList& list, const std::vector<std::vector<std::string>>& labels) {
-    list.multilabel = std::any_of(labels.begin(), labels.end(), [](const auto& several) { return several.size() > 1; });
-    const auto counts = [&](const std::string& label) { return !list.multilabel || label != no_finding; };
+// `fixed` are the classes of a table with a column each, in its order; else the labels' own, sorted.
+void number_classes(ImportList& list, const std::vector<RowLabels>& labels, const std::vector<std::string>& fixed) {
+    list.multilabel = list.multilabel || !fixed.empty() ||
+                      std::any_of(labels.begin(), labels.end(), [](const RowLabels& row) { return row.present.size() > 1; });
     std::set<std::string> unique;
-    for (const auto& several : labels) unique.insert(several.begin(), several.end());
+    for (const RowLabels& row : labels) unique.insert(row.present.begin(), row.present.end());
     if (list.multilabel) unique.erase(no_finding);
-    list.class_names = sorted_names({unique.begin(), unique.end()});
+    list.class_names = fixed.empty() ? sorted_names({unique.begin(), unique.end()}) : fixed;
     std::map<std::string, int32_t> index;
     for (int32_t k = 0; const std::string& name : list.class_names) index[name] = k++;
-    for (size_t i = 0; i < labels.size(); ++i) {
+    const auto numbers = [&](const std::vector<std::string>& names) {
         std::set<int32_t> classes;
-        for (const std::string& label : labels[i]) {
-            if (counts(label)) classes.insert(index[label]);
+        for (const std::string& name : names) {
+            if (const auto known = index.find(name); known != index.end()) classes.insert(known->second);
         }
-        list.items[i].classes.assign(classes.begin(), classes.end());
+        return std::vector<int32_t>(classes.begin(), classes.end());
+    };
+    for (size_t i = 0; i < labels.size(); ++i) {
+        list.items[i].classes = numbers(labels[i].present);
+        list.items[i].unknown = numbers(labels[i].unknown);
     }
 }
 
@@ -117,10 +101,14 @@ public:
     TableLister(const ImportOptions& options, CsvTable table, const FolderWalk& walk)
         : table_(std::move(table)),
           columns_(find_columns(table_, options)),
+          label_columns_(table_, options),
           source_(escape_bytes(options.source)),
           walk_(walk),
           files_(walk.files, options.source),
-          list_(start_list(walk)) {}
+          list_(start_list(walk)) {
+        for (const auto& [role, at] : columns_.meta) list_.meta_names.push_back(role);
+        list_.multilabel = options.multilabel;
+    }
 
     ImportList list() {
         for (size_t i = 0; i < table_.rows.size(); ++i)
@@ -134,7 +122,7 @@ public:
         for (const std::string& file : walk_.files) {
             if (!seen_.contains(file)) list_.ignored.push_back({file, rule_unlisted});
         }
-        number_classes(list_, labels_);
+        number_classes(list_, labels_, label_columns_.classes());
         if (columns_.split == no_column) split_by_path(list_);
         if (list_.class_names.size() < 2 && !list_.multilabel && !list_.items.empty()) {
             throw UsageError("all images have the same label", table_.path, "check the column of --columns label=NAME");
@@ -157,8 +145,8 @@ private:
             throw UsageError(fmt::format("'{}' was already listed in line {}", escape_bytes(item.path), first->second),
                              place, "keep one row an image");
         }
-        auto several = labels_in(row[columns_.label], place);
-        if (several.empty()) return quarantine(item, place, "label", row[columns_.label]);
+        RowLabels labels = label_columns_.read(row, place);
+        if (labels.missing) return quarantine(item, place, "label", label_columns_.cell(row));
         if (columns_.split != no_column) {
             const std::string& cell = row[columns_.split];
             if (is_missing(cell)) return quarantine(item, place, "split", cell);
@@ -169,7 +157,11 @@ private:
             }
         }
         if (columns_.group != no_column && !is_missing(row[columns_.group])) item.group = row[columns_.group];
-        labels_.push_back(std::move(several));
+        for (const auto& [role, at] : columns_.meta) {
+            const std::string value = is_missing(row[at]) ? "" : row[at];
+            item.meta.push_back(role == "age" ? plain_age(value) : value);
+        }
+        labels_.push_back(std::move(labels));
         list_.items.push_back(std::move(item));
     }
 
@@ -180,11 +172,12 @@ private:
 
     const CsvTable table_;
     const Columns columns_;
+    const LabelColumns label_columns_;
     const std::string source_;
     const FolderWalk& walk_;
     const PathIndex files_;
     ImportList list_;
-    std::vector<std::vector<std::string>> labels_;
+    std::vector<RowLabels> labels_;
     std::unordered_map<std::string, int> seen_;  // path -> line
     size_t missing_ = 0;
 };

@@ -104,6 +104,18 @@ void warn_of_patients(ImportReport& report) {
     }
 }
 
+void warn_of_pictures(ImportReport& report) {
+    if (!report.leaks) return;
+    const LeakReport& leaks = *report.leaks;
+    if (leaks.identical_across > 0) {
+        report.warnings.push_back(fmt::format(
+            "{} pairs of images that show the same lie in different splits ({} groups): test scores will be too good",
+            leaks.identical_across, leaks.groups_across));
+    }
+    if (leaks.similar_across > 0)
+        report.notes.push_back(fmt::format("{} pairs of similar images lie in different splits", leaks.similar_across));
+}
+
 Json list_of(const std::vector<ImportReport::Ignored>& entries) {
     Json list = Json::array();
     for (const auto& [path, reason] : entries) list.push_back({{"path", path}, {"reason", reason}});
@@ -130,6 +142,7 @@ void add_remarks(ImportReport& report, const ImportOptions& options, const Decod
     note_pixels(report, items);
     warn_of_splits(report);
     warn_of_leaks(report);
+    warn_of_pictures(report);
     warn_of_patients(report);
     for (const auto& [path, reason] : report.unreadable) {
         report.warnings.push_back(
@@ -179,6 +192,7 @@ std::string account_json(const ImportReport& report, const ImportOptions& option
             {{"name", report.class_names[k]}, {"train", count[0]}, {"val", count[1]}, {"test", count[2]}});
     }
     if (!report.renderings.empty()) account["dicom_renderings"] = report.renderings;
+    account["leaks"] = report.leaks ? to_json(*report.leaks, report.ids) : Json();
     account["notes"] = report.notes;
     account["warnings"] = report.warnings;
     return json_text(account, 2) + "\n";

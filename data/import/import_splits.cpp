@@ -1,19 +1,23 @@
-// Files of the same bytes belong to one group even when their groups say nothing, so that no drawn split leaks.
+// Files of the same bytes, and images that show the same, belong to one group even when their groups say nothing, so that no
+// drawn split leaks.
 #include "data/import/import_splits.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <span>
 #include <unordered_map>
 
 #include <fmt/core.h>
 
+#include "core/parallel_for.h"
+
 namespace xbench {
 namespace {
 
 constexpr double default_val_share = 0.15;
 
-std::vector<std::string> leak_free_groups(const DecodedItems& items) {
+std::vector<std::string> leak_free_groups(const DecodedItems& items, std::span<const std::array<int64_t, 2>> same) {
     const size_t count = items.kept.size();
     std::vector<size_t> parent(count);
     std::iota(parent.begin(), parent.end(), size_t{0});
@@ -27,6 +31,7 @@ std::vector<std::string> leak_free_groups(const DecodedItems& items) {
         if (!group.empty()) parent[root(i)] = root(by_group.emplace(group, i).first->second);
         parent[root(i)] = root(by_digest.emplace(items.digests[i], i).first->second);
     }
+    for (const auto& [a, b] : same) parent[root(static_cast<size_t>(a))] = root(static_cast<size_t>(b));
     std::vector<std::string> groups;
     for (size_t i = 0; i < count; ++i) groups.push_back(fmt::format("{}", root(i)));
     return groups;
@@ -59,15 +64,18 @@ int64_t draw_val(std::vector<uint8_t>& splits, std::span<const int32_t> strata, 
 
 }  // namespace
 
-std::vector<uint8_t> choose_splits(const ImportOptions& options, const ImportList& list, const DecodedItems& items,
+std::vector<uint8_t> choose_splits(const ImportOptions& options, const ImportList& list, DecodedItems& items,
                                    std::vector<std::string>& notes) {
-    const auto groups = leak_free_groups(items);
+    std::vector<std::array<int64_t, 2>> same;
+    if (options.look_for_leaks) same = items.leaks.identical(options.threads > 0 ? options.threads : usable_cores());
+    const auto groups = leak_free_groups(items, same);
     const auto strata = strata_of(items, list.class_names.size());
     const bool given = items.kept.front()->split.has_value();
     if (!given || options.shares) {
         const char* why = given ? "the source's splits are set aside (--split)" : "the source has no splits";
         notes.push_back(fmt::format("{}: split by group with seed {}", why, options.seed));
-        return assign_splits(strata, groups, options.shares.value_or(SplitShares{}), options.seed);
+        return assign_splits(strata, groups, options.shares.value_or(list.default_shares.value_or(SplitShares{})),
+                             options.seed);
     }
     std::vector<uint8_t> splits;
     for (const ImportItem* item : items.kept) splits.push_back(static_cast<uint8_t>(*item->split));

@@ -10,7 +10,7 @@
 namespace xbench {
 
 // Of each kept item. Says in `notes` what was decided.
-std::vector<uint8_t> choose_splits(const ImportOptions& options, const ImportList& list, const DecodedItems& items,
+std::vector<uint8_t> choose_splits(const ImportOptions& options, const ImportList& list, DecodedItems& items,
                                    std::vector<std::string>& notes);
 
 }  // namespace xbench

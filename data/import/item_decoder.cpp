@@ -6,15 +6,15 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/hash.h"
 #include "core/parallel_for.h"
 
 namespace xbench {
 
 ItemDecoder::ItemDecoder(const ImportOptions& options, int threads) : options_(options), threads_(threads) {
     for (int t = 0; t < threads; ++t) {
-        if (options.worker_program.empty())
-            decoders_.emplace_back(options.channels, options.size);
-        else
+        decoders_.emplace_back(options.channels, options.size);
+        if (!options.worker_program.empty())
             workers_.emplace_back(options.worker_program, worker::Setup{options.channels, options.size}, image_bytes(2));
     }
 }
@@ -43,6 +43,20 @@ void ItemDecoder::decode_here(std::span<const ImportItem> items, int bytes_per_p
         files[at] = decoders_[static_cast<size_t>(thread)].decode(file, items[at].frame, bytes_per_pixel,
                                                                   pixels + at * image_bytes(bytes_per_pixel));
         ::close(file);
+    });
+}
+
+void ItemDecoder::decode_records(RecordReader& reader, std::span<const ImportItem> items, int bytes_per_pixel,
+                                 DecodedFile* files, uint8_t* pixels) {
+    std::vector<Image> images;
+    for (const ImportItem& item : items) images.push_back(reader.read(item, static_cast<int>(options_.channels)));
+    parallel_for(static_cast<int64_t>(items.size()), threads_, 1, [&](int64_t i, int thread) {
+        const auto at = static_cast<size_t>(i);
+        const auto& samples = images[at].samples;
+        files[at] = {};
+        files[at].digest = hash_hex({reinterpret_cast<const char*>(samples.data()), samples.size()});
+        decoders_[static_cast<size_t>(thread)].fit(std::move(images[at]), bytes_per_pixel, files[at],
+                                                   pixels + at * image_bytes(bytes_per_pixel));
     });
 }
 

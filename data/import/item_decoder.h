@@ -20,6 +20,10 @@ public:
     // Image i lies at pixels + i * image_bytes().
     void decode(std::span<const ImportItem> items, int bytes_per_pixel, DecodedFile* files, uint8_t* pixels);
 
+    // Records of a container: read by one thread, made to fit by all.
+    void decode_records(RecordReader& reader, std::span<const ImportItem> items, int bytes_per_pixel, DecodedFile* files,
+                        uint8_t* pixels);
+
 private:
     void decode_here(std::span<const ImportItem> items, int bytes_per_pixel, DecodedFile* files, uint8_t* pixels);
     void decode_by_workers(std::span<const ImportItem> items, int bytes_per_pixel, DecodedFile* files, uint8_t* pixels);
@@ -27,9 +31,8 @@ private:
 
     const ImportOptions& options_;
     const int threads_;
-    // One a thread, of one of the two kinds.
-    std::vector<FileDecoder> decoders_;
-    std::vector<worker::Process> workers_;
+    std::vector<FileDecoder> decoders_;     // one a thread
+    std::vector<worker::Process> workers_;  // the same, where files go to processes
 };
 
 }  // namespace xbench

@@ -7,6 +7,7 @@
 #include "data/load/loader.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -20,6 +21,7 @@
 #include "core/memory.h"
 #include "core/rng.h"
 #include "core/virtual_ranks.h"
+#include "data/load/batch_reader.h"
 
 namespace xbench {
 namespace {
@@ -30,19 +32,6 @@ struct Slot {
     bool ready = false;
     std::exception_ptr failure;
 };
-
-// One number for all channels, or one a channel.
-std::vector<float> per_channel(const std::vector<double>& values, int64_t channels, const char* name) {
-    if (values.size() != 1 && std::cmp_not_equal(values.size(), channels)) {
-        throw UsageError(fmt::format("{} numbers for {} channels", values.size(), channels), fmt::format("/data/{}", name),
-                         "give one number, or one a channel");
-    }
-    std::vector<float> result;
-    for (int64_t c = 0; c < channels; ++c) {
-        result.push_back(static_cast<float>(values.size() == 1 ? values[0] : values[static_cast<size_t>(c)]));
-    }
-    return result;
-}
 
 }  // namespace
 
@@ -60,27 +49,24 @@ std::vector<int64_t> epoch_order(std::vector<int64_t> indices, uint64_t seed, in
 struct Loader::State {
     const Dataset& dataset;
     const LoaderOptions options;
-    const int64_t image_values;           // c * h * w
-    const int64_t leaf_first, leaf_last;  // this rank's leaves: [leaf_first, leaf_last)
-    std::vector<float> mean, std;
+    const BatchReader reader;
     std::vector<int64_t> indices, order;  // of the split, ascending; of this epoch
+    std::vector<int64_t> bounds;          // of batches
     std::vector<Slot> slots;
 
     std::mutex mutex;
     std::condition_variable slot_freed, slot_ready, worker_idle;
     int64_t first = 0, taken = 0, delivered = 0, last = 0;  // of the epoch; taken by workers; given to the consumer; end
     int busy = 0;                                           // workers that are filling a slot
+    int64_t epoch = 0;
+    int64_t waited_ns = 0;  // of the consumer
     bool epoch_started = false, stopping = false;
     std::vector<std::thread> workers;
 
     State(const Dataset& set, const LoaderOptions& wanted);
     ~State();
-    int64_t batches() const { return (samples() + options.batch_size - 1) / options.batch_size; }
+    int64_t batches() const { return static_cast<int64_t>(bounds.size()) - 1; }
     int64_t samples() const { return static_cast<int64_t>(indices.size()); }
-    int64_t local_size(int64_t global_size) const {
-        return leaf_start(leaf_last, global_size, options.virtual_ranks) -
-               leaf_start(leaf_first, global_size, options.virtual_ranks);
-    }
     int64_t max_local_batch() const;
     int64_t most_boxes() const;
     Slot& slot_of(int64_t index) { return slots[static_cast<size_t>(index) % slots.size()]; }
@@ -92,25 +78,19 @@ struct Loader::State {
     void make_slots();
     void end_workers();
     void stop_epoch(std::unique_lock<std::mutex>& lock);
-    void start_epoch(int64_t epoch, int64_t first_batch);
+    void start_epoch(int64_t number, int64_t first_batch);
     const Batch* next();
     void work();
     void fill(int64_t index);
-    void read(int64_t index, Slot& slot);
-    void read_boxes(Batch& batch) const;
-    void normalise(float* images, int64_t count) const;
 };
 
 Loader::State::State(const Dataset& set, const LoaderOptions& wanted)
     : dataset(set),
       options(wanted),
-      image_values(set.info().channels * set.info().height * set.info().width),
-      leaf_first(wanted.ranks > 0 ? leaves_of_rank(wanted.virtual_ranks, wanted.rank, wanted.ranks).first : 0),
-      leaf_last(wanted.ranks > 0 ? leaves_of_rank(wanted.virtual_ranks, wanted.rank + 1, wanted.ranks).first : 0),
-      mean(per_channel(wanted.mean, set.info().channels, "mean")),
-      std(per_channel(wanted.std, set.info().channels, "std")),
+      reader(dataset, options),
       indices(wanted.indices.empty() ? set.indices(wanted.split) : wanted.indices) {
     check();
+    bounds = batch_bounds(samples(), options.chunk_images, options.batch_size);
     make_slots();
     order = indices;
     try {
@@ -141,7 +121,7 @@ void Loader::State::check() const {
     }
     if (const std::string mistake = too_many_ranks(options.ranks, options.virtual_ranks); !mistake.empty())
         throw UsageError(mistake, "/train/virtual_ranks", "raise it (at most to the batch size), or start fewer ranks");
-    for (const float value : std) {
+    for (const float value : reader.deviations()) {
         if (!(value > 0)) throw UsageError("must be greater than 0", "/data/std");
     }
     if (options.workers < 0 || options.prefetch < 1)
@@ -150,9 +130,9 @@ void Loader::State::check() const {
 
 int64_t Loader::State::max_local_batch() const {
     // A short last batch can give a middle leaf one image more than a full batch does.
-    const int64_t full = std::min(options.batch_size, samples());
-    const int64_t rest = samples() % options.batch_size;
-    return std::max({int64_t{1}, local_size(full), local_size(rest)});
+    int64_t most = 1;
+    for (size_t i = 0; i + 1 < bounds.size(); ++i) most = std::max(most, reader.local_size(bounds[i + 1] - bounds[i]));
+    return most;
 }
 
 int64_t Loader::State::most_boxes() const {
@@ -165,12 +145,12 @@ void Loader::State::make_slots() {
     const size_t most = static_cast<size_t>(max_local_batch());
     slots = std::vector<Slot>(static_cast<size_t>(batches_in_memory(options.workers, options.prefetch)));
     for (Slot& slot : slots) {
-        const size_t bytes = most * static_cast<size_t>(image_values) * sizeof(float);
+        const size_t bytes = most * static_cast<size_t>(reader.image_values()) * sizeof(float);
         slot.images = options.allocate ? options.allocate(bytes) : AlignedBuffer(bytes);
         slot.images.count_in(options.ledger, MemoryCategory::batches);
         slot.batch.images = slot.images.as<float>();
         slot.batch.multilabel = dataset.info().multilabel;
-        slot.batch.leaf_begin.reserve(static_cast<size_t>(leaf_last - leaf_first) + 1);
+        slot.batch.leaf_begin.reserve(static_cast<size_t>(reader.own_leaves()) + 1);
         slot.batch.sample_ids.reserve(most);
         if (dataset.has_boxes()) {
             slot.batch.boxes.reserve(most * static_cast<size_t>(most_boxes()));
@@ -189,16 +169,18 @@ void Loader::State::stop_epoch(std::unique_lock<std::mutex>& lock) {
     worker_idle.wait(lock, [&] { return busy == 0; });
 }
 
-void Loader::State::start_epoch(int64_t epoch, int64_t first_batch) {
+void Loader::State::start_epoch(int64_t number, int64_t first_batch) {
     {
         std::unique_lock lock(mutex);
         stop_epoch(lock);
         order = indices;
-        if (options.shuffle) order = epoch_order(std::move(order), options.seed, epoch);
+        if (options.shuffle) order = epoch_order(std::move(order), options.seed, number);
+        order = chunked_order(order, options.chunk_images, options.chunk_partitions, options.batch_size);
         for (Slot& slot : slots) {
             slot.ready = false;
             slot.failure = nullptr;
         }
+        epoch = number;
         taken = delivered = first = first_batch;
         last = batches();
         epoch_started = true;
@@ -251,59 +233,9 @@ void Loader::State::work() {
 void Loader::State::fill(int64_t index) {
     Slot& slot = slot_of(index);
     try {
-        read(index, slot);
+        reader.read(order, bounds, index, epoch, slot.batch);
     } catch (...) {
         slot.failure = std::current_exception();
-    }
-}
-
-void Loader::State::read(int64_t index, Slot& slot) {
-    Batch& batch = slot.batch;
-    const int64_t begin = index * options.batch_size;
-    batch.index = index;
-    batch.global_size = std::min(options.batch_size, samples() - begin);
-    const int64_t before = leaf_start(leaf_first, batch.global_size, options.virtual_ranks);
-    batch.leaf_begin.clear();
-    for (int64_t v = leaf_first; v <= leaf_last; ++v) {
-        batch.leaf_begin.push_back(static_cast<int32_t>(leaf_start(v, batch.global_size, options.virtual_ranks) - before));
-    }
-    batch.size = batch.leaf_begin.back();
-    const int64_t* ids = order.data() + begin + before;
-    batch.sample_ids.assign(ids, ids + batch.size);
-    batch.labels.clear();
-    batch.targets.clear();
-    const auto classes = static_cast<size_t>(dataset.info().classes());
-    for (const int64_t id : batch.sample_ids) {
-        if (dataset.info().multilabel) {
-            const auto row = dataset.targets().subspan(static_cast<size_t>(id) * classes, classes);
-            batch.targets.insert(batch.targets.end(), row.begin(), row.end());
-        } else {
-            batch.labels.push_back(dataset.labels()[static_cast<size_t>(id)]);
-        }
-    }
-    read_boxes(batch);
-    dataset.read(batch.sample_ids, batch.images);
-    normalise(batch.images, batch.size);
-}
-
-void Loader::State::read_boxes(Batch& batch) const {
-    if (!dataset.has_boxes()) return;
-    batch.boxes.clear();
-    batch.box_offsets.assign(1, 0);
-    for (const int64_t id : batch.sample_ids) {
-        const auto boxes = dataset.boxes(id);
-        batch.boxes.insert(batch.boxes.end(), boxes.begin(), boxes.end());
-        batch.box_offsets.push_back(static_cast<int64_t>(batch.boxes.size()));
-    }
-}
-
-void Loader::State::normalise(float* images, int64_t count) const {
-    const int64_t plane = dataset.info().height * dataset.info().width;
-    for (int64_t i = 0; i < count; ++i) {
-        for (size_t c = 0; c < mean.size(); ++c, images += plane) {
-            const float centre = mean[c], width = std[c];
-            for (int64_t p = 0; p < plane; ++p) images[p] = (images[p] - centre) / width;
-        }
     }
 }
 
@@ -311,8 +243,16 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options) : state_(st
 Loader::~Loader() = default;
 int64_t Loader::samples() const { return state_->samples(); }
 int64_t Loader::batches() const { return state_->batches(); }
+const std::vector<int64_t>& Loader::bounds() const { return state_->bounds; }
 int64_t Loader::max_local_batch() const { return state_->max_local_batch(); }
 void Loader::start_epoch(int64_t epoch, int64_t first_batch) { state_->start_epoch(epoch, first_batch); }
-const Batch* Loader::next() { return state_->next(); }
+int64_t Loader::take_wait_ns() { return std::exchange(state_->waited_ns, 0); }
+
+const Batch* Loader::next() {
+    const auto start = std::chrono::steady_clock::now();
+    const Batch* const batch = state_->next();
+    state_->waited_ns += std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+    return batch;
+}
 
 }  // namespace xbench

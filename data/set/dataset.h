@@ -25,6 +25,7 @@ struct DatasetInfo {
     int bytes_per_pixel = 1;  // uint8 or uint16
     std::vector<std::string> class_names;
     bool multilabel = false;  // labels are {N,K} of 0/1/unknown_label, else one class index an image
+    std::string leaks = {};   // what a search for images in several splits has found; empty: nobody has looked
     int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
 };
 

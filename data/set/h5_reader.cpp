@@ -115,6 +115,7 @@ SetRecords Reader::records() {
     if (!author.empty()) records.created_by = author.front();
     const auto origin = text_attribute("source");
     if (!origin.empty()) records.source = origin.front();
+    if (const auto leaks = text_attribute("leaks"); !leaks.empty()) info.leaks = leaks.front();
     records.pixel_mean = number_attribute("pixel_mean");
     records.pixel_std = number_attribute("pixel_std");
     return records;

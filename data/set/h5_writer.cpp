@@ -305,6 +305,7 @@ void H5Writer::finish(SetRecords& records) {
     s.write_class_names(records.info.class_names);
     s.write_text_attribute("source", {records.info.source}, true);
     s.write_text_attribute("created_by", {records.created_by}, true);
+    if (!records.info.leaks.empty()) s.write_text_attribute("leaks", {records.info.leaks}, true);
     s.write_attribute("pixel_mean", H5T_NATIVE_DOUBLE, {records.pixel_mean.size()}, records.pixel_mean.data());
     s.write_attribute("pixel_std", H5T_NATIVE_DOUBLE, {records.pixel_std.size()}, records.pixel_std.data());
 

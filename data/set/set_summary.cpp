@@ -85,6 +85,7 @@ Json to_json(const SetSummary& summary) {
                       {"images_without", summary.groups > 0 ? summary.images_without_group : info.count},
                       {"across_splits", summary.groups_across_splits}};
     json["boxes"] = summary.has_boxes ? Json{{"count", summary.boxes}, {"images_with", summary.images_with_boxes}} : Json();
+    json["leaks"] = info.leaks.empty() ? Json() : Json(info.leaks);
     json["pixel_mean"] = summary.pixel_mean;
     json["pixel_std"] = summary.pixel_std;
     return json;

@@ -1,4 +1,6 @@
 // batchnorm: shapes, the gradient through the batch's own statistics, and work; core/ops.h lists the parts.
+#include <algorithm>
+
 #include "kernels/infer.h"
 #include "kernels/operators.h"
 
@@ -28,13 +30,33 @@ std::vector<Value> infer_inference(const Attrs&, std::span<const Value* const> i
 
 std::vector<Value> infer_apply(const Attrs&, std::span<const Value* const> in) { return {output(in[0]->shape)}; }
 
+// With running statistics the function is a scale and a shift of each channel, and so is its gradient: the same operator
+// with no mean and no shift. Freezing has put those zeros into the graph (models/freeze.cpp).
+void grad_frozen(GradBuilder& g, const Node& node, ValueId dy) {
+    const Graph& graph = g.graph();
+    const auto zeros = std::find_if(graph.values.begin(), graph.values.end(), [&](const Value& value) {
+        return value.role == Role::constant && value.name == zeros_of_frozen(node.name);
+    });
+    const auto inference = std::find_if(graph.nodes.begin(), graph.nodes.end(), [&](const Node& before) {
+        return before.op == OpKind::batchnorm_inference && before.out[0] == node.in[1];
+    });
+    require(zeros != graph.values.end() && inference != graph.nodes.end(), node.name + " is not frozen as a layer");
+    const auto zero = static_cast<ValueId>(zeros - graph.values.begin());
+    const ValueId var = inference->in[1];
+    const ValueId rstd = g.append(OpKind::batchnorm_inference, node.attrs, {zero, var}, node.name)[0];
+    const ValueId dx =
+        g.append(OpKind::batchnorm_apply, node.attrs, {dy, rstd, node.in[2], zero}, node.name, {node.in[0]})[0];
+    g.contribute(node.in[0], dx, node.name);
+}
+
 // The statistics are part of the function: dx = gamma rstd (dy - mean(dy) - xhat mean(dy xhat)), the means over all ranks.
 void grad_apply(GradBuilder& g, const Node& node) {
     const ValueId x = node.in[0], mean_rstd = node.in[1], gamma = node.in[2], beta = node.in[3];
     const ValueId dy = g.gradient(node.out[0]);
+    if (std::get<BatchNorm>(node.attrs).frozen) return grad_frozen(g, node, dy);
     const ValueId sums = g.append(OpKind::batchnorm_grad_statistics, node.attrs, {x, dy, mean_rstd}, node.name)[0];
     const ValueId total = g.append(OpKind::all_reduce, {}, {sums}, node.name)[0];
-    if (g.needed(gamma)) {
+    if (g.needed(gamma) || g.needed(beta)) {
         const auto grads = g.append(OpKind::batchnorm_grad_parameters, node.attrs, {total}, node.name, {gamma, beta});
         g.set_parameter_gradient(gamma, grads[0]);
         g.set_parameter_gradient(beta, grads[1]);

@@ -32,7 +32,7 @@ std::vector<Value> infer(const Attrs& attrs, std::span<const Value* const> in) {
 void grad(GradBuilder& g, const Node& node) {
     const ValueId dy = g.gradient(node.out[0]), x = node.in[0], w = node.in[1];
     const ValueId b = node.in.size() > 2 ? node.in[2] : no_value;
-    if (g.needed(w)) {
+    if (g.needed(w) || g.needed(b)) {
         const auto grads = g.append(OpKind::conv2d_wgrad, node.attrs, {x, dy}, node.name, {w, b});
         g.set_parameter_gradient(w, grads[0]);
         if (b != no_value) g.set_parameter_gradient(b, grads[1]);

@@ -2,6 +2,7 @@
 #include "kernels/cuda/cuda_device.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <thread>
 
@@ -143,11 +144,16 @@ void CudaDevice::sum(const Addends<double>& addends, double* total, size_t count
 void CudaDevice::launch(const Kernel& kernel, const KernelArgs& args, const Team&) noexcept {
     queue_.begin(kernel, args);
     kernel.enqueue(args, queue_);
+    if (!after_launch_) return;
+    try {
+        after_launch_(kernel);
+    } catch (const std::exception& error) {
+        queue_.keep_failure(CUDA_ERROR_UNKNOWN, error.what());
+    }
 }
 
-// Inside a graph there are no moments of their own: none of its times is asked for.
+// Inside a graph an event is what other orders follow, and nothing else is asked of it.
 DeviceEvent CudaDevice::record() {
-    if (capturing_) return {recorded_};
     gpu_.use();
     const std::lock_guard lock(events_mutex_);
     const auto slot = static_cast<size_t>(recorded_) % most_events;
@@ -176,7 +182,9 @@ bool CudaDevice::is_done(const DeviceEvent& event) {
 void CudaDevice::wait(const DeviceEvent& event) {
     if (event.handle == 0) return;
     gpu_.use();
-    while (!is_done(event) && look()) std::this_thread::yield();
+    const auto start = std::chrono::steady_clock::now();
+    const auto waited = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+    while (!is_done(event) && look(waited())) std::this_thread::yield();
     check(cuda_driver().cuEventSynchronize(event_of(event)), "a kernel failed");
 }
 
@@ -196,6 +204,7 @@ std::unique_ptr<Device> CudaDevice::another_order() {
     auto order = std::make_unique<CudaDevice>(gpu_.ordinal());
     order->restrict_to(target());
     order->looks_ = looks_;
+    order->recording_ = recording_;
     return order;
 }
 
@@ -227,9 +236,9 @@ struct CudaGraph final : Device::Recording {
 std::unique_ptr<Device::Recording> CudaDevice::capture(void (*body)(void*, const Team&), void* called) {
     const CudaDriver& driver = cuda_driver();
     check(driver.cuStreamBeginCapture(stream_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "a graph was not begun");
-    capturing_ = true;
+    *recording_ = true;
     body(called, Team{0, 1, nullptr});
-    capturing_ = false;
+    *recording_ = false;
     CUgraph graph = nullptr;
     const CUresult ended = driver.cuStreamEndCapture(stream_, &graph);
     queue_.throw_failure();
@@ -244,13 +253,14 @@ std::unique_ptr<Device::Recording> CudaDevice::capture(void (*body)(void*, const
 // The first time as it is, the second time into a graph, from then on the graph.
 void CudaDevice::run_kept(std::unique_ptr<Recording>& kept, void (*body)(void*, const Team&), void* called) {
     gpu_.use();
-    if (!replays_) return run_team(body, called);
+    if (!replays_ || after_launch_) return run_team(body, called);
     if (!kept) {
         kept = std::make_unique<CudaGraph>();
         return run_team(body, called);
     }
     if (!static_cast<CudaGraph&>(*kept).graph) kept = capture(body, called);
     check(cuda_driver().cuGraphLaunch(static_cast<CudaGraph&>(*kept).graph, stream_), "a graph was not launched");
+    ++replays_done_;
 }
 
 void CudaDevice::run_team(void (*body)(void*, const Team&), void* called) { body(called, Team{0, 1, nullptr}); }

@@ -1,6 +1,8 @@
 // A GPU as a device: memory from its driver, and everything that it is told in the order of one stream.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -37,10 +39,14 @@ public:
     void follow(const Device& other, const DeviceEvent& event) override;
     bool is_emulated() const override { return gpu_.is_emulated(); }
     void* native_order() override { return stream_; }
+    bool is_recording() const override { return *recording_; }
+    int64_t replays() const override { return replays_done_; }
 
     CudaGpu& gpu() { return gpu_; }
     CUstream stream() const { return stream_; }
     CudaQueue& queue() { return queue_; }
+    // Calls it after each row that is launched, and records no graphs meanwhile; an empty one ends that.
+    void after_launch(std::function<void(const Kernel&)> observe) { after_launch_ = std::move(observe); }
 
 private:
     void run_team(void (*body)(void*, const Team&), void* called) override;
@@ -59,7 +65,9 @@ private:
     mutable std::mutex events_mutex_;  // another order may ask for an event while this one records
     std::vector<CUevent> events_;
     int64_t recorded_ = 0;
-    bool capturing_ = false;
+    std::shared_ptr<std::atomic<bool>> recording_ = std::make_shared<std::atomic<bool>>(false);  // of all orders
+    int64_t replays_done_ = 0;
+    std::function<void(const Kernel&)> after_launch_;
 };
 
 }  // namespace xbench

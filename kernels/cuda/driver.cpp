@@ -29,8 +29,10 @@ void require_functions(const CudaDriver& driver) {
                     "update NVIDIA's driver to one of CUDA 13 (580 or newer)");
 }
 
+void* open_library() { return dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL); }
+
 CudaDriver open_driver() {
-    void* const library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    void* const library = open_library();
     if (!library) no_driver("libcuda.so.1 is not found here");
     CudaDriver driver;
 #define XB_FIND(name) find(library, XB_EXPANDED_TEXT_OF(name), driver.name);
@@ -54,6 +56,12 @@ CudaDriver open_driver() {
 const CudaDriver& cuda_driver() {
     static const CudaDriver driver = open_driver();
     return driver;
+}
+
+void* driver_symbol(const char* name) {
+    cuda_driver();
+    static void* const library = open_library();
+    return dlsym(library, name);
 }
 
 std::string text_of(CUresult result) {

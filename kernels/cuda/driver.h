@@ -47,6 +47,8 @@ private:
 
 // Opened and initialised, once. Throws Error: there is none, it lacks a function, it finds no device.
 const CudaDriver& cuda_driver();
+// A function that no CUDA driver has: of the emulated one of the tests. Null where it lacks it too.
+void* driver_symbol(const char* name);
 
 std::string text_of(CUresult result);    // "CUDA_ERROR_OUT_OF_MEMORY, out of memory"
 std::string remedy_of(CUresult result);  // may be empty

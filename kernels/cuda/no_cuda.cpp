@@ -1,6 +1,7 @@
 // Of a build without CUDA (XB_CUDA): no rows and no GPUs, and a word why.
 #include "core/error.h"
 #include "kernels/cuda/devices.h"
+#include "kernels/cuda/gpu_counts.h"
 #include "kernels/cuda/images.h"
 
 namespace xbench {
@@ -22,5 +23,10 @@ GpuSystem query_gpus() {
 bool is_gpu_memory(const void*) { return false; }
 
 std::unique_ptr<Device> make_cuda_device(int) { throw Error(why_not, "device cuda", remedy); }
+
+struct GpuCounter::State {};
+GpuCounter::GpuCounter(Device&) { throw UsageError(why_not, "--predict", remedy); }
+GpuCounter::~GpuCounter() = default;
+std::vector<CountedRow> GpuCounter::take() { return {}; }
 
 }  // namespace xbench

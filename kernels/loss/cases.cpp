@@ -1,23 +1,34 @@
-// Losses: a line is the loss and its gradient. Labels are classes, targets lie in [0, 1], probabilities too.
+// Losses: a line is the loss and its gradient. Labels are classes, probabilities lie in [0, 1], targets too, or are -1:
+// unknown.
 #include "kernels/cases/calls.h"
 #include "kernels/operators.h"
 
 namespace xbench {
 namespace {
 
+Loss loss_of(const ProblemFields& f) {
+    Loss loss;
+    loss.smoothing = static_cast<float>(f.real("smoothing", 0)), loss.focal = f.has("gamma");
+    loss.gamma = static_cast<float>(f.real("gamma", 2)), loss.alpha = static_cast<float>(f.real("alpha", 0.25));
+    return loss;
+}
+
 std::vector<LayerProblem> softmax_cross_entropy(const ProblemFields& f) {
     const KernelTensor logits = tensor({f.size("n"), f.size("k")}),
                        labels = tensor({f.size("n")}, Layout::plain, DType::i32);
-    return {call(OpKind::softmax_cross_entropy, Loss{}, {logits, labels}, {tensor({1}, Layout::plain, DType::f64), logits}),
-            call(OpKind::softmax_cross_entropy_grad, Loss{}, {logits, labels}, {logits})};
+    std::vector<KernelTensor> in{logits, labels};
+    if (f.has("weighted")) in.push_back(tensor({f.size("k")}));
+    return {call(OpKind::softmax_cross_entropy, loss_of(f), in, {tensor({1}, Layout::plain, DType::f64), logits}),
+            call(OpKind::softmax_cross_entropy_grad, loss_of(f), in, {logits})};
 }
 
 std::vector<LayerProblem> bce_with_logits(const ProblemFields& f) {
     const KernelTensor logits = tensor({f.size("n"), f.size("k")}), loss = tensor({1}, Layout::plain, DType::f64);
     std::vector<KernelTensor> in{logits, logits};
     if (!f.has("nopos")) in.push_back(tensor({f.size("k")}));
-    return {call(OpKind::bce_with_logits, Loss{}, in, {loss, logits}),
-            call(OpKind::bce_with_logits_grad, Loss{}, in, {logits})};
+    if (f.has("weighted")) in.push_back(tensor({f.size("k")}));
+    return {call(OpKind::bce_with_logits, loss_of(f), in, {loss, logits}),
+            call(OpKind::bce_with_logits_grad, loss_of(f), in, {logits})};
 }
 
 void scale_logits(const KernelTensor& logits, double by) {
@@ -29,6 +40,7 @@ void make_probabilities(const KernelTensor& t) {
 
 void fill_labels(const Fill& fill) {
     const auto classes = static_cast<uint32_t>(fill.args.in[0].dim[1]);
+    if (fill.args.n_in > 2) transform(fill.args.in[2], [](double v) { return 1.5 + v; });
     transform(fill.args.in[1], [&](double) { return fill.random.below(classes); });
 }
 void fill_softmax(const Fill& fill) {
@@ -41,8 +53,9 @@ void fill_softmax_grad(const Fill& fill) {
 }
 
 void fill_targets(const Fill& fill) {
-    transform(fill.args.in[1], [&](double) { return fill.random.below(4) == 0 ? 1 : fill.random.below(2) * 0.25; });
-    if (fill.args.n_in > 2) transform(fill.args.in[2], [](double v) { return 1.5 + v; });
+    constexpr double targets[] = {1, 1, 0.25, 0.25, 0.25, 0, 0, -1};
+    transform(fill.args.in[1], [&](double) { return targets[fill.random.below(8)]; });
+    for (int i = 2; i < fill.args.n_in; ++i) transform(fill.args.in[i], [](double v) { return 1.5 + v; });
 }
 void fill_bce(const Fill& fill) {
     fill_targets(fill);
@@ -57,8 +70,8 @@ void fill_bce_grad(const Fill& fill) {
 
 FolderCases loss_cases() {
     return {{
-                {"softmax_cross_entropy", "k#", softmax_cross_entropy},
-                {"bce_with_logits", "k# nopos", bce_with_logits},
+                {"softmax_cross_entropy", "k# weighted smoothing= gamma=", softmax_cross_entropy},
+                {"bce_with_logits", "k# nopos weighted smoothing= gamma= alpha=", bce_with_logits},
             },
             {
                 {OpKind::softmax_cross_entropy, fill_softmax, of_result, false, 8, no_operator},

@@ -1,6 +1,7 @@
 // "simt": the losses and their gradients on a GPU. The workspace holds each image's loss.
 #include "kernels/cuda/image_sums.h"
 #include "kernels/cuda/row.h"
+#include "kernels/loss/terms.h"
 
 namespace xbench {
 namespace {
@@ -9,6 +10,7 @@ XB_CUDA_FUNCTION(softmax_losses, loss, softmax_losses);
 XB_CUDA_FUNCTION(bce_losses, loss, bce_losses);
 XB_CUDA_FUNCTION(sum_losses, loss, sum_losses);
 XB_CUDA_FUNCTION(softmax_gradient, loss, softmax_gradient);
+XB_CUDA_FUNCTION(weighted_softmax_gradient, loss, weighted_softmax_gradient);
 XB_CUDA_FUNCTION(bce_gradient, loss, bce_gradient);
 
 constexpr Extent sum_block{sum_columns, sum_lanes};
@@ -26,20 +28,30 @@ void sum_images(const KernelArgs& args, CudaQueue& queue) noexcept {
 void enqueue_softmax(const KernelArgs& args, CudaQueue& queue) noexcept {
     const int64_t images = args.in[0].dim[0];
     queue.launch(softmax_losses, {blocks_for(images, images_of_block)}, {threads}, 0, address<const float>(args.in[0]),
-                 address<const int32_t>(args.in[1]), address<float>(args.out[1]), static_cast<double*>(args.workspace),
-                 images, classes_of(args.in[0]));
+                 address<const int32_t>(args.in[1]), address<const float>(args.in, args.n_in, 2),
+                 address<float>(args.out[1]), static_cast<double*>(args.workspace), images, classes_of(args.in[0]),
+                 attributes<Loss>(args));
     sum_images(args, queue);
 }
 
 void enqueue_bce(const KernelArgs& args, CudaQueue& queue) noexcept {
     const int64_t images = args.in[0].dim[0];
     queue.launch(bce_losses, {blocks_for(images, images_of_block)}, {threads}, 0, address<const float>(args.in[0]),
-                 address<const float>(args.in[1]), address<const float>(args.in, args.n_in, 2), address<float>(args.out[1]),
-                 static_cast<double*>(args.workspace), images, classes_of(args.in[0]));
+                 address<const float>(args.in[1]), address<const float>(args.in, args.n_in, 2),
+                 address<const float>(args.in, args.n_in, 3), address<float>(args.out[1]),
+                 static_cast<double*>(args.workspace), images, classes_of(args.in[0]), attributes<Loss>(args));
     sum_images(args, queue);
 }
 
 void enqueue_softmax_grad(const KernelArgs& args, CudaQueue& queue) noexcept {
+    const auto* const weight = address<const float>(args.in, args.n_in, 2);
+    if (!is_plain(attributes<Loss>(args), weight)) {
+        const int64_t images = args.in[0].dim[0];
+        queue.launch(weighted_softmax_gradient, {blocks_for(images, images_of_block)}, {threads}, 0,
+                     address<const float>(args.in[0]), address<const int32_t>(args.in[1]), weight,
+                     address<float>(args.out[0]), images, classes_of(args.in[0]), attributes<Loss>(args), queue.step());
+        return;
+    }
     const int64_t count = elements(args.out[0]);
     queue.launch(softmax_gradient, {blocks_for(count, threads)}, {threads}, 0, address<const float>(args.in[0]),
                  address<const int32_t>(args.in[1]), address<float>(args.out[0]), count, classes_of(args.out[0]),
@@ -49,8 +61,9 @@ void enqueue_softmax_grad(const KernelArgs& args, CudaQueue& queue) noexcept {
 void enqueue_bce_grad(const KernelArgs& args, CudaQueue& queue) noexcept {
     const int64_t count = elements(args.out[0]);
     queue.launch(bce_gradient, {blocks_for(count, threads)}, {threads}, 0, address<const float>(args.in[0]),
-                 address<const float>(args.in[1]), address<const float>(args.in, args.n_in, 2), address<float>(args.out[0]),
-                 count, classes_of(args.out[0]), queue.step());
+                 address<const float>(args.in[1]), address<const float>(args.in, args.n_in, 2),
+                 address<const float>(args.in, args.n_in, 3), address<float>(args.out[0]), count, classes_of(args.out[0]),
+                 attributes<Loss>(args), queue.step());
 }
 
 const Kernel rows[] = {

@@ -17,15 +17,20 @@ std::vector<Value> infer_bce(const Attrs& attrs, std::span<const Value* const> i
     return infer_softmax(attrs, in);
 }
 
+// Of a gradient: probabilities, labels, and the operands from this one on.
+std::vector<ValueId> with_rest(const Node& node, std::ptrdiff_t from) {
+    std::vector<ValueId> in{node.out[1], node.in[1]};
+    in.insert(in.end(), node.in.begin() + from, node.in.end());
+    return in;
+}
+
 void grad_softmax(GradBuilder& g, const Node& node) {
-    const auto d =
-        g.append(OpKind::softmax_cross_entropy_grad, node.attrs, {node.out[1], node.in[1]}, node.name, {node.in[0]});
+    const auto d = g.append(OpKind::softmax_cross_entropy_grad, node.attrs, with_rest(node, 2), node.name, {node.in[0]});
     g.contribute(node.in[0], d[0], node.name);
 }
 
 void grad_bce(GradBuilder& g, const Node& node) {
-    const auto d =
-        g.append(OpKind::bce_with_logits_grad, node.attrs, {node.out[1], node.in[1], node.in[2]}, node.name, {node.in[0]});
+    const auto d = g.append(OpKind::bce_with_logits_grad, node.attrs, with_rest(node, 2), node.name, {node.in[0]});
     g.contribute(node.in[0], d[0], node.name);
 }
 
@@ -35,14 +40,14 @@ Work work(const Problem& p) { return elementwise_work(p, 10); }
 
 std::vector<OpDef> loss_ops() {
     return {
-        {OpKind::softmax_cross_entropy, "logits* labels* -> loss_sum probabilities*", infer_softmax, grad_softmax, work,
-         reference_softmax_cross_entropy, false, nullptr, nullptr, nullptr, nullptr},
-        {OpKind::softmax_cross_entropy_grad, "probabilities* labels* -> dlogits*", nullptr, nullptr, work,
+        {OpKind::softmax_cross_entropy, "logits* labels* [class_weight] -> loss_sum probabilities*", infer_softmax,
+         grad_softmax, work, reference_softmax_cross_entropy, false, nullptr, nullptr, nullptr, nullptr},
+        {OpKind::softmax_cross_entropy_grad, "probabilities* labels* [class_weight] -> dlogits*", nullptr, nullptr, work,
          reference_softmax_cross_entropy_grad, false, nullptr, nullptr, nullptr, nullptr},
-        {OpKind::bce_with_logits, "logits* targets* [pos_weight] -> loss_sum probabilities*", infer_bce, grad_bce, work,
-         reference_bce_with_logits, false, nullptr, nullptr, nullptr, nullptr},
-        {OpKind::bce_with_logits_grad, "probabilities* targets* [pos_weight] -> dlogits*", nullptr, nullptr, work,
-         reference_bce_with_logits_grad, false, nullptr, nullptr, nullptr, nullptr},
+        {OpKind::bce_with_logits, "logits* targets* [pos_weight] [class_weight] -> loss_sum probabilities*", infer_bce,
+         grad_bce, work, reference_bce_with_logits, false, nullptr, nullptr, nullptr, nullptr},
+        {OpKind::bce_with_logits_grad, "probabilities* targets* [pos_weight] [class_weight] -> dlogits*", nullptr, nullptr,
+         work, reference_bce_with_logits_grad, false, nullptr, nullptr, nullptr, nullptr},
     };
 }
 

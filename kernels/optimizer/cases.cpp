@@ -11,7 +11,11 @@ std::vector<LayerProblem> optimizer(const ProblemFields& f) {
     a.eps = static_cast<float>(f.real("eps", 1e-8)), a.weight_decay = static_cast<float>(f.real("weight_decay", 0));
     a.momentum = static_cast<float>(f.real("momentum", 0.9));
     a.decoupled = f.has("decoupled"), a.nesterov = f.has("nesterov");
+    a.gradient_scale = static_cast<float>(f.real("scale", 1)), a.average_decay = static_cast<float>(f.real("decay", 0));
     const KernelTensor flat = tensor({f.size("n")});
+    if (f.op == "square_sums")
+        return {call(OpKind::square_sums, a, {flat}, {tensor({(f.size("n") + 15) / 16}, Layout::plain, DType::f64)})};
+    if (f.op == "average_weights") return {call(OpKind::average_weights, a, {flat}, {flat})};
     if (f.op == "sgd") return {call(OpKind::sgd, a, {flat}, {flat, flat})};
     return {call(OpKind::adam, a, {flat}, {flat, flat, flat})};
 }
@@ -47,12 +51,16 @@ constexpr Magnitudes of_state{nullptr, state_magnitude};
 
 FolderCases optimizer_cases() {
     return {{
-                {"adam", "eps= weight_decay= momentum= update= decoupled", optimizer},
-                {"sgd", "eps= weight_decay= momentum= update= nesterov", optimizer},
+                {"adam", "eps= weight_decay= momentum= update= decoupled scale=", optimizer},
+                {"sgd", "eps= weight_decay= momentum= update= nesterov scale=", optimizer},
+                {"square_sums", "", optimizer},
+                {"average_weights", "decay=", optimizer},
             },
             {
                 {OpKind::adam, fill_state, of_state, false, 16, no_operator},
                 {OpKind::sgd, fill_state, of_state, false, 16, no_operator},
+                {OpKind::square_sums, nullptr, of_result, true, 0, no_operator},
+                {OpKind::average_weights, fill_state, of_state, false, 16, no_operator},
             }};
 }
 

@@ -46,7 +46,7 @@ extern "C" __global__ void adam_update(const float* g, float* p, float* m, float
          vs = load_four(v, first, count, vectors);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-        const float gradient = fmaf(l2, ps.v[i], gs.v[i]);
+        const float gradient = fmaf(l2, ps.v[i], a.gradient_scale * gs.v[i]);
         ms.v[i] = fmaf(a.beta1, ms.v[i], other1 * gradient);
         vs.v[i] = fmaf(a.beta2, vs.v[i], other2 * gradient * gradient);
         ps.v[i] = f.keep * ps.v[i] - f.step * ms.v[i] / fmaf(sqrtf(vs.v[i]), f.inverse_root, a.eps);
@@ -67,11 +67,33 @@ extern "C" __global__ void sgd_update(const float* g, float* p, float* m, int64_
     if (!begin) ms = load_four(m, first, count, vectors);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-        const float gradient = fmaf(a.weight_decay, ps.v[i], gs.v[i]);
+        const float gradient = fmaf(a.weight_decay, ps.v[i], a.gradient_scale * gs.v[i]);
         ms.v[i] = begin ? gradient : fmaf(a.momentum, ms.v[i], gradient);
         const float direction = a.nesterov ? fmaf(a.momentum, ms.v[i], gradient) : ms.v[i];
         ps.v[i] -= rate * direction;
     }
     store_four(p, ps, first, count, vectors);
     store_four(m, ms, first, count, vectors);
+}
+
+// A thread adds up 16 neighbours, in the order of the references: pairs 8 apart, then 4, 2 and 1.
+extern "C" __global__ void square_sums_of_lines(const float* g, double* sums, int64_t count) {
+    const int64_t line = thread_of_grid();
+    if (16 * line >= count) return;
+    double lane[16];
+#pragma unroll
+    for (int i = 0; i < 16; ++i) {
+        const double value = 16 * line + i < count ? g[16 * line + i] : 0.0f;
+        lane[i] = value * value;
+    }
+#pragma unroll
+    for (int half = 8; half > 0; half /= 2)
+#pragma unroll
+        for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+    sums[line] = lane[0];
+}
+
+extern "C" __global__ void average_of_weights(const float* p, float* average, int64_t count, float decay, int vectors) {
+    const float take = static_cast<float>(1 - static_cast<double>(decay));
+    map_two(average, p, average, count, vectors, [=](float a, float b) { return fmaf(decay, a, take * b); });
 }

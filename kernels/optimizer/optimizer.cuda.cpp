@@ -6,6 +6,8 @@ namespace {
 
 XB_CUDA_FUNCTION(adam_update, optimizer, adam_update);
 XB_CUDA_FUNCTION(sgd_update, optimizer, sgd_update);
+XB_CUDA_FUNCTION(square_sums_of_lines, optimizer, square_sums_of_lines);
+XB_CUDA_FUNCTION(average_of_weights, optimizer, average_of_weights);
 
 constexpr unsigned threads = 256, per_block = 4 * threads;
 
@@ -25,9 +27,24 @@ void enqueue_sgd(const KernelArgs& args, CudaQueue& queue) noexcept {
                  queue.step(), int{are_vectors(g, p, m)});
 }
 
+void enqueue_square_sums(const KernelArgs& args, CudaQueue& queue) noexcept {
+    queue.launch(square_sums_of_lines, {blocks_for(elements(args.out[0]), threads)}, {threads}, 0,
+                 address<const float>(args.in[0]), address<double>(args.out[0]), elements(args.in[0]));
+}
+
+void enqueue_average(const KernelArgs& args, CudaQueue& queue) noexcept {
+    const auto* p = address<const float>(args.in[0]);
+    auto* average = address<float>(args.out[0]);
+    const int64_t count = elements(args.out[0]);
+    queue.launch(average_of_weights, {blocks_for(count, per_block)}, {threads}, 0, p, average, count,
+                 attributes<Optimizer>(args).average_decay, int{are_vectors(p, average)});
+}
+
 const Kernel rows[] = {
     cuda_row(OpKind::adam, "flat", plain_f32_input, enqueue_adam),
     cuda_row(OpKind::sgd, "flat", plain_f32_input, enqueue_sgd),
+    cuda_row(OpKind::square_sums, "flat", plain_f32_input, enqueue_square_sums),
+    cuda_row(OpKind::average_weights, "flat", plain_f32_input, enqueue_average),
 };
 
 }  // namespace

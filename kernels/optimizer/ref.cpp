@@ -1,5 +1,6 @@
 // Adam, AdamW and SGD over flat parameters, f32 and f64, computed in double and rounded once. The oracle of the other
 // implementations; the threads share the elements. Operands (core/ops.h): in g; out p, m, v, read and written.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/reference.h"
@@ -8,6 +9,10 @@ namespace xbench {
 namespace {
 
 const Optimizer& attributes(const KernelArgs& args) { return *static_cast<const Optimizer*>(args.attrs); }
+
+// Rounded like every kernel's: what is clipped is an f32 gradient.
+double scaled(float gradient, const Optimizer& a) { return static_cast<double>(gradient * a.gradient_scale); }
+double scaled(double gradient, const Optimizer& a) { return gradient * static_cast<double>(a.gradient_scale); }
 
 template <class T>
 void adam(const KernelArgs& args, const Team& team) {
@@ -18,7 +23,7 @@ void adam(const KernelArgs& args, const Team& team) {
     const double correction1 = 1 - std::pow(beta1, args.step->update);
     const double correction2 = 1 - std::pow(beta2, args.step->update);
     for (auto [i, end] = share(parameter.n(), team); i < end; ++i) {
-        double p = static_cast<double>(parameter.at(i)), g = static_cast<double>(gradient.at(i));
+        double p = static_cast<double>(parameter.at(i)), g = scaled(gradient.at(i), a);
         if (a.decoupled) {
             p -= rate * decay * p;
         } else {
@@ -40,16 +45,42 @@ void sgd(const KernelArgs& args, const Team& team) {
     const double rate = static_cast<double>(args.step->learning_rate), mu = static_cast<double>(a.momentum);
     for (auto [i, end] = share(parameter.n(), team); i < end; ++i) {
         const double p = static_cast<double>(parameter.at(i));
-        const double g = static_cast<double>(gradient.at(i)) + static_cast<double>(a.weight_decay) * p;
+        const double g = scaled(gradient.at(i), a) + static_cast<double>(a.weight_decay) * p;
         const double m = args.step->update == 1 ? g : mu * static_cast<double>(momentum.at(i)) + g;
         parameter.at(i) = static_cast<T>(p - rate * (a.nesterov ? g + mu * m : m));
         momentum.at(i) = static_cast<T>(m);
     }
 }
 
+// The fixed order: pairs 8 apart, then 4, 2 and 1. A square of an f32 is exact in double.
+template <class T>
+void square_sums(const KernelArgs& args, const Team& team) {
+    const RefTensor<T> gradient(args.in[0]);
+    auto* const sums = static_cast<double*>(args.out[0].data);
+    for (auto [line, end] = share(args.out[0].dim[0], team); line < end; ++line) {
+        double lane[16] = {};
+        for (int64_t i = 16 * line; i < std::min(16 * line + 16, gradient.n()); ++i)
+            lane[i % 16] = static_cast<double>(gradient.at(i)) * static_cast<double>(gradient.at(i));
+        for (int half = 8; half > 0; half /= 2)
+            for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+        sums[line] = lane[0];
+    }
+}
+
+template <class T>
+void average_weights(const KernelArgs& args, const Team& team) {
+    const RefTensor<T> parameter(args.in[0]), average(args.out[0]);
+    const auto decay = static_cast<double>(attributes(args).average_decay);
+    for (auto [i, end] = share(average.n(), team); i < end; ++i)
+        average.at(i) =
+            static_cast<T>(decay * static_cast<double>(average.at(i)) + (1 - decay) * static_cast<double>(parameter.at(i)));
+}
+
 }  // namespace
 
 XB_RUN(adam, adam, in[0])
 XB_RUN(sgd, sgd, in[0])
+XB_RUN(square_sums, square_sums, in[0])
+XB_RUN(average_weights, average_weights, in[0])
 
 }  // namespace xbench

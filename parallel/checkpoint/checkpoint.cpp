@@ -78,6 +78,24 @@ void take_evaluation(const Json& json, ModelDescription& description) {
     description.virtual_ranks = json.at("virtual_ranks").get<int64_t>();
 }
 
+Json loss_json(const LossDescription& loss) {
+    return Json{{"focal", loss.focal},
+                {"focal_gamma", loss.focal_gamma},
+                {"focal_alpha", loss.focal_alpha},
+                {"label_smoothing", loss.label_smoothing},
+                {"class_weights", loss.class_weights},
+                {"class_weight_mean", loss.mean_of_weights ? "weights" : "images"}};
+}
+
+void take_loss(const Json& json, LossDescription& loss) {
+    loss.focal = json.at("focal").get<bool>();
+    loss.focal_gamma = json.at("focal_gamma").get<double>();
+    loss.focal_alpha = json.at("focal_alpha").get<double>();
+    loss.label_smoothing = json.at("label_smoothing").get<double>();
+    loss.class_weights = json.at("class_weights").get<std::vector<double>>();
+    loss.mean_of_weights = json.at("class_weight_mean").get<std::string>() == "weights";
+}
+
 Json choices_json(const ModelDescription& description) {
     Json json{{"thresholds", description.thresholds}, {"temperature", nullptr}};
     if (!std::isnan(description.temperature)) json["temperature"] = description.temperature;
@@ -187,9 +205,12 @@ void describe(const ModelDescription& description, WeightSet& weights) {
     weights.metadata["xbench.mean"] = json_text(Json(description.mean));
     weights.metadata["xbench.std"] = json_text(Json(description.std));
     weights.metadata["xbench.positive_weights"] = json_text(Json(description.positive_weights));
+    if (!description.leaks.empty()) weights.metadata["xbench.leaks"] = description.leaks;
     weights.metadata["xbench.evaluation"] = json_text(Json{{"precision", description.precision},
                                                            {"batch_size", description.evaluation_batch},
                                                            {"virtual_ranks", description.virtual_ranks}});
+    if (!description.loss.is_plain()) weights.metadata["xbench.loss"] = json_text(loss_json(description.loss));
+    if (description.kind != "trained") weights.metadata["xbench.weights_kind"] = json_text(Json(description.kind));
     if (!description.thresholds.empty()) weights.metadata["xbench.chosen_on_val"] = json_text(choices_json(description));
 }
 
@@ -213,7 +234,12 @@ ModelDescription description_of(const WeightSet& weights, const std::string& ori
         description.std = json("xbench.std").get<std::vector<double>>();
         if (weights.metadata.contains("xbench.positive_weights"))
             description.positive_weights = json("xbench.positive_weights").get<std::vector<double>>();
+        if (const auto leaks = weights.metadata.find("xbench.leaks"); leaks != weights.metadata.end())
+            description.leaks = leaks->second;
         if (weights.metadata.contains("xbench.evaluation")) take_evaluation(json("xbench.evaluation"), description);
+        if (weights.metadata.contains("xbench.loss")) take_loss(json("xbench.loss"), description.loss);
+        if (weights.metadata.contains("xbench.weights_kind"))
+            description.kind = json("xbench.weights_kind").get<std::string>();
         if (weights.metadata.contains("xbench.chosen_on_val")) take_choices(json("xbench.chosen_on_val"), description);
         return description;
     } catch (const Json::exception& error) {

@@ -41,13 +41,25 @@ std::string weights_hash(const WeightSet& weights);
 // missing, left over or of another shape. `origin` names the file in it.
 std::vector<const NamedTensor*> match_weights(const WeightSet& weights, const Graph& graph, const std::string& origin);
 
+// The loss beside positive weights, as it was trained with and is evaluated with.
+struct LossDescription {
+    bool focal = false;
+    double focal_gamma = 2, focal_alpha = 0.25, label_smoothing = 0;
+    std::vector<double> class_weights;  // none, or one a class
+    bool mean_of_weights = false;       // a batch's loss is divided by the sum of its images' weights, not by their number
+    bool is_plain() const { return !focal && label_smoothing == 0 && class_weights.empty(); }
+};
+
 // What a checkpoint says about its model.
 struct ModelDescription {
     ModelConfig model;  // resolved: channels, size and classes are set
     std::vector<std::string> class_names;
     std::vector<double> mean{0.5}, std{0.5};
+    std::string leaks;                     // the training set's: what was found in several splits; empty: nobody looked
     std::vector<double> positive_weights;  // of binary cross-entropy: none, one, or one a class (train.pos_weight)
-    std::string precision = "fp32";        // of products, as train.precision
+    LossDescription loss;
+    std::string kind = "trained";    // or "ema": an average of the weights (train.ema_decay)
+    std::string precision = "fp32";  // of products, as train.precision
     // Images of a batch of an evaluation and its leaves: the order in which losses are added.
     int64_t evaluation_batch = 64, virtual_ranks = 1;
     // Chosen on the validation split (eval/thresholds.h, eval/calibration.h): a threshold a class, or none; NaN: no

@@ -32,7 +32,10 @@ Json to_json(const EpochResult& e) {
             {"train_seconds", e.train_seconds},
             {"val_seconds", e.val_seconds},
             {"images", e.images},
-            {"best", e.best}};
+            {"best", e.best},
+            {"chunk_loss", e.chunk_loss},
+            {"gradient_norm", e.gradient_norm},
+            {"clipped", e.clipped}};
 }
 
 EpochResult epoch_from(const Json& json) {
@@ -47,6 +50,9 @@ EpochResult epoch_from(const Json& json) {
     e.val_seconds = json.at("val_seconds");
     e.images = json.at("images");
     e.best = json.at("best");
+    e.chunk_loss = json.value("chunk_loss", 0.0);  // version 0.3 wrote none of these
+    e.gradient_norm = json.value("gradient_norm", 0.0);
+    e.clipped = json.value("clipped", 0.0);
     return e;
 }
 
@@ -88,16 +94,18 @@ void write_checkpoint(const TrainingState& state, const fs::path& folder, int64_
     add("model.safetensors", state.model);
     add("optimizer.safetensors", {state.moments, {}});
     if (state.best_epoch) add("best.safetensors", state.best);
-    Json manifest{{"schema", manifest_schema},
-                  {"steps", state.steps},
-                  {"epoch", state.epoch},
-                  {"next_batch", state.next_batch},
-                  {"losses", state.losses},
-                  {"epoch_seconds", state.epoch_seconds},
-                  {"total_seconds", state.total_seconds},
-                  {"identity", state.identity},
-                  {"best_epoch", state.best_epoch ? to_json(*state.best_epoch) : Json()},
-                  {"files", files}};
+    Json manifest{
+        {"schema", manifest_schema},
+        {"steps", state.steps},
+        {"epoch", state.epoch},
+        {"next_batch", state.next_batch},
+        {"losses", state.losses},
+        {"epoch_seconds", state.epoch_seconds},
+        {"total_seconds", state.total_seconds},
+        {"gradient_norms", {{"sum", state.norms.sum}, {"clipped", state.norms.clipped}, {"steps", state.norms.steps}}},
+        {"identity", state.identity},
+        {"best_epoch", state.best_epoch ? to_json(*state.best_epoch) : Json()},
+        {"files", files}};
     manifest["history"] = Json::array();
     for (const EpochResult& epoch : state.history) manifest["history"].push_back(to_json(epoch));
     const std::string text = json_text(manifest, 1) + "\n";
@@ -128,6 +136,10 @@ TrainingState read_checkpoint(const fs::path& place) {
     state.losses = manifest.at("losses").get<std::vector<double>>();
     state.epoch_seconds = manifest.value("epoch_seconds", 0.0);  // version 0.1 wrote none
     state.total_seconds = manifest.value("total_seconds", 0.0);
+    if (manifest.contains("gradient_norms")) {
+        const Json& norms = manifest.at("gradient_norms");
+        state.norms = {norms.at("sum"), norms.at("clipped"), norms.at("steps")};
+    }
     state.identity = manifest.at("identity");
     for (const Json& epoch : manifest.at("history")) state.history.push_back(epoch_from(epoch));
     state.model = load_weights(place / "model.safetensors");
@@ -157,8 +169,9 @@ Json identity_of(const Config& config, const std::string& data_digest) {
     const Json all = xbench::to_json(config);
     Json identity{
         {"model", all.at("model")}, {"data", all.at("data")}, {"train", all.at("train")}, {"data_sha", data_digest}};
-    for (const char* key : {"epochs", "patience", "check_steps", "checkpoint_steps", "checkpoint_keep", "overlap",
-                            "activation_checkpointing", "hybrid_sharding", "collective_timeout_seconds"})
+    for (const char* key : {"epochs", "patience", "min_delta", "early_stopping", "restore_best", "constants", "check_steps",
+                            "checkpoint_steps", "checkpoint_keep", "overlap", "activation_checkpointing", "hybrid_sharding",
+                            "collective_timeout_seconds"})
         identity["train"].erase(key);
     if (config.train.weights.empty()) identity["train"].erase("weights");
     for (const char* key : {"workers", "path"}) identity["data"].erase(key);  // a set may move
@@ -190,8 +203,15 @@ std::optional<TrainingState> read_newest_checkpoint(const fs::path& folder) {
 }
 
 void check_same_run(const Json& saved, const Json& now, const std::string& saved_in) {
+    // A key that the version which saved it did not know has its default.
+    Json complete = saved;
+    const Json defaults = identity_of(Config{}, "");
+    for (const char* section : {"model", "data", "train"})
+        if (complete.contains(section) && complete[section].is_object())
+            for (const auto& [key, value] : defaults.at(section).items())
+                if (!complete[section].contains(key) && now.at(section).contains(key)) complete[section][key] = value;
     std::vector<std::string> lines;
-    find_differences(saved, now, "", lines);
+    find_differences(complete, now, "", lines);
     if (lines.empty()) return;
     throw UsageError(fmt::format("{} belongs to another run:\n  {}", saved_in, fmt::join(lines, "\n  ")), "--resume",
                      "give the configuration and data that it was begun with, or another --out");

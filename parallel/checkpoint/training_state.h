@@ -21,6 +21,19 @@
 
 namespace xbench {
 
+// Of the gradients of an epoch's steps so far, where they are clipped.
+struct GradientNorms {
+    double sum = 0;
+    int64_t clipped = 0, steps = 0;
+    void add(double norm, double limit) {
+        sum += norm;
+        clipped += norm + 1e-6 > limit;
+        ++steps;
+    }
+    double mean() const { return steps > 0 ? sum / static_cast<double>(steps) : 0; }
+    double clipped_share() const { return steps > 0 ? static_cast<double>(clipped) / static_cast<double>(steps) : 0; }
+};
+
 struct TrainingState {
     uint32_t steps = 0;          // done
     int64_t epoch = 1;           // under way
@@ -28,6 +41,7 @@ struct TrainingState {
     std::vector<double> losses;  // {next_batch}: sums over all ranks of this epoch's batches
     double epoch_seconds = 0;    // of training in this epoch so far
     double total_seconds = 0;    // of all processes so far
+    GradientNorms norms;         // of this epoch so far
     std::vector<EpochResult> history;
     std::optional<EpochResult> best_epoch;
     WeightSet best;  // of best_epoch
@@ -37,8 +51,8 @@ struct TrainingState {
 };
 
 // What makes a training run another one: the configuration's model, data and train without what may change on the way
-// (epochs, patience, workers, the data set's place, how often it is saved, where memory is saved), and the data set's
-// digest.
+// (epochs, what ends the run early, workers, the data set's place, how often it is saved, where memory is saved), and the
+// data set's digest.
 Json identity_of(const Config& config, const std::string& data_digest);
 
 // Writes checkpoints in the background, one at a time, and keeps the newest `keep`.

@@ -61,6 +61,8 @@ public:
         data_->shift(send, receive, bytes, distance);
     }
     bool moves_by_this_core() const override { return data_->moves_by_this_core(); }
+    bool goes_into_order() const override { return data_->goes_into_order(); }
+    void abandon() noexcept override { data_->abandon(); }
     AlignedBuffer allocate(size_t bytes) override { return order_.allocate(bytes); }  // what the data plane reaches
 
     std::unique_ptr<Communicator> split(int group) override { return compose(control_->split(group), make_, order_, name_); }

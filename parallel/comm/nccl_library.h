@@ -11,7 +11,7 @@ struct NcclId {
     char bytes[128];
 };
 using NcclComm = void*;
-enum NcclResult : int { nccl_success = 0, nccl_in_progress = 7 };
+enum NcclResult : int { nccl_success = 0, nccl_remote_error = 6, nccl_in_progress = 7 };
 enum NcclType : int { nccl_u8 = 1, nccl_f32 = 7, nccl_f64 = 8 };
 enum NcclReduction : int { nccl_sum = 0 };
 // ncclConfig_t as of 2.18; later versions read its size and fill up the rest.

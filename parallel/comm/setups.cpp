@@ -2,13 +2,17 @@
 #include "parallel/comm/setups.h"
 
 #include <array>
+#include <cstdlib>
 #include <vector>
 
 #include "core/error.h"
+#include "core/launched.h"
 #include "core/nearest.h"
 #include "kernels/cuda/devices.h"
-#if XB_HAVE_MPI
 #include "parallel/comm/comm_hierarchical.h"
+#include "parallel/comm/comm_tcp.h"
+#include "parallel/comm/rendezvous.h"
+#if XB_HAVE_MPI
 #include "parallel/comm/comm_mpi.h"
 #endif
 
@@ -23,6 +27,21 @@ std::unique_ptr<Communicator> connect_ranks(const Connecting& how) {
     return connect_nodes(make_mpi_communicator(how.limit), how.binding.bound && !how.binding.oversubscribed, how.note);
 }
 #endif
+
+// Ranks with a GPU each need MPI for nothing but to know each other: where nobody has started it, they meet by a file.
+std::unique_ptr<Communicator> connect_gpus(const Connecting& how) {
+    const Launched here = launched();
+    const bool without_mpi = !XB_HAVE_MPI || std::getenv("XBENCH_RENDEZVOUS") || !has_mpi_launcher();
+    if (without_mpi && here.ranks == 1) return make_self_communicator();
+    if (without_mpi)
+        return connect_nodes(make_tcp_communicator(here.rank, here.ranks, rendezvous_file(), how.limit),
+                             how.binding.bound && !how.binding.oversubscribed, how.note);
+#if XB_HAVE_MPI
+    return connect_ranks(how);
+#else
+    return make_self_communicator();
+#endif
+}
 
 }  // namespace
 
@@ -41,8 +60,8 @@ std::span<const TrainerSetup> trainer_setups() {
         TrainerSetup{"serial", "cuda", "self", true, "", connect_self},
         TrainerSetup{"cpu_ddp", "cpu", "mpi", has_mpi, no_mpi, connect},
         TrainerSetup{"sharded", "cpu", "mpi", has_mpi, no_mpi, connect},
-        TrainerSetup{"sharded", "cuda", "mpi", has_mpi, no_mpi, connect},
-        TrainerSetup{"gpu_ddp", "cuda", "mpi", has_mpi, no_mpi, connect},
+        TrainerSetup{"sharded", "cuda", "gpus", true, "", connect_gpus},
+        TrainerSetup{"gpu_ddp", "cuda", "gpus", true, "", connect_gpus},
     };
     return table;
 }

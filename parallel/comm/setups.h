@@ -22,7 +22,7 @@ struct Connecting {
 struct TrainerSetup {
     const char* name;          // serial | cpu_ddp | gpu_ddp | sharded; one row for each of its devices, its own first
     const char* device;        // cpu | cuda
-    const char* communicator;  // self | mpi | nccl
+    const char* communicator;  // self | mpi | gpus: by MPI, or by a file where it was not started
     bool available;
     const char* reason;                                               // why not, when not available
     std::unique_ptr<Communicator> (*connect)(const Connecting& how);  // nothing waits longer than the limit

@@ -2,10 +2,8 @@
 #include "parallel/comm/shm_meeting.h"
 
 #include <fmt/format.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,12 +11,12 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <climits>
 #include <fstream>
 #include <new>
 #include <thread>
 
 #include "core/pause_processor.h"
+#include "core/wait_word.h"
 
 namespace xbench {
 namespace {
@@ -29,11 +27,6 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 constexpr int spins_on_own_cores = 1 << 16, spins_on_shared_cores = 1 << 6, yields = 1 << 10;
 constexpr long sleep_ns = 50'000'000;  // then it looks whether the peer is alive
 constexpr uint64_t ready_mark = 0x58424e4348534d31;
-
-void futex(std::atomic<uint32_t>& word, int operation, uint32_t value, const timespec* timeout) {
-    static_assert(std::atomic<uint32_t>::is_always_lock_free && sizeof(std::atomic<uint32_t>) == sizeof(uint32_t));
-    syscall(SYS_futex, &word, operation, value, timeout, nullptr, 0);
-}
 
 // A dead process whose parent has not taken it away yet still answers to signals.
 bool is_alive(pid_t pid) {
@@ -59,8 +52,7 @@ const char* name_of(Collective operation) {
 }
 
 struct alignas(128) Meeting::Slot {
-    std::atomic<uint32_t> count{0};     // meetings that the rank has come to
-    std::atomic<uint32_t> sleepers{0};  // peers that sleep until it grows
+    WaitWord count;  // meetings that the rank has come to
     std::atomic<int32_t> pid{0}, known_as{0};
     // Of the last two meetings: a peer can be one ahead of a rank that still reads.
     std::array<Purpose, 2> purpose{};
@@ -132,8 +124,7 @@ void Meeting::arrive(const Purpose& purpose) {
     ++count_;
     Slot& mine = control_->slots()[options_.rank];
     mine.purpose[count_ & 1] = purpose;
-    mine.count.store(count_, std::memory_order_seq_cst);
-    if (mine.sleepers.load(std::memory_order_seq_cst) > 0) futex(mine.count, FUTEX_WAKE, INT_MAX, nullptr);
+    mine.count.store_and_wake(count_);
 }
 
 void Meeting::wait_for_others() {
@@ -148,7 +139,7 @@ void Meeting::wait_for_others() {
 
 void Meeting::wait_for(int peer, uint32_t count, const Purpose& purpose) {
     Slot& slot = control_->slots()[peer];
-    const auto come = [&] { return static_cast<int32_t>(slot.count.load(std::memory_order_acquire) - count) >= 0; };
+    const auto come = [&] { return static_cast<int32_t>(slot.count.load() - count) >= 0; };
     for (int i = options_.own_cores ? spins_on_own_cores : spins_on_shared_cores; i > 0; --i) {
         if (come()) return;
         pause_processor();
@@ -172,11 +163,8 @@ bool Meeting::is_over(Clock::time_point start) const {
 
 // Until the peer's count moves, or a moment has passed.
 void Meeting::sleep(Slot& slot, uint32_t count) const {
-    slot.sleepers.fetch_add(1, std::memory_order_seq_cst);
-    const uint32_t seen = slot.count.load(std::memory_order_seq_cst);
     const timespec moment{0, sleep_ns};
-    if (static_cast<int32_t>(seen - count) < 0) futex(slot.count, FUTEX_WAIT, seen, &moment);
-    slot.sleepers.fetch_sub(1, std::memory_order_seq_cst);
+    slot.count.sleep_unless([count](uint32_t seen) { return static_cast<int32_t>(seen - count) >= 0; }, &moment);
 }
 
 // The first rank that finds a dead one says so; the others only end.
@@ -219,7 +207,7 @@ void Meeting::fail(int code) noexcept {
     control_->failed_code.store(code);
     int32_t nobody = -1;
     control_->failed_rank.compare_exchange_strong(nobody, options_.known_as);
-    futex(control_->slots()[options_.rank].count, FUTEX_WAKE, INT_MAX, nullptr);
+    control_->slots()[options_.rank].count.wake();
 }
 
 }  // namespace xbench

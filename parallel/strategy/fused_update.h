@@ -26,6 +26,7 @@ public:
     // Collective. Exposed are waiting and fetching others' gradients, on the calling thread; adding up what is here, and
     // this rank's own gradients, are not. Afterwards the sums are in this rank's part of its gradients only.
     void run(const StepContext& context, ExposedTime& exposed) const;
+    RankRange own() const { return own_; }
     void gather() const;  // all moments, on every rank; collective
 
 private:

@@ -28,7 +28,12 @@ Overlap overlap_of_replicas(const TrainConfig& config, const Communicator& commu
     if (config.overlap == "fused" && !can_fuse)
         throw UsageError(fmt::format("ranks that talk over {} do not see each other's memory", communicator.name()),
                          "/train/overlap", "use auto, thread, inline or none");
-    const bool fused = config.overlap == "fused" || (config.overlap == "auto" && can_fuse && config.compression == "none");
+    if (config.overlap == "fused" && config.clip_norm > 0)
+        throw UsageError(
+            "the norm of all gradients is known only after all are summed, which the fused update does piecewise",
+            "/train/overlap", "use auto, thread, inline or none");
+    const bool fused = config.overlap == "fused" ||
+                       (config.overlap == "auto" && can_fuse && config.compression == "none" && config.clip_norm == 0);
     return fused ? Overlap::fused : overlap_of_shards(config, communicator);
 }
 
@@ -68,20 +73,28 @@ std::vector<Bucket> cut_buckets(const Plan& plan, Overlap when) {
 
 BucketReducer::BucketReducer(Overlap when, Device& device, Communicator& communicator, std::vector<Bucket> buckets,
                              size_t steps, Reduce reduce)
-    : communicator_(communicator), buckets_(std::move(buckets)), reduce_(std::move(reduce)) {
+    : communicator_(communicator),
+      goes_into_order_(communicator.goes_into_order()),
+      buckets_(std::move(buckets)),
+      reduce_(std::move(reduce)) {
     if (when == Overlap::none) return;
     calls_.assign(steps, 0);
     for (const Bucket& bucket : buckets_) calls_[bucket.step] = hear_after_step;
+    if (goes_into_order_) calls_.back() = hear_after_step;
     if (when != Overlap::thread) return;
     order_ = device.another_order();
     channel_ = communicator.channel_on(*order_);
-    thread_.emplace(device, *order_, [this](size_t bucket) { reduce_(bucket, *channel_); });
+    thread_.emplace(device, *order_, goes_into_order_ ? CommunicationThread::By::caller : CommunicationThread::By::thread,
+                    [this](size_t bucket) { reduce_(bucket, *channel_); });
 }
 
 void BucketReducer::after_step(size_t step) {
     size_t ready = ready_;
     while (ready < buckets_.size() && buckets_[ready].step <= step) ++ready;
     advance(ready);
+    if (!goes_into_order_ || step + 1 < calls_.size()) return;
+    reduce_the_rest();
+    all_done_ = true;
 }
 
 // Reduces the buckets before number `ready`, or lets the thread do so.
@@ -92,6 +105,11 @@ void BucketReducer::advance(size_t ready) {
 }
 
 void BucketReducer::finish() {
+    if (!all_done_) reduce_the_rest();
+    all_done_ = false;
+}
+
+void BucketReducer::reduce_the_rest() {
     advance(buckets_.size());
     if (thread_) {
         thread_->wait_for(ready_);

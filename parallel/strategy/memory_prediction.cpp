@@ -45,6 +45,7 @@ MemoryUse predict_memory(const MemoryQuestion& q) {
     use[MemoryCategory::batches] =
         static_cast<size_t>(q.batches) * batch_bytes(q.training, q.images > 0 ? q.images : q.training.options.max_batch);
     use[MemoryCategory::workspace] = q.training.workspace_bytes + q.evaluation.workspace_bytes;
+    if (q.train.clip_norm > 0) use[MemoryCategory::workspace] += sizeof(double) * std::max<size_t>(own / 16, 1);
     return use;
 }
 

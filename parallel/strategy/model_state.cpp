@@ -102,15 +102,21 @@ void ModelState::set_positive_weights(const std::vector<double>& weights) {
     if (!several_labels && !weights.empty())
         throw UsageError("the images have one label each, which no positive weights apply to", "/train/pos_weight",
                          "leave it out");
-    for (const FlatRange& range : flat.state) {
-        if (graph.value(range.value).role != Role::constant) continue;
-        if (weights.size() > 1 && static_cast<int64_t>(weights.size()) != range.count)
+    for (const FlatRange& range : flat.state)
+        if (graph.value(range.value).name == "pos_weight" && weights.size() > 1 &&
+            static_cast<int64_t>(weights.size()) != range.count)
             throw UsageError(fmt::format("{} numbers for {} classes", weights.size(), range.count), "/train/pos_weight",
                              "give one number, or one a class");
+    set_constant("pos_weight", weights.empty() ? std::vector<double>{1} : weights);
+}
+
+void ModelState::set_constant(std::string_view name, const std::vector<double>& values) {
+    for (const FlatRange& range : flat.state) {
+        const Value& value = graph.value(range.value);
+        if (value.role != Role::constant || value.name != name) continue;
         device.write(state.as<float>() + range.begin, range.count, [&](float* data) {
             for (int64_t k = 0; k < range.count; ++k)
-                data[k] =
-                    weights.empty() ? 1 : static_cast<float>(weights[weights.size() == 1 ? 0 : static_cast<size_t>(k)]);
+                data[k] = static_cast<float>(values[values.size() == 1 ? 0 : static_cast<size_t>(k)]);
         });
     }
 }

@@ -24,6 +24,8 @@ struct ModelState {
     // Of binary cross-entropy: one for all classes, one a class, or none, which is 1. Throws UsageError where they don't
     // fit.
     void set_positive_weights(const std::vector<double>& weights);
+    // Of each class in the loss, where the graph's reads any.
+    void set_class_weights(const std::vector<double>& weights) { set_constant("class_weight", weights); }
     void bind_to(Executor& executor) const;                                 // parameters, gradients and state
     WeightSet weights() const;                                              // a copy, in canonical order, without metadata;
                                                                             // collective
@@ -49,6 +51,7 @@ struct ModelState {
     AlignedBuffer state;                   // f32
     std::optional<ShardedUnits> units;     // where there is a stage
 
+    void set_constant(std::string_view name, const std::vector<double>& values);  // one for all elements, or one each
     bool fills_parameters() const { return !common_among || common_among->rank() == 0; }
     bool whole_parameters() const { return !units || units->whole_parameters(); }
     bool whole_gradients() const { return !units || units->whole_gradients(); }

@@ -1,76 +1,157 @@
-// Setting up and running the optimizer's kernel.
+// Setting up and running the optimizer's kernels.
 #include "parallel/strategy/optimizer_step.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.h"
+#include "core/plain_nan.h"
+#include "parallel/strategy/not_finite.h"
 
 namespace xbench {
 namespace {
 
-Optimizer optimizer_attrs(const TrainConfig& config) {
+constexpr size_t swapped_at_once = size_t{1} << 18;  // elements
+
+Optimizer optimizer_attrs(const TrainConfig& config, bool decays) {
     Optimizer attrs{};
     attrs.beta1 = static_cast<float>(config.beta1);
     attrs.beta2 = static_cast<float>(config.beta2);
     attrs.eps = static_cast<float>(config.adam_epsilon);
-    attrs.weight_decay = static_cast<float>(config.weight_decay);
+    attrs.weight_decay = decays ? static_cast<float>(config.weight_decay) : 0.0f;
     attrs.momentum = static_cast<float>(config.momentum);
     attrs.decoupled = config.optimizer == "adamw";
+    attrs.average_decay = static_cast<float>(config.ema_decay);
     return attrs;
 }
+
+int own_moments(const TrainConfig& config) { return config.optimizer == "sgd" ? 1 : 2; }
 
 KernelTensor vector_of(void* data, int64_t elements) { return kernel_tensor({elements}, DType::f32, Layout::plain, data); }
 
 // call(name, value, range) for each moment of each parameter.
 template <class F>
-void for_each_moment(const ModelState& state, size_t moments, F&& call) {
-    for (size_t m = 0; m < moments; ++m)
+void for_each_moment(const ModelState& state, const std::vector<std::string>& names, F&& call) {
+    for (size_t m = 0; m < names.size(); ++m)
         for (const ValueId id : state.graph.parameters)
-            call(m, "m" + std::to_string(m) + "." + state.graph.value(id).name, state.graph.value(id).shape,
-                 state.flat.find(id));
+            call(m, names[m] + "." + state.graph.value(id).name, state.graph.value(id).shape, state.flat.find(id));
+}
+
+std::vector<GradientPart> gradients_of(const std::vector<OptimizerPart>& parts) {
+    std::vector<GradientPart> gradients;
+    for (const OptimizerPart& part : parts) gradients.push_back({part.gradients, part.begin, part.count});
+    return gradients;
+}
+
+bool is_decayed(const TrainConfig& config, const Value& value) {
+    return config.decay_exclude == "none" || value.shape.rank > 1;
 }
 
 }  // namespace
 
-int moment_count(const TrainConfig& config) { return config.optimizer == "sgd" ? 1 : 2; }
+int moment_count(const TrainConfig& config) { return own_moments(config) + (config.ema_decay > 0 ? 1 : 0); }
 
-OptimizerStep::OptimizerStep(const TrainConfig& config, const std::vector<OptimizerPart>& parts, Device& device,
-                             MemoryLedger* ledger)
-    : device_(device), moment_count_(moment_count(config)), attrs_(optimizer_attrs(config)) {
-    for (const OptimizerPart& part : parts) stride_ += (part.count + 15) / 16 * 16;
-    moments_ =
-        device.allocate(static_cast<size_t>(moment_count_) * stride_ * sizeof(float), ledger, MemoryCategory::optimizer);
-    size_t at = 0;
-    for (const OptimizerPart& part : parts) {
-        if (part.count == 0) continue;
-        const auto elements = static_cast<int64_t>(part.count);
-        KernelArgs args{};
-        args.op = config.optimizer == "sgd" ? OpKind::sgd : OpKind::adam;
-        args.attrs = &attrs_;
-        args.leaves = 1;
-        args.n_in = 1;
-        args.in[0] = vector_of(part.gradients, elements);
-        args.n_out = 1 + moment_count_;
-        args.out[0] = vector_of(part.parameters, elements);
-        for (int m = 0; m < moment_count_; ++m) args.out[1 + m] = vector_of(moment(m) + at, elements);
-        args_.push_back(args);
-        at += (part.count + 15) / 16 * 16;
-    }
-    if (args_.empty()) return;
-    kernel_ = &select(args_.front(), device.target());
-    size_t workspace_bytes = 0;
-    for (const KernelArgs& args : args_)
-        if (kernel_->workspace) workspace_bytes = std::max(workspace_bytes, kernel_->workspace(args, device.threads()));
-    workspace_ = device.allocate(workspace_bytes, ledger, MemoryCategory::workspace);
-    for (KernelArgs& args : args_) args.workspace = workspace_.data();
-    if (!device.is_host()) device_context_ = device.allocate(sizeof(StepContext));
+std::vector<std::string> OptimizerStep::moment_names() const {
+    std::vector<std::string> names;
+    for (int m = 0; m < moment_count_ - (averages_ ? 1 : 0); ++m) names.push_back("m" + std::to_string(m));
+    if (averages_) names.emplace_back("ema");
+    return names;
 }
 
-OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range)
-    : OptimizerStep(
-          config,
-          {{state.gradients.as<float>() + range.begin, state.parameters.as<float>() + range.begin, range.end - range.begin}},
-          state.device, state.ledger) {}
+OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state, const std::vector<OptimizerPart>& parts,
+                             ControlPlane* others, MemoryLedger* ledger)
+    : device_(state.device),
+      state_(state),
+      moment_count_(moment_count(config)),
+      averages_(config.ema_decay > 0),
+      clip_norm_(config.clip_norm),
+      attrs_(optimizer_attrs(config, true)),
+      undecayed_(optimizer_attrs(config, false)),
+      parts_(parts) {
+    for (const OptimizerPart& part : parts) stride_ += (part.count + 15) / 16 * 16;
+    moments_ =
+        device_.allocate(static_cast<size_t>(moment_count_) * stride_ * sizeof(float), ledger, MemoryCategory::optimizer);
+    size_t at = 0;
+    for (const OptimizerPart& part : parts) {
+        add_pieces(config, part, at);
+        at += (part.count + 15) / 16 * 16;
+    }
+    if (clip_norm_ > 0) norm_.emplace(gradients_of(parts), device_, others, ledger);
+    if (pieces_.empty()) return;
+    kernel_ = &select(pieces_.front().update, device_.target());
+    if (averages_) average_kernel_ = &select(pieces_.front().average, device_.target());
+    size_t workspace_bytes = 0;
+    for (const Piece& piece : pieces_)
+        if (kernel_->workspace)
+            workspace_bytes = std::max(workspace_bytes, kernel_->workspace(piece.update, device_.threads()));
+    workspace_ = device_.allocate(workspace_bytes, ledger, MemoryCategory::workspace);
+    for (Piece& piece : pieces_) piece.update.workspace = workspace_.data();
+    if (device_.is_host()) return;
+    device_context_ = device_.allocate(sizeof(StepContext));
+    if (averages_) swapped_ = device_.allocate(std::min(swapped_at_once, stride_) * sizeof(float));
+}
+
+OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state)
+    : OptimizerStep(config, state,
+                    {{state.gradients.as<float>(), state.parameters.as<float>(), 0,
+                      static_cast<size_t>(state.flat.parameter_elements)}},
+                    nullptr, state.ledger) {}
+
+// A part that is updated alike is one piece. What lies between two parameters is the first one's.
+void OptimizerStep::add_pieces(const TrainConfig& config, const OptimizerPart& part, size_t at) {
+    const auto& ranges = state_.flat.parameters;
+    size_t begin = 0;
+    for (size_t i = 0; i < ranges.size() && begin < part.count; ++i) {
+        const bool decays = is_decayed(config, state_.graph.value(ranges[i].value));
+        const bool same = i + 1 < ranges.size() && is_decayed(config, state_.graph.value(ranges[i + 1].value)) == decays;
+        if (same) continue;
+        const size_t next = i + 1 < ranges.size() ? static_cast<size_t>(ranges[i + 1].begin) : SIZE_MAX;
+        if (next <= part.begin) continue;
+        const size_t end = next == SIZE_MAX ? part.count : std::min(part.count, next - part.begin);
+        if (end > begin) add_piece(config, part, at, {begin, end}, decays);
+        begin = end;
+    }
+}
+
+void OptimizerStep::add_piece(const TrainConfig& config, const OptimizerPart& part, size_t at, RankRange range,
+                              bool decays) {
+    const auto elements = static_cast<int64_t>(range.end - range.begin);
+    const auto own = own_moments(config);
+    Piece piece{};
+    piece.begin = range.begin;
+    KernelArgs& args = piece.update;
+    args.op = config.optimizer == "sgd" ? OpKind::sgd : OpKind::adam;
+    args.attrs = decays ? &attrs_ : &undecayed_;
+    args.leaves = args.n_in = 1;
+    args.in[0] = vector_of(part.gradients + range.begin, elements);
+    args.n_out = 1 + own;
+    args.out[0] = vector_of(part.parameters + range.begin, elements);
+    for (int m = 0; m < own; ++m) args.out[1 + m] = vector_of(moment(m) + at + range.begin, elements);
+    if (averages_) {
+        piece.average = args;
+        piece.average.op = OpKind::average_weights;
+        piece.average.in[0] = args.out[0];
+        piece.average.n_out = 1;
+        piece.average.out[0] = vector_of(moment(own) + at + range.begin, elements);
+    }
+    pieces_.push_back(piece);
+}
+
+// min(1, clip_norm / (norm + 1e-6)), as PyTorch's clip_grad_norm_.
+void OptimizerStep::clip() {
+    gradient_norm_ = (*norm_)();
+    if (!std::isfinite(gradient_norm_)) {
+        const std::string found = find_not_finite(state_, state_.flat.parameters, state_.gradient_parts());
+        throw Error(fmt::format("the norm of the gradients is {}{}", plain_nan(gradient_norm_),
+                                found.empty() ? "; another rank has the tensor" : ": that of " + found),
+                    fmt::format("training step {}", context_.update),
+                    "lower the learning rate, or look at the images of that step");
+    }
+    attrs_.gradient_scale = static_cast<float>(std::min(1.0, clip_norm_ / (gradient_norm_ + 1e-6)));
+    undecayed_.gradient_scale = attrs_.gradient_scale;
+}
 
 void OptimizerStep::run(const StepContext& context) {
     context_ = context;
@@ -78,27 +159,77 @@ void OptimizerStep::run(const StepContext& context) {
     context_.sample_ids = nullptr;
     context_.on_device = device_context_.as<StepContext>();
     if (context_.on_device) device_.copy(device_context_.data(), &context_, sizeof context_);
-    for (KernelArgs& args : args_) args.step = &context_;
+    // The order: unscale, clip, update. A factor of both is Optimizer::gradient_scale, which the update applies.
+    if (norm_) clip();
+    for (Piece& piece : pieces_) piece.update.step = piece.average.step = &context_;
     device_.run([&](const Team& team) {
-        for (const KernelArgs& args : args_) device_.launch(*kernel_, args, team);  // of different memory: no barrier
+        for (const Piece& piece : pieces_) device_.launch(*kernel_, piece.update, team);  // of different memory: no barrier
+    });
+    if (!averages_) return;
+    device_.run([&](const Team& team) {
+        for (const Piece& piece : pieces_) device_.launch(*average_kernel_, piece.average, team);
     });
 }
 
 void OptimizerStep::run_range(const StepContext& context, RankRange range) const {
-    KernelArgs args = args_.front();
-    args.step = &context;
-    const auto cut = [&](KernelTensor& tensor) {
-        tensor.data = static_cast<float*>(tensor.data) + range.begin;
-        tensor.dim[0] = static_cast<int64_t>(range.end - range.begin);
-    };
-    cut(args.in[0]);
-    for (int32_t i = 0; i < args.n_out; ++i) cut(args.out[i]);
-    kernel_->run(args, Team{0, 1, nullptr});
+    for (const Piece& piece : pieces_) {
+        const size_t count = static_cast<size_t>(piece.update.out[0].dim[0]);
+        const size_t begin = std::max(range.begin, piece.begin), end = std::min(range.end, piece.begin + count);
+        if (begin >= end) continue;
+        const auto run = [&](const Kernel& kernel, KernelArgs args) {
+            args.step = &context;
+            const auto cut = [&](KernelTensor& tensor) {
+                tensor.data = static_cast<float*>(tensor.data) + (begin - piece.begin);
+                tensor.dim[0] = static_cast<int64_t>(end - begin);
+            };
+            cut(args.in[0]);
+            for (int32_t i = 0; i < args.n_out; ++i) cut(args.out[i]);
+            kernel.run(args, Team{0, 1, nullptr});
+        };
+        run(*kernel_, piece.update);
+        if (averages_) run(*average_kernel_, piece.average);
+    }
 }
 
-std::vector<NamedTensor> name_moments(const ModelState& state, const std::vector<const float*>& flat) {
+void OptimizerStep::start_average() {
+    if (!averages_) return;
+    float* to = moment(moment_count_ - 1);
+    for (const OptimizerPart& part : parts_) {
+        device_.copy(to, part.parameters, part.count * sizeof(float));
+        to += (part.count + 15) / 16 * 16;
+    }
+}
+
+void OptimizerStep::swap(float* parameters, float* average, size_t count) {
+    if (device_.is_host()) {
+        std::swap_ranges(parameters, parameters + count, average);
+        return;
+    }
+    auto* const between = swapped_.as<float>();
+    for (size_t at = 0; at < count; at += swapped_at_once) {
+        const size_t bytes = std::min(swapped_at_once, count - at) * sizeof(float);
+        device_.copy(between, parameters + at, bytes);
+        device_.copy(parameters + at, average + at, bytes);
+        device_.copy(average + at, between, bytes);
+    }
+}
+
+void OptimizerStep::swap_average() {
+    float* average = moment(moment_count_ - 1);
+    for (const OptimizerPart& part : parts_) {
+        swap(part.parameters, average, part.count);
+        average += (part.count + 15) / 16 * 16;
+    }
+}
+
+void OptimizerStep::swap_average(RankRange range) {
+    swap(parts_.front().parameters + range.begin, moment(moment_count_ - 1) + range.begin, range.end - range.begin);
+}
+
+std::vector<NamedTensor> name_moments(const ModelState& state, const std::vector<std::string>& names,
+                                      const std::vector<const float*>& flat) {
     std::vector<NamedTensor> named;
-    for_each_moment(state, flat.size(), [&](size_t m, const std::string& name, const Shape& shape, const FlatRange& range) {
+    for_each_moment(state, names, [&](size_t m, const std::string& name, const Shape& shape, const FlatRange& range) {
         named.push_back({name, shape, std::vector<float>(static_cast<size_t>(range.count))});
         state.device.copy(named.back().data.data(), flat[m] + range.begin, named.back().data.size() * sizeof(float));
     });
@@ -107,9 +238,9 @@ std::vector<NamedTensor> name_moments(const ModelState& state, const std::vector
 }
 
 void find_moments(const ModelState& state, const std::vector<NamedTensor>& moments, const std::string& origin,
-                  const std::vector<float*>& flat) {
+                  const std::vector<std::string>& names, const std::vector<float*>& flat) {
     std::string wrong;
-    for_each_moment(state, flat.size(), [&](size_t m, const std::string& name, const Shape& shape, const FlatRange& range) {
+    for_each_moment(state, names, [&](size_t m, const std::string& name, const Shape& shape, const FlatRange& range) {
         const auto found =
             std::find_if(moments.begin(), moments.end(), [&](const NamedTensor& tensor) { return tensor.name == name; });
         if (found == moments.end() || !(found->shape == shape))

@@ -1,10 +1,13 @@
-// The optimizer over parts of the flat parameters: its moments, which exist for those parts only, and its one kernel.
+// The optimizer over parts of the flat parameters: its moments, which exist for those parts only, and its kernels. What
+// happens to gradients between their sum over ranks and the update happens here: unscale, clip, update, average.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/communicator.h"
 #include "core/config.h"
+#include "parallel/strategy/gradient_norm.h"
 #include "parallel/strategy/model_state.h"
 
 namespace xbench {
@@ -12,46 +15,77 @@ namespace xbench {
 // Neighbouring elements of parameters and their gradients, wherever each of them lies.
 struct OptimizerPart {
     float *gradients, *parameters;
-    size_t count;
+    size_t begin, count;  // in the flat buffer
 };
 
 class OptimizerStep {
 public:
-    // Parts begin on multiples of 64 bytes; empty ones are legal.
-    OptimizerStep(const TrainConfig& config, const std::vector<OptimizerPart>& parts, Device& device,
-                  MemoryLedger* ledger = nullptr);
-    // A range of the whole buffers, in elements.
-    OptimizerStep(const TrainConfig& config, const ModelState& state, RankRange range);
-    // Updates the parts' parameters from their gradients.
+    // Parts begin on multiples of 64 bytes; empty ones are legal. `others`: the ranks that have the parameters which the
+    // parts leave out; null: nobody.
+    OptimizerStep(const TrainConfig& config, const ModelState& state, const std::vector<OptimizerPart>& parts,
+                  ControlPlane* others, MemoryLedger* ledger = nullptr);
+    // All parameters.
+    OptimizerStep(const TrainConfig& config, const ModelState& state);
+    OptimizerStep(const OptimizerStep&) = delete;
+    OptimizerStep& operator=(const OptimizerStep&) = delete;
+    // Updates the parts' parameters from their gradients. Collective over the others where gradients are clipped. Throws
+    // Error that names a tensor where their norm is not finite.
     void run(const StepContext& context);
-    // Updates this range of the one part, in elements, on the calling thread of the host; several may do so at once.
+    // Updates this range of the one part, in elements, on the calling thread of the host; several may do so at once. Never
+    // clips.
     void run_range(const StepContext& context, RankRange range) const;
 
+    // With train.ema_decay the average of the weights is the last of the moments.
     int moments() const { return moment_count_; }
     float* moment(int index) const {
         return moments_.as<float>() + static_cast<size_t>(index) * stride_;
-    }  // part after part
+    }                                               // part after part
+    std::vector<std::string> moment_names() const;  // "m0", "m1", "ema"
     size_t bytes() const { return moments_.bytes(); }
 
+    bool averages() const { return averages_; }
+    void start_average();                                    // it becomes the parameters as they are
+    void swap_average();                                     // parameters and average change places
+    void swap_average(RankRange range);                      // of the one part
+    double gradient_norm() const { return gradient_norm_; }  // of the last update, before clipping; 0 where it does not clip
+
 private:
+    // Neighbours that are updated alike.
+    struct Piece {
+        KernelArgs update, average;
+        size_t begin;  // in its part
+    };
+    void add_pieces(const TrainConfig& config, const OptimizerPart& part, size_t at);
+    void add_piece(const TrainConfig& config, const OptimizerPart& part, size_t at, RankRange range, bool decays);
+    void clip();
+    void swap(float* parameters, float* average, size_t count);
+
     Device& device_;
+    const ModelState& state_;
     const int moment_count_;
-    const Optimizer attrs_;
+    const bool averages_;
+    const double clip_norm_;
+    Optimizer attrs_, undecayed_;  // of parameters that weight_decay leaves alone
+    const std::vector<OptimizerPart> parts_;
     size_t stride_ = 0;  // elements between two moments
     AlignedBuffer moments_, workspace_;
     AlignedBuffer device_context_;  // context_ where kernels cannot read the host's
-    std::vector<KernelArgs> args_;  // one a part
-    StepContext context_{};         // of the last run, without images
-    const Kernel* kernel_ = nullptr;
+    AlignedBuffer swapped_;         // a piece on its way, where the host cannot reach the device's memory
+    std::vector<Piece> pieces_;
+    StepContext context_{};  // of the last run, without images
+    const Kernel *kernel_ = nullptr, *average_kernel_ = nullptr;
+    std::optional<GradientNorm> norm_;
+    double gradient_norm_ = 0;
 };
 
-// How many moments an element has.
+// How many moments an element has, the average of the weights included.
 int moment_count(const TrainConfig& config);
 
-// Moments as tensors m0.<parameter> ..., cut out of or put into full-length flat buffers {elements of the parameters} of the
-// host or the state's device, one for each moment. load throws Error that lists what is missing or of another shape.
-std::vector<NamedTensor> name_moments(const ModelState& state, const std::vector<const float*>& flat);
+// Moments as tensors <name>.<parameter> ..., cut out of or put into full-length flat buffers {elements of the parameters} of
+// the host or the state's device, one for each name. load throws Error that lists what is missing or of another shape.
+std::vector<NamedTensor> name_moments(const ModelState& state, const std::vector<std::string>& names,
+                                      const std::vector<const float*>& flat);
 void find_moments(const ModelState& state, const std::vector<NamedTensor>& moments, const std::string& origin,
-                  const std::vector<float*>& flat);
+                  const std::vector<std::string>& names, const std::vector<float*>& flat);
 
 }  // namespace xbench

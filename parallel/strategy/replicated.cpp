@@ -22,8 +22,9 @@ public:
           sums_(sums),
           compression_(config.compression),
           overlap_(overlap_of_replicas(config, sums.communicator)),
-          optimizer_(config, state, {0, static_cast<size_t>(state.flat.parameter_elements)}),
-          exposed_(state.device) {
+          optimizer_(config, state),
+          exposed_(state.device),
+          update_exposed_(state.device) {
         const int ranks = sums.communicator.size();
         if (overlap_ == Overlap::fused)
             fused_.emplace(state, sums, optimizer_);
@@ -41,7 +42,13 @@ public:
         reducer_.emplace(overlap_, state_.device, sums_.communicator, std::move(buckets), plan.steps.size(),
                          [this](size_t bucket, Communicator& over) { reduce(bucket, over); });
     }
-    bool may_be_recorded() const override { return sums_.communicator.size() == 1; }
+    bool may_be_recorded() const override {
+        return sums_.communicator.size() == 1 || (sums_.communicator.goes_into_order() && !exposed_.is_sample_due());
+    }
+    void replayed() override {
+        exposed_.replayed();
+        if (reducer_) reducer_->replayed();
+    }
     std::span<const uint8_t> wanted_calls() const override {
         return reducer_ ? reducer_->wanted_calls() : std::span<const uint8_t>{};
     }
@@ -49,19 +56,25 @@ public:
         exposed_.time([&] { reducer_->after_step(step); });
     }
     void all_reduce(double* data, int64_t count, int64_t stride) override {
-        exposed_.time([&] { sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride)); });
+        exposed_.time([&] {
+            if (!reducer_) return sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride));
+            reducer_->sum_beside(
+                [&](Communicator& over) { sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride), over); });
+        });
     }
     void begin_all_reduce(double* data, int64_t count, int64_t stride) override {
+        if (reducer_ && reducer_->has_own_order()) return all_reduce(data, count, stride);
         exposed_.time([&] { sums_.begin_sum(data, static_cast<size_t>(count), static_cast<size_t>(stride)); });
     }
     void end_all_reduce() override {
+        if (reducer_ && reducer_->has_own_order()) return;
         exposed_.time([&] { sums_.end_sum(); });
     }
 
     void update(const StepContext& context) override {
         if (fused_) return fused_->run(context, exposed_);
         if (reducer_)
-            exposed_.time([&] { reducer_->finish(); });
+            update_exposed_.time([&] { reducer_->finish(); });
         else
             sum_own_blocks();
         optimizer_.run(context);
@@ -71,18 +84,32 @@ public:
         if (fused_) fused_->gather();
         std::vector<const float*> flat;
         for (int m = 0; m < optimizer_.moments(); ++m) flat.push_back(optimizer_.moment(m));
-        return name_moments(state_, flat);
+        return name_moments(state_, optimizer_.moment_names(), flat);
     }
     void load(const std::vector<NamedTensor>& moments, const std::string& origin) override {
         std::vector<float*> flat;
         for (int m = 0; m < optimizer_.moments(); ++m) flat.push_back(optimizer_.moment(m));
-        find_moments(state_, moments, origin, flat);
+        find_moments(state_, moments, origin, optimizer_.moment_names(), flat);
+    }
+    double gradient_norm() const override { return optimizer_.gradient_norm(); }
+    void start_average() override { optimizer_.start_average(); }
+    void swap_average() override {
+        if (!optimizer_.averages()) return;
+        if (!fused_) return optimizer_.swap_average();
+        // The ranks have one copy of the parameters and each the average of its part.
+        Communicator& ranks = sums_.communicator;
+        ranks.barrier();
+        optimizer_.swap_average(fused_->own());
+        ranks.barrier();
     }
     size_t state_bytes() const override { return optimizer_.bytes(); }
     size_t summed_bytes() const override { return fused_ ? bytes_of(state_.flat.parameter_elements) : summed_bytes_; }
-    std::string overlap() const override { return reducer_ || fused_ ? name_of(overlap_) : "none"; }
+    std::string overlap() const override {
+        if (reducer_ && reducer_->has_own_order()) return "stream";
+        return reducer_ || fused_ ? name_of(overlap_) : "none";
+    }
     bool stuck() const override { return reducer_ && reducer_->stuck(); }
-    int64_t take_exposed_ns() override { return exposed_.take(); }
+    int64_t take_exposed_ns() override { return exposed_.take() + update_exposed_.take(); }
 
 private:
     size_t bytes_of(int64_t elements) const {
@@ -116,7 +143,7 @@ private:
     const std::string compression_;
     const Overlap overlap_;
     OptimizerStep optimizer_;
-    ExposedTime exposed_;
+    ExposedTime exposed_, update_exposed_;  // within the plan's steps, which may be replayed, and behind them
     std::optional<HalfSum> half_sum_;
     std::optional<PowerSgd> power_sgd_;
     std::optional<FusedUpdate> fused_;

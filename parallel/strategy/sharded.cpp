@@ -27,7 +27,7 @@ std::vector<OptimizerPart> own_parts(const ModelState& state) {
         float* const gradients = units.whole_gradients() ? state.gradients.as<float>() + unit.own.begin : units.gradients(u);
         float* const parameters =
             units.whole_parameters() ? state.parameters.as<float>() + unit.own.begin : units.parameters(u);
-        parts.push_back({gradients, parameters, unit.own_elements()});
+        parts.push_back({gradients, parameters, unit.own.begin, unit.own_elements()});
     }
     return parts;
 }
@@ -38,8 +38,9 @@ public:
         : state_(state),
           units_(*state.units),
           sums_(sums),
-          optimizer_(config, own_parts(state), state.device, state.ledger),
-          exposed_(state.device) {}
+          optimizer_(config, state, own_parts(state), &state.units->group(), state.ledger),
+          exposed_(state.device),
+          update_exposed_(state.device) {}
 
     void attach(const Plan& plan) override {
         if (units_.several_passes())
@@ -50,6 +51,11 @@ public:
     }
     PassObserver* pass_observer() override { return units_.whole_parameters() ? nullptr : &passes_; }
     std::span<const uint8_t> wanted_calls() const override { return transfers_->wanted_calls(); }
+    bool may_be_recorded() const override { return sums_.communicator.goes_into_order() && !exposed_.is_sample_due(); }
+    void replayed() override {
+        exposed_.replayed();
+        transfers_->replayed();
+    }
     void before_step(size_t step) override {
         exposed_.time([&] { transfers_->before_step(step); });
     }
@@ -57,20 +63,26 @@ public:
         exposed_.time([&] { transfers_->after_step(step); });
     }
     void all_reduce(double* data, int64_t count, int64_t stride) override {
-        exposed_.time([&] { sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride)); });
+        exposed_.time([&] {
+            transfers_->sum_beside(
+                [&](Communicator& over) { sums_.sum(data, static_cast<size_t>(count), static_cast<size_t>(stride), over); });
+        });
     }
 
     void update(const StepContext& context) override {
-        exposed_.time([&] {
+        update_exposed_.time([&] {
             transfers_->finish();
             if (units_.several_passes()) reduce_passes();
         });
         optimizer_.run(context);
-        if (!units_.whole_parameters()) return;
-        exposed_.time([&] {
-            for (const ShardUnit& unit : units_.shards().units)
-                units_.group().all_gather(state_.parameters.as<float>() + unit.span.begin, unit.elements());
-        });
+        update_exposed_.time([&] { gather_parameters(); });
+    }
+    double gradient_norm() const override { return optimizer_.gradient_norm(); }
+    void start_average() override { optimizer_.start_average(); }
+    void swap_average() override {
+        if (!optimizer_.averages()) return;
+        optimizer_.swap_average();
+        gather_parameters();
     }
 
     // The ranks' shards put together in host memory, so that a checkpoint is the same for any strategy and number of ranks.
@@ -87,13 +99,13 @@ public:
             }
             flat.push_back(all);
         }
-        return name_moments(state_, flat);
+        return name_moments(state_, optimizer_.moment_names(), flat);
     }
     void load(const std::vector<NamedTensor>& moments, const std::string& origin) override {
         std::vector<AlignedBuffer> whole = whole_moments();
         std::vector<float*> flat;
         for (const AlignedBuffer& buffer : whole) flat.push_back(buffer.as<float>());
-        find_moments(state_, moments, origin, flat);
+        find_moments(state_, moments, origin, optimizer_.moment_names(), flat);
         for (int m = 0; m < optimizer_.moments(); ++m)
             for (const ShardUnit& unit : units_.shards().units)
                 state_.device.copy(optimizer_.moment(m) + unit.at, flat[static_cast<size_t>(m)] + unit.own.begin,
@@ -106,10 +118,11 @@ public:
         return bytes * static_cast<size_t>(sums_.blocks());
     }
     std::string overlap() const override {
+        if (transfers_ && transfers_->has_own_order()) return "stream";
         return sums_.communicator.size() == 1 ? "none" : units_.overlapped() ? "thread" : "inline";
     }
     bool stuck() const override { return transfers_ && transfers_->stuck(); }
-    int64_t take_exposed_ns() override { return exposed_.take(); }
+    int64_t take_exposed_ns() override { return exposed_.take() + update_exposed_.take(); }
 
 private:
     // Hears of steps as the strategy does, but sums nothing over ranks.
@@ -126,6 +139,12 @@ private:
     private:
         Sharded& strategy_;
     };
+
+    void gather_parameters() {
+        if (!units_.whole_parameters()) return;
+        for (const ShardUnit& unit : units_.shards().units)
+            units_.group().all_gather(state_.parameters.as<float>() + unit.span.begin, unit.elements());
+    }
 
     void reduce_passes() {
         const auto& units = units_.shards().units;
@@ -148,7 +167,7 @@ private:
     const RankSums& sums_;
     OptimizerStep optimizer_;
     std::optional<UnitTransfers> transfers_;  // once a plan is attached
-    ExposedTime exposed_;
+    ExposedTime exposed_, update_exposed_;    // within the plan's steps, which may be replayed, and behind them
     Passes passes_{*this};
 };
 

@@ -119,7 +119,8 @@ UnitTransfers::UnitTransfers(const Plan& plan, const ShardedUnits& units, Of wha
       plan_(plan_transfers(plan, units.shards(), units.schedule(), units.stage(), what == Of::step)),
       whole_gradients_(whole_gradients),
       gradient_stride_(gradient_stride),
-      wanted_(plan.steps.size(), 0) {
+      wanted_(plan.steps.size(), 0),
+      goes_into_order_(what != Of::evaluation && units.lines().all.goes_into_order()) {
     size_t so_far = 0;
     for (size_t step = 0; step < wanted_.size(); ++step) {
         const bool before = plan_.allowed_before[step] > so_far || plan_.needed_before[step] > 0;
@@ -127,6 +128,7 @@ UnitTransfers::UnitTransfers(const Plan& plan, const ShardedUnits& units, Of wha
         wanted_[step] = static_cast<uint8_t>((before ? hear_before_step : 0) | (after ? hear_after_step : 0));
         so_far = plan_.allowed_after[step];
     }
+    if (goes_into_order_) wanted_.back() |= hear_after_step;
     for (const Transfer& transfer : plan_.transfers)
         if (transfer.kind == Transfer::Kind::reduce)
             reduced_bytes_ += units.shards().units[transfer.unit].elements() * sizeof(float);
@@ -136,12 +138,20 @@ UnitTransfers::UnitTransfers(const Plan& plan, const ShardedUnits& units, Of wha
     all_ = own.all.channel_on(*order_);
     if (&own.group != &own.all) group_ = own.group.channel_on(*order_);
     if (own.replicas) replicas_ = own.replicas->channel_on(*order_);
-    thread_.emplace(own.device, *order_, [this](size_t number) {
+    const auto who = goes_into_order_ ? CommunicationThread::By::caller : CommunicationThread::By::thread;
+    thread_.emplace(own.device, *order_, who, [this](size_t number) {
         transfer(number, {*order_, *all_, group_ ? *group_ : *all_, replicas_ ? replicas_.get() : nullptr});
     });
 }
 
 void UnitTransfers::before_step(size_t step) { advance(plan_.allowed_before[step], plan_.needed_before[step]); }
+
+void UnitTransfers::after_step(size_t step) {
+    advance(plan_.allowed_after[step], 0);
+    if (!goes_into_order_ || step + 1 < wanted_.size()) return;
+    finish_here();
+    all_done_ = true;
+}
 
 void UnitTransfers::advance(size_t allowed, size_t needed) {
     if (thread_) {
@@ -153,6 +163,11 @@ void UnitTransfers::advance(size_t allowed, size_t needed) {
 }
 
 void UnitTransfers::finish() {
+    if (!all_done_) finish_here();
+    all_done_ = false;
+}
+
+void UnitTransfers::finish_here() {
     advance(plan_.transfers.size(), plan_.transfers.size());
     if (thread_) thread_->start_over();
     done_ = 0;

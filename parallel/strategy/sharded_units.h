@@ -101,7 +101,17 @@ public:
 
     std::span<const uint8_t> wanted_calls() const override { return wanted_; }
     void before_step(size_t step) override;
-    void after_step(size_t step) override { advance(plan_.allowed_after[step], 0); }
+    void after_step(size_t step) override;
+    // As of BucketReducer: where communication goes into the order of the device, a step holds all of its transfers.
+    void replayed() override { all_done_ = true; }
+    bool has_own_order() const { return thread_ && goes_into_order_; }
+    template <class F>
+    void sum_beside(F&& sum) {
+        if (has_own_order())
+            thread_->in_between([&] { sum(*all_); });
+        else
+            sum(units_.lines().all);
+    }
     void all_reduce(double*, int64_t, int64_t) override {}   // evaluations and passes have no sums over ranks
     void finish();                                           // all that no step has asked for; then a step may begin
     size_t reduced_bytes() const { return reduced_bytes_; }  // of gradients, in one step
@@ -110,6 +120,7 @@ public:
 private:
     void advance(size_t allowed, size_t needed);
     void transfer(size_t number, const ShardLines& over);
+    void finish_here();
 
     const ShardedUnits& units_;
     const TransferPlan plan_;
@@ -117,6 +128,8 @@ private:
     const size_t gradient_stride_;
     size_t reduced_bytes_ = 0;
     std::vector<uint8_t> wanted_;
+    const bool goes_into_order_;
+    bool all_done_ = false;                                 // of this step, within it
     size_t done_ = 0;                                       // without a thread
     std::unique_ptr<Device> order_;                         // of the thread
     std::unique_ptr<Communicator> all_, group_, replicas_;  // channels of the thread; group_ and replicas_ where hybrid

@@ -27,8 +27,15 @@ public:
     virtual PassObserver* pass_observer() { return nullptr; }
     // Makes the gradients of all ranks into one update of the parameters.
     virtual void update(const StepContext& context) = 0;
+    // Of all gradients in the last update, before they were clipped; 0 where they are not. The same on every rank.
+    virtual double gradient_norm() const { return 0; }
+    // The average of the weights (train.ema_decay), where there is one: it becomes the weights as they are; and the two
+    // change places, for an evaluation, until the next call. Collective.
+    virtual void start_average() {}
+    virtual void swap_average() {}
     virtual size_t state_bytes() const = 0;  // of the optimizer, on this rank
-    // The optimizer's state as tensors named m0.<parameter> ..., whole on every rank that calls it; collective.
+    // The optimizer's state as tensors named m0.<parameter> ... and ema.<parameter>, whole on every rank that calls it;
+    // collective.
     virtual std::vector<NamedTensor> save() const = 0;
     // Throws Error that lists what is missing or of another shape; `origin` names where it came from.
     virtual void load(const std::vector<NamedTensor>& moments, const std::string& origin) = 0;

@@ -42,7 +42,7 @@ void describe_batch(const Batch& batch, StepContext& context) {
     context.leaf_begin = batch.leaf_begin.data();
     context.leaves = static_cast<int32_t>(batch.leaf_begin.size()) - 1;
     context.global_batch = batch.global_size;
-    context.inverse_batch = 1.0 / static_cast<double>(batch.global_size);
+    context.inverse_batch = 1.0 / (batch.weight_sum > 0 ? batch.weight_sum : static_cast<double>(batch.global_size));
 }
 
 }  // namespace xbench

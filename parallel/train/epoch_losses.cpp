@@ -40,4 +40,19 @@ void EpochLosses::resume(const std::vector<double>& of_all) {
     if (sums_.communicator.rank() == 0) std::copy(of_all.begin(), of_all.end(), losses_.begin());
 }
 
+double mean_of_chunks(const std::vector<double>& of_batches, const std::vector<int64_t>& bounds, int64_t chunk_images) {
+    double sum = 0, chunk = 0;
+    int64_t chunks = 0, begin = 0;
+    for (size_t i = 0; i < of_batches.size(); ++i) {
+        chunk += of_batches[i];
+        const int64_t end = bounds[i + 1];
+        if (end % chunk_images != 0 && i + 1 < of_batches.size()) continue;
+        sum += chunk / static_cast<double>(end - begin);
+        begin = end;
+        chunk = 0;
+        ++chunks;
+    }
+    return chunks > 0 ? sum / static_cast<double>(chunks) : 0;
+}
+
 }  // namespace xbench

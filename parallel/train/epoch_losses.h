@@ -27,4 +27,7 @@ private:
     std::vector<double> losses_;  // {block}{batch}
 };
 
+// The mean over chunks of so many images of the mean loss of a chunk's images, from the sums of its batches.
+double mean_of_chunks(const std::vector<double>& of_batches, const std::vector<int64_t>& bounds, int64_t chunk_images);
+
 }  // namespace xbench

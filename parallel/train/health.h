@@ -2,21 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
-#include <string>
 
 #include "core/communicator.h"
-#include "parallel/strategy/model_state.h"
+#include "parallel/strategy/not_finite.h"
 
 namespace xbench {
-
-// "f.3.weight[17] is nan", of the first such number in forward order, or "" when all are finite. The parts hold elements of
-// a flat buffer in which the ranges lie: parameters, or their gradients.
-std::string find_not_finite(const ModelState& state, std::span<const FlatRange> ranges,
-                            std::span<const ModelState::Part> parts);
-
-// The same of parameters and running statistics, of those that this rank keeps.
-std::string find_not_finite(const ModelState& state);
 
 // Throws Error naming tensor, step and rank when a parameter, its gradient or a running statistic is not finite, of those
 // that this rank keeps.

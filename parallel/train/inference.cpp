@@ -10,10 +10,12 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/plain_nan.h"
 #include "parallel/comm/comm_staged.h"
 #include "parallel/comm/host_sums.h"
 #include "parallel/train/health.h"
 #include "parallel/train/rank_plan.h"
+#include "parallel/train/resolved_training.h"
 
 namespace xbench {
 namespace {
@@ -25,7 +27,7 @@ void append_batch(const Batch& batch, const Executor& executor, Predictions& min
     executor.device().read(probabilities.as<float>(), count,
                            [&](const float* p) { mine.probabilities.insert(mine.probabilities.end(), p, p + count); });
     mine.labels.insert(mine.labels.end(), batch.labels.begin(), batch.labels.end());
-    for (const float target : batch.targets) mine.targets.push_back(target > 0.5f);
+    for (const float target : batch.targets) mine.targets.push_back(target < 0 ? unknown_label : target > 0.5f);
 }
 
 constexpr int64_t no_image = std::numeric_limits<int64_t>::max();
@@ -62,7 +64,7 @@ void refuse_not_finite(double loss, int64_t bad_image, const Dataset& dataset, C
         const std::string id = image < dataset.ids().size() ? dataset.ids()[image] : std::to_string(image);
         throw Error(fmt::format("what the model gives for image {} is not finite", id), dataset.info().source, remedy);
     }
-    if (!std::isfinite(loss)) throw Error(fmt::format("the loss is {}", loss), dataset.info().source, remedy);
+    if (!std::isfinite(loss)) throw Error(fmt::format("the loss is {}", plain_nan(loss)), dataset.info().source, remedy);
 }
 
 double loss_of(const Executor& executor, int block) {
@@ -144,20 +146,27 @@ Predictions Evaluator::run(const ModelState& state, const Dataset& dataset, Load
     Predictions all = gather(mine, sums.communicator);
     sum_on_host(sums, losses.data(), batches, batches);
     all.loss_sum = std::accumulate(losses.data(), losses.data() + batches, 0.0);
+    if (!options.class_weights.empty()) all.loss_divisor = sum_of_weights(options.class_weights, dataset, all.samples);
     refuse_not_finite(all.loss_sum, bad_image, dataset, sums.communicator);
     return all;
 }
 
-Predictions predict(const Graph& graph, const WeightSet& weights, const ModelDescription& about, const Dataset& dataset,
+Predictions predict(const Graph& model, const WeightSet& weights, const ModelDescription& about, const Dataset& dataset,
                     std::span<const int64_t> indices, Device& device, const ImagesDone& done) {
+    Graph graph = model;
+    set_loss(graph, about.loss);
     ModelState state(graph, device);
     state.set_positive_weights(about.positive_weights);
+    if (!about.loss.class_weights.empty()) state.set_class_weights(about.loss.class_weights);
     state.set_weights(weights, "the checkpoint");
     LoaderOptions options;
     options.indices.assign(indices.begin(), indices.end());
     options.batch_size = std::clamp<int64_t>(about.evaluation_batch, 1, most_evaluated_at_once);
     options.mean = about.mean;
     options.std = about.std;
+    // Images of another set, or of none, have no classes of the checkpoint's to be weighed by.
+    if (about.loss.mean_of_weights && dataset.labels().size() == static_cast<size_t>(dataset.info().count))
+        options.class_weights = about.loss.class_weights;
     TrainConfig train;
     train.precision = about.precision;
     train.virtual_ranks = options.virtual_ranks = std::clamp<int64_t>(about.virtual_ranks, 1, options.batch_size);

@@ -75,12 +75,20 @@ MicroBatches::MicroBatches(const PassPlan& plan, ModelState& state, const RankSu
       leaf_begin_(static_cast<size_t>(plan.most_leaves) + 1),
       exposed_(state.device) {
     if (!plan.local) return;
+    find_frozen();
     for (const FlatRange& range : state.flat.state)
         if (state.graph.value(range.value).role == Role::buffer)
             statistics_count_ = static_cast<size_t>(range.begin + range.count);
     statistics_stride_ = (static_cast<size_t>(state.flat.state_elements) + 15) / 16 * 16;
     statistics_ = device_.allocate(static_cast<size_t>(plan.slots) * statistics_stride_ * sizeof(float), state.ledger,
                                    MemoryCategory::buffers);
+}
+
+// Of frozen normalisations: the mean of equal numbers need not be their last bit.
+void MicroBatches::find_frozen() {
+    for (const Node& node : state_.graph.nodes)
+        if (node.op == OpKind::batchnorm && std::get<BatchNorm>(node.attrs).frozen)
+            for (const size_t operand : {3, 4}) frozen_.push_back(state_.flat.find(node.in[operand]));
 }
 
 void MicroBatches::run(const Batch& batch, DeviceBatch& memory, Executor& executor, const StepContext& context,
@@ -153,9 +161,13 @@ void MicroBatches::average_statistics(const Batch& batch) {
     for (int64_t v = 0; v < leaves; ++v)
         full += leaf_start(v + 1, batch.global_size, leaves) > leaf_start(v, batch.global_size, leaves);
     const auto count = static_cast<int64_t>(statistics_count_);
+    std::vector<float> kept;
+    device_.read(state_.state.as<float>(), frozen_.empty() ? 0 : count,
+                 [&](const float* now) { kept.assign(now, now + (frozen_.empty() ? 0 : count)); });
     device_.read(statistics_.as<float>(), count, [&](const float* sums) {
         device_.write(state_.state.as<float>(), count, [&](float* mean) {
             for (int64_t i = 0; i < count; ++i) mean[i] = sums[i] / static_cast<float>(full);
+            for (const FlatRange& range : frozen_) std::copy_n(kept.begin() + range.begin, range.count, mean + range.begin);
         });
     });
 }

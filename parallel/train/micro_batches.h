@@ -60,6 +60,7 @@ private:
     void add(float* to, const float* from, size_t count);
     float* statistics(int slot) const { return statistics_.as<float>() + static_cast<size_t>(slot) * statistics_stride_; }
     void average_statistics(const Batch& batch);
+    void find_frozen();
 
     const PassPlan& plan_;
     ModelState& state_;
@@ -67,6 +68,7 @@ private:
     PassObserver* const observer_;
     Device& device_;
     size_t statistics_count_ = 0, statistics_stride_ = 0;  // of the running statistics; elements of a slot
+    std::vector<FlatRange> frozen_;                        // statistics that stay as they are
     AlignedBuffer statistics_;                             // {slot}: state, of which the first part is statistics
     std::vector<double> losses_;                           // {slot}
     std::vector<int32_t> leaf_begin_;                      // of a pass

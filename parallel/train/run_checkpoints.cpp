@@ -9,27 +9,31 @@
 #include "parallel/train/dataset_model.h"
 #include "parallel/train/health.h"
 #include "parallel/train/inference.h"
+#include "parallel/train/resolved_training.h"
 
 namespace xbench {
 
-RunCheckpoints::RunCheckpoints(const Config& config, const Dataset& dataset, TrainingStep& step, int64_t batches,
-                               std::filesystem::path folder)
-    : config_(config), dataset_(dataset), step_(step), batches_(batches), folder_(std::move(folder)) {
+RunCheckpoints::RunCheckpoints(const Config& config, const TrainConfig& resolved, const Dataset& dataset, TrainingStep& step,
+                               int64_t batches, std::filesystem::path folder)
+    : config_(config), train_(resolved), dataset_(dataset), step_(step), batches_(batches), folder_(std::move(folder)) {
     if (!folder_.empty() && step.place().rank == 0) writer_.emplace(folder_, config.train.checkpoint_keep);
 }
 
-WeightSet RunCheckpoints::described_weights(const Predictions* val) const {
+WeightSet RunCheckpoints::described_weights(const Predictions* val, const char* kind) const {
     WeightSet weights = step_.state().weights();
     ModelDescription about;
     about.model = model_for(config_.model, dataset_.info());
     about.class_names = dataset_.info().class_names;
     about.mean = config_.data.mean;
     about.std = config_.data.std;
-    about.positive_weights = config_.train.pos_weight;
+    about.leaks = dataset_.info().leaks;
+    about.positive_weights = train_.pos_weight;
+    about.loss = loss_of(train_);
+    about.kind = kind;
     about.precision = config_.train.precision;
     about.evaluation_batch = evaluation_batch(config_.train.batch_size);
     about.virtual_ranks = step_.sums().leaves_of_all;
-    if (val) {
+    if (val && step_.place().rank == 0) {
         for (const Threshold& threshold : best_thresholds(*val)) about.thresholds.push_back(threshold.value);
         about.temperature = fit_temperature(*val);
     }
@@ -60,7 +64,8 @@ TrainingState RunCheckpoints::take(const RunState& run, int64_t epoch) {
         state.best_epoch = run.best.epoch;
         state.best = run.best.weights;
     }
-    state.model = described_weights();
+    state.norms = run.norms;
+    state.model = described_weights(nullptr, "trained");
     state.moments = step_.strategy().save();
     state.identity = identity();
     return state;
@@ -106,6 +111,7 @@ std::optional<RunPosition> RunCheckpoints::resume(RunState& run) {
     step_.set_done(state->steps);
     run.losses.resume(state->losses);
     run.history = state->history;
+    run.norms = state->norms;
     run.epoch_seconds = state->epoch_seconds;
     run.total_seconds = state->total_seconds;
     if (state->best_epoch) run.best = {*state->best_epoch, state->best, {}};

@@ -23,6 +23,7 @@ struct RunState {
     BestEpoch best;
     double epoch_seconds = 0;  // of training in the epoch under way, by all processes so far
     double total_seconds = 0;  // of all processes so far
+    GradientNorms norms;       // of the epoch under way
 };
 
 // Where a run goes on: in front of this batch of this epoch. Behind an epoch's last batch only its validation is left.
@@ -32,13 +33,17 @@ struct RunPosition {
 
 class RunCheckpoints {
 public:
-    // Everything outlives it. An empty folder: nothing is written. `batches` of an epoch.
-    RunCheckpoints(const Config& config, const Dataset& dataset, TrainingStep& step, int64_t batches,
-                   std::filesystem::path folder);
+    // Everything outlives it. An empty folder: nothing is written. `resolved` is config.train with its weights as numbers;
+    // `batches` of an epoch.
+    RunCheckpoints(const Config& config, const TrainConfig& resolved, const Dataset& dataset, TrainingStep& step,
+                   int64_t batches, std::filesystem::path folder);
 
-    // The step's weights with all that describes them; collective. Thresholds and a temperature are chosen by predictions of
-    // the validation split, where they are given.
-    WeightSet described_weights(const Predictions* val = nullptr) const;
+    // The weights that are evaluated (while the average has taken their place, where there is one) with all that describes
+    // them; collective. On rank 0, which writes them, thresholds and a temperature are chosen by predictions of the
+    // validation split, where they are given.
+    WeightSet evaluated_weights(const Predictions* val = nullptr) const {
+        return described_weights(val, train_.ema_decay > 0 ? "ema" : "trained");
+    }
     void save(const char* name, const WeightSet& weights) const;
 
     // Takes a snapshot and writes it in the background; collective.
@@ -49,12 +54,14 @@ public:
     std::optional<RunPosition> resume(RunState& run);
 
 private:
+    WeightSet described_weights(const Predictions* val, const char* kind) const;
     TrainingState take(const RunState& run, int64_t epoch);
     std::optional<TrainingState> read_same_on_all_ranks() const;
     void check_fits(const TrainingState& state);
     const Json& identity();
 
     const Config& config_;
+    const TrainConfig& train_;
     const Dataset& dataset_;
     TrainingStep& step_;
     const int64_t batches_;

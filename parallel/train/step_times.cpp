@@ -16,12 +16,13 @@ void slowest_of_all_ranks(std::vector<int64_t>& times, ControlPlane& communicato
 }  // namespace
 
 void StepTimes::reserve(size_t steps) {
-    for (auto* times : {&step_ns, &between_steps_ns, &step_images, &comm_ns}) times->reserve(steps);
+    for (auto* times : {&step_ns, &between_steps_ns, &load_ns, &step_images, &comm_ns}) times->reserve(steps);
 }
 
 void StepTimes::merge(ControlPlane& communicator) {
     slowest_of_all_ranks(step_ns, communicator);
     slowest_of_all_ranks(between_steps_ns, communicator);
+    slowest_of_all_ranks(load_ns, communicator);
     skew_ns.resize(comm_ns.size());
     std::transform(comm_ns.begin(), comm_ns.end(), skew_ns.begin(), std::negate<>());
     slowest_of_all_ranks(skew_ns, communicator);  // the negated shortest wait

@@ -16,6 +16,7 @@ namespace xbench {
 struct StepTimes {
     std::vector<int64_t> step_ns;           // of the slowest rank at that step: load wait + compute + communication
     std::vector<int64_t> between_steps_ns;  // after that step, before the next one or the epoch's end; of the slowest rank
+    std::vector<int64_t> load_ns;           // of it, waiting for the batch; of the rank that waited longest
     std::vector<int64_t> step_images;       // images of that step, all ranks
     std::vector<int64_t> comm_ns;           // exposed communication of each step, of the rank that waited longest
     std::vector<int64_t> skew_ns;           // of it, beyond that of the rank that waited least: its peers were late

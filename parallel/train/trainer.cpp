@@ -2,16 +2,18 @@
 #include "parallel/train/trainer.h"
 
 #include <chrono>
+#include <numeric>
 #include <optional>
 
 #include "core/files.h"
 #include "core/hardware.h"
 #include "core/virtual_ranks.h"
 #include "data/load/loader.h"
-#include "models/registry.h"
 #include "parallel/train/dataset_model.h"
+#include "parallel/train/early_stopping.h"
 #include "parallel/train/inference.h"
 #include "parallel/train/learning_rate.h"
+#include "parallel/train/resolved_training.h"
 #include "parallel/train/run_checkpoints.h"
 #include "parallel/train/training_step.h"
 
@@ -26,6 +28,7 @@ class Training {
 public:
     Training(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options);
     TrainResult run();
+    void abandon() noexcept { step_.abandon(); }
     bool stuck() const { return step_.strategy().stuck(); }
 
 private:
@@ -43,13 +46,19 @@ private:
     Metrics evaluate(Split split);
     bool must_stop();
     void snapshot(int64_t epoch);
-    bool out_of_patience(int64_t epoch) const;
+    bool is_best(const EpochResult& epoch) const;
+    void follow_history();
+    void sum_losses(EpochResult& epoch);
+    template <class F>
+    void with_average(F&& work);
     void begin();
     void sum_history();
     TrainResult interrupted();
     TrainResult finish();
 
     const Config& config_;
+    const TrainConfig train_;  // of config_, its weights as numbers
+    const LossDescription loss_;
     const Dataset& dataset_;
     Communicator& communicator_;
     const TrainOptions& options_;
@@ -64,6 +73,8 @@ private:
     RunCheckpoints checkpoints_;
     ProgressReport progress_;
     RunPosition from_;
+    bool stopped_ = false;    // early, after the newest epoch
+    Metrics last_val_;        // of the newest epoch
     double newest_loss_ = 0;  // an image, of the newest batch whose loss the host has
     TrainResult result_;
     Clock::time_point start_ = Clock::now(), epoch_start_ = start_;
@@ -81,9 +92,14 @@ LoaderOptions Training::loader_options(Split split) {
     options.mean = config_.data.mean;
     options.std = config_.data.std;
     options.workers = static_cast<int>(config_.data.workers);
+    if (loss_.mean_of_weights) options.class_weights = loss_.class_weights;
     options.ledger = device_.is_host() ? &ledger_ : &host_ledger_;
     options.allocate = [this](size_t bytes) { return device_.allocate_staging(bytes); };
-    if (split != Split::train) {
+    if (split == Split::train) {
+        options.augment = config_.train.augment;
+        options.chunk_images = train_.chunk_images;
+        options.chunk_partitions = train_.chunk_partitions;
+    } else {
         options.shuffle = false;
         options.batch_size = evaluation_batch(options.batch_size);
     }
@@ -94,22 +110,25 @@ TrainingStepOptions Training::step_options() {
     TrainingStepOptions options;
     options.stage = options_.stage;
     options.most_images = loader_.max_local_batch();
+    options.batches = loader_.batches();
     options.ledger = &ledger_;
     return options;
 }
 
 Training::Training(const Config& config, const Dataset& dataset, Communicator& communicator, const TrainOptions& options)
     : config_(config),
+      train_(resolve_weights(config.train, dataset)),
+      loss_(loss_of(train_)),
       dataset_(dataset),
       communicator_(communicator),
       options_(options),
       device_(options.device ? *options.device : cpu_.emplace(options.threads)),
       loader_(dataset, loader_options(Split::train)),
-      step_(build_model(model_for(config.model, dataset.info())), config.train, communicator, device_, step_options()),
+      step_(training_graph(model_for(config.model, dataset.info()), train_), train_, communicator, device_, step_options()),
       evaluator_(evaluation_plan(step_.graph(), config.train, step_.place(), loader_options(Split::val).batch_size), device_,
                  step_.sums(), &ledger_),
-      run_{EpochLosses(step_.sums(), loader_.batches()), {}, {}, 0, 0},
-      checkpoints_(config, dataset, step_, loader_.batches(), options.checkpoint_dir),
+      run_{EpochLosses(step_.sums(), loader_.batches()), {}, {}, 0, 0, {}},
+      checkpoints_(config, train_, dataset, step_, loader_.batches(), options.checkpoint_dir),
       progress_(communicator.rank() == 0 ? options.progress : nullptr, config.train.epochs,
                 loader_.batches() * config.train.epochs) {
     start_from_weights();
@@ -122,6 +141,7 @@ void Training::start_from_weights() {
     const std::filesystem::path path = config_.train.weights;
     if (path.empty() || (options_.resume && !path_exists(path))) return;
     step_.state().set_weights(load_weights(path), find_weights(path).string());
+    step_.strategy().start_average();
 }
 
 void Training::describe_run() {
@@ -134,13 +154,15 @@ void Training::describe_run() {
     result_.activation_bytes = plan.activation_bytes;
     result_.memory_predicted =
         predict_memory(memory_question(step_.rank_plan(), evaluator_.plan(), config_.train, step_.place(), batches));
-    for (const ValueId id : step_.graph().parameters) result_.parameters += step_.graph().value(id).shape.elements();
+    for (const ValueId id : step_.graph().state)  // frozen ones are parameters, too
+        if (step_.graph().value(id).role != Role::buffer) result_.parameters += step_.graph().value(id).shape.elements();
     result_.times.reserve(static_cast<size_t>(loader_.batches() * config_.train.epochs));
 }
 
 void Training::step(const Batch& batch) {
     step_.run(batch);
     result_.gradient_bytes = step_.strategy().summed_bytes();
+    if (train_.clip_norm > 0) run_.norms.add(step_.strategy().gradient_norm(), train_.clip_norm);
     result_.memory_in_steps = ledger_.now();
 }
 
@@ -153,14 +175,19 @@ void Training::keep_losses(const TrainingStep::Losses& losses) {
 EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     EpochResult result;
     result.epoch = epoch;
-    if (first_batch == 0) run_.losses.clear();
-    result.images = std::min(first_batch * config_.train.batch_size, loader_.samples());
+    if (first_batch == 0) {
+        run_.losses.clear();
+        run_.norms = {};
+    }
+    result.images = loader_.bounds()[static_cast<size_t>(first_batch)];
     epoch_seconds_before_ = first_batch > 0 ? run_.epoch_seconds : 0;
     communicator_.barrier();
     epoch_start_ = Clock::now();
     loader_.start_epoch(epoch, first_batch);
     StepClock clock(result_.times, device_);
+    loader_.take_wait_ns();
     while (const Batch* batch = loader_.next()) {
+        result_.times.load_ns.push_back(loader_.take_wait_ns());
         step(*batch);
         clock.end_step(batch->global_size, step_.take_exposed_ns());
         result.images += batch->global_size;
@@ -172,9 +199,21 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     clock.finish(device_.is_host() ? 0 : step_.take_exposed_ns());
     if (result_.interrupted) return result;
     result.train_seconds = epoch_seconds_before_ + seconds_since(epoch_start_);
-    result.learning_rate = learning_rate_at(config_.train, static_cast<int64_t>(step_.done()) - 1);
-    result.train_loss = run_.losses.total() / static_cast<double>(result.images);
+    result.learning_rate = learning_rate_at(train_, static_cast<int64_t>(step_.done()) - 1, step_.schedule());
+    sum_losses(result);
     return result;
+}
+
+// Of all ranks; collective.
+void Training::sum_losses(EpochResult& epoch) {
+    const std::vector<double> losses = run_.losses.of_all();
+    const double divisor = loss_.mean_of_weights
+                               ? sum_of_weights(loss_.class_weights, dataset_, dataset_.indices(Split::train))
+                               : static_cast<double>(epoch.images);
+    epoch.train_loss = std::accumulate(losses.begin(), losses.end(), 0.0) / divisor;
+    if (train_.chunk_images > 0) epoch.chunk_loss = mean_of_chunks(losses, loader_.bounds(), train_.chunk_images);
+    epoch.gradient_norm = run_.norms.mean();
+    epoch.clipped = run_.norms.clipped_share();
 }
 
 // What lies between two steps. Returns whether the run stops here, at a checkpoint.
@@ -215,30 +254,54 @@ Predictions Training::predict(Split split) {
 
 Metrics Training::evaluate(Split split) { return compute_metrics(predict(split), dataset_.info().class_names); }
 
+// What is evaluated and stored is the average of the weights, where there is one.
+template <class F>
+void Training::with_average(F&& work) {
+    step_.strategy().swap_average();
+    work();
+    step_.strategy().swap_average();
+}
+
+bool Training::is_best(const EpochResult& epoch) const {
+    if (train_.early_stopping == "best") return run_.best.beaten_by(epoch, train_.monitor);
+    std::vector<EpochResult> history = run_.history;
+    history.push_back(epoch);
+    return early_stopping(train_, history).best_epoch == epoch.epoch;
+}
+
 void Training::end_epoch(EpochResult& epoch) {
     const auto start = Clock::now();
-    const Predictions predictions = predict(Split::val);
-    Metrics val = compute_metrics(predictions, dataset_.info().class_names);
-    epoch.val_loss = val.loss;
-    epoch.val_accuracy = val.accuracy;
-    epoch.val_balanced_accuracy = val.balanced_accuracy;
-    epoch.val_seconds = seconds_since(start);
-    epoch.best = run_.best.beaten_by(epoch, config_.train.monitor);
-    if (epoch.best) {
-        run_.best = {epoch, checkpoints_.described_weights(&predictions), std::move(val)};
-        checkpoints_.save("best.safetensors", run_.best.weights);
-    }
+    with_average([&] {
+        const Predictions predictions = predict(Split::val);
+        last_val_ = compute_metrics(predictions, dataset_.info().class_names);
+        epoch.val_loss = last_val_.loss;
+        epoch.val_accuracy = last_val_.accuracy;
+        epoch.val_balanced_accuracy = last_val_.balanced_accuracy;
+        epoch.val_seconds = seconds_since(start);
+        epoch.best = is_best(epoch);
+        if (epoch.best) run_.best = {epoch, checkpoints_.evaluated_weights(&predictions), last_val_};
+    });
+    if (epoch.best) checkpoints_.save("best.safetensors", run_.best.weights);
     run_.history.push_back(epoch);
+    follow_history();
     progress_.after_epoch(epoch, step_.done());
 }
 
-bool Training::out_of_patience(int64_t epoch) const {
-    const int64_t patience = config_.train.patience;
-    return patience > 0 && run_.best.exists() && epoch - run_.best.epoch.epoch >= patience;
+// What the epochs so far decide: whether the run ends here, one decision of all ranks, and a plateau's learning rate.
+void Training::follow_history() {
+    step_.set_reductions(plateau_reductions(train_, run_.history));
+    if (run_.history.empty()) return;
+    const int64_t patience = train_.patience, epoch = run_.history.back().epoch;
+    bool stop = patience > 0 && run_.best.exists() && epoch - run_.best.epoch.epoch >= patience;
+    if (train_.early_stopping != "best") stop = early_stopping(train_, run_.history).stop;
+    double wanted = stop ? 1 : 0;
+    communicator_.all_reduce_max(&wanted, 1);
+    stopped_ = wanted > 0;
 }
 
 void Training::begin() {
     if (options_.resume) from_ = checkpoints_.resume(run_).value_or(from_);
+    follow_history();
     result_.resumed_at = result_.steps_done = step_.done();
     result_.earlier_seconds = run_.total_seconds;
     progress_.resumed_at(step_.done());
@@ -247,13 +310,14 @@ void Training::begin() {
 
 TrainResult Training::run() {
     begin();
-    for (int64_t epoch = from_.epoch; epoch <= config_.train.epochs && !out_of_patience(epoch - 1); ++epoch) {
+    for (int64_t epoch = from_.epoch; epoch <= config_.train.epochs && !stopped_; ++epoch) {
         EpochResult result = train_epoch(epoch, epoch == from_.epoch ? from_.batch : 0);
         result_.steps_done = step_.done();
         if (result_.interrupted) return interrupted();
         end_epoch(result);
-        const bool last = epoch == config_.train.epochs || out_of_patience(epoch);
-        if (last && must_stop()) {  // no step will ask any more, and testing takes its time
+        const bool last = epoch == config_.train.epochs || stopped_;
+        const bool pause = !last && epoch == options_.pause_after_epoch;
+        if (pause || (last && must_stop())) {  // no step will ask any more, and testing takes its time
             snapshot(epoch + 1);
             return interrupted();
         }
@@ -279,18 +343,21 @@ TrainResult Training::interrupted() {
     return std::move(result_);
 }
 
-// Keeps the last epoch's weights, and tests the best epoch's.
+// Keeps the last epoch's weights, and tests the best epoch's, or these.
 TrainResult Training::finish() {
     checkpoints_.wait();
-    const WeightSet last = checkpoints_.described_weights();
+    WeightSet last;
+    with_average([&] { last = checkpoints_.evaluated_weights(); });
     checkpoints_.save("last.safetensors", last);
     result_.final_weights_hash = weights_hash(last);
-    step_.state().set_weights(run_.best.weights, "the best epoch");
-    result_.weights_hash = weights_hash(run_.best.weights);
+    const WeightSet& kept = train_.restore_best ? run_.best.weights : last;
+    step_.state().set_weights(kept, train_.restore_best ? "the best epoch" : "the last epoch");
+    result_.weights_hash = weights_hash(kept);
     sum_history();
-    result_.val = run_.best.val.count > 0 ? run_.best.val : evaluate(Split::val);
+    const Metrics& known = train_.restore_best ? run_.best.val : last_val_;
+    result_.val = known.count > 0 ? known : evaluate(Split::val);
     const auto test_start = Clock::now();
-    if (!dataset_.indices(Split::test).empty()) result_.test = evaluate(Split::test);
+    if (options_.test && !dataset_.indices(Split::test).empty()) result_.test = evaluate(Split::test);
     result_.test_seconds = seconds_since(test_start);
     result_.times.merge(communicator_);
     result_.total_seconds = result_.earlier_seconds + seconds_since(start_);
@@ -308,6 +375,7 @@ TrainResult train(const Config& config, const Dataset& dataset, Communicator& co
     } catch (...) {
         // Its thread waits for peers that wait for this rank. The caller aborts the job, which ends both; until then the
         // memory that the thread works on must stay.
+        training->abandon();
         if (training->stuck()) static_cast<void>(training.release());
         throw;
     }

@@ -63,6 +63,9 @@ struct TrainOptions {
     std::function<void(const TrainProgress&)> progress;  // on rank 0 only
     // On rank 0, once everything has been checked: a run that is refused has not come here.
     std::function<void(const TrainStart&)> started;
+    // Writes a checkpoint behind this epoch and returns as if interrupted, where the run goes on; 0: never.
+    int64_t pause_after_epoch = 0;
+    bool test = true;            // else the test split is left alone
     bool resume = false;         // from the newest checkpoint in checkpoint_dir, where there is one
     std::function<bool()> stop;  // asked after every step and the last epoch, on every rank; one rank's yes stops all
 };

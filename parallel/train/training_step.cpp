@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/plain_nan.h"
 #include "core/virtual_ranks.h"
 #include "parallel/comm/comm_staged.h"
 #include "parallel/comm/composed.h"
@@ -14,7 +15,6 @@
 #include "parallel/comm/nccl.h"
 #include "parallel/strategy/optimizer_step.h"
 #include "parallel/train/health.h"
-#include "parallel/train/learning_rate.h"
 
 namespace xbench {
 namespace {
@@ -130,12 +130,15 @@ TrainingStep::TrainingStep(Graph graph, const TrainConfig& config, Communicator&
       losses_(device, std::max(rank_plan_.passes.passes.size(), static_cast<size_t>(sums_.blocks()))) {
     state_.initialize(config.seed);
     state_.set_positive_weights(config.pos_weight);
+    if (!config.class_weights.empty()) state_.set_class_weights(config.class_weights);
+    schedule_.batches = options.batches;
     state_.bind_to(executor_);
     if (rank_plan_.passes.several())
         micro_batches_.emplace(rank_plan_.passes, state_, sums_, strategy_->pass_observer());
     else
         executor_.set_blocks(sums_.leaves_of_block, state_.gradient_stride * sizeof(float));
     strategy_->attach(plan());
+    strategy_->start_average();
     context_.seed = config.seed;
     context_.later_rank = communicator.rank() > 0;
 }
@@ -151,7 +154,7 @@ Sharding TrainingStep::sharding() const {
 void TrainingStep::compute(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
     describe_batch(batch, context_);
     double* const losses = losses_.next();
-    context_.learning_rate = static_cast<float>(learning_rate_at(config_, context_.step));
+    context_.learning_rate = static_cast<float>(learning_rate_at(config_, context_.step, schedule_));
     context_.update = context_.step + 1;
     communicator_.wait_limit()->step = context_.update;
     if (micro_batches_) {
@@ -190,8 +193,8 @@ void TrainingStep::read_losses(size_t but) {
 void TrainingStep::check_loss(double loss, uint32_t step) const {
     if (std::isfinite(loss)) return;
     check_finite(state_, step, communicator_.rank());  // names the layer where one shows it
-    throw Error(fmt::format("the loss is {} on rank {}", loss, communicator_.rank()), fmt::format("training step {}", step),
-                "lower the learning rate");
+    throw Error(fmt::format("the loss is {} on rank {}", plain_nan(loss), communicator_.rank()),
+                fmt::format("training step {}", step), "lower the learning rate");
 }
 
 void TrainingStep::run(const Batch& batch, std::vector<int64_t>* plan_step_ns) {

@@ -21,6 +21,7 @@
 #include "parallel/strategy/strategy.h"
 #include "parallel/train/device_batch.h"
 #include "parallel/train/late_losses.h"
+#include "parallel/train/learning_rate.h"
 #include "parallel/train/micro_batches.h"
 #include "parallel/train/rank_plan.h"
 #include "plan/executor.h"
@@ -30,6 +31,7 @@ namespace xbench {
 struct TrainingStepOptions {
     int stage = 0;                   // of ZeRO
     int64_t most_images = 0;         // RankPlace::most_images
+    int64_t batches = 1;             // steps of an epoch, for the learning rate's schedule
     std::vector<Choice> forced{};    // implementations asked for by name
     MemoryLedger* ledger = nullptr;  // counts everything; outlives the step
 };
@@ -41,6 +43,7 @@ public:
     // does not do.
     TrainingStep(Graph graph, const TrainConfig& config, Communicator& communicator, Device& device,
                  const TrainingStepOptions& options = {});
+    ~TrainingStep() { executor_.forget_recordings(); }
     TrainingStep(const TrainingStep&) = delete;
     TrainingStep& operator=(const TrainingStep&) = delete;
 
@@ -67,6 +70,9 @@ public:
     uint32_t done() const { return context_.step; }  // steps
     void set_done(uint32_t steps) { context_.step = steps; }
 
+    const ScheduleState& schedule() const { return schedule_; }
+    void set_reductions(int64_t reductions) { schedule_.reductions = reductions; }
+
     const Graph& graph() const { return graph_; }
     const RankPlace& place() const { return place_; }
     const RankPlan& rank_plan() const { return rank_plan_; }
@@ -79,6 +85,8 @@ public:
     const ModelState& state() const { return state_; }
     Strategy& strategy() { return *strategy_; }
     const Strategy& strategy() const { return *strategy_; }
+    // After a failure, before it is destroyed: nothing waits any more for what the ranks have under way.
+    void abandon() noexcept { communicator_.abandon(); }
     int64_t take_exposed_ns();  // Strategy::take_exposed_ns, that of the passes included
 
 private:
@@ -104,6 +112,7 @@ private:
     LateLosses losses_;
     std::function<void(const Losses&)> heard_;
     StepContext context_{};
+    ScheduleState schedule_;
 };
 
 }  // namespace xbench

@@ -14,7 +14,7 @@ finish() {
     echo "$1"
     exit 0
 }
-commands=("" train eval predict models step kernels comm doctor data "data import" "data synth" "data info")
+commands=("" train tune eval predict explain models step kernels comm doctor audit report data "data import" "data synth" "data info" "data explore" "data augment" "data leaks")
 options_of() {
     # shellcheck disable=SC2086
     "$xbench" $1 --help | grep -oE '^  (-[a-z],)?--?[a-z-]+' | grep -oE -- '--?[a-z][a-z-]*'

@@ -39,6 +39,39 @@ TEST(LineChart, ABreakInTheLineWhereAPointIsNotFinite) {
         std::count(svg.begin() + static_cast<long>(path), svg.begin() + static_cast<long>(svg.find('"', path + 4)), 'M'), 2);
 }
 
+// Epochs are whole: no tick at 1.5.
+TEST(LineChart, WhatIsCountedHasWholeTicks) {
+    EXPECT_THAT(round_ticks(1, 3, 6), ElementsAre(1, 1.5, 2, 2.5, 3));
+    EXPECT_THAT(round_ticks(1, 3, 6, 1), ElementsAre(1, 2, 3));
+    EXPECT_THAT(round_ticks(1, 12, 6, 1), ElementsAre(2, 4, 6, 8, 10, 12));
+    for (const int64_t epochs : {1, 2, 3, 5, 12, 40}) {
+        std::vector<EpochResult> history;
+        for (int64_t e = 1; e <= epochs; ++e) history.push_back({.epoch = e, .train_loss = 100.0 + static_cast<double>(e)});
+        const std::string svg = training_svg(history);
+        std::string::size_type at = 0;
+        int labels = 0;
+        while ((at = svg.find("text-anchor=\"middle\">", at)) != std::string::npos) {
+            at = svg.find('>', at) + 1;
+            const std::string label = svg.substr(at, svg.find('<', at) - at);
+            if (label.find_first_not_of("0123456789.") != std::string::npos) continue;
+            EXPECT_THAT(label, Not(HasSubstr("."))) << epochs << " epochs";
+            ++labels;
+        }
+        EXPECT_GE(labels, 2) << epochs;
+    }
+}
+
+TEST(LineChart, ABandLiesBetweenLowAndHigh) {
+    LineChart chart{"t", "x", "y", {{"", {{0, .5}, {1, .5}}}}};
+    chart.lines[0].band = {{.25, .75}, {.5, .5}};
+    chart.x_low = chart.y_low = 0;
+    chart.x_high = chart.y_high = 1;
+    // From x 64 to 384, from y 248 (below) to 40.
+    EXPECT_THAT(line_chart_svg(chart, 400, 300), HasSubstr("d=\"M64.00 92.00L384.00 144.00L384.00 144.00L64.00 196.00Z\""));
+    chart.lines[0].band.pop_back();  // not one for each point: none is drawn
+    EXPECT_THAT(line_chart_svg(chart, 400, 300), Not(HasSubstr("fill-opacity")));
+}
+
 TEST(LineChart, NamesAreText) {
     const std::string svg = line_chart_svg({"<script>&\"", "x", "y", {{"a<b", {{0, 0}, {1, 1}}}}});
     EXPECT_THAT(svg, Not(HasSubstr("<script>")));

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "parallel/comm/comm_staged.h"
+#include "tests/parallel/guarded_device.h"
 #include "tests/parallel/thread_communicator.h"
 
 namespace xbench {
@@ -58,6 +60,39 @@ TEST(CommSuite, EveryOperationIsRightOnEveryRank) {
         EXPECT_NEAR(timing.algbw, 4000 / timing.microseconds * 1e-3, 1e-9);
         EXPECT_NEAR(timing.busbw, timing.algbw * bus_factor(timing.operation, 3), 1e-9);
     }
+}
+
+// Whose clock counts calls, and whose memory the host may not touch.
+TEST(CommSuite, ThroughTheMemoryOfADevice) {
+    std::vector<CommTiming> all;
+    test::on_ranks(2, [&](Communicator& ranks) {
+        test::GuardedDevice device;
+        const auto staged = make_staged_communicator(ranks, device);
+        run_comm_suite({{"staged", staged.get(), Reduction::invariant, &device}}, short_suite(),
+                       [&](const std::vector<CommTiming>& timings) {
+                           if (ranks.rank() == 0) all.insert(all.end(), timings.begin(), timings.end());
+                       });
+    });
+    ASSERT_EQ(all.size(), comm_operations().size());
+    for (const CommTiming& timing : all) {
+        EXPECT_EQ(timing.wrong, 0u) << timing.operation;
+        EXPECT_GT(timing.microseconds, 0) << timing.operation;
+    }
+}
+
+TEST(CommSuite, OfAnEmulatedGpuNoTimeIsShown) {
+    CommTiming timing;
+    timing.bytes = 4000;
+    timing.count = 1000;
+    timing.microseconds = 123.45;
+    timing.wrong = 7;
+    timing.emulated = true;
+    const std::string row = comm_table_row({timing, timing});
+    EXPECT_THAT(row, HasSubstr("emulated        7"));
+    EXPECT_THAT(row, testing::Not(HasSubstr("123")));
+    const Json json = to_json(timing);
+    EXPECT_TRUE(json["time_us"].is_null() && json["busbw_gb_s"].is_null());
+    EXPECT_EQ(json["wrong"], 7);
 }
 
 TEST(CommSuite, AWrongElementIsCounted) {

@@ -64,10 +64,27 @@ cp -r base kept
 line train --resume 'kept' "${@:2:2}" --out kept --resume
 "$xbench" train --help | grep -q -- --overwrite && line train --overwrite 'epoch' --config small.json --out kept --overwrite
 
+set -- tune --config small.json --search train.seed=1,2 --set tune.method=grid --out out
+line tune --config '"count": 64' "${@:2}"
+line tune --search 'train.seed=2' "${@:2}"
+line tune --set '"method": "grid"' "${@:2}"
+line tune --out 'winner' "${@:2}"
+line tune --device '{cpu,cuda}' "${@:2}" --device tpu
+line tune --threads 'not in range' "${@:2}" --threads 0
+line tune --quiet '-winner' --config small.json --search train.seed=1,2 --set tune.method=grid --out quiet_tune --quiet
+line tune --log-level '-trial 0' --config small.json --search train.seed=1,2 --set tune.method=grid --out error_tune --log-level error
+cp -r quiet_tune tuned
+line tune --resume 'winner' --config small.json --search train.seed=1,2 --set tune.method=grid --out tuned --resume
+line tune --overwrite 'winner' --config small.json --search train.seed=1,2 --set tune.method=grid --out tuned --overwrite
+
 line eval --checkpoint 'absent' --checkpoint absent --data set.h5 --out out
 line eval --data 'absent' --checkpoint base --data absent.h5 --out out
 line eval --split '"split": "val"' --checkpoint base --data set.h5 --out out --split val
 line eval --out 'confusion' --checkpoint base --data set.h5 --out out
+line eval --cases '-data:image' --checkpoint base --data set.h5 --out out --cases 0
+line eval --cases 'not in range' --checkpoint base --data set.h5 --out out --cases 101
+line eval --layer 'Grad-CAM of the layer f.4' --checkpoint base --data set.h5 --out out --layer f.4
+line eval --split '"split": "val"' --checkpoint base --data set.h5 --out out --split Validation
 line eval --device '{cpu,cuda}' --checkpoint base --data set.h5 --out out --device tpu
 line eval --threads 'not in range' --checkpoint base --data set.h5 --out out --threads -2
 line eval --model 'says itself' --checkpoint base --data set.h5 --out out --model cifar_cnn
@@ -93,6 +110,22 @@ done
 line predict --quiet '-images' --checkpoint base --data set.h5 --out out.csv --quiet
 line predict --log-level '-images' --checkpoint base --data set.h5 --out out.csv --log-level error
 
+png='\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00\x3a\x7e\x9b\x55\x00\x00\x00\x0aIDAT\x78\x9c\x63\xc8\x00\x00\x00\x6a\x00\x69\x39\x46\x4a\x8a\x00\x00\x00\x00IEND\xae\x42\x60\x82'
+mkdir -p one && printf "$png" >one/a.png && cp one/a.png one/b.png
+line explain --checkpoint 'absent' --checkpoint absent --image one/a.png --out out.png
+line explain --image 'absent.png: is not there' --checkpoint base --image absent.png --out out.png
+line explain --image 'b.png,' --checkpoint base --image one --out out
+line explain --out 'ends in .png' --checkpoint base --image one/a.png --out out.jpg
+line explain --class 'normal 0.' --checkpoint base --image one/a.png --out out.png --class normal
+line explain --layer 'did you mean f.' --checkpoint base --image one/a.png --out out.png --layer g.8
+line explain --raw 'NUMPY' --checkpoint base --image one --out out --raw
+line explain --threads 'not in range' --checkpoint base --image one/a.png --out out.png --threads -2
+for option in "--model cifar_cnn" "--classes 3" "--widths 1,2,3" "--size 17" "--mean 0.4" "--std 0.4" "--multilabel"; do
+    line explain ${option% *} 'says itself' --checkpoint base --image one/a.png --out out.png $option
+done
+line explain --quiet '-out.png' --checkpoint base --image one/a.png --out out.png --quiet
+line explain --log-level '-out.png' --checkpoint base --image one/a.png --out out.png --log-level error
+
 line models --json '"layers"' pneumonia_cnn --json
 line models --explain 'conv2d' pneumonia_cnn --explain
 line models --memory 'ZeRO stage 3' pneumonia_cnn --memory
@@ -101,6 +134,7 @@ line models --channels 'input 3x64x64' pneumonia_cnn --channels 3
 line models --size 'input 1x48x48' pneumonia_cnn --size 48
 line models --classes '5x32' pneumonia_cnn --classes 5
 line models --widths '7x5x3x3' pneumonia_cnn --widths 4,5,7
+line models --freeze 'trainable 5986' pneumonia_cnn --freeze 'f.0.*'
 line models --batch 'is of the plan' pneumonia_cnn --batch 4
 line models --precision 'computes in f32' cifar_cnn --explain --precision bf16
 line models --activation-checkpointing '(again)' cifar_cnn --explain --activation-checkpointing
@@ -117,6 +151,7 @@ line step --reduction '"fast"' "$@" --reduction fast
 line step --virtual-ranks '"virtual_ranks":2' "$@" --virtual-ranks 2
 line step --impl 'no_such' "$@" --impl conv2d=no_such
 line step --activation-checkpointing '"activation_checkpointing":true' "$@" --activation-checkpointing
+line step --predict 'only the emulated GPU of the tests counts' "$@" --predict a100
 line step --profile '"profile"' "$@" --profile
 
 set -- --op flatten --filter three_elements --min-time 0.001 --repetitions 1
@@ -124,6 +159,7 @@ line kernels --op '| flatten ' "$@"
 line kernels --filter '-17_channels' "$@"
 line kernels --filter '17_channels' --list --op flatten --filter 17_channels
 line kernels --impl '(portable)' "$@" --impl flatten=reference
+line kernels --predict 'only the emulated GPU of the tests counts' --op flatten --predict h200
 line kernels --threads '2 threads' "$@" --threads 2
 line kernels --repetitions 'is negative' --op flatten --repetitions -1
 line kernels --repetitions '"repetitions": 2' --op flatten --filter three_elements --min-time 0.001 --repetitions 2 --json out.csv
@@ -142,12 +178,12 @@ line comm --end '- 8192 ' "$@"
 line comm --factor '- 8192 ' -b 4K -e 16K -f 4 --op all_reduce --ranks 2 --rounds 1
 line comm --op '# broadcast' -b 4K -e 4K --op broadcast --ranks 2 --rounds 1
 line comm --ranks '3 ranks' -b 4K -e 4K --op all_reduce --ranks 3 --rounds 1
+line comm --device '{cpu,cuda}' -b 4K -e 4K --device tpu
 line comm --rounds 'is not above 0' -b 4K -e 4K --rounds 0
 line comm --json '"busbw_gb_s"' "$@" --json
 
 line doctor --json '"findings"' --json
 
-png='\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00\x3a\x7e\x9b\x55\x00\x00\x00\x0aIDAT\x78\x9c\x63\xc8\x00\x00\x00\x6a\x00\x69\x39\x46\x4a\x8a\x00\x00\x00\x00IEND\xae\x42\x60\x82'
 mkdir -p img/train/sick img/train/well img/test/sick img/test/well
 echo 'file,class,fold,patient' >labels.csv
 echo 'file;class' >semicolons.csv
@@ -160,7 +196,7 @@ done
 set_line() {
     local flag=$1 text=$2
     shift 2
-    rm -f out.h5*
+    rm -f out.h5* 2>/dev/null
     "$xbench" data import img --out out.h5 "$@" >import.txt 2>&1
     line "data info" --json "-a set that is not there" out.h5 --json
     cat printed.txt >>import.txt
@@ -177,13 +213,46 @@ set_line --columns '"ill"' --size 8 --labels labels.csv --columns path=file,labe
 set_line --separator '"ill"' --size 8 --labels semicolons.csv --separator semicolon --columns path=file,label=class
 set_line --patient-key 'no_such_key' --size 8 --patient-key no_such_key
 seen="${seen}data import--keep-ids "  # says something of DICOM patients alone: tests/data
-set_line --format 'nih' --size 8 --format nih
+set_line --format "Image Index" --size 8 --format nih
+set_line --uncertain 'no way to read' --size 8 --labels labels.csv --columns path=file,label=class --uncertain maybe
+set_line --blank 'no way to read' --size 8 --labels labels.csv --columns path=file,label=class --blank maybe
+set_line --drop-labels 'No Finding' --size 8 --labels labels.csv --columns path=file,label=class --drop-labels ill
+set_line --multilabel '"multilabel": true' --size 8 --labels labels.csv --columns path=file,label=class --multilabel
+set_line --group-regex 'no parentheses' --size 8 --group-regex sick
+set_line --leaks 'none of report' --size 8 --leaks perhaps
+mkdir out.h5.import-journal
+set_line --resume 'no folder has this name' --size 8 --resume
+rmdir out.h5.import-journal
+mkdir batches boxes
+head -c 12292 /dev/zero >batches/data_batch_1.bin  # four records
+line "data import" --class-names 'plane' batches --out elsewhere.h5 --size 8 --class-names plane,b,c,d,e,f,g,h,i,j
+printf 'patientId,x,y,width,height,Target\na,,,,,0\n' >boxes/stage_2_train_labels.csv
+line "data import" --rsna-classes 'must be 2 or 3' boxes --out elsewhere.h5 --rsna-classes 4
 set_line --no-split-folders '"name": "train"' --size 8 --no-split-folders
 set_line --split 'set aside (--split)' --size 8 --split 50,25,25
 set_line --val-share '-became one' --size 8 --val-share 0
 set_line --seed 'seed 7' --size 8 --split 50,25,25 --seed 7
 set_line --threads 'not in range' --size 8 --threads -1
 set_line --quiet '-100%' --size 8 --quiet
+
+"$xbench" data import img --out copies.h5 --size 8 --quiet >/dev/null 2>&1
+line "data leaks" --json '"schema": "xbench.leaks/1"' copies.h5 --json
+line "data leaks" --show '-(1.0000)' copies.h5 --show 0
+line "data leaks" --refuse 'split it anew' copies.h5 --refuse
+line "data leaks" --threads 'not in range' copies.h5 --threads -1
+
+line "data explore" --out 'explore.html' set.h5 --out out
+line "data explore" --threads 'not in range' set.h5 --out out --threads -1
+line "data explore" --quiet '-of 64 images' set.h5 --out out --quiet
+
+line "data augment" --out 'out.h5' set.h5 --out out.h5 --mirror
+line "data augment" --mirror '-nothing is asked for' set.h5 --out out.h5 --mirror
+line "data augment" --copies 'would be equal' set.h5 --out out.h5 --copies 1
+line "data augment" --augment 'did you mean rotation' set.h5 --out out.h5 --copies 1 --augment rotatoin=5
+line "data augment" --sheet 'one row an image' set.h5 --sheet sheet.png
+line "data augment" --quiet '-%' set.h5 --out out.h5 --mirror --quiet
+line "data augment" --seed 'one row an image' set.h5 --sheet other.png --seed 2
+cmp -s sheet.png other.png && fail "data augment --seed changes nothing"
 
 set -- --out out.h5 --count 8 --size 16
 line "data synth" --out 'out.h5: 8 images' "$@"
@@ -213,7 +282,17 @@ line "" --print-config-docs '| `learning_rate` |' --print-config-docs
 line "" --version 'xbench ' --version
 line "" --print-completion 'bash completion' --print-completion bash
 
-for command in "" train eval predict models step kernels comm doctor "data import" "data synth" "data info"; do complete "$command"; done
+sample=$(dirname "$0")/sample_run
+printf 'ranks,seconds,speedup\n1,100,1.00\n2,60,1.90\n' >claims.csv
+line audit --text 'impossible: row 2: speedup 1.90 is printed' claims.csv --text
+line audit --json '"verdict": "impossible"' claims.csv --json
+line audit --strict 'row 2, speedup: 1.90 -> 1.67' claims.csv --strict
+"$xbench" audit claims.csv >/dev/null || fail "audit without --strict ends with code 0"
+"$xbench" audit claims.csv --strict >/dev/null && fail "audit --strict ends with code 1"
+line report --out '| cpu_ddp |' "$sample" --out out
+line report --export '# EOF' "$sample" --export openmetrics --out out
+
+for command in "" train tune eval predict explain models step kernels comm doctor audit report "data import" "data synth" "data info" "data explore" "data augment" "data leaks"; do complete "$command"; done
 # A command that has no line here is not overlooked either.
 for command in $("$xbench" --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/\1/p') $("$xbench" data --help | sed -n '/^[A-Za-z]*ommands:$/,/^$/s/^  \([a-z]\{1,\}\) .*/data:\1/p'); do
     [ "$command" = data ] || case "$seen" in *" ${command/:/ }--"*) ;; *) fail "${command/:/ } has no line in options_test.sh" ;; esac

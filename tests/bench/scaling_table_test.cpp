@@ -197,9 +197,68 @@ TEST(ScalingTable, OversubscribedRowsStayOutOfFits) {
     append(records, reps(points[2], 1700));
     const ScalingTable table = make_scaling_table(config_of(), points, records);
     ASSERT_EQ(table.fits.size(), 1u);
-    EXPECT_EQ(table.fits[0].amdahl->points, 1);
-    EXPECT_NEAR(table.fits[0].amdahl->serial_fraction, 1 / 9.0, 1e-9);  // (1/1.8 - 1/2) / (1 - 1/2)
+    EXPECT_EQ(table.fits[0].core_counts, 2);  // the baseline's and one more
+    EXPECT_TRUE(table.fits[0].laws.empty());
     EXPECT_TRUE(table.rows[2].speedup);
+    EXPECT_THAT(scaling_markdown(table), testing::HasSubstr("no law is fitted: that takes 4 core counts, and with the"));
+}
+
+// Each condition of equal work alone keeps a speed-up out, and the row says which.
+TEST(ScalingTable, EveryDifferenceOfWorkIsNamed) {
+    struct Case {
+        const char* reason;
+        void (*change)(Record&);
+    };
+    const std::vector<Case> cases{
+        {"", [](Record&) {}},
+        {"trained on another data set than the baseline", [](Record& r) { r.data_sha = "other"; }},
+        {"scored 99 test images and the baseline 624", [](Record& r) { r.counters["test_images"] = 99; }},
+        {"took 200 steps and the baseline 188", [](Record& r) { r.counters["steps"] = 200; }},
+        {"ended in other weights than the baseline", [](Record& r) { r.weights_hash = "ff"; }},
+        {"trained on 6000 images and the baseline on 12000", [](Record& r) { r.counters["images_trained"] = 6000; }}};
+    const std::vector<Point> points{point("serial", 1, 1), point("cpu_ddp", 2, 1)};
+    for (const Case& c : cases) {
+        std::vector<Record> records{rep(points[0], 1, 1000), rep(points[1], 1, 1800)};
+        for (Record& record : records) record.counters.update(Json{{"steps", 188}, {"test_images", 624}});
+        c.change(records[1]);
+        const ScalingTable table = make_scaling_table(config_of(), points, records);
+        EXPECT_EQ(table.rows[1].no_speedup, c.reason);
+        EXPECT_EQ(table.rows[1].speedup.has_value(), *c.reason == '\0') << c.reason;
+        EXPECT_THAT(scaling_csv(table), testing::HasSubstr(c.reason));
+    }
+    std::vector<Point> other_batch = points;
+    other_batch[1].global_batch = 128;
+    const std::vector<Record> records{rep(points[0], 1, 1000), rep(points[1], 1, 1800)};
+    EXPECT_EQ(make_scaling_table(config_of(), other_batch, records).rows[1].no_speedup,
+              "has a global batch of 128 and the baseline of 64");
+    const Config weak = config_of(R"(, "scaling": {"mode": "weak"})");
+    const ScalingTable growing = make_scaling_table(weak, other_batch, records);  // declared so
+    EXPECT_TRUE(growing.rows[1].speedup);
+    EXPECT_FALSE(growing.rows[1].karp_flatt);
+    std::vector<Record> fast = records;
+    fast[1].weights_hash = "ff";
+    Config config = config_of();
+    config.train.reduction = "fast";
+    EXPECT_TRUE(make_scaling_table(config, points, fast).rows[1].speedup);
+}
+
+// Five core counts of an exact Amdahl curve with a percent of noise: the law is kept, with its bounds and one prediction.
+TEST(ScalingTable, LawsThatAreNotRejectedAreListed) {
+    std::vector<Point> points{point("serial", 1, 1)};
+    std::vector<Record> records = reps(points[0], 1000, 5);
+    for (const int ranks : {2, 4, 8, 16}) {
+        points.push_back(point("cpu_ddp", ranks, 1));
+        append(records, reps(points.back(), 1000 / (0.05 + 0.95 / ranks), 5));
+    }
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    ASSERT_EQ(table.fits.size(), 1u);
+    ASSERT_EQ(table.fits[0].laws.size(), 3u);
+    EXPECT_FALSE(table.fits[0].laws[0].rejected);
+    EXPECT_NEAR(table.fits[0].laws[0].parameters[1].value, 0.05, 1e-6);
+    const std::string text = scaling_markdown(table);
+    EXPECT_THAT(text, testing::HasSubstr("cpu_ddp: Amdahl: T1"));
+    EXPECT_THAT(text, testing::HasSubstr("If it held, 32 cores would"));
+    EXPECT_THAT(text, testing::HasSubstr("Power: with 5 repeats at 1.6% noise a 5% change is found"));
 }
 
 TEST(ScalingTable, NineRepeatsHaveAConfidenceInterval) {

@@ -35,6 +35,8 @@ struct OtherValue {
     Json operator()(const std::vector<int64_t>* value) const {
         return Json::array({value->empty() ? int64_t{3} : value->front() + 1});
     }
+    Json operator()(const std::vector<std::string>* value) const { return Json::array({value->empty() ? "a" : "b"}); }
+    Json operator()(const WordOrNumbers&) const { return field.choices.back(); }
     Json operator()(const std::vector<double>* value) const {
         return Json::array({value->empty() ? 3.5 : value->front() + 0.125});
     }

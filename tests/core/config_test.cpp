@@ -45,7 +45,7 @@ TEST(ConfigErrors, UnknownKeyThatBelongsElsewhere) {
 
 TEST(ConfigErrors, UnknownKeyWithoutLikeness) {
     EXPECT_EQ(mistakes(R"({"data": {"zzzzzzzz": 1}})"),
-              "t.json:1:11 /data/zzzzzzzz: unknown key; known here: path, synthetic, mean, std, workers");
+              "t.json:1:11 /data/zzzzzzzz: unknown key; known here: path, synthetic, mean, std, workers, memory_mib, leaks");
 }
 
 TEST(ConfigErrors, AllMistakesAtOnceInTheFilesOrder) {

@@ -29,7 +29,11 @@ const std::vector<const char*> names{"OMPI_COMM_WORLD_SIZE",
                                      "SLURM_NTASKS",
                                      "SLURM_STEP_TASKS_PER_NODE",
                                      "SLURM_LOCALID",
-                                     "PMIX_RANK"};
+                                     "PMIX_RANK",
+                                     "WORLD_SIZE",
+                                     "RANK",
+                                     "LOCAL_WORLD_SIZE",
+                                     "LOCAL_RANK"};
 
 class LaunchedBy : public testing::Test {
 protected:
@@ -79,6 +83,8 @@ TEST_F(LaunchedBy, EachLauncher) {
         {{{"SLURM_NTASKS", "8"}, {"SLURM_PROCID", "2"}}, "SLURM_PROCID", 8, 2, 1, 0},
         {{{"PMIX_RANK", "0"}}, "PMIX_RANK", 1, 0, 1, 0},
         {{{"PMI_SIZE", "many"}}, "", 1, 0, 1, 0},
+        {{{"WORLD_SIZE", "4"}, {"RANK", "3"}, {"LOCAL_WORLD_SIZE", "2"}, {"LOCAL_RANK", "1"}}, "WORLD_SIZE", 4, 3, 2, 1},
+        {{{"WORLD_SIZE", "4"}}, "", 1, 0, 1, 0},
     };
     for (const Case& c : cases) {
         only(c.variables);

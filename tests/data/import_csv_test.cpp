@@ -48,6 +48,24 @@ std::string utf16(const std::string& ascii, bool big, bool mark) {
     return text;
 }
 
+// Which of two columns of one name is meant nobody knows; columns that are not read may be called anything.
+TEST_F(TableImport, AColumnThatIsReadHasItsNameAlone) {
+    for (const char* header : {"path,label,label", "path,path,label", "path,label,split,split",
+                               "path,label,group,view,group", "path,label,sex,sex"}) {
+        std::string rows;
+        for (const char* image : {"im00.png", "im01.png"}) {
+            rows += image;
+            for (const char* c = header; *c != 0; ++c)
+                if (*c == ',') rows += ",a";
+            rows += "\n";
+        }
+        EXPECT_THAT(refusal(std::string(header) + "\n" + rows), HasSubstr("are both called")) << header;
+    }
+    EXPECT_THAT(refusal("path,label,label\nim00.png,a,b\n"),
+                HasSubstr("labels.csv:1: columns 2 and 3 are both called 'label'"));
+    EXPECT_EQ(import("path,label,note,note\nim00.png,a,x,y\nim01.png,b,x,y\n").images, 2);
+}
+
 TEST_F(TableImport, ReadsEveryWayToWriteAPath) {
     for (const std::string& path :
          {std::string("sub/im00.png"), std::string("im00.png"), std::string("./sub/../sub/im00.png"),

@@ -123,9 +123,11 @@ XB_DRIVER cuMemHostAlloc(void** address, size_t bytes, unsigned) {
     return *address ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 XB_DRIVER cuMemAllocHost_v2(void** address, size_t bytes) { return cuMemHostAlloc(address, bytes, 0); }
+// Waits for the caller's device. Not for others: ranks that are threads have one each, and another one's collective may wait
+// for what this thread does next.
 XB_DRIVER cuMemFreeHost(void* address) {
     const Machine::Lock lock;
-    for (int device = 0; device < device_count(); ++device) machine().run_device(device, false);
+    machine().run_device(Machine::current_device(), false);
     return machine().free_pinned(address) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 XB_DRIVER cuMemcpy(CUdeviceptr to, CUdeviceptr from, size_t bytes) { return copy_now(to, from, bytes); }

@@ -36,12 +36,18 @@ directions() {
             rooms["parallel/strategy"]   = "comm checkpoint"
             rooms["parallel/comm"]       = ""
             rooms["parallel/checkpoint"] = ""
-            rooms["bench/sweep"]         = "base draw"
+            rooms["bench/report"]        = "sweep laws base draw"
+            rooms["bench/export"]        = "sweep laws base"
+            rooms["bench/sweep"]         = "laws base draw"
+            rooms["bench/audit"]         = "laws base"
+            rooms["bench/laws"]          = "base"
             rooms["bench/runs"]          = "base draw"
+            rooms["bench/tune"]          = "base draw"
             rooms["bench/kernels"]       = "base"
             rooms["bench/comm"]          = "base"
             rooms["bench/base"]          = ""
             rooms["bench/draw"]          = ""
+            rooms["data/explore"]        = "import load set"
             rooms["data/import"]         = "load set"
             rooms["data/synthetic"]      = "load set"
             rooms["data/load"]           = "set"
@@ -74,7 +80,7 @@ directions() {
 # hdf5.h and its like: one file each, so that an optional dependency stays in one place.
 single_users() {
     awk -F '\t' '
-        $3 ~ /^<((hdf5|mpi|cuda|nccl|png|turbojpeg|jpeglib|hwloc|openjpeg|seccomp)\.h>$|simde\/)/ {
+        $3 ~ /^<((hdf5|mpi|cuda|nccl|png|turbojpeg|jpeglib|hwloc|openjpeg|seccomp|zip)\.h>$|simde\/)/ {
             user[$3] = user[$3] " " $1 ":" $2
             count[$3]++
         }

@@ -74,6 +74,22 @@ TEST_F(GpuKernels, RowsAreExactOnSmallIntegers) {
         if (is_exact(problem)) compare_rows(problem, DataKind::exact);
 }
 
+// A target below 0 is unknown: no loss, no gradient.
+TEST_F(GpuKernels, UnknownTargetsAddNothing) {
+    for (const char* line : {"bce_with_logits n3 k5", "bce_with_logits n3 k5 nopos", "bce_with_logits n2 k40"}) {
+        for (const LayerProblem& problem : parse_problem(line, "test")) {
+            const ProblemData data(problem, DataKind::random, 3);
+            for (const int64_t unknown : {0, 4, 7}) set_element(data.args().in[1], unknown, -1);
+            const Oracle oracle(data, true);
+            for (const Kernel* kernel : rows_for(problem)) {
+                const Comparison result =
+                    check_kernel_on(*device_, *kernel, data, oracle, tolerance_of(problem, *kernel), !system_.emulated);
+                EXPECT_TRUE(result.ok) << row_name(*kernel) << ' ' << line << ": " << result.message;
+            }
+        }
+    }
+}
+
 // The images of leaves first_leaf .. last_leaf - 1 of a call: what one of several GPUs would be given. Plain operands.
 ProblemData part_of(const ProblemData& whole, int32_t first_leaf, int32_t last_leaf) {
     LayerProblem problem = whole.problem();

@@ -164,5 +164,30 @@ TEST(Properties, SoftmaxAndBceSurviveLargeLogits) {
     }
 }
 
+// A target below 0 is unknown: its logit changes no loss, and gets no gradient.
+TEST(Properties, BceLeavesUnknownTargetsOut) {
+    for (const char* line : {"bce_with_logits n2 k3", "bce_with_logits n2 k3 nopos"}) {
+        const auto problems = parse_problem(line, "test");
+        for (const Kernel* kernel : rows_for(problems[0])) {
+            ProblemData data(problems[0], DataKind::random, 15);
+            set_element(data.args().in[1], 4, -1);
+            run_kernel(*kernel, data.args(), 1);
+            const double loss = element(data.args().out[0], 0);
+            set_element(data.args().in[0], 4, 25);
+            run_kernel(*kernel, data.args(), 1);
+            EXPECT_EQ(element(data.args().out[0], 0), loss) << row_name(*kernel);
+            set_element(data.args().in[0], 3, 25);
+            run_kernel(*kernel, data.args(), 1);
+            EXPECT_NE(element(data.args().out[0], 0), loss) << row_name(*kernel);
+        }
+        for (const Kernel* kernel : rows_for(problems[1])) {
+            ProblemData data(problems[1], DataKind::random, 16);
+            set_element(data.args().in[1], 4, -1);
+            run_kernel(*kernel, data.args(), 1);
+            EXPECT_EQ(element(data.args().out[0], 4), 0) << row_name(*kernel);
+        }
+    }
+}
+
 }  // namespace
 }  // namespace xbench

@@ -34,13 +34,16 @@ void join(const std::shared_ptr<State>& state, int ranks, const UniqueId& id, in
     state->joining = false;
 }
 
-// Somebody has come to a round that this rank has not come to.
+// Somebody has come to a round that this rank has not come to. What has begun goes on by itself, as on a GPU: others wait
+// for its next window, or for this rank to have taken theirs, while its host may wait for them elsewhere.
 bool is_waited_for(const World& world) {
-    const uint64_t mine = world.slot(world.rank()).arrived;
-    for (int r = 0; r < world.ranks(); ++r)
-        if (world.slot(r).arrived > mine ||
-            (r != world.rank() && world.mailbox(r, world.rank()).sent > world.mailbox(r, world.rank()).taken))
-            return true;
+    const int rank = world.rank();
+    const uint64_t mine = world.slot(rank).arrived;
+    for (int r = 0; r < world.ranks(); ++r) {
+        if (r == rank) continue;
+        const Mailbox &from = world.mailbox(r, rank), &to = world.mailbox(rank, r);
+        if (world.slot(r).arrived > mine || from.sent > from.taken || to.wanted > to.sent) return true;
+    }
     return false;
 }
 
@@ -69,7 +72,8 @@ private:
                 states_.erase(states_.begin() + static_cast<ptrdiff_t>(s));
                 continue;
             }
-            if (!state->joining && state->world && is_waited_for(*state->world)) devices.push_back(state->device);
+            if (!state->joining && state->world && (state->begun > 0 || is_waited_for(*state->world)))
+                devices.push_back(state->device);
             ++s;
         }
         return devices;

@@ -20,7 +20,9 @@ struct State {
     std::atomic<bool> joining{true}, aborted{false}, destroyed{false};
     std::atomic<int> polls_in_progress{0};  // how often GetAsyncError still says "in progress"
     std::atomic<bool> launched{false};
-    std::atomic<int> pending{0};  // operations in streams
+    std::atomic<int> pending{0};   // operations in streams
+    std::atomic<int> captured{0};  // operations that graphs hold
+    std::atomic<int> begun{0};     // of them and of those in graphs: began and are not through
     std::atomic<uint64_t> calls{0}, rounds{0};
     std::mutex mutex;
     std::string last_error;

@@ -108,6 +108,9 @@ XB_NCCL Result ncclCommAbort(ncclComm_t comm) {
 XB_NCCL Result ncclCommDestroy(ncclComm_t comm) {
     if (!comm) return success;
     wait_to_join(comm);
+    if (comm->state->captured > 0)
+        comm->state->misuse(invalid_usage,
+                            "destroyed while a graph holds its calls: NCCL waits until the graph is destroyed");
     const Result result = finish(comm);
     comm->state->destroyed = true;
     if (comm->state->world) comm->state->world->slot(comm->rank).left = 1;

@@ -1,7 +1,9 @@
 // The double of NCCL: right results of every collective in every type, their order in streams and graphs, and what it says
 // when ranks disagree, do not come or end.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 
@@ -217,9 +219,79 @@ TEST(NcclDouble, OrderInStreamsAndGraphs) {
                                     XB_WANT(XB_CU(cuGraphLaunch)(exec, second) == CUDA_SUCCESS);
                                 XB_WANT(XB_CU(cuStreamSynchronize)(second) == CUDA_SUCCESS);
                                 XB_WANT(download<float>(at, 64)[63] == 8);
+                                XB_CU(cuGraphExecDestroy)(exec);
+                                XB_CU(cuGraphDestroy)(graph);
                                 rank.destroy();
                             }),
               "");
+}
+
+// As on a GPU: a rank whose host waits for something else, and asks no stream, still does its part.
+TEST(NcclDouble, CallsGoOnWithoutTheirHost) {
+    setenv("XBENCH_NCCL_TIMEOUT", "5", 1);
+    auto* const through = static_cast<std::atomic<int>*>(
+        mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    for (const bool message : {false, true}) {
+        *through = 0;
+        const std::string said = run_processes(3, [&](const Ranks& ranks) {
+            const Rank rank(ranks);
+            const CUdeviceptr at = upload(pattern(ranks.rank, several_windows));
+            const auto between = [&](const char* name, int peer) {
+                XB_WANT((*libraries().nccl<Result(CUdeviceptr, size_t, int, int, Handle, CUstream)>(name))(
+                            at, several_windows, type_f32, peer, rank.comm, rank.stream) == success);
+            };
+            if (!message) XB_WANT(rank.all_reduce(at, at, several_windows) == success);
+            if (message && ranks.rank == 0) between("ncclRecv", 1);
+            if (message && ranks.rank == 1) between("ncclSend", 0);
+            if (ranks.rank == 0) {
+                XB_WANT(rank.synchronize() == CUDA_SUCCESS);
+                *through = 1;
+            }
+            for (int tries = 0; tries < 10000 && !*through; ++tries) usleep(1000);
+            XB_WANT(rank.synchronize() == CUDA_SUCCESS);
+            rank.destroy();
+        });
+        EXPECT_EQ(said, "") << (message ? "message" : "collective");
+    }
+    unsetenv("XBENCH_NCCL_TIMEOUT");
+}
+
+TEST(NcclDouble, FreeingPinnedMemoryWaitsForNoOtherRank) {
+    setenv("XBENCH_NCCL_TIMEOUT", "5", 1);
+    std::atomic<bool> enqueued{false};
+    EXPECT_EQ(run_threads(2,
+                          [&](const Ranks& ranks) {
+                              const Rank rank(ranks);
+                              const CUdeviceptr at = upload(pattern(ranks.rank, 100));
+                              void* pinned = nullptr;
+                              XB_WANT(XB_CU(cuMemHostAlloc)(&pinned, 64, 0) == CUDA_SUCCESS);
+                              for (int tries = 0; ranks.rank == 1 && tries < 10000 && !enqueued; ++tries) usleep(1000);
+                              if (ranks.rank == 1) XB_WANT(XB_CU(cuMemFreeHost)(pinned) == CUDA_SUCCESS);
+                              XB_WANT(rank.all_reduce(at, at, 100) == success);
+                              enqueued = true;
+                              XB_WANT(rank.synchronize() == CUDA_SUCCESS);
+                              rank.destroy();
+                          }),
+              "");
+    unsetenv("XBENCH_NCCL_TIMEOUT");
+}
+
+TEST(NcclDouble, DestroyedBeforeItsGraphIsReported) {
+    for (const bool graph_first : {true, false})
+        EXPECT_EQ(run_processes(2,
+                                [&](const Ranks& ranks) {
+                                    const Rank rank(ranks);
+                                    const CUdeviceptr at = upload(std::vector<float>(64, 1));
+                                    CUgraph graph = nullptr;
+                                    XB_WANT(XB_CU(cuStreamBeginCapture)(rank.stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) ==
+                                            CUDA_SUCCESS);
+                                    XB_WANT(rank.all_reduce(at, at, 64) == success);
+                                    XB_WANT(XB_CU(cuStreamEndCapture)(rank.stream, &graph) == CUDA_SUCCESS);
+                                    if (graph_first) XB_CU(cuGraphDestroy)(graph);
+                                    XB_NCCL_CALL(ncclCommDestroy, Handle)(rank.comm);
+                                    XB_WANT(reports() == (graph_first ? 0u : 1u));
+                                }),
+                  "");
 }
 
 TEST(NcclDouble, DisagreementIsReported) {

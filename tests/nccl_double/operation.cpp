@@ -5,6 +5,8 @@
 #include "tests/nccl_double/operation.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "tests/nccl_double/elements.h"
@@ -34,10 +36,11 @@ size_t bytes_written(const Part& part, int ranks, int rank) {
 
 Operation::Operation(std::shared_ptr<State> state, std::vector<Part> parts, bool captured)
     : state_(std::move(state)), parts_(std::move(parts)), captured_(captured) {
-    if (!captured_) ++state_->pending;
+    ++(captured_ ? state_->captured : state_->pending);
 }
 Operation::~Operation() {
-    if (!captured_) --state_->pending;
+    --(captured_ ? state_->captured : state_->pending);
+    if (running_) --state_->begun;
 }
 
 CUresult Operation::poll(void* self) { return static_cast<Operation*>(self)->go_on(); }
@@ -49,8 +52,12 @@ CUresult Operation::go_on() {
         state_->misuse(invalid_usage, "a graph launches a collective of a communicator that was destroyed");
         return end(CUDA_ERROR_LAUNCH_FAILED);
     }
-    if (!running_) begun_ = std::chrono::steady_clock::now();
+    if (!running_) {
+        begun_ = std::chrono::steady_clock::now();
+        ++state_->begun;
+    }
     running_ = true;
+    if (is_injected()) return CUDA_ERROR_NOT_READY;
     // Collectives one after the other; messages that follow each other side by side.
     for (size_t first = 0; first < parts_.size();) {
         size_t end_of_group = first + 1;
@@ -70,8 +77,22 @@ CUresult Operation::end(CUresult result) {
         part.round = part.done = 0;
         part.published = part.through = false;
     }
+    if (running_) --state_->begun;
     running_ = failed_ = false;
     return result;
+}
+
+// XBENCH_NCCL_ERROR=RANK:CALL:CODE: from that call on the rank's communicator has that asynchronous error (0: none, it only
+// hangs), and its operations do not end. Of communicators of two or more ranks.
+bool Operation::is_injected() {
+    static const char* const asked = std::getenv("XBENCH_NCCL_ERROR");
+    if (!asked || state_->world->ranks() < 2) return false;
+    int rank = 0, code = 0;
+    unsigned long call = 0;
+    if (std::sscanf(asked, "%d:%lu:%d", &rank, &call, &code) != 3 || rank != state_->world->rank()) return false;
+    if (state_->calls + 1 < call) return false;
+    if (code != success) state_->fail(code, "an error that was asked for");
+    return true;
 }
 
 // Of a rank, in elements.
@@ -226,6 +247,7 @@ bool Operation::receive(Part& part) {
         ++box.taken;
         if (part.done >= part.call.count) return true;
     }
+    box.wanted = box.taken + 1;
     return false;
 }
 

@@ -34,6 +34,7 @@ public:
 private:
     CUresult go_on();
     CUresult end(CUresult result);
+    bool is_injected();
     bool go_on(Part& part);
     bool collective(Part& part);
     bool send(Part& part);

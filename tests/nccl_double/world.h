@@ -33,8 +33,8 @@ struct Window {
     unsigned char data[window_bytes], shadow[window_bytes];
 };
 
-struct Mailbox {  // of one sender to one receiver
-    std::atomic<uint64_t> sent, taken;
+struct Mailbox {                                // of one sender to one receiver
+    std::atomic<uint64_t> sent, taken, wanted;  // windows
     Call call;
     Window window;
 };

@@ -138,7 +138,9 @@ TEST(ConnectNodes, TakesTheSimplestThatFits) {
     for (const auto& [nodes, name] :
          {std::pair{std::vector{0, 0}, "shm"}, {std::vector{0, 1}, "threads"}, {std::vector{0}, "threads"}}) {
         test::ThreadTeam team(nodes);
-        test::on_ranks(team, [&](Communicator& c) { EXPECT_STREQ(connect_nodes(c.split(0), false)->name(), name); });
+        test::on_ranks(team, [&, expected = name](Communicator& c) {
+            EXPECT_STREQ(connect_nodes(c.split(0), false)->name(), expected);
+        });
     }
 }
 

@@ -1,8 +1,11 @@
-// Whole trainings on GPUs: close to the CPU's, and of one weights_hash for any number of GPUs, replicated or sharded,
-// resumed or not. Under CTest on the emulated GPU.
+// Whole trainings on GPUs: close to the CPU's, and of one weights_hash for any number of GPUs, replicated or sharded, over
+// NCCL or through the host, replayed from graphs or not, resumed or not. Ranks are threads; under CTest on the emulated GPU
+// and over the double of NCCL.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 
 #include "data/datasets.h"
@@ -25,7 +28,6 @@ class GpuTraining : public testing::TestWithParam<Way> {
 protected:
     void SetUp() override {
         setenv("XBENCH_EMULATED_GPUS", "4", 0);
-        setenv("XBENCH_NO_NCCL", "1", 0);  // ranks are threads here; tests/bench/gpu_job_test.sh has processes and NCCL
         const GpuSystem system = query_gpus();
         if (!system.why_not.empty()) GTEST_SKIP() << system.why_not;
         gpus_ = static_cast<int>(system.gpus.size());
@@ -82,20 +84,115 @@ TEST_F(GpuTrainer, GoesOnWithAnotherNumberOfGpus) {
     EXPECT_EQ(train_on(sharded, gpus, options).weights_hash, train_on(small_way(), gpus).weights_hash);
 }
 
-TEST_F(GpuTrainer, CapturedAndUncapturedStepsHaveTheSameBits) {
-    for (const bool blocks : {false, true}) {
-        Way way{"", 1, 0, 1, [](Config& c) { c.data.synthetic.count = 60, c.train.epochs = 3; }};
-        if (blocks)
-            way.change = [](Config& c) { c.data.synthetic.count = 60, c.train.epochs = 3, c.train.virtual_ranks = 6; };
-        std::vector<std::string> hashes;
-        for (const bool captured : {true, false})
-            hashes.push_back(train_on(way, [&](int rank) {
-                                 auto device = make_cuda_device(rank);
-                                 device->allow_replays(captured);
-                                 return device;
-                             }).final_weights_hash);
-        EXPECT_EQ(hashes[0], hashes[1]) << (blocks ? "two blocks of leaves" : "one block");
+TEST_F(GpuTrainer, ACheckpointGoesOnWhereItWasTaken) {
+    for (const auto& [ranks, stage] : {std::pair{1, 0}, std::pair{2, 0}, std::pair{3, 1}, std::pair{2, 3}}) {
+        if (ranks > gpus_) continue;
+        SCOPED_TRACE(testing::Message() << ranks << " ranks, stage " << stage);
+        Way way = small_way();
+        way.ranks = ranks;
+        way.stage = stage;
+        TemporaryFolder folder;
+        TrainOptions options;
+        options.checkpoint_dir = folder.path();
+        int asked = 0;
+        options.stop = [&] { return ++asked == 4; };  // within graphs that are replayed
+        EXPECT_TRUE(train_on(way, gpus, options).interrupted);
+        options.stop = nullptr;
+        options.resume = true;
+        const TrainResult rest = train_on(way, gpus, options), whole = train_on(way, gpus);
+        EXPECT_EQ(rest.resumed_at, 4u);
+        EXPECT_EQ(rest.weights_hash, whole.weights_hash);
+        EXPECT_EQ(rest.final_weights_hash, whole.final_weights_hash);
+        EXPECT_EQ(rest.history.back().val_loss, whole.history.back().val_loss);
     }
+}
+
+// Of the device's memory: the batches too, which lie there as well.
+TEST_F(GpuTrainer, PredictedMemoryIsWhatIsCounted) {
+    for (const int ranks : {1, 2, 3})
+        for (const int stage : {0, 1, 2, 3}) {
+            if (ranks > gpus_ || (ranks == 1 && stage > 0)) continue;
+            Way way = small_way();
+            way.ranks = ranks;
+            way.stage = stage;
+            const TrainResult result = train_on(way, gpus);
+            for (const MemoryCategory category : {MemoryCategory::parameters, MemoryCategory::gradients,
+                                                  MemoryCategory::optimizer, MemoryCategory::activations}) {
+                const auto predicted = static_cast<double>(result.memory_predicted[category]);
+                EXPECT_NEAR(static_cast<double>(result.memory_in_steps[category]), predicted, 0.05 * predicted)
+                    << name_of(category) << ", stage " << stage << ", " << ranks << " ranks";
+            }
+        }
+}
+
+// Of all ranks together.
+TrainResult train_and_count_replays(const Way& way, bool may_replay, int64_t& replays) {
+    std::atomic<int64_t> counted{0};
+    const DeviceOfRank make = [&](int rank) {
+        auto device = make_cuda_device(rank);
+        device->allow_replays(may_replay);
+        return device;
+    };
+    TrainResult result = train_on(way, make, {}, [&](Device* device) { counted += device->replays(); });
+    replays = counted;
+    return result;
+}
+
+void short_steps(Config& config) { config.data.synthetic.count = 60, config.train.epochs = 3; }
+void short_steps_in_blocks(Config& config) { short_steps(config), config.train.virtual_ranks = 6; }
+void short_steps_with_batchnorm(Config& config) {
+    make_deep(config);
+    config.model.widths = {4, 4};
+    config.data.synthetic.count = 80, config.train.epochs = 2;
+}
+
+TEST_F(GpuTrainer, CapturedAndUncapturedStepsHaveTheSameBits) {
+    for (const auto& change : {short_steps, short_steps_in_blocks}) {
+        int64_t captured = 0, uncaptured = 0;
+        const std::string hash = train_and_count_replays({"", 1, 0, 1, change}, true, captured).final_weights_hash;
+        EXPECT_EQ(train_and_count_replays({"", 1, 0, 1, change}, false, uncaptured).final_weights_hash, hash);
+        EXPECT_GT(captured, 0);
+        EXPECT_EQ(uncaptured, 0);
+    }
+}
+
+// Buckets and units are communicated in an order of their own that is a branch of the graph.
+TEST_F(GpuTrainer, StepsOfSeveralRanksAreCapturedWithTheSameBits) {
+    const Way ways_to_compare[]{{"ddp", 0, 0, 1, short_steps},
+                                {"ddp_batchnorm", 0, 0, 1, short_steps_with_batchnorm},
+                                {"ddp_inline", 0, 0, 1, [](Config& c) { short_steps(c), c.train.overlap = "inline"; }},
+                                {"ddp_none", 0, 0, 1, [](Config& c) { short_steps(c), c.train.overlap = "none"; }},
+                                {"zero1", 0, 1, 1, short_steps},
+                                {"zero2", 0, 2, 1, short_steps},
+                                {"zero3", 0, 3, 1, short_steps_with_batchnorm},
+                                {"zero3_inline", 0, 3, 1, [](Config& c) { short_steps(c), c.train.overlap = "inline"; }}};
+    for (Way way : ways_to_compare) {
+        int64_t replays = 0;
+        way.ranks = 1;
+        const std::string hash = train_and_count_replays(way, false, replays).final_weights_hash;
+        for (way.ranks = 2; way.ranks <= std::min(gpus_, 4); ++way.ranks)
+            for (const bool captured : {true, false}) {
+                if (!captured && way.ranks > 2) continue;
+                SCOPED_TRACE(testing::Message() << way.name << ", " << way.ranks << " ranks, captured " << captured);
+                const TrainResult result = train_and_count_replays(way, captured, replays);
+                EXPECT_EQ(result.final_weights_hash, hash);
+                EXPECT_EQ(result.communicator, "nccl");
+                const bool beside = way.name.find("inline") == std::string::npos && way.name != "ddp_none";
+                EXPECT_EQ(result.overlap == "stream", beside) << result.overlap;
+                EXPECT_EQ(replays > way.ranks, captured) << replays;
+            }
+    }
+}
+
+TEST_F(GpuTrainer, ThroughTheHostTheBitsAreTheSame) {
+    if (gpus_ < 2) GTEST_SKIP() << "there is one GPU";
+    Way two = small_way();
+    two.ranks = 2;
+    setenv("XBENCH_NO_NCCL", "1", 1);
+    const TrainResult staged = train_on(two, gpus);
+    unsetenv("XBENCH_NO_NCCL");
+    EXPECT_EQ(staged.communicator, "staged threads");
+    EXPECT_EQ(staged.weights_hash, train_on(two, gpus).weights_hash);
 }
 
 // Every way to train that GPUs have, against one GPU that is alone.

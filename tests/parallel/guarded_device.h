@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/graph.h"
 #include "kernels/device.h"
 #include "kernels/team.h"
 

@@ -1,9 +1,11 @@
 // Numbers that are not finite and replicas that differ, named by tensor, step and rank.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <limits>
 
 #include "core/error.h"
+#include "core/plain_nan.h"
 #include "models/registry.h"
 #include "parallel/train/health.h"
 #include "tests/parallel/run_on.h"
@@ -40,6 +42,20 @@ TEST(Health, NamesTensorStepAndRank) {
         const std::string expected = "training step 7: the gradient of " + graph.value(id).name + "[3] is inf on rank 2";
         EXPECT_EQ(std::string(error.what()).substr(0, expected.size()), expected);
     }
+}
+
+// x86 makes NaN with its sign set.
+TEST(Health, WhatIsNoNumberHasNoSign) {
+    ModelConfig model;
+    model.name = "pneumonia_cnn";
+    const Graph graph = build_model(model);
+    Cpu device;
+    ModelState state(graph, device);
+    state.parameters.as<float>()[0] = -std::numeric_limits<float>::quiet_NaN();
+    const std::string found = find_not_finite(state);
+    EXPECT_TRUE(found.ends_with("] is nan")) << found;
+    EXPECT_EQ(fmt::format("{}", plain_nan(-std::numeric_limits<double>::quiet_NaN())), "nan");
+    EXPECT_EQ(plain_nan(-2.5), -2.5);
 }
 
 TEST(Health, ReplicasThatDifferAreNamed) {

@@ -32,8 +32,8 @@ struct ThreadTeam {
 class ThreadCommunicator : public Communicator {
 public:
     ThreadCommunicator(ThreadTeam& team, int rank) : team_(team), rank_(rank), known_as_(rank) {}
-    ThreadCommunicator(std::shared_ptr<ThreadTeam> part, int rank, int known_as)
-        : part_(std::move(part)), team_(*part_), rank_(rank), known_as_(known_as) {}
+    ThreadCommunicator(std::shared_ptr<ThreadTeam> part, int rank, int known_as, const std::shared_ptr<WaitLimit>& limit)
+        : Communicator(limit), part_(std::move(part)), team_(*part_), rank_(rank), known_as_(known_as) {}
     int rank() const override { return rank_; }
     int size() const override { return team_.size; }
     int known_as() const override { return known_as_; }
@@ -55,7 +55,7 @@ public:
             if (members[0] != rank_) team = *of<std::shared_ptr<ThreadTeam>>(members[0]);
         });
         const auto place = std::find(members.begin(), members.end(), rank_) - members.begin();
-        return std::make_unique<ThreadCommunicator>(std::move(team), static_cast<int>(place), known_as_);
+        return std::make_unique<ThreadCommunicator>(std::move(team), static_cast<int>(place), known_as_, wait_limit());
     }
     void all_reduce_sum(float* data, size_t count, Reduction) override { sum(data, count); }
     void all_reduce_sum(double* data, size_t count, Reduction) override { sum(data, count); }
@@ -105,7 +105,7 @@ public:
     std::unique_ptr<Communicator> channel() override {
         auto team = rank_ == 0 ? std::make_shared<ThreadTeam>(team_.nodes) : nullptr;
         share(&team, [&] { team = *of<std::shared_ptr<ThreadTeam>>(0); });
-        return std::make_unique<ThreadCommunicator>(team, rank_, known_as_);
+        return std::make_unique<ThreadCommunicator>(team, rank_, known_as_, wait_limit());
     }
     void barrier() override { team_.meet.arrive_and_wait(); }
     void abort(int code) override { std::_Exit(code); }

@@ -114,6 +114,25 @@ inline const std::vector<Way> ways{
          c.train.pos_weight = {5, 2, 3};
      },
      true},
+    {"features", 2, 0, 1,
+     [](Config& c) {
+         c.train.clip_norm = 0.1, c.train.ema_decay = 0.9, c.train.lr_schedule = "cosine";
+         c.train.class_weights = {1, 3}, c.train.label_smoothing = 0.1, c.train.chunk_images = 24;
+     }},
+    {"features_zero3", 2, 3, 1,
+     [](Config& c) {
+         c.train.clip_norm = 0.1, c.train.ema_decay = 0.9, c.train.loss = "focal", c.train.class_weights = {1, 3};
+         c.train.weight_decay = 0.1, c.train.decay_exclude = "bias_and_norm";
+     }},
+    {"frozen", 2, 2, 1,
+     [](Config& c) {
+         make_deep(c), c.train.freeze = {"f.0.*", "f.2.*", "f.5.*", "f.10.bias"};
+     }},
+    {"focal_of_several", 2, 0, 1,
+     [](Config& c) {
+         c.train.loss = "focal", c.train.class_weights = {5, 2, 3};
+     },
+     true},
     {"hybrid", 4, 3, 1, [](Config& c) { c.train.hybrid_sharding = true; }, false, 2},
     {"overlapped", 2, 0, 1, overlap},
     {"overlapped_batchnorm", 2, 0, 1, [](Config& c) { make_deep(c), overlap(c); }},

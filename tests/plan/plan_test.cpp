@@ -8,6 +8,7 @@
 #include "core/hardware.h"
 #include "kernels/products.h"
 #include "models/registry.h"
+#include "models/training_graph.h"
 #include "tests/plan/harness.h"
 
 namespace xbench::test {
@@ -52,6 +53,29 @@ void check_finite_differences(const Graph& graph) {
 
 TEST(FiniteDifferences, SoftmaxCrossEntropy) { check_finite_differences(every_operator()); }
 TEST(FiniteDifferences, BinaryCrossEntropy) { check_finite_differences(every_operator(LossKind::bce_with_logits)); }
+TEST(FiniteDifferences, WeightedSmoothedAndFocalLosses) {
+    for (const LossKind kind : {LossKind::softmax_cross_entropy, LossKind::bce_with_logits})
+        for (const LossOptions& options : {LossOptions{{.smoothing = 0.2f}, true}, LossOptions{{.focal = 1}, true},
+                                           LossOptions{{.focal = 1, .gamma = 1.5f, .alpha = 0.6f}, false}}) {
+            Graph graph = every_operator(kind);
+            set_loss(graph, options);
+            check_finite_differences(graph);
+        }
+}
+
+// Through a frozen normalisation, and a layer of which only the weight or the bias is frozen.
+TEST(FiniteDifferences, FrozenParameters) {
+    for (const std::vector<std::string>& frozen : {std::vector<std::string>{"f.1.*"},
+                                                   {"f.6.*"},
+                                                   {"f.1.*", "f.6.*", "f.14.weight"},
+                                                   {"f.0.*", "f.1.weight"},
+                                                   {"f.18.bias"}}) {
+        Graph graph = every_operator();
+        freeze(graph, frozen);
+        check_finite_differences(graph);
+    }
+}
+
 TEST(FiniteDifferences, Dropout) { check_finite_differences(every_operator(LossKind::softmax_cross_entropy, 0.3f)); }
 
 void expect_equal_training(const Graph& graph, const PlanOptions& options, Isa isa, int64_t batch, double tolerance) {

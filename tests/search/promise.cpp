@@ -48,6 +48,27 @@ ImageSet draw_images(Draw& draw, int64_t size) {
     return set;
 }
 
+// What a training can be asked beside its optimizer.
+void draw_features(Draw& draw, const DatasetInfo& info, int64_t images, TrainConfig& train) {
+    if (draw.chance(0.2)) train.clip_norm = draw.one_of({0.01, 1.0});
+    if (draw.chance(0.2)) train.ema_decay = draw.one_of({0.5, 0.99});
+    train.lr_schedule = draw.one_of({"constant", "constant", "cosine", "step", "plateau"});
+    train.lr_interval = draw.one_of({"epoch", "step"});
+    train.lr_step_size = 1;
+    train.lr_patience = 0;
+    if (draw.chance(0.2)) train.decay_exclude = "bias_and_norm";
+    if (draw.chance(0.2)) train.freeze = {draw.one_of({"f.0.*", "f.*.bias", "f.0.weight"})};
+    if (draw.chance(0.2))
+        train.chunk_images = draw.whole(1, images), train.chunk_partitions = draw.whole(1, train.chunk_images);
+    if (draw.chance(0.2))
+        for (int64_t k = 0; k < info.classes(); ++k) train.class_weights.push_back(draw.one_of({0.5, 1.0, 3.0}));
+    train.class_weight_mean = draw.one_of({"weights", "images"});
+    if (draw.chance(0.2) && train.pos_weight.empty())
+        train.loss = "focal";
+    else if (draw.chance(0.2))
+        train.label_smoothing = 0.1;
+}
+
 void draw_training(Draw& draw, const DatasetInfo& info, int64_t images, TrainConfig& train) {
     train.batch_size = draw.chance(0.2) ? images + draw.whole(0, 5) : draw.whole(1, images);
     train.virtual_ranks = draw.whole(1, std::min<int64_t>(train.batch_size, 24));
@@ -65,6 +86,7 @@ void draw_training(Draw& draw, const DatasetInfo& info, int64_t images, TrainCon
     train.patience = draw.chance(0.2) ? 1 : 0;
     train.check_steps = draw.whole(0, 2);
     if (info.multilabel && draw.chance(0.5)) train.pos_weight = {static_cast<double>(draw.whole(1, 40)) / 8};
+    draw_features(draw, info, images, train);
 }
 
 bool fits(const Problem& problem) {
@@ -141,10 +163,14 @@ std::string to_string(const Problem& problem) {
     const auto& splits = problem.set.records.splits;
     const auto images = [&](int split) { return std::count(splits.begin(), splits.end(), split); };
     return fmt::format(
-        "{} widths [{}] images {}+{}+{} of {}x{}x{} classes {}{} batch {} V {} epochs {} {} {} batchnorm {} dropout {}",
+        "{} widths [{}] images {}+{}+{} of {}x{}x{} classes {}{} batch {} V {} epochs {} {} {} batchnorm {} dropout {} clip "
+        "{} ema {} {} by {} freeze [{}] chunks {}/{} weights [{}] {} {} "
+        "smoothing {}",
         problem.config.model.name, fmt::join(problem.config.model.widths, ","), images(0), images(1), images(2),
         info.channels, info.height, info.width, info.classes(), info.multilabel ? " multilabel" : "", t.batch_size,
-        t.virtual_ranks, t.epochs, t.optimizer, t.precision, t.batchnorm, problem.config.model.dropout);
+        t.virtual_ranks, t.epochs, t.optimizer, t.precision, t.batchnorm, problem.config.model.dropout, t.clip_norm,
+        t.ema_decay, t.lr_schedule, t.lr_interval, fmt::join(t.freeze, ","), t.chunk_images, t.chunk_partitions,
+        fmt::join(t.class_weights, ","), t.class_weight_mean, t.loss, t.label_smoothing);
 }
 
 std::string to_string(const Way& way) {
@@ -164,9 +190,10 @@ TrainResult train_part(const Problem& problem, const Way& way, const Part& part,
     config.train.activation_checkpointing = part.checkpointing;
     config.train.hybrid_sharding = part.hybrid;
     config.data.workers = part.workers;
-    const bool possible = part.overlap == "thread"  ? communicator.has_channels()
-                          : part.overlap == "fused" ? communicator.size() > 1 && communicator.shares_memory()
-                                                    : true;
+    const bool possible = part.overlap == "thread" ? communicator.has_channels()
+                          : part.overlap == "fused"
+                              ? communicator.size() > 1 && communicator.shares_memory() && config.train.clip_norm == 0
+                              : true;
     config.train.overlap = possible ? part.overlap : "auto";
     const MemoryDataset dataset(problem.set);
     TrainOptions options;

@@ -37,7 +37,7 @@ constexpr long turn_nanoseconds = 1'000'000;
 
 [[noreturn]] void cannot_start(int error) {
     throw Error(fmt::format("no process to decode files in: {}", std::strerror(error)), "import",
-                "raise the limit on processes (ulimit -u) or on open files (ulimit -n)");
+                "raise the limits on processes, open files and sizes of files (ulimit -u, -n, -f)");
 }
 
 }  // namespace

@@ -1,0 +1,16 @@
+// Speed-up, efficiency, step time and accuracy over cores, as SVG.
+#pragma once
+
+#include <string>
+
+#include "bench/sweep/scaling_table.h"
+
+namespace xbench {
+
+// "" where there is nothing to draw: no row with a speed-up, no accuracy.
+std::string speedup_svg(const ScalingTable& table);
+std::string efficiency_svg(const ScalingTable& table);
+std::string step_svg(const ScalingTable& table);  // where a step's time goes: in all, and waiting for communication
+std::string accuracy_svg(const ScalingTable& table);
+
+}  // namespace xbench

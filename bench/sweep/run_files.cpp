@@ -1,0 +1,168 @@
+// Points come from the summaries of a sweep that has ended, else from the configuration.
+#include "bench/sweep/run_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <set>
+
+#include "core/error.h"
+#include "core/files.h"
+
+namespace xbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string text_in(const Json& object, const char* key, const std::string& otherwise) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : otherwise;
+}
+
+int number_in(const Json& object, const char* key, int otherwise) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_number() ? static_cast<int>(found->get<double>()) : otherwise;
+}
+
+Point point_of(const Json& params) {
+    Point point;
+    point.trainer = text_in(params, "trainer", "serial");
+    point.device = text_in(params, "device", "cpu");
+    point.ranks = number_in(params, "ranks", 1);
+    point.threads = number_in(params, "threads", 1);
+    point.stage = number_in(params, "stage", 0);
+    point.global_batch = number_in(params, "global_batch", 0);
+    return point;
+}
+
+std::vector<Point> summarised_points(const std::vector<Record>& records) {
+    std::vector<Point> points;
+    for (const Record& record : records) {
+        if (record.kind != "summary" || record.bench != "scaling") continue;
+        Point point = point_of(record.params);
+        point.status = status_from(text_in(record.counters, "status", "ok"));
+        point.reason = text_in(record.counters, "reason", "");
+        points.push_back(std::move(point));
+    }
+    return points;
+}
+
+// All rows of the configuration, wherever they ran, and the rows that only records know.
+std::vector<Point> planned_points(const Config& config, const std::vector<Record>& reps) {
+    SweepLimits limits;
+    limits.cores = limits.gpus = 1 << 20;
+    std::vector<Point> points = expand_points(config, limits);
+    std::set<std::string> known, measured;
+    for (const Point& point : points) known.insert(point.id());
+    for (const Record& record : reps) {
+        const Point point = point_of(record.params);
+        measured.insert(point.id());
+        if (known.insert(point.id()).second) points.push_back(point);
+    }
+    for (Point& point : points) {
+        if (measured.contains(point.id())) {
+            point.status = PointStatus::ok;
+            point.reason.clear();
+        } else if (point.status != PointStatus::not_run) {
+            point.status = PointStatus::not_run;
+            point.reason = "has not run yet";
+        }
+    }
+    return points;
+}
+
+void mark_shared_cores(std::vector<Point>& points, const std::vector<Record>& reps) {
+    for (const Record& record : reps) {
+        if (!record.counters.value("cores_shared", false)) continue;
+        for (Point& point : points)
+            if (point.id() == text_in(record.params, "point", "") && point.status == PointStatus::ok) {
+                point.status = PointStatus::oversubscribed;
+                point.reason = "its ranks share cores";
+            }
+    }
+}
+
+void keep_only(Json& object, std::initializer_list<const char*> keys, bool (Json::*is)() const noexcept) {
+    for (const char* key : keys)
+        if (const auto found = object.find(key); found != object.end() && !((*found).*is)()) object.erase(found);
+}
+
+// What readers take from env.json has the type that they expect, or is not there: the file may be another version's.
+Json environment_in(const fs::path& folder) {
+    const auto text = file_text(folder / "env.json");
+    auto json = text ? parse_json(*text) : std::nullopt;
+    if (!json || !json->is_object()) return Json::object();
+    keep_only(*json, {"time_utc", "env_id"}, &Json::is_string);
+    keep_only(*json, {"build", "machine"}, &Json::is_object);
+    keep_only(*json, {"command_line"}, &Json::is_array);
+    if (auto build = json->find("build"); build != json->end()) {
+        keep_only(*build, {"version", "commit", "compiler", "flags"}, &Json::is_string);
+        keep_only(*build, {"dirty"}, &Json::is_boolean);
+    }
+    if (auto machine = json->find("machine"); machine != json->end()) {
+        keep_only(*machine, {"host", "cpu", "kernel", "governor"}, &Json::is_string);
+        keep_only(*machine, {"cores", "allowed_cores", "hardware_threads", "memory_bytes"}, &Json::is_number);
+        keep_only(*machine, {"gpus"}, &Json::is_array);
+    }
+    return *json;
+}
+
+Config config_in(const fs::path& folder) {
+    const fs::path file = folder / "config.resolved.json";
+    if (!path_exists(file))
+        throw UsageError("is no run: there is no config.resolved.json", folder.string(),
+                         "name a folder that a run has left");
+    return load_config(file.string());
+}
+
+}  // namespace
+
+RunFiles read_run(const fs::path& folder) {
+    if (!is_folder(folder)) throw UsageError("is no folder", folder.string(), "name a folder that a run has left");
+    RunFiles run;
+    run.folder = folder;
+    run.name = absolute_path(folder).filename().string();
+    run.config = config_in(folder);
+    run.environment = environment_in(folder);
+    std::vector<Record> all;
+    if (path_exists(folder / "records.jsonl")) all = read_records(folder / "records.jsonl");
+    run.points = summarised_points(all);
+    for (Record& record : all) {
+        if (record.kind != "rep") continue;
+        if (!record.params.contains("point")) record.params["point"] = point_of(record.params).id();  // a training alone
+        run.records.push_back(std::move(record));
+    }
+    run.complete = !run.points.empty() || run.config.sweep.empty();
+    if (run.points.empty()) run.points = planned_points(run.config, run.records);
+    mark_shared_cores(run.points, run.records);
+    run.table = make_scaling_table(run.config, run.points, run.records);
+    run.table.machine = machine_line(run.environment);
+    if (!run.complete)
+        run.table.notes.insert(run.table.notes.begin(),
+                               "**The sweep is still running, or was stopped: this table is not complete.**");
+    return run;
+}
+
+std::string machine_line(const Json& environment) {
+    const Json machine = environment.value("machine", Json::object()), build = environment.value("build", Json::object());
+    if (machine.empty()) return "not recorded";
+    return fmt::format("{}, {} cores allowed of {}, governor {}, {}; environment {}", text_in(machine, "cpu", "?"),
+                       number_in(machine, "allowed_cores", 0), number_in(machine, "cores", 0),
+                       text_in(machine, "governor", "?"), text_in(build, "compiler", "?"),
+                       text_in(environment, "env_id", "?"));
+}
+
+std::string machine_key(const Json& environment) {
+    const Json machine = environment.value("machine", Json::object());
+    if (machine.empty()) return "";
+    const auto memory = machine.find("memory_bytes");
+    std::string key = fmt::format("{}, {}, {} cores, {:.0f} GiB", text_in(machine, "host", "?"),
+                                  text_in(machine, "cpu", "?"), number_in(machine, "cores", 0),
+                                  memory != machine.end() && memory->is_number() ? memory->get<double>() / (1 << 30) : 0.0);
+    for (const Json& gpu : machine.value("gpus", Json::array()))
+        if (gpu.is_object()) key += ", " + text_in(gpu, "name", "?");
+    return key;
+}
+
+}  // namespace xbench

@@ -1,0 +1,12 @@
+// What a reader of a scaling table has to know beside its numbers.
+#pragma once
+
+#include <span>
+
+#include "bench/sweep/scaling_table.h"
+
+namespace xbench {
+
+void add_notes(ScalingTable& table, std::span<const Record> records);
+
+}  // namespace xbench

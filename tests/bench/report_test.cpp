@@ -1,0 +1,178 @@
+// Reading a run again, comparing two, and the exports' own text, on the sample run of tests/bench/sample_run.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "bench/audit/audit.h"
+#include "bench/export/exports.h"
+#include "bench/report/compare_runs.h"
+#include "bench/report/scaling_page.h"
+#include "core/error.h"
+#include "core/files.h"
+
+namespace xbench {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+const fs::path sample = XB_SOURCE_DIR "/tests/bench/sample_run";
+
+// A copy of the sample in which a change was made to env.json or to each record.
+struct Copy {
+    fs::path folder;
+    explicit Copy(const std::string& name) : folder(fs::path(testing::TempDir()) / fmt::format("xb_{}_{}", name, getpid())) {
+        fs::remove_all(folder);
+        fs::create_directories(folder);
+        for (const char* file : {"config.resolved.json", "env.json", "records.jsonl"})
+            fs::copy_file(sample / file, folder / file);
+    }
+    ~Copy() { fs::remove_all(folder); }
+    template <class Change>
+    void change_records(Change change) const {
+        std::string text;
+        std::ifstream file(folder / "records.jsonl");
+        for (std::string line; std::getline(file, line);) {
+            Json json = *parse_json(line);
+            if (change(json)) text += json_text(json) + "\n";
+        }
+        std::ofstream(folder / "records.jsonl") << text;
+    }
+};
+
+TEST(RunFiles, ASweepIsReadAgain) {
+    const RunFiles run = read_run(sample);
+    EXPECT_TRUE(run.complete);
+    ASSERT_EQ(run.table.rows.size(), 6u);
+    EXPECT_EQ(run.table.rows[4].repeats, 9);
+    EXPECT_NEAR(*run.table.rows[1].speedup, 8.0 / (8.0 * (0.04 + 0.48) + 0.05), 0.05);
+    EXPECT_EQ(run.table.rows[5].point.status, PointStatus::not_run);
+    EXPECT_EQ(run.table.rows[5].point.reason, "no GPU here");
+    EXPECT_THAT(run.table.machine, HasSubstr("a processor, 16 cores allowed of 16"));
+    ASSERT_EQ(run.table.fits.size(), 1u);
+    EXPECT_EQ(run.table.fits[0].core_counts, 5);
+}
+
+// Our own table stands our own audit.
+TEST(RunFiles, TheTableAddsUp) {
+    const audit::Report report = audit::audit(parse_csv(scaling_csv(read_run(sample).table), "scaling.csv"));
+    EXPECT_FALSE(report.impossible()) << audit::audit_text(report);
+    EXPECT_GE(report.relations, 20);  // speed-ups, efficiencies, Karp-Flatt of five rows
+}
+
+TEST(RunFiles, AnInterruptedSweepIsReadToo) {
+    const Copy copy("interrupted");
+    copy.change_records([](Json& json) { return json["kind"] == "rep" && json["params"]["ranks"] != 16; });
+    const RunFiles run = read_run(copy.folder);
+    EXPECT_FALSE(run.complete);
+    ASSERT_EQ(run.table.rows.size(), 5u);
+    EXPECT_EQ(run.table.rows[4].point.status, PointStatus::not_run);
+    EXPECT_EQ(run.table.rows[4].point.reason, "has not run yet");
+    EXPECT_THAT(scaling_markdown(run.table), HasSubstr("this table is not complete"));
+    EXPECT_THROW(read_run(copy.folder / "none"), UsageError);
+    fs::remove(copy.folder / "config.resolved.json");
+    EXPECT_THROW(read_run(copy.folder), UsageError);
+}
+
+TEST(CompareRuns, ARunAgainstItselfHasNoChange) {
+    const RunFiles run = read_run(sample);
+    const RunComparison comparison = compare_runs(run, run);
+    EXPECT_FALSE(comparison.regression());
+    for (const RowChange& row : comparison.rows)
+        EXPECT_TRUE(row.change == Change::none || row.row == "gpu_ddp-r2-t1-cuda") << row.row;
+}
+
+TEST(CompareRuns, ASlowerRowIsARegression) {
+    const Copy copy("slower");
+    copy.change_records([](Json& json) {
+        if (json["kind"] == "rep" && json["params"]["ranks"] == 4)
+            json["counters"]["step_ms"] = 1.05 * json["counters"]["step_ms"].get<double>();
+        return true;
+    });
+    const RunFiles before = read_run(sample), after = read_run(copy.folder);
+    const RunComparison comparison = compare_runs(before, after);
+    ASSERT_TRUE(comparison.regression());
+    for (const RowChange& row : comparison.rows)
+        EXPECT_EQ(row.change == Change::regression, row.row == "cpu_ddp-r4-t1") << row.row;
+    EXPECT_NEAR(comparison.rows[2].ratio.ratio, 1.05, 0.003);
+    EXPECT_THAT(comparison_markdown(comparison), HasSubstr("REGRESSION"));
+    EXPECT_FALSE(compare_runs(after, before).regression());  // faster
+    EXPECT_EQ(compare_runs(after, before).rows[2].change, Change::improvement);
+}
+
+TEST(CompareRuns, OtherMachinesAndConfigurationsAreNotCompared) {
+    const Copy copy("machine");
+    std::string env = *file_text(copy.folder / "env.json");
+    env.replace(env.find("a processor"), 11, "another one");
+    std::ofstream(copy.folder / "env.json") << env;
+    const RunComparison comparison = compare_runs(read_run(sample), read_run(copy.folder));
+    EXPECT_THAT(comparison_markdown(comparison), HasSubstr("different machines"));
+    EXPECT_FALSE(comparison.regression());
+    std::string config = *file_text(copy.folder / "config.resolved.json");
+    config.replace(config.find("\"seed\": 1"), 9, "\"seed\": 2");
+    std::ofstream(copy.folder / "config.resolved.json") << config;
+    EXPECT_THROW(compare_runs(read_run(sample), read_run(copy.folder)), UsageError);
+}
+
+TEST(CompareRuns, ThreeRepeatsAreTooFew) {
+    const Copy copy("few");
+    copy.change_records([](Json& json) { return json["rep"] <= 3; });
+    EXPECT_EQ(compare_runs(read_run(sample), read_run(copy.folder)).rows[0].change, Change::too_few);
+}
+
+TEST(ScalingPage, SaysWhatWasFoundAndIsTheSameEachTime) {
+    const RunFiles run = read_run(sample);
+    const std::string page = scaling_page(run);
+    EXPECT_EQ(page, scaling_page(read_run(sample)));
+    for (const char* text :
+         {"cpu_ddp on 16 x 1 cores trains 8.07 times as fast as the serial program (8.01 to 8.13), at an efficiency of "
+          "0.50.",
+          "Weights: the same, bit for bit, in all 45 runs of 5 rows", "1 of 6 rows has no result.", "96.1%",
+          "1.902 to 1.924", "gpu_ddp-r2-t1-cuda not_run: no GPU here", "with 9 repeats at", "Amdahl + communication",
+          "0123456789abcdef", "xbench --config sample.json --out sample", "<svg", "fill-opacity"})
+        EXPECT_THAT(page, HasSubstr(text));
+    for (const char* text : {"<script", "http://localhost", "https://", "src=\"http", "@import"})
+        EXPECT_THAT(page, testing::Not(HasSubstr(text)));
+    EXPECT_LT(page.size(), 100000u);
+}
+
+TEST(ScalingPage, AnInterruptedSweepHasOneToo) {
+    const Copy copy("page");
+    copy.change_records([](Json& json) { return json["kind"] == "rep" && json["params"]["ranks"] == 1 && json["rep"] < 3; });
+    const std::string page = scaling_page(read_run(copy.folder));
+    EXPECT_THAT(page, HasSubstr("this report is not complete"));
+    EXPECT_THAT(page, HasSubstr("No row has a speed-up."));
+    EXPECT_THAT(page, HasSubstr("has not run yet"));
+}
+
+TEST(Exports, EveryFormatHoldsTheRun) {
+    const RunFiles run = read_run(sample);
+    for (const std::string& format : export_formats()) {
+        const std::vector<ExportedFile> files = export_run(run, format);
+        ASSERT_FALSE(files.empty()) << format;
+        for (const ExportedFile& file : files)
+            EXPECT_EQ(file.text, export_run(run, format)[static_cast<size_t>(&file - files.data())].text);
+    }
+    EXPECT_EQ(export_run(run, "talp").size(), 5u);
+    EXPECT_THAT(open_metrics(run), testing::EndsWith("# EOF\n"));
+    EXPECT_THAT(extrap_text(run), HasSubstr("POINTS (1) (2) (4) (8) (16)\nMETRIC time\nREGION train->cpu_ddp\nDATA 0.00"));
+    EXPECT_THAT(google_benchmark_json(run), HasSubstr("\"time_unit\": \"us\""));
+    EXPECT_THAT(mllog_lines(run), HasSubstr(":::MLLOG {\"namespace\":\"xbench\",\"time_ms\":1796004002000,"));
+    EXPECT_THROW(export_run(run, "excel"), UsageError);
+}
+
+TEST(Exports, EmulatedTimesDoNotLeave) {
+    const Copy copy("emulated");
+    copy.change_records([](Json& json) {
+        json["params"]["emulated"] = true;
+        return true;
+    });
+    EXPECT_THROW(export_run(read_run(copy.folder), "csv"), UsageError);
+}
+
+}  // namespace
+}  // namespace xbench
