@@ -25,9 +25,9 @@ protected:
         const GpuSystem system = query_gpus();
         if (!system.why_not.empty()) GTEST_SKIP() << system.why_not;
         if (!system.emulated) GTEST_SKIP() << "a real GPU counts nothing here";
-        device_ = std::make_unique<CudaDevice>(0);
+        device_ = make_cuda_device(0);
     }
-    std::unique_ptr<CudaDevice> device_;
+    std::unique_ptr<Device> device_;
 };
 
 bool is_of_small_model(const LayerProblem& problem) {
