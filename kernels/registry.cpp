@@ -152,7 +152,9 @@ std::string to_string(const Target& target) {
 }
 
 // Blocks of 16 channels are the lanes of AVX-512, and 2 vectors of AVX2; fewer channels would be partly padding.
-LayoutWishes wished_layouts(const Target& target) {
+// Tensor cores multiply along channels, and then nhwc is the layout of everything between them.
+LayoutWishes wished_layouts(const Target& target, DType products) {
+    if (target.kind == DeviceKind::cuda && products != DType::f32) return {Layout::nhwc, 1, 4};
     if (target.kind == DeviceKind::cuda) return {Layout::plain, 1, 0};
     return {Layout::nchw16c, 16, 4};
 }
