@@ -4,6 +4,7 @@
 #include "app/command_table.h"
 #include "app/commands.h"
 #include "bench/audit/audit.h"
+#include "core/files.h"
 
 namespace xbench {
 namespace {
@@ -14,7 +15,9 @@ struct AuditOptions {
 };
 
 void run_audit(const AuditOptions& options) {
-    const audit::Report report = audit::audit(read_csv(options.table));
+    const std::optional<std::string> table = file_text(options.table);
+    if (!table) throw UsageError("cannot be read", options.table, "name a CSV file with a header");
+    const audit::Report report = audit::audit(parse_csv(*table, options.table));
     if (options.json)
         fmt::print("{}\n", json_text(audit::to_json(report), 2));
     else
@@ -35,6 +38,7 @@ void add_audit_command(CLI::App& app) {
     auto* text = command->add_flag("--text", options->text, "A sentence a line instead of a table");
     command->add_flag("--json", options->json, "As JSON")->excludes(text);
     command->add_flag("--strict", options->strict, "End with code 1 where something is impossible");
+    command->footer("$ xbench audit published.csv --text");
     command->callback([options] { run_audit(*options); });
 }
 

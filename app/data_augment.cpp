@@ -100,7 +100,8 @@ void add_data_augment(CLI::App& data) {
     app->footer(
         "val and test stay as they are, and copies stay in the group of their original.\n\n"
         "$ xbench data augment nih224.h5 --out doubled.h5 --mirror\n"
-        "$ xbench data augment chest64.h5 --sheet sheet.png --augment rotation=10,shift=0.05,brightness=0.2");
+        "$ xbench data augment chest64.h5 --sheet sheet.png \\\n"
+        "  --augment rotation=10,shift=0.05,brightness=0.2");
     app->callback([command] { run_augment(*command); });
 }
 

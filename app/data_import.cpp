@@ -149,14 +149,18 @@ void add_label_options(CLI::App& app, ImportCommand& command) {
                    "CSV with a header: path,label[,split][,group]; label may be A|B; or the JSON of COCO")
         ->type_name(value::file);
     app.add_option("--columns", command.columns,
-                   "Other headers: path=file,label=class,split=fold,group=patient,view=,sex=,age=,site=; "
-                   "labels=FIRST..LAST or A+B: a column a class")
+                   "Other headers: path=file,label=class,split=fold,group=patient; also view, sex, age and "
+                   "site; labels=FIRST..LAST or A+B: a column a class; box=X+Y+WIDTH+HEIGHT "
+                   "or corners=LEFT+TOP+RIGHT+BOTTOM: a row a box; reader=NAME")
         ->type_name("ROLE=NAME,...");
     app.add_option("--uncertain", options.uncertain, "What -1 in a column of a class becomes; ignore masks it")
         ->type_name(policies)
         ->capture_default_str();
     app.add_option("--blank", options.blank, "What a blank in a column of a class becomes; ignore masks it")
         ->type_name(policies)
+        ->capture_default_str();
+    app.add_option("--consensus", options.consensus, "Classes of an image that several readers marked")
+        ->type_name(value::one_of({"union", "majority"}))
         ->capture_default_str();
     app.add_option("--drop-labels", command.drop_labels, "Names in label cells that are no class: unchanged,exclude")
         ->type_name("NAME,...");

@@ -64,7 +64,8 @@ std::string model_card_of(const CardRequest& request) {
                    drawn(request, cases.right),
                    drawn(request, cases.wrong),
                    request.cases > 0 ? layer_name(model.graph, request.layer) : std::string()};
-    for (const auto& [column, values] : request.records.meta) card.columns.push_back(column);
+    for (const char* column : {"sex", "age", "view", "site"})
+        if (request.records.meta.contains(column)) card.columns.emplace_back(column);
     return model_card_html(card);
 }
 

@@ -226,7 +226,8 @@ void add_models_command(CLI::App& app) {
         ->delimiter(',');
     command->add_option("--batch", options->batch, "images of the plan (default: the published batch)")
         ->check(CLI::PositiveNumber);
-    command->add_option("--precision", options->precision, "of the plan")->check(CLI::IsMember({"fp32", "bf16", "tf32"}));
+    command->add_option("--precision", options->precision, "of the plan")
+        ->check(CLI::IsMember({"fp32", "bf16", "fp16", "tf32"}));
     command->add_flag("--activation-checkpointing", options->activation_checkpointing,
                       "the plan keeps only what passes between units and computes the rest again");
     command->callback([command, options] {

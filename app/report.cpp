@@ -70,6 +70,10 @@ void add_report_command(CLI::App& app) {
         ->check(CLI::IsMember(export_formats()));
     command->add_option("--out", options->out, "Where the files go (default: the run's own folder)")
         ->type_name(value::folder);
+    command->footer(
+        "$ xbench report runs/table\n"
+        "$ xbench report runs/before runs/after\n"
+        "$ xbench report runs/table --export extrap --out exported");
     command->callback([options] { run_report(*options); });
 }
 

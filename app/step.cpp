@@ -66,7 +66,7 @@ void add_step_command(CLI::App& app) {
         ->check(CLI::PositiveNumber);
     command->add_option("--threads", options->bench.threads, "compute threads")->check(CLI::Range(1, most_threads));
     command->add_option("--precision", options->bench.precision, "of products of convolutions and linear layers")
-        ->check(CLI::IsMember({"fp32", "bf16", "tf32"}));
+        ->check(CLI::IsMember({"fp32", "bf16", "fp16", "tf32"}));
     add_device_option(*command, options->bench.device);
     command->add_option("--seconds", options->bench.seconds, "how long to measure")->check(CLI::PositiveNumber);
     command->add_option("--reduction", options->bench.reduction, "order of sums: the same for any ranks, or any")

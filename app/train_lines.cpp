@@ -10,11 +10,16 @@
 namespace xbench {
 namespace {
 
+std::string scaling_of(const EpochResult& e) {
+    if (e.loss_scale == 1 && e.skipped_updates == 0) return "";
+    return fmt::format("  loss scale {:.0f}, {} skipped", e.loss_scale, e.skipped_updates);
+}
+
 void show_epoch(ProgressLine& line, const Verbosity& verbosity, const TrainProgress& p) {
     const EpochResult& e = *p.finished_epoch;
-    line.note_often(fmt::format("epoch {:>3}/{}  loss {:.4f}  val {:.4f}  accuracy {:.4f}  {:.0f} images/s{}", e.epoch,
+    line.note_often(fmt::format("epoch {:>3}/{}  loss {:.4f}  val {:.4f}  accuracy {:.4f}  {:.0f} images/s{}{}", e.epoch,
                                 p.epochs, plain_nan(e.train_loss), plain_nan(e.val_loss), plain_nan(e.val_accuracy),
-                                static_cast<double>(e.images) / e.train_seconds, e.best ? "  best" : ""),
+                                static_cast<double>(e.images) / e.train_seconds, scaling_of(e), e.best ? "  best" : ""),
                     e.epoch == p.epochs);
     if (verbosity.debug())
         line.note(fmt::format("debug: epoch {}: learning rate {:.3g}, {:.2f} s of training, {:.2f} s of validation", e.epoch,

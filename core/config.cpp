@@ -203,10 +203,6 @@ bool Reader::number(const ConfigField& field, const Json& value, const std::stri
 void Reader::choice(const ConfigField& field, const std::string& value, const std::string& pointer) {
     const auto& choices = field.choices;
     if (choices.empty() || std::find(choices.begin(), choices.end(), value) != choices.end()) return;
-    if (std::find(field.later.begin(), field.later.end(), value) != field.later.end()) {
-        document_.mistake(pointer, fmt::format("\"{}\" is not in this version; use {}", value, joined(choices)));
-        return;
-    }
     const std::string close = nearest(value, choices);
     document_.mistake(pointer, fmt::format("unknown value \"{}\"; {}", value,
                                            close.empty() ? "one of " + joined(choices) : "did you mean " + close + "?"));

@@ -61,7 +61,7 @@ struct TrainConfig {
     int64_t patience = 0;                  // epochs without a better monitor before stopping; 0: never
     std::string monitor = "val_accuracy";  // val_accuracy | val_loss | val_balanced_accuracy
     uint64_t seed = 1;
-    std::string precision = "fp32";  // fp32 | bf16 | tf32
+    std::string precision = "fp32";  // fp32 | bf16 | fp16 | tf32
     int64_t virtual_ranks = 8;
     std::string reduction = "invariant";   // invariant | fast
     std::string batchnorm = "global";      // global | local

@@ -84,10 +84,10 @@ std::vector<ConfigField> train_fields() {
          "A .safetensors file, or a folder with one, whose weights the training starts from; empty: drawn from the seed."},
         {.path = "/train/precision",
          .slot = XB_SLOT(train.precision),
-         .help = "bf16, and on a GPU tf32: convolutions and linear layers round their operands so and add up in f32; the "
-                 "rest is fp32.",
-         .choices = {"fp32", "bf16", "tf32"},
-         .later = {"fp16"}},
+         .help =
+             "bf16, and on a GPU fp16 and tf32: convolutions and linear layers round their operands so and add up in "
+             "f32; the rest is fp32. fp16 comes with dynamic loss scaling: updates whose gradients overflow are skipped.",
+         .choices = {"fp32", "bf16", "fp16", "tf32"}},
         {"/train/virtual_ranks", XB_SLOT(train.virtual_ranks),
          "Parts that the batch is cut into, at most the batch; sums go over them in a fixed tree, so that any number of "
          "ranks ends "

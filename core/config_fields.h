@@ -37,7 +37,6 @@ struct ConfigField {
     std::string help;
     NumberRange range = {};                 // of a number, or of each in a list
     std::vector<std::string> choices = {};  // of a text
-    std::vector<std::string> later = {};    // choices that are planned and refused in this version
     bool nullable = false;                  // null is "the model's own", held as a negative number
     size_t at_least = 0;                    // elements of a list
 };

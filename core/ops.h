@@ -27,7 +27,7 @@ namespace xbench {
     op(max_pool2d_grad) op(avg_pool2d_grad) op(global_avg_pool_grad) op(linear_dgrad) op(linear_wgrad)         \
     op(dropout_grad) op(softmax_cross_entropy_grad) op(bce_with_logits_grad) op(accumulate) op(reorder)        \
     op(all_reduce) op(gelu_grad) op(silu_grad)                                                                 \
-    op(adam) op(sgd) op(square_sums) op(average_weights)
+    op(adam) op(sgd) op(square_sums) op(average_weights) op(find_overflow) op(update_loss_scale)
 // clang-format on
 
 enum class OpKind : int32_t {
@@ -163,16 +163,17 @@ struct Linear {
 // softmax_cross_entropy       logits{n,k}, labels i32{n}, [class_weight{k}] -> loss_sum f64{1}, probabilities{n,k}
 //   loss = -sum_k class_weight_k q_k log p_k, q = (1-smoothing) onehot + smoothing / K, or with focal
 //   -class_weight_y (1-p_y)^gamma log p_y
-// softmax_cross_entropy_grad  probabilities, labels, [class_weight] -> dlogits = d loss / d logits * inverse_batch; that is
-//   (probabilities - onehot) * inverse_batch where nothing else is asked for
+// softmax_cross_entropy_grad  probabilities, labels, [class_weight] -> dlogits = d loss / d logits * inverse_batch *
+//   loss_scale; that is (probabilities - onehot) * inverse_batch * loss_scale where nothing else is asked for
 // bce_with_logits             logits{n,k}, targets{n,k}, pos_weight{k}, [class_weight{k}] -> loss_sum f64{1},
 //                             probabilities{n,k}
 //   loss = -class_weight (pos_weight t log s(x) + (1-t) log(1-s(x))), summed over n and divided by k; t is what smoothing
 //   makes of the target, (1-smoothing) t + smoothing / 2. With focal, p = s t + (1-s) (1-t), a = alpha t + (1-alpha) (1-t):
 //   times a (1-p)^gamma. Lin et al., ICCV 2017, as in torchvision. A target below 0 is unknown and adds nothing.
 // bce_with_logits_grad        probabilities, targets, pos_weight, [class_weight] -> dlogits = d loss / d logits *
-//                             inverse_batch
-// loss_sum is the sum over the images (fixed tree over leaves); the mean is loss_sum * inverse_batch.
+//                             inverse_batch * loss_scale
+// loss_sum is the sum over the images (fixed tree over leaves); the mean is loss_sum * inverse_batch. loss_scale is that of
+// the StepContext, 1 where it has none.
 struct Loss {
     float smoothing = 0;
     int32_t focal = 0;
@@ -188,14 +189,29 @@ struct Loss {
 // g is gradient_scale times what lies in memory: clipping.
 // square_sums      in g{n} -> sums f64{ceil(n/16)}: of the squares of 16 neighbours each, added up in one fixed order
 // average_weights  in p{n}; out a{n}, in place: a = average_decay a + (1-average_decay) p
+// adam, sgd and average_weights take [scaling]{4} behind their input, the state of dynamic loss scaling below: what lies in
+// memory is then scale times the gradient, t counts no update that was skipped, and nothing changes where `overflow` is not
+// 0.
 struct Optimizer {
     float beta1, beta2, eps, weight_decay, momentum;
     int32_t decoupled, nesterov;
     float gradient_scale = 1, average_decay = 0;
 };
 
+// Dynamic loss scaling (Micikevicius et al., ICLR 2018). Its state is four f32 numbers, which count exactly:
+//   0 scale, 1 good: updates since the scale last changed, 2 skipped: updates in all, 3 overflow: of this update, 0 or more
+// find_overflow      g{n}, scaling -> scaling: overflow becomes 1 where an element of g is not finite
+// update_loss_scale  scaling -> scaling, behind the update: with an overflow scale *= backoff, skipped += 1, good = 0; else
+//                    good += 1 and, at growth_interval, scale *= growth, good = 0. Then overflow = 0.
+enum { scaling_scale, scaling_good, scaling_skipped, scaling_overflow, scaling_elements };
+struct LossScaling {
+    float growth, backoff;
+    int32_t growth_interval;
+};
+
 // Every struct of attributes above.
-#define XB_ATTRIBUTES \
-    Conv2d, BatchNorm, BatchNormPool, Conv2dPool, Conv2dBatchNormPool, Elementwise, Pool2d, Linear, Dropout, Loss, Optimizer
+#define XB_ATTRIBUTES                                                                                              \
+    Conv2d, BatchNorm, BatchNormPool, Conv2dPool, Conv2dBatchNormPool, Elementwise, Pool2d, Linear, Dropout, Loss, \
+        Optimizer, LossScaling
 
 }  // namespace xbench

@@ -52,6 +52,9 @@ struct StepContext {
     int64_t global_batch;  // images of the global batch
     float learning_rate;
     uint32_t update;  // t of Adam: 1 for the first update
+    // What the gradient of the loss is multiplied by, in the memory that kernels read; null: 1. A kernel changes it from
+    // step to step (core/ops.h, LossScaling).
+    const float* loss_scale;
     // The copy of this step in the memory of a device that cannot read the host's, with addresses of that memory; null on
     // the host. What launches look at is here; what kernels compute with they read there, so that they may be replayed.
     const StepContext* on_device;
@@ -105,6 +108,9 @@ struct Kernel {
     int32_t compute_capability = 0;
     // Launches what computes it, in the order of the queue. Operands lie in the device's memory, args.step is the host's.
     void (*enqueue)(const KernelArgs&, CudaQueue&) noexcept = nullptr;
+    // Of a row that calls a library which is opened at run time, whose sums know no leaves: why it is not there, in a line
+    // with the remedy, or null. Null itself: the row is our own.
+    const char* (*why_missing)() = nullptr;
 };
 
 // A file's rows: what each <name>.isa.cpp (and ref.cpp) hands to the registry.

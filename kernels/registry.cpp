@@ -71,23 +71,6 @@ std::vector<Kernel> make_table() {
     return table;
 }
 
-// "winograd43 (avx2) refuses: stride, direct (avx2), reference (portable)": those for the target's kind of device.
-std::string rows_of(const Problem& problem, DeviceKind kind) {
-    std::string text;
-    for (const Kernel& row : kernel_table()) {
-        if (row.op != problem.op || kind_of(row) != kind) continue;
-        text += (text.empty() ? "" : ", ") + std::string(row.name) + " (" + place_of(row) + ")";
-        if (const Support support = supports(row, problem); !support) text += std::string(" refuses: ") + support.why_not;
-    }
-    return text.empty() ? "none" : text;
-}
-
-[[noreturn]] void no_kernel(const Problem& problem, const Target& target, const Choice* forced) {
-    const std::string what = forced ? "the forced kernel " + forced->kernel + " cannot run" : "no kernel for";
-    throw Error(what + " " + to_string(problem) + " with " + to_string(target), "kernel registry",
-                "its rows are: " + rows_of(problem, target.kind), forced ? ExitCode::usage : ExitCode::failed);
-}
-
 std::string to_string(const KernelTensor& tensor) {
     if (tensor.rank == 0) return "-";
     std::string text;
@@ -120,10 +103,40 @@ std::string place_of(const Kernel& row) {
     return kind_of(row) == DeviceKind::cpu ? name_of(row.isa) : "sm_" + std::to_string(row.compute_capability);
 }
 
-bool runs_on(const Kernel& row, const Target& target) {
+namespace {
+
+bool is_built_for(const Kernel& row, const Target& target) {
     if (kind_of(row) != target.kind) return false;
     return target.kind == DeviceKind::cpu ? row.isa <= target.isa : row.compute_capability <= target.compute_capability;
 }
+
+const char* why_missing(const Kernel& row) { return row.why_missing ? row.why_missing() : nullptr; }
+
+// "winograd43 (avx2) refuses: stride, direct (avx2), reference (portable)": those for the target's kind of device.
+std::string rows_of(const Problem& problem, DeviceKind kind) {
+    std::string text;
+    for (const Kernel& row : kernel_table()) {
+        if (row.op != problem.op || kind_of(row) != kind) continue;
+        text += (text.empty() ? "" : ", ") + std::string(row.name) + " (" + place_of(row) + ")";
+        if (const Support support = supports(row, problem); !support) text += std::string(" refuses: ") + support.why_not;
+    }
+    return text.empty() ? "none" : text;
+}
+
+[[noreturn]] void no_kernel(const Problem& problem, const Target& target, const Choice* forced) {
+    const std::string what = forced ? "the forced kernel " + forced->kernel + " cannot run" : "no kernel for";
+    throw Error(what + " " + to_string(problem) + " with " + to_string(target), "kernel registry",
+                "its rows are: " + rows_of(problem, target.kind), forced ? ExitCode::usage : ExitCode::failed);
+}
+
+[[noreturn]] void no_library(const Kernel& row) {
+    throw Error(std::string("the forced kernel ") + row.name + " of " + name_of(row.op) + " cannot run", "kernel registry",
+                row.why_missing(), ExitCode::usage);
+}
+
+}  // namespace
+
+bool runs_on(const Kernel& row, const Target& target) { return is_built_for(row, target) && !why_missing(row); }
 
 Target least_of(const Target& a, const Target& b) {
     if (a.kind != b.kind)
@@ -139,7 +152,9 @@ std::string to_string(const Target& target) {
 }
 
 // Blocks of 16 channels are the lanes of AVX-512, and 2 vectors of AVX2; fewer channels would be partly padding.
-LayoutWishes wished_layouts(const Target& target) {
+// Tensor cores multiply along channels, and then nhwc is the layout of everything between them.
+LayoutWishes wished_layouts(const Target& target, DType products) {
+    if (target.kind == DeviceKind::cuda && products != DType::f32) return {Layout::nhwc, 1, 4};
     if (target.kind == DeviceKind::cuda) return {Layout::plain, 1, 0};
     return {Layout::nchw16c, 16, 4};
 }
@@ -154,7 +169,7 @@ Support supports(const Kernel& row, const Problem& problem) {
 }
 
 bool is_candidate(const Kernel& row, const Problem& problem) {
-    return supports(row, problem) && (!row.wins || row.wins(problem));
+    return (!row.wins || row.wins(problem)) && supports(row, problem);
 }
 
 const Kernel& select(const Problem& problem, const Target& target, std::span<const Choice> forced) {
@@ -162,8 +177,10 @@ const Kernel& select(const Problem& problem, const Target& target, std::span<con
     for (const Choice& candidate : forced)
         if (candidate.op == name_of(problem.op)) choice = &candidate;
     for (const Kernel& row : kernel_table()) {
-        if (row.op != problem.op || !runs_on(row, target) || (choice && choice->kernel != row.name)) continue;
-        if (choice ? bool(supports(row, problem)) : is_candidate(row, problem)) return row;
+        if (row.op != problem.op || !is_built_for(row, target) || (choice && choice->kernel != row.name)) continue;
+        if (!(choice ? bool(supports(row, problem)) : is_candidate(row, problem))) continue;
+        if (why_missing(row)) no_library(row);  // it was asked for: no such row wins
+        return row;
     }
     no_kernel(problem, target, choice);
 }

@@ -26,13 +26,13 @@ struct Target {
 Target least_of(const Target& a, const Target& b);
 std::string to_string(const Target& target);  // "the instruction set avx2", "compute capability 9.0"
 
-// Which layouts a target's rows want for images between layers.
+// Which layouts a target's rows want for images between layers whose convolutions multiply in `products`.
 struct LayoutWishes {
     Layout wide;                 // of images with many channels
     int64_t from_channels;       // so many are many
     int64_t most_stem_channels;  // a convolution of so few reads plain images and writes wide ones
 };
-LayoutWishes wished_layouts(const Target& target);
+LayoutWishes wished_layouts(const Target& target, DType products = DType::f32);
 
 // Forces an implementation: {"conv2d", "reference"}; the operator's gradients have names of their own ("conv2d_wgrad").
 struct Choice {
@@ -47,7 +47,7 @@ Support supports(const Kernel& row, const Problem& problem);
 
 DeviceKind kind_of(const Kernel& row);
 std::string place_of(const Kernel& row);  // what it was built for: "avx2", "sm_80"
-// A CPU with the row's instruction set, or a GPU of its compute capability or a later one.
+// A CPU with the row's instruction set, or a GPU of its compute capability or a later one, with the library that it calls.
 bool runs_on(const Kernel& row, const Target& target);
 // Whether a row may be chosen for this problem without being forced.
 bool is_candidate(const Kernel& row, const Problem& problem);

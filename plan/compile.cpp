@@ -7,18 +7,21 @@ namespace xbench {
 DType products_in(const std::string& precision) {
     if (precision == "fp32") return DType::f32;
     if (precision == "bf16") return DType::bf16;
+    if (precision == "fp16") return DType::f16;
     if (precision == "tf32") return DType::tf32;
-    throw UsageError("unknown precision \"" + precision + "\"", "plan", "use fp32, bf16 or tf32");
+    throw UsageError("unknown precision \"" + precision + "\"", "plan", "use fp32, bf16, fp16 or tf32");
 }
+
+bool needs_gpu(DType products) { return products == DType::f16 || products == DType::tf32; }
 
 namespace {
 
 // The references would round so on a CPU, too, but nobody wants to wait for them.
 void require_products(const Target& target, const PlanOptions& options) {
-    const bool of_gpus = options.products == DType::f16 || options.products == DType::tf32;
-    if (of_gpus && target.kind == DeviceKind::cpu && !options.naive)
-        throw UsageError(std::string("products in ") + name_of(options.products) + " need a GPU", "plan",
-                         "use the precision fp32 or bf16, or the device cuda");
+    if (needs_gpu(options.products) && target.kind == DeviceKind::cpu && !options.naive)
+        throw UsageError(std::string("the precision ") + (options.products == DType::f16 ? "fp16" : "tf32") +
+                             " needs a GPU: a CPU has no products in it",
+                         "plan", "use the precision fp32 or bf16, or the device cuda");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Which memory layout the images between layers have, so that nothing is converted on the way.
 //   plain    the vector runs along the width: few channels, where blocks of 16 would be partly padding
 //   nchw16c  the vector runs along the channels: everything wider, where the device's rows want it (wished_layouts)
+//   nhwc     all channels of a pixel: everything, where a GPU multiplies on its tensor cores
 // Values that an operator reads and writes together share a layout and are chosen together; only a pooled batch
 // normalisation turns plain images into blocked ones on its way. Never by batch or threads: another layout is another order
 // of summation.
@@ -55,7 +56,7 @@ bool reads_plain_input(const Plan& plan, const Node& node) {
     const Graph& graph = plan.graph;
     const bool convolution = node.op == OpKind::conv2d || node.op == OpKind::conv2d_wgrad;
     return convolution && !is_grouped(node) &&
-           graph.value(graph.input).shape[1] <= wished_layouts(plan.target).most_stem_channels;
+           graph.value(graph.input).shape[1] <= wished_layouts(plan.target, plan.options.products).most_stem_channels;
 }
 
 // A pooled batch normalisation whose index and normalised values are plain, like the images it reads, although what it
@@ -84,7 +85,7 @@ void reorder_input(Plan& plan) {
     blocked.role = Role::activation;
     const ValueId copy = graph.add(std::move(blocked));
     plan.values.push_back({});
-    plan.values.back().layout = wished_layouts(plan.target).wide;
+    plan.values.back().layout = wished_layouts(plan.target, plan.options.products).wide;
     for (Node* node : readers) std::replace(node->in.begin(), node->in.end(), graph.input, copy);
     graph.nodes.insert(graph.nodes.begin(),
                        {OpKind::reorder, Elementwise{Activation::none}, {graph.input}, {copy}, "input"});
@@ -93,7 +94,7 @@ void reorder_input(Plan& plan) {
 // The layout that the device wishes for where a value tied to this one has enough channels.
 void block_wide_values(Plan& plan) {
     const Graph& graph = plan.graph;
-    const LayoutWishes wishes = wished_layouts(plan.target);
+    const LayoutWishes wishes = wished_layouts(plan.target, plan.options.products);
     const auto tie = tie_values(graph);
     std::vector<int64_t> most(tie.size(), 0);  // channels of a value tied to this one
     for (size_t id = 0; id < tie.size(); ++id) {
@@ -124,7 +125,7 @@ bool has_a_vector_kernel(const Plan& plan, const Node& node) {
     KernelTensor* const images[] = {&problem.in[0], node.op == OpKind::conv2d_wgrad ? &problem.in[1] : &problem.out[0]};
     for (const KernelTensor* t : images) blocked = blocked || t->layout != Layout::plain;
     for (KernelTensor* t : images)  // the graph's input would be copied into blocks, too
-        if (blocked) t->layout = wished_layouts(plan.target).wide;
+        if (blocked) t->layout = wished_layouts(plan.target, plan.options.products).wide;
     return &select(problem, plan.target) != &reference(node.op);
 }
 

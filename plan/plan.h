@@ -94,8 +94,9 @@ struct Plan {
 // Throws Error naming the layer when a shape does not fit or no kernel supports it.
 Plan compile(const Graph& forward, const Target& target, const PlanOptions& options);
 
-// PlanOptions::products of the configuration's train.precision: "fp32", "bf16" or "tf32".
+// PlanOptions::products of the configuration's train.precision: "fp32", "bf16", "fp16" or "tf32".
 DType products_in(const std::string& precision);
+bool needs_gpu(DType products);  // no row for a CPU computes them, but the references do
 
 // Whether a layer computes in f32 even where the plan asks for bf16: a convolution that reads images of at most 4 channels.
 // It is bound by writing its output, so that bf16 would cost accuracy and gain nothing.

@@ -5,7 +5,8 @@
 #   scripts/install_deps.sh             build and run xbench
 #   scripts/install_deps.sh --minimal   the same without MPI (no cpu_ddp trainer)
 #   scripts/install_deps.sh --tests     also what the tests use: GoogleTest, Slurm, clang-format, shells, and --cuda
-#   scripts/install_deps.sh --cuda      also NVIDIA's compiler, from PyPI into .deps/cuda, where no toolkit is installed
+#   scripts/install_deps.sh --cuda      also NVIDIA's compiler, from PyPI into .deps/cuda, where no toolkit is installed, and
+#                                       what reads machine code (for the test sass_gate), where there is none
 #   scripts/install_deps.sh --list      only print the packages
 set -euo pipefail
 
@@ -17,9 +18,9 @@ tests=(libturbojpeg0-dev libgtest-dev libgmock-dev slurm-wlm munge procps clang-
     dpkg-dev man-db groff-base mandoc zsh fish)
 
 # nvcc with what it needs: 13.0, as a driver takes no newer PTX than its own. And what reads machine code, which begins at 13.2.
-cuda=(nvidia-cuda-nvcc==13.0.* nvidia-cuda-crt==13.0.* nvidia-cuda-runtime==13.0.* nvidia-cuda-cccl==13.0.* nvidia-nvvm==13.0.*
-    nvidia-cuda-cuobjdump==13.2.* nvidia-cuda-nvdisasm==13.*)
-cuda_folder=$(cd "$(dirname "$0")/.." && pwd)/.deps/cuda
+compiler=(nvidia-cuda-nvcc==13.0.* nvidia-cuda-crt==13.0.* nvidia-cuda-runtime==13.0.* nvidia-cuda-cccl==13.0.* nvidia-nvvm==13.0.*)
+readers=(nvidia-cuda-cuobjdump==13.2.* nvidia-cuda-nvdisasm==13.2.*)
+deps=$(cd "$(dirname "$0")/.." && pwd)/.deps
 
 with_mpi=1 with_tests=0 with_cuda=0 list=0
 for argument in "$@"; do
@@ -39,8 +40,14 @@ wanted=("${build[@]}")
 [ "$with_mpi" = 1 ] && wanted+=("${mpi[@]}")
 [ "$with_tests" = 1 ] && wanted+=("${tests[@]}")
 has_toolkit() { [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ] || command -v nvcc >/dev/null; }
-! has_toolkit || with_cuda=0
-[ "$with_cuda" = 1 ] && wanted+=(python3-pip)
+has_reader() { [ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvdisasm" ] || command -v nvdisasm >/dev/null; }
+cuda=() cuda_folder=$deps/cuda cuda_program=nvcc
+if [ "$with_cuda" = 1 ] && ! has_toolkit; then
+    cuda=("${compiler[@]}" "${readers[@]}")
+elif [ "$with_cuda" = 1 ] && ! has_reader; then
+    cuda=("${readers[@]}") cuda_folder=$deps/cuda_readers cuda_program=nvdisasm
+fi
+[ ${#cuda[@]} = 0 ] || wanted+=(python3-pip)
 if [ "$list" = 1 ]; then
     printf '%s\n' "${wanted[@]}"
     exit 0
@@ -59,9 +66,9 @@ done
 
 # Wheels are the same for every distribution. pip's own folder is made whole or not at all.
 install_cuda() {
-    [ "$with_cuda" = 1 ] || return 0
-    if [ -x "$cuda_folder/nvidia/cu13/bin/nvcc" ]; then
-        echo "install_deps: NVIDIA's compiler is there, in $cuda_folder"
+    [ ${#cuda[@]} != 0 ] || return 0
+    if [ -x "$cuda_folder/nvidia/cu13/bin/$cuda_program" ]; then
+        echo "install_deps: NVIDIA's $cuda_program is there, in $cuda_folder"
         return 0
     fi
     case "$(uname -m)" in
@@ -71,14 +78,14 @@ install_cuda() {
             return 0
             ;;
     esac
-    echo "install_deps: NVIDIA's compiler from PyPI into $cuda_folder"
+    echo "install_deps: NVIDIA's $cuda_program from PyPI into $cuda_folder"
     rm -rf "$cuda_folder.part"
     python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --root-user-action=ignore \
         --target "$cuda_folder.part" "${cuda[@]}"
     chmod -R u+w "$cuda_folder.part"
-    chmod +x "$cuda_folder.part"/nvidia/cu13/bin/* "$cuda_folder.part"/nvidia/cu13/nvvm/bin/*
+    find "$cuda_folder.part" -path '*/bin/*' -type f -exec chmod +x {} +
     mv "$cuda_folder.part" "$cuda_folder"
-    "$cuda_folder/nvidia/cu13/bin/nvcc" --version | tail -n 2
+    "$cuda_folder/nvidia/cu13/bin/$cuda_program" --version | tail -n 2
 }
 
 if [ ${#missing[@]} = 0 ]; then

@@ -27,12 +27,11 @@ size_t place_of(const Relation& relation, int cell) {
 }
 
 // What the relations around a cell leave for it.
-Range left_for(const Table& table, const std::vector<const Relation*>& around, int cell) {
+Range left_for(const Table& table, const std::vector<const Relation*>& around, int cell, Rounding rounding) {
     Range left = everything();
     for (const Relation* relation : around)
         if (!relation->holds)
-            left = common(left,
-                          widened(relation->solve(ranges_of(table, *relation, Rounding::any), place_of(*relation, cell))));
+            left = common(left, widened(relation->solve(ranges_of(table, *relation, rounding), place_of(*relation, cell))));
     return left;
 }
 
@@ -96,11 +95,15 @@ void try_cell(const Table& table, const std::vector<Relation>& relations, const 
     for (const Relation* relation : broken)
         if (!involves(*relation, id)) return;
     const Cell& cell = table.cells[static_cast<size_t>(id)];
-    Range left = common(left_for(table, around, id), cell.is_share() ? widened({0, 1}) : Range{0, everything().high});
+    const Range possible = cell.is_share() ? widened({0, 1}) : Range{0, everything().high};
+    Range left = common(left_for(table, around, id, Rounding::any), possible);
     const double chance = chance_of(cell, left);
     if (left.empty()) return;
     if (cell.whole()) left = nearest_count(table, around, id, left);
     if (left.empty() || !can_all_hold(table, around, id, left)) return;
+    // What is proposed is what numbers to the nearest leave, where they leave anything.
+    const Range nearest = common(left_for(table, around, id, Rounding::nearest), possible);
+    if (!cell.whole() && !nearest.empty()) left = nearest;
     found.push_back({{id, left, change_of(cell, left)}, chance});
 }
 

@@ -71,9 +71,13 @@ std::string axes(const LineChart& chart, const Scale& x, const Scale& y) {
                      (y.from + y.to) / 2, escaped_markup(chart.y_label));
 }
 
+// Where the colours begin again, other dashes tell the lines apart.
 std::string style_of(const ChartLine& line, size_t colour) {
+    constexpr std::array dashes{"", " stroke-dasharray=\"6 4\"", " stroke-dasharray=\"2 3\"",
+                                " stroke-dasharray=\"10 3 2 3\""};
+    const size_t round = line.muted ? 0 : colour / colours.size();
     return fmt::format("stroke=\"{}\"{}", line.muted ? "#888888" : colours[colour % colours.size()],
-                       line.dashed ? " stroke-dasharray=\"6 4\"" : "");
+                       dashes[(round + (line.dashed ? 1 : 0)) % dashes.size()]);
 }
 
 // The area between low and high, with a bar at each point, so that one point has one too.
@@ -92,6 +96,15 @@ std::string band_of(const ChartLine& line, const Scale& x, const Scale& y, size_
     return fmt::format("<path fill=\"{}\" fill-opacity=\"0.2\" stroke=\"none\" d=\"{}{}Z\"/>\n", paint, there, back) + bars;
 }
 
+// With its numbers as a tooltip.
+std::string dot_of(const ChartLine& line, const std::pair<double, double>& point, const Scale& x, const Scale& y,
+                   size_t colour) {
+    return fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"3\" fill=\"{}\"><title>{}{}{}: {}</title></circle>\n",
+                       x.at(point.first), y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()],
+                       escaped_markup(line.name), line.name.empty() ? "" : ", ", number_text(point.first),
+                       number_text(point.second));
+}
+
 std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_t colour) {
     std::string path, dots;
     bool drawing = false;
@@ -101,9 +114,7 @@ std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_
             continue;
         }
         path += fmt::format("{}{:.2f} {:.2f}", drawing ? "L" : "M", x.at(point.first), y.at(point.second));
-        if (line.marked)
-            dots += fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"3\" fill=\"{}\"/>\n", x.at(point.first),
-                                y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()]);
+        if (line.marked) dots += dot_of(line, point, x, y, colour);
         drawing = true;
     }
     return band_of(line, x, y, colour) +

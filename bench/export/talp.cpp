@@ -17,7 +17,8 @@ std::string talp_json(const RunFiles& run, const ScalingRow& row) {
                  mean = p.ranks > 1 ? std::max(0.0, most - row.rank_skew_ms / 2) : step;
     const double elapsed_ns = row.train_seconds * 1e9, share = step > 0 ? mean / step : 1;
     const double balance = most > 0 ? mean / most : 1, communication = step > 0 ? most / step : 1;
-    const Json resources{{"numCpus", p.processors()}, {"numMpiRanks", p.ranks}, {"numGpus", 0}};
+    const Json resources{
+        {"numCpus", p.processors()}, {"numMpiRanks", p.ranks}, {"numGpus", p.device == "cuda" ? p.ranks : 0}};
     Json global = resources;
     global.update(Json{{"cycles", 0},
                        {"instructions", 0},

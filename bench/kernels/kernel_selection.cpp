@@ -92,11 +92,16 @@ void check_operator(std::span<const LayerProblem> problems, const std::string& o
                      near.empty() ? "there are: " + all : "did you mean " + near + "?");
 }
 
-void check_choices(const KernelSuiteOptions& options) {
+void check_choices(const KernelSuiteOptions& options, const Target& target) {
     for (const Choice& choice : options.forced) {
         std::set<std::string> names;
-        for (const Kernel& row : kernel_table())
-            if (choice.op == name_of(row.op)) names.insert(row.name);
+        for (const Kernel& row : kernel_table()) {
+            if (choice.op != name_of(row.op)) continue;
+            names.insert(row.name);
+            if (choice.kernel != row.name || kind_of(row) != target.kind || !row.why_missing) continue;
+            if (const char* const why = row.why_missing())
+                throw UsageError(choice.kernel + " of " + choice.op + " cannot run", "--impl", why);
+        }
         if (names.count(choice.kernel)) continue;
         std::string all;
         for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
@@ -123,7 +128,7 @@ std::regex expression(const std::string& filter) {
 KernelSelection select_entries(std::span<const LayerProblem> problems, const KernelSuiteOptions& options,
                                const Target& target) {
     check_operator(problems, options.op);
-    check_choices(options);
+    check_choices(options, target);
     const std::regex wanted = expression(options.filter);
     std::set<std::string> fast;  // operators of a line that have a real kernel in some layout
     const auto key = [](const LayerProblem& problem) { return name_of(problem.op) + ("/" + problem.line); };

@@ -21,18 +21,22 @@ std::string line_of(const EpochResult& e, const HistoryColumns& columns) {
                     e.train_seconds, e.val_seconds, e.images, e.best ? 1 : 0);
     if (columns.chunks) line += fmt::format(",{:.9g}", plain_nan(e.chunk_loss));
     if (columns.norms) line += fmt::format(",{:.9g},{:.6g}", plain_nan(e.gradient_norm), e.clipped);
+    if (columns.scaling) line += fmt::format(",{:.9g},{}", e.loss_scale, e.skipped_updates);
     return line + "\n";
 }
 
 }  // namespace
 
-HistoryColumns history_columns(const TrainConfig& config) { return {config.chunk_images > 0, config.clip_norm > 0}; }
+HistoryColumns history_columns(const TrainConfig& config) {
+    return {config.chunk_images > 0, config.clip_norm > 0, config.precision == "fp16"};
+}
 
 std::string history_csv(std::span<const EpochResult> history, const HistoryColumns& columns) {
     std::string text =
         "epoch,train_loss,val_loss,val_accuracy,val_balanced_accuracy,learning_rate,train_seconds,val_seconds,images,best";
     if (columns.chunks) text += ",chunk_loss";
     if (columns.norms) text += ",gradient_norm,clipped";
+    if (columns.scaling) text += ",loss_scale,skipped_updates";
     text += "\n";
     for (const EpochResult& epoch : history) text += line_of(epoch, columns);
     return text;

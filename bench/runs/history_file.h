@@ -13,7 +13,7 @@ namespace xbench {
 
 // Columns at the end that only some runs have.
 struct HistoryColumns {
-    bool chunks = false, norms = false;
+    bool chunks = false, norms = false, scaling = false;
 };
 HistoryColumns history_columns(const TrainConfig& config);
 

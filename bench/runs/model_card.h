@@ -50,7 +50,7 @@ struct ModelCard {
     std::string split, set_digest, checkpoint, weights_hash, version;
     CardSources sources;
     std::vector<Subgroup> subgroups;
-    std::vector<std::string> columns;  // of the set that subgroups could be made of
+    std::vector<std::string> columns;  // of the set: sex, age, view, site
     std::vector<ExplainedCase> right, wrong;
     std::string layer;  // that the maps are of
 };

@@ -38,10 +38,11 @@ void how_measured(const ModelCard& card, HtmlPage& page) {
 void score_table(const ModelCard& card, const std::string& caption, const std::vector<std::string>& scores, HtmlPage& page) {
     const Evaluation& evaluation = card.evaluation;
     CardTable table{{"class", "images"}, {}, caption};
-    for (std::string score : scores) {
-        std::replace(score.begin(), score.end(), '_', ' ');
-        table.header.push_back(score);
-    }
+    for (const std::string& score : scores)
+        table.header.push_back(score == "f1"                  ? "F1"
+                               : score == "roc_auc"           ? "ROC AUC"
+                               : score == "average_precision" ? "average precision"
+                                                              : score);
     for (const ClassScore& one : evaluation.metrics.per_class) {
         table.rows.push_back({one.name, std::to_string(one.support)});
         for (const std::string& score : scores)

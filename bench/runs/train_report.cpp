@@ -71,6 +71,18 @@ bool is_weight(const Value& value) {  // learned or frozen
     return value.role == Role::parameter || (value.role == Role::constant && !value.trainable);
 }
 
+int64_t skipped_updates(const std::vector<EpochResult>& history) {
+    int64_t skipped = 0;
+    for (const EpochResult& epoch : history) skipped += epoch.skipped_updates;
+    return skipped;
+}
+
+std::string precision_text(const std::string& precision, const TrainResult& result) {
+    if (precision != "fp16") return fmt::format("precision {}\n", precision);
+    return fmt::format("precision fp16, loss scale {:.0f} in the end, {} updates skipped as gradients overflowed\n",
+                       result.history.empty() ? 0 : result.history.back().loss_scale, skipped_updates(result.history));
+}
+
 // As Keras prints it: layer, output shape, parameters.
 std::string model_text(const Config& config, const Dataset& dataset) {
     Graph graph = build_model(model_for(config.model, dataset.info()));
@@ -265,6 +277,10 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
                   {"final_weights_hash", result.final_weights_hash},
                   {"warmup", name_of(classify_warmup(result.times.step_ns).warmup)},
                   {"cores_shared", cores_are_shared(run.per_rank)}};
+    if (run.config.train.precision == "fp16") {
+        counters["loss_scale"] = result.history.empty() ? 0 : result.history.back().loss_scale;
+        counters["skipped_updates"] = skipped_updates(result.history);
+    }
     add_test_counters(result.test, counters);
     return counters;
 }
@@ -300,7 +316,9 @@ void write_train_files(const TrainRun& run, const std::filesystem::path& folder)
     write_text(folder / "metrics.json", json_text(metrics_json(run), 2) + "\n");
     write_text(folder / "classification_report.txt", report_of(run.result));
     if (run.result.test.count > 0) write_text(folder / "confusion_matrix.csv", confusion_csv(run.result.test, classes));
-    write_text(folder / "model_summary.txt", model_text(run.config, run.dataset) + memory_text(run.result));
+    write_text(folder / "model_summary.txt", model_text(run.config, run.dataset) +
+                                                 precision_text(run.config.train.precision, run.result) +
+                                                 memory_text(run.result));
     write_text(folder / "memory.json", json_text(memory_json(run), 2) + "\n");
     write_text(folder / "training_time.txt", time_text(run.result));
     const Record record = train_record(run);

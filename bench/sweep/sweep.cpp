@@ -20,6 +20,7 @@
 #include "kernels/cuda/devices.h"
 #include "parallel/checkpoint/training_state.h"
 #include "parallel/comm/setups.h"
+#include "plan/plan.h"
 
 namespace xbench {
 namespace {
@@ -54,6 +55,8 @@ void judge(Point& point, const Config& config, const SweepLimits& limits) {
         point.status = PointStatus::not_run;
         point.reason = std::move(reason);
     };
+    if (point.device != "cuda" && needs_gpu(products_in(config.train.precision)))
+        return not_run(fmt::format("the precision {} needs a GPU", config.train.precision));
     if (!setup.available) return not_run(setup.reason);
     if (const std::string lacks = lacks_gpus(point, limits); !lacks.empty()) return not_run(lacks);
     if (needs_launcher(point) && limits.one_process_only && point.ranks > 1)

@@ -50,6 +50,8 @@ void check_policy(const std::string& policy, const char* option) {
 
 }  // namespace
 
+bool is_no_finding(const std::string& label) { return lower_case(label) == lower_case(no_finding); }
+
 bool is_missing(const std::string& cell) {
     return std::find(missing_values.begin(), missing_values.end(), lower_case(cell)) != missing_values.end();
 }

@@ -13,6 +13,8 @@ namespace xbench {
 inline constexpr size_t no_column = static_cast<size_t>(-1);
 inline constexpr const char* no_finding = "No Finding";  // in a multi-label table: none of the classes
 
+bool is_no_finding(const std::string& label);  // in any case
+
 // Cells that say that a value is missing, as pandas has them.
 bool is_missing(const std::string& cell);
 // Where the column of a role stands, under its name or that of --columns. Throws UsageError where it is required or named,

@@ -25,6 +25,7 @@ struct ImportOptions {
         columns;           // path, label, labels, split, group, view ... -> their name in the CSV's header
     char separator = ',';  // of the CSV
     std::string uncertain = "ignore", blank = "zeros";  // in a column a class, -1 and blanks: zeros, ones or ignore
+    std::string consensus = "union";                    // of several readers: union or majority
     std::vector<std::string> drop_labels;               // of cells: names that are no class
     std::vector<std::string> class_names;               // of formats that number their classes (npz, cifar)
     bool multilabel = false;      // labels of cells are classes that an image has or not, even if none has two

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/utf8.h"
 #include "data/import/csv.h"
+#include "data/import/csv_boxes.h"
 #include "data/import/csv_labels.h"
 #include "data/import/csv_paths.h"
 #include "data/import/import_list.h"
@@ -19,6 +20,7 @@ namespace xbench {
 namespace {
 
 constexpr size_t most_hints = 20;  // each looks through all files
+constexpr std::array roles{"path", "label", "labels", "split", "group", "box", "corners", "reader"};
 constexpr std::array meta_roles{"view", "sex", "age", "site"};
 
 // Where the columns stand; split and group may be missing.
@@ -30,9 +32,10 @@ struct Columns {
 Columns find_columns(const CsvTable& table, const ImportOptions& options) {
     for (const auto& [role, name] : options.columns) {
         const bool is_meta = std::find(meta_roles.begin(), meta_roles.end(), role) != meta_roles.end();
-        if (!is_meta && role != "path" && role != "label" && role != "labels" && role != "split" && role != "group") {
+        const bool is_known = std::find(roles.begin(), roles.end(), role) != roles.end();
+        if (!is_meta && !is_known) {
             throw UsageError(fmt::format("'{}' is not a column's role", role), "--columns",
-                             "use path, label or labels, split, group, view, sex, age and site");
+                             "use path, label or labels, split, group, box or corners, reader, view, sex, age and site");
         }
     }
     Columns columns{find_column(table, options, "path", true),
@@ -69,7 +72,7 @@ void number_classes(ImportList& list, const std::vector<RowLabels>& labels, cons
                       std::any_of(labels.begin(), labels.end(), [](const RowLabels& row) { return row.present.size() > 1; });
     std::set<std::string> unique;
     for (const RowLabels& row : labels) unique.insert(row.present.begin(), row.present.end());
-    if (list.multilabel) unique.erase(no_finding);
+    if (list.multilabel) std::erase_if(unique, is_no_finding);
     list.class_names = fixed.empty() ? sorted_names({unique.begin(), unique.end()}) : fixed;
     std::map<std::string, int32_t> index;
     for (int32_t k = 0; const std::string& name : list.class_names) index[name] = k++;
@@ -102,12 +105,13 @@ public:
         : table_(std::move(table)),
           columns_(find_columns(table_, options)),
           label_columns_(table_, options),
+          boxes_(table_, options),
           source_(escape_bytes(options.source)),
           walk_(walk),
           files_(walk.files, options.source),
           list_(start_list(walk)) {
         for (const auto& [role, at] : columns_.meta) list_.meta_names.push_back(role);
-        list_.multilabel = options.multilabel;
+        list_.multilabel = options.multilabel || boxes_.given();
     }
 
     ImportList list() {
@@ -122,7 +126,11 @@ public:
         for (const std::string& file : walk_.files) {
             if (!seen_.contains(file)) list_.ignored.push_back({file, rule_unlisted});
         }
+        for (size_t i = 0; i < labels_.size() && boxes_.given(); ++i) labels_[i].present = boxes_.classes_of(i);
         number_classes(list_, labels_, label_columns_.classes());
+        if (boxes_.given()) boxes_.give_boxes(list_);
+        if (boxes_.left_out() > 0)
+            list_.notes.push_back(fmt::format("{} boxes without an area are left out", boxes_.left_out()));
         if (columns_.split == no_column) split_by_path(list_);
         if (list_.class_names.size() < 2 && !list_.multilabel && !list_.items.empty()) {
             throw UsageError("all images have the same label", table_.path, "check the column of --columns label=NAME");
@@ -141,7 +149,9 @@ private:
                 {row[columns_.path], fmt::format("{}: no such file below the source{}", place, hint), false});
             return;
         }
-        if (const auto [first, fresh] = seen_.emplace(item.path, line); !fresh) {
+        const auto [first, fresh] = seen_.emplace(item.path, line);
+        if (!fresh && boxes_.given()) return take_again(item.path, row, place);
+        if (!fresh) {
             throw UsageError(fmt::format("'{}' was already listed in line {}", escape_bytes(item.path), first->second),
                              place, "keep one row an image");
         }
@@ -161,8 +171,23 @@ private:
             const std::string value = is_missing(row[at]) ? "" : row[at];
             item.meta.push_back(role == "age" ? plain_age(value) : value);
         }
+        if (boxes_.given()) {
+            place_of_[item.path] = list_.items.size();
+            boxes_.add(list_.items.size(), row, labels, place);
+        }
         labels_.push_back(std::move(labels));
         list_.items.push_back(std::move(item));
+    }
+
+    // One more row of an image: another box, or another reader. What else it says of the image was said by the first.
+    void take_again(const std::string& path, const std::vector<std::string>& row, const std::string& place) {
+        const auto known = place_of_.find(path);
+        if (known == place_of_.end()) return;  // quarantined by its first row
+        const RowLabels labels = label_columns_.read(row, place);
+        const std::string group = columns_.group != no_column && !is_missing(row[columns_.group]) ? row[columns_.group] : "";
+        if (group != list_.items[known->second].group)
+            throw UsageError("another group than in the first row of the image", place);
+        boxes_.add(known->second, row, labels, place);
     }
 
     void quarantine(const ImportItem& item, const std::string& place, const char* what, const std::string& cell) {
@@ -173,6 +198,8 @@ private:
     const CsvTable table_;
     const Columns columns_;
     const LabelColumns label_columns_;
+    BoxColumns boxes_;
+    std::unordered_map<std::string, size_t> place_of_;  // of boxes: path -> item
     const std::string source_;
     const FolderWalk& walk_;
     const PathIndex files_;

@@ -1,54 +1,13 @@
 // A batch normalisation in front of a max-pooling (core/ops.h, BatchNormPool) of plain f32 images: the normalised image is
-// never written. A thread takes a window; windows of 2x2 on images of even width read pairs and have kernels of their own,
-// as in kernels/pool2d. Bound by memory.
+// never written. A thread takes a window; windows of 2x2 on images of even width read pairs, several a thread, and have
+// kernels of their own, as in kernels/pool2d. Bound by memory.
 #include "kernels/batchnorm/input_gradient.cuh"
-#include "kernels/batchnorm/plane.cuh"
+#include "kernels/batchnorm/normalised_window.cuh"
 #include "kernels/cuda/image_sums.cuh"
-#include "kernels/cuda/philox.cuh"
-#include "kernels/pool2d/window.cuh"
 
 using namespace xbench;
 
 namespace {
-
-// Normalises the pixels of a window and keeps the largest of what they become, the first of equal ones.
-class NormalisedWindow {
-public:
-    __device__ NormalisedWindow(const float* mean_rstd, const float* gamma, const float* beta, int channels, int c)
-        : norm_(mean_rstd, channels, c), gamma_(gamma[c]), beta_(beta[c]) {}
-    __device__ __forceinline__ void meet(float x, int place) {
-        const float xhat = norm_(x), value = fmaf(xhat, gamma_, beta_);
-        if (this->place >= 0 && !beats(value, largest)) return;
-        largest = value;
-        this->xhat = xhat;
-        this->place = place;
-    }
-    float largest = 0, xhat = 0;
-    int place = -1;
-
-private:
-    Norm norm_;
-    float gamma_, beta_;
-};
-
-struct PooledOutputs {
-    float* y;
-    uint8_t* index;  // null, like xhat, in inference
-    float* xhat;
-};
-
-__device__ __forceinline__ void store_window(const NormalisedWindow& window, const PooledOutputs& to, const BatchNormPool& a,
-                                             const KeepMask& keep, const PoolShape& s, const Place& at, int o) {
-    const bool with_relu = a.norm.activation == Activation::relu;
-    const bool kept = keep(image_of(s), at.c, at.i * s.q + at.j);
-    const bool closed = !kept || (with_relu && !(window.largest > 0));
-    const float value = with_relu ? relu(window.largest) : window.largest;
-    const int64_t place = image_of(s) * y_count(s) + o;
-    to.y[place] = kept ? value * keep.scale() : 0.0f;
-    if (!to.xhat) return;
-    to.xhat[place] = window.xhat;
-    to.index[place] = static_cast<uint8_t>(closed ? closed_window : window.place);
-}
 
 template <int threads>
 __device__ __forceinline__ void statistics_of_planes(const float* xhat, const float* dy, const uint8_t* index,
@@ -77,6 +36,22 @@ __device__ __forceinline__ void statistics_of_planes(const float* xhat, const fl
         store_sums(partial, pair, plane / channels, channels, static_cast<int>(plane % channels));
 }
 
+// Calls body(window, its channel, whether it is another than the last) for the thread's windows of `count`, `of_channel` of
+// them in each channel.
+template <class Body>
+__device__ __forceinline__ void for_each_window(const PoolShape& s, int count, int of_channel, Body&& body) {
+    const int thread = static_cast<int>(threadIdx.x), block = static_cast<int>(blockIdx.x % s.blocks_of_image);
+    const int first = (block * static_cast<int>(blockDim.x) + thread / 32 * 32) * windows_of_thread + thread % 32;
+    int last = -1;
+#pragma unroll 1
+    for (int k = 0; k < windows_of_thread; ++k) {
+        const int o = first + 32 * k, c = o / of_channel;
+        if (o >= count) return;
+        body(o, c, c != last);
+        last = c;
+    }
+}
+
 }  // namespace
 
 extern "C" __global__ void normalise_pool(const float* x, const float* mean_rstd, const float* gamma, const float* beta,
@@ -89,24 +64,30 @@ extern "C" __global__ void normalise_pool(const float* x, const float* mean_rstd
     NormalisedWindow window(mean_rstd, gamma, beta, s.channels, at.c);
     for (int i = 0; i < a.r; ++i)
         for (int j = 0; j < a.s; ++j) window.meet(corner[i * s.w + j], i * a.s + j);
-    store_window(window, {y, index, xhat}, a, KeepMask(a.dropout, step, s.p * s.q), s, at, o);
+    const KeepMask keep(a.dropout, step, s.p * s.q);
+    store_window(window, {y, index, xhat}, a, keep(image_of(s), at.c, at.i * s.q + at.j), keep.scale(),
+                 image_of(s) * y_count(s) + o);
 }
 
 extern "C" __global__ void normalise_pool_2x2(const float* x, const float* mean_rstd, const float* gamma, const float* beta,
                                               float* y, uint8_t* index, float* xhat, PoolShape s, BatchNormPool a,
                                               const StepContext* step) {
-    const int o = place_in_image(s);
-    if (o >= y_count(s)) return;
-    const Place at(o, s.p, s.q);
-    const auto* const top =
-        reinterpret_cast<const float2*>(x + image_of(s) * x_count(s) + (at.c * s.h + 2 * at.i) * s.w) + at.j;
-    const float2 above = *top, below = top[s.w / 2];
-    NormalisedWindow window(mean_rstd, gamma, beta, s.channels, at.c);
-    window.meet(above.x, 0);
-    window.meet(above.y, 1);
-    window.meet(below.x, 2);
-    window.meet(below.y, 3);
-    store_window(window, {y, index, xhat}, a, KeepMask(a.dropout, step, s.p * s.q), s, at, o);
+    const KeepMask keep(a.dropout, step, s.p * s.q);
+    const uint64_t key = keep.on() ? keep.key(image_of(s)) : 0;
+    Norm norm(0, 0);
+    float scale = 0, offset = 0;
+    for_each_window(s, y_count(s), s.p * s.q, [&](int o, int c, bool is_new) {
+        if (is_new) norm = Norm(mean_rstd, s.channels, c), scale = gamma[c], offset = beta[c];
+        const int pixel = o - c * s.p * s.q, i = pixel / s.q, j = pixel - i * s.q;
+        const auto* const top = reinterpret_cast<const float2*>(x + image_of(s) * x_count(s) + (c * s.h + 2 * i) * s.w) + j;
+        const float2 above = *top, below = top[s.w / 2];
+        NormalisedWindow window(norm, scale, offset);
+        window.meet(above.x, 0);
+        window.meet(above.y, 1);
+        window.meet(below.x, 2);
+        window.meet(below.y, 3);
+        store_window(window, {y, index, xhat}, a, keep.keeps(key, c, pixel), keep.scale(), image_of(s) * y_count(s) + o);
+    });
 }
 
 extern "C" __global__ void pooled_statistics_by_warp(const float* xhat, const float* dy, const uint8_t* index,
@@ -146,23 +127,26 @@ extern "C" __global__ void normalise_pool_gradient(const float* x, const float* 
 extern "C" __global__ void normalise_pool_gradient_2x2(const float* x, const float* dy, const uint8_t* index,
                                                        const float* mean_rstd, const float* gamma, const double* sums,
                                                        float* dx, PoolShape s, BatchNormPool a, const StepContext* step) {
-    const int rows = (s.h + 1) / 2, columns = s.w / 2, o = place_in_image(s);
-    if (o >= s.channels * rows * columns) return;
-    const Place at(o, rows, columns);
-    const InputGradient gradient = input_gradient(mean_rstd, gamma, sums, s.channels, at.c, a.norm, step);
-    float d = 0;
-    int place = closed_window;
-    if (at.i < s.p) {
-        const int64_t from = image_of(s) * y_count(s) + (at.c * s.p + at.i) * s.q + at.j;
-        place = index[from];
-        d = dy[from] * (1.0f / (1.0f - a.dropout.p));
-    }
-    const int64_t begin = image_of(s) * x_count(s) + (at.c * s.h + 2 * at.i) * s.w;
-    const auto* const from = reinterpret_cast<const float2*>(x + begin) + at.j;
-    auto* const to = reinterpret_cast<float2*>(dx + begin) + at.j;
-    const float2 above = *from;
-    *to = make_float2(gradient(above.x, place == 0 ? d : 0.0f), gradient(above.y, place == 1 ? d : 0.0f));
-    if (2 * at.i + 1 >= s.h) return;
-    const float2 below = from[columns];
-    to[columns] = make_float2(gradient(below.x, place == 2 ? d : 0.0f), gradient(below.y, place == 3 ? d : 0.0f));
+    const int rows = (s.h + 1) / 2, columns = s.w / 2;
+    const float scale = 1.0f / (1.0f - a.dropout.p);
+    InputGradient gradient{};
+    for_each_window(s, s.channels * rows * columns, rows * columns, [&](int o, int c, bool is_new) {
+        if (is_new) gradient = input_gradient(mean_rstd, gamma, sums, s.channels, c, a.norm, step);
+        const int window = o - c * rows * columns, i = window / columns, j = window - i * columns;
+        float d = 0;
+        int place = closed_window;
+        if (i < s.p) {
+            const int64_t from = image_of(s) * y_count(s) + (c * s.p + i) * s.q + j;
+            place = index[from];
+            d = dy[from] * scale;
+        }
+        const int64_t begin = image_of(s) * x_count(s) + (c * s.h + 2 * i) * s.w;
+        const auto* const from = reinterpret_cast<const float2*>(x + begin) + j;
+        auto* const to = reinterpret_cast<float2*>(dx + begin) + j;
+        const float2 above = *from;
+        *to = make_float2(gradient(above.x, place == 0 ? d : 0.0f), gradient(above.y, place == 1 ? d : 0.0f));
+        if (2 * i + 1 >= s.h) return;
+        const float2 below = from[columns];
+        to[columns] = make_float2(gradient(below.x, place == 2 ? d : 0.0f), gradient(below.y, place == 3 ? d : 0.0f));
+    });
 }

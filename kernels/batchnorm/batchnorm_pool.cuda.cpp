@@ -26,10 +26,11 @@ Support takes_images(const Problem& problem) {
     return both(plain_f32_input(problem), most < int64_t{1} << 30 ? supported : refused("size"));
 }
 
-// `x` and `y` as the pooling forward has them; a thread takes one of `items` of an image.
-PoolShape shape_of(const KernelTensor& x, const KernelTensor& y, int64_t items) {
+// `x` and `y` as the pooling forward has them; a thread takes one of `items` of an image, or `each`.
+PoolShape shape_of(const KernelTensor& x, const KernelTensor& y, int64_t items, int each) {
     const auto size = [](int64_t value) { return static_cast<int32_t>(value); };
-    return {size(x.dim[1]), size(x.dim[2]), size(x.dim[3]), size(y.dim[2]), size(y.dim[3]), blocks_for(items, threads)};
+    const unsigned blocks = blocks_for(items, int64_t{threads} * each);
+    return {size(x.dim[1]), size(x.dim[2]), size(x.dim[3]), size(y.dim[2]), size(y.dim[3]), blocks};
 }
 Extent blocks_of(const PoolShape& shape, const KernelTensor& x) {
     return {shape.blocks_of_image * static_cast<unsigned>(x.dim[0])};
@@ -42,11 +43,12 @@ bool is_halving(const BatchNormPool& a, const KernelTensor& x) {
 void enqueue_apply(const KernelArgs& args, CudaQueue& queue) noexcept {
     const auto& a = attributes<BatchNormPool>(args);
     const KernelTensor &x = args.in[0], &y = args.out[0];
-    const PoolShape shape = shape_of(x, y, elements_of_image(y));
-    queue.launch(is_halving(a, x) ? normalise_pool_2x2 : normalise_pool, blocks_of(shape, x), {threads}, 0,
-                 address<const float>(x), address<const float>(args.in[1]), address<const float>(args.in[2]),
-                 address<const float>(args.in[3]), address<float>(y), address<uint8_t>(args.out, args.n_out, 1),
-                 address<float>(args.out, args.n_out, 2), shape, a, queue.step());
+    const bool halving = is_halving(a, x);
+    const PoolShape shape = shape_of(x, y, elements_of_image(y), halving ? windows_of_thread : 1);
+    queue.launch(halving ? normalise_pool_2x2 : normalise_pool, blocks_of(shape, x), {threads}, 0, address<const float>(x),
+                 address<const float>(args.in[1]), address<const float>(args.in[2]), address<const float>(args.in[3]),
+                 address<float>(y), address<uint8_t>(args.out, args.n_out, 1), address<float>(args.out, args.n_out, 2),
+                 shape, a, queue.step());
 }
 
 size_t workspace(const Problem& problem, int) {
@@ -74,7 +76,7 @@ void enqueue_grad_input(const KernelArgs& args, CudaQueue& queue) noexcept {
     const KernelTensor &x = args.in[0], &dy = args.in[1];
     const bool halving = is_halving(a, x) && reinterpret_cast<uintptr_t>(args.out[0].data) % 8 == 0;
     const int64_t windows = x.dim[1] * ((x.dim[2] + 1) / 2) * (x.dim[3] / 2);
-    const PoolShape shape = shape_of(x, dy, halving ? windows : elements_of_image(x));
+    const PoolShape shape = halving ? shape_of(x, dy, windows, windows_of_thread) : shape_of(x, dy, elements_of_image(x), 1);
     queue.launch(halving ? normalise_pool_gradient_2x2 : normalise_pool_gradient, blocks_of(shape, x), {threads}, 0,
                  address<const float>(x), address<const float>(dy), address<const uint8_t>(args.in[2]),
                  address<const float>(args.in[3]), address<const float>(args.in[4]), address<const double>(args.in[5]),

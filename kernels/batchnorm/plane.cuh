@@ -14,6 +14,7 @@ struct Pair {
 // Mean and rstd of a channel of mean_rstd{2,c}.
 struct Norm {
     float mean, rstd;
+    __device__ Norm(float mean, float rstd) : mean(mean), rstd(rstd) {}
     __device__ Norm(const float* mean_rstd, int channels, int c) : mean(mean_rstd[c]), rstd(mean_rstd[channels + c]) {}
     __device__ float operator()(float x) const { return (x - mean) * rstd; }
 };

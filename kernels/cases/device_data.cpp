@@ -10,6 +10,7 @@ DeviceData::DeviceData(ProblemData& here, const Kernel& kernel, Device& device, 
     leaf_begin_ = device.allocate_undefined(here.problem().leaf_begin.size() * sizeof(int32_t));
     sample_ids_ = device.allocate_undefined(static_cast<size_t>(here.problem().images()) * sizeof(int64_t));
     context_ = device.allocate_undefined(sizeof(StepContext));
+    loss_scale_ = device.allocate_undefined(sizeof(float));
     point();
     send();
 }
@@ -37,6 +38,10 @@ void DeviceData::send() {
     device_.copy(sample_ids_.data(), step_.sample_ids, sample_ids_.bytes());
     step_.leaf_begin = leaf_begin_.as<int32_t>();
     step_.sample_ids = sample_ids_.as<int64_t>();
+    if (step_.loss_scale) {
+        device_.copy(loss_scale_.data(), step_.loss_scale, sizeof(float));
+        step_.loss_scale = loss_scale_.as<float>();
+    }
     step_.on_device = context_.as<StepContext>();
     device_.copy(context_.data(), &step_, sizeof step_);
 }

@@ -27,7 +27,7 @@ private:
     Device& device_;
     const bool guards_;
     std::vector<AlignedBuffer> there_;  // as here_.memory()
-    AlignedBuffer workspace_, leaf_begin_, sample_ids_, context_;
+    AlignedBuffer workspace_, leaf_begin_, sample_ids_, context_, loss_scale_;
     StepContext step_{};
     KernelArgs args_{};
 };

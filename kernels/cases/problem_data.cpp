@@ -136,6 +136,7 @@ void ProblemData::point() {
     step_.leaves = static_cast<int32_t>(problem_.leaf_begin.size()) - 1;
     step_.sample_ids = sample_ids_.data();
     step_.update = problem_.update;
+    step_.loss_scale = problem_.loss_scale > 0 ? &problem_.loss_scale : nullptr;
     if (step_.global_batch == 0) {
         step_.seed = 12345, step_.step = 3, step_.learning_rate = 0.01f;
         step_.global_batch = images, step_.inverse_batch = 1.0 / static_cast<double>(images);

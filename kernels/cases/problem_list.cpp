@@ -112,6 +112,7 @@ std::vector<LayerProblem> parse_problem(std::string_view line, const std::string
         problem.line = text;
         problem.leaf_begin = even_leaves(fields.size("n"), fields.size("leaves"));
         problem.update = static_cast<uint32_t>(fields.real("update", 1));
+        problem.loss_scale = static_cast<float>(fields.real("loss_scale", 0));
         problem.bench_only = fields.has("bench");
     }
     return problems;

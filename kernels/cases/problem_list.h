@@ -9,10 +9,12 @@
 //               take n, the elements of the flat buffer. n0 is not a problem: a call has at least one image.
 //   options     stride2 pad1 dilation2 (or stride_h2 stride_w1 ...), groups4, leaves8 (default 1), p=0.4 (of a pooling: a
 //   dropout behind it), eps=1e-5,
-//               weight_decay=0.01, momentum=0.9, update=3 (of an optimizer, counts from 1)
+//               weight_decay=0.01, momentum=0.9, update=3 (of an optimizer, counts from 1), loss_scale=1024 (of a
+//               loss)
 //   words       relu (of a pooling: its gradient masks by y), relu_input (of batchnorm), nobias, per_channel, exclude_pad,
-//               noindex, decoupled, nesterov, nopos (no pos_weight), bench (to be timed only: the conformance tests leave it
-//               out, as the reference is too slow for it), bf16, f16 or tf32 (products of conv2d and linear)
+//               noindex, decoupled, nesterov, scaled (an optimizer behind loss scaling), nopos (no pos_weight), bench (to be
+//               timed only: the conformance tests leave it out, as the reference is too slow for it), bf16, f16 or tf32
+//               (products of conv2d and linear)
 //   name=...    a layer of a model, "model.layer", or what makes the case special
 // What a line does not say takes these values: sizes 1, strides 1 (of a pooling: its window), paddings 0.
 #pragma once
@@ -36,6 +38,7 @@ struct LayerProblem {
     std::vector<KernelTensor> in, out;  // f32 where the operator is floating point; no addresses
     std::vector<int32_t> leaf_begin;    // {leaves + 1}
     uint32_t update = 1;                // of an optimizer
+    float loss_scale = 0;               // of the gradient of a loss; 0: there is none
     bool bench_only = false;            // not for the conformance tests
 
     Problem problem() const;  // valid while this object lives: it points to attrs

@@ -13,8 +13,9 @@ __device__ __forceinline__ T sum_of_leaf(const Partials<T>& from, const StepCont
     const int64_t first = from.of_leaves ? v : step->leaf_begin[v], last = from.of_leaves ? v + 1 : step->leaf_begin[v + 1];
     const T* at = from.partial + first * from.parts * from.width + column;
     T sum = 0;
+    const int64_t next = from.images * from.width;
 #pragma unroll 4
-    for (int64_t left = (last - first) * from.parts; left > 0; --left, at += from.width) sum += *at;
+    for (int64_t left = (last - first) * from.parts; left > 0; left -= from.images, at += next) sum += *at;
     return sum;
 }
 

@@ -12,8 +12,9 @@ template <class T>
 struct Partials {
     const T* partial;
     int64_t width;
-    int32_t parts;      // of an image (or leaf), added in ascending order
-    int32_t of_leaves;  // 1: one for each leaf in place of one for each image
+    int32_t parts;       // of an image (or leaf), added in ascending order
+    int32_t of_leaves;   // 1: one for each leaf in place of one for each image
+    int32_t images = 1;  // of a leaf that share one, which lies where that of the first of them would
 };
 
 template <class T>

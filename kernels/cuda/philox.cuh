@@ -28,11 +28,14 @@ public:
         for (int i = 0; i < 4; ++i) mask |= (uniform01(bits.v[i]) >= dropout_.p ? 1u : 0u) << i;
         return mask;
     }
-    // One element: `pixel` of a channel.
-    __device__ bool operator()(int64_t image, int64_t channel, int64_t pixel) const {
+    // One element: `pixel` of a channel of the image with this key.
+    __device__ bool keeps(uint64_t key, int64_t channel, int64_t pixel) const {
         if (dropout_.p == 0) return true;
         const int64_t element = dropout_.per_channel ? channel : channel * pixels_ + pixel;
-        return four(key(image), element & ~int64_t{3}) >> (element & 3) & 1;
+        return four(key, element & ~int64_t{3}) >> (element & 3) & 1;
+    }
+    __device__ bool operator()(int64_t image, int64_t channel, int64_t pixel) const {
+        return dropout_.p == 0 || keeps(key(image), channel, pixel);
     }
     __device__ bool on() const { return dropout_.p != 0; }
     __device__ float scale() const { return 1.0f / (1.0f - dropout_.p); }

@@ -2,6 +2,7 @@
 #include "kernels/cuda/queue.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/cuda/gpu.h"
 #include "kernels/registry.h"
@@ -57,6 +58,7 @@ void CudaQueue::throw_failure() {
     if (!failure_) return;
     const auto code = static_cast<CUresult>(failure_);
     failure_ = 0;
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
     throw CudaError(code, what_failed_, "GPU " + std::to_string(gpu_.ordinal()), remedy_of(code));
 }
 
@@ -72,10 +74,17 @@ void CudaQueue::launch(const CudaFunction& function, Extent blocks, Extent threa
         result = cuda_driver().cuLaunchKernel(loaded.function, blocks.x, blocks.y, blocks.z, threads.x, threads.y, threads.z,
                                               shared_bytes, static_cast<CUstream>(stream_), arguments.addresses, nullptr);
     if (result != CUDA_SUCCESS) keep_failure(result, std::string(function.name) + " was not launched: " + text_of(result));
-} catch (const CudaError& error) {
-    keep_failure(error.result(), error.what());
+} catch (const CudaError& error) {  // says itself where and what to do
+    failure_ = error.result();
+    thrown_ = std::current_exception();
 } catch (const std::exception& error) {
     keep_failure(CUDA_ERROR_UNKNOWN, error.what());
+}
+
+void* CudaQueue::begin_library_call() noexcept {
+    if (failure_) return nullptr;
+    gpu_.use();
+    return stream_;
 }
 
 void CudaQueue::zero(void* data, size_t bytes) noexcept {

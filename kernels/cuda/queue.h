@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <string>
 #include <type_traits>
 
@@ -58,6 +59,10 @@ public:
         launch(function, blocks, threads, shared_bytes, CudaArguments{addresses.data(), sizes.data(), sizeof...(A)});
     }
     void zero(void* data, size_t bytes) noexcept;
+    // For a row that calls a library: makes the GPU the calling thread's and returns the CUstream in whose order its calls
+    // belong; null: something failed before. What it says of a failure goes to keep_failure().
+    void* begin_library_call() noexcept;
+    void keep_failure(int code, const std::string& what) noexcept;  // a CUresult, or 0
 
     // Of the running step, in the device's memory, as are its leaf_begin and sample_ids: for kernels, not for the host.
     const StepContext* step() const { return step_; }
@@ -67,7 +72,6 @@ public:
     // ---- of the device
     // The row and the problem that are launched from now on, for messages.
     void begin(const Kernel& kernel, const KernelArgs& args);
-    void keep_failure(int code, const std::string& what) noexcept;
     void throw_failure();  // the first one, if there is one
 
 private:
@@ -83,6 +87,7 @@ private:
     const KernelArgs* args_ = nullptr;
     int failure_ = 0;  // CUresult
     std::string what_failed_;
+    std::exception_ptr thrown_;  // the failure, where it is one that was thrown
 };
 
 }  // namespace xbench

@@ -1,5 +1,5 @@
 // "simt": relu, relu_grad, add, accumulate and flatten of f32 tensors on a GPU.
-#include "kernels/cuda/row.h"
+#include "kernels/cuda/nhwc_row.h"
 
 namespace xbench {
 namespace {
@@ -18,21 +18,11 @@ void enqueue_add(const KernelArgs& args, CudaQueue& queue) noexcept {
     launch_map_of_two(add_arrays, args, queue, with_relu);
 }
 
-// Element for element, in whatever order they lie: plain or nhwc, but all operands alike.
-Support takes_alike(const Problem& problem) {
-    Problem plain = problem;
-    for (KernelTensor* tensor : {&plain.in[0], &plain.in[1], &plain.out[0]}) {
-        if (tensor->rank > 0 && tensor->layout != problem.in[0].layout) return refused("layout");
-        if (tensor->layout == Layout::nhwc) tensor->layout = Layout::plain;
-    }
-    return plain_f32_input(plain);
-}
-
 const Kernel rows[] = {
-    cuda_row(OpKind::relu, "simt", takes_alike, enqueue_relu),
-    cuda_row(OpKind::relu_grad, "simt", takes_alike, enqueue_relu_grad),
-    cuda_row(OpKind::add, "simt", takes_alike, enqueue_add),
-    cuda_row(OpKind::accumulate, "simt", takes_alike, enqueue_add),
+    cuda_row(OpKind::relu, "simt", alike_f32_output, enqueue_relu),
+    cuda_row(OpKind::relu_grad, "simt", alike_f32_output, enqueue_relu_grad),
+    cuda_row(OpKind::add, "simt", alike_f32_output, enqueue_add),
+    cuda_row(OpKind::accumulate, "simt", alike_f32_output, enqueue_add),
     cuda_row(OpKind::flatten, "simt", plain_f32_input, enqueue_flatten),
 };
 

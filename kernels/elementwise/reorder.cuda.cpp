@@ -1,4 +1,5 @@
-// "transpose": reorder between plain and nhwc f32 images on a GPU.
+// "transpose": reorder between plain and nhwc f32 images on a GPU, and flatten, which makes plain rows of nhwc images or, in
+// the backward pass, the other way round.
 #include <algorithm>
 
 #include "kernels/cuda/row.h"
@@ -31,16 +32,28 @@ ReorderTile tile_of(const KernelTensor& x) {
     return t;
 }
 
+const KernelTensor& images_of(const Problem& problem) { return problem.in[0].rank == 4 ? problem.in[0] : problem.out[0]; }
+
+Support takes_flat(const Problem& problem) {
+    const KernelTensor &x = problem.in[0], &y = problem.out[0], &images = images_of(problem);
+    if (x.dtype != DType::f32 || y.dtype != DType::f32) return refused("element type");
+    if (!is(images, Layout::nhwc) || (x.rank == 4 && y.rank == 4)) return refused("layout");
+    return elements_of_image(x) < int64_t{1} << 30 && x.dim[0] < 65536 ? supported : refused("size");
+}
+
 void enqueue(const KernelArgs& args, CudaQueue& queue) noexcept {
     const KernelTensor& x = args.in[0];
-    const ReorderTile t = tile_of(x);
+    const ReorderTile t = tile_of(images_of(args));
     const Extent blocks{blocks_for(t.all_pixels, t.pixels), blocks_for(t.all_channels, t.channels),
                         static_cast<unsigned>(x.dim[0])};
-    queue.launch(x.layout == Layout::plain ? plain_to_nhwc : nhwc_to_plain, blocks, {threads},
+    queue.launch(is(x, Layout::nhwc) ? nhwc_to_plain : plain_to_nhwc, blocks, {threads},
                  static_cast<unsigned>(4 * t.channels * t.pitch), address<const float>(x), address<float>(args.out[0]), t);
 }
 
-const Kernel rows[] = {cuda_row(OpKind::reorder, "transpose", takes, enqueue)};
+const Kernel rows[] = {
+    cuda_row(OpKind::reorder, "transpose", takes, enqueue),
+    cuda_row(OpKind::flatten, "transpose", takes_flat, enqueue),
+};
 
 }  // namespace
 

@@ -70,8 +70,8 @@ void fill_bce_grad(const Fill& fill) {
 
 FolderCases loss_cases() {
     return {{
-                {"softmax_cross_entropy", "k# weighted smoothing= gamma=", softmax_cross_entropy},
-                {"bce_with_logits", "k# nopos weighted smoothing= gamma= alpha=", bce_with_logits},
+                {"softmax_cross_entropy", "k# weighted smoothing= gamma= loss_scale=", softmax_cross_entropy},
+                {"bce_with_logits", "k# nopos weighted smoothing= gamma= alpha= loss_scale=", bce_with_logits},
             },
             {
                 {OpKind::softmax_cross_entropy, fill_softmax, of_result, false, 8, no_operator},

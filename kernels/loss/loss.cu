@@ -22,6 +22,11 @@ __device__ double warp_max(double value) {
     return value;
 }
 
+// Of the gradients: 1 / images, times the loss scale where there is one.
+__device__ double gradient_scale(const StepContext& step) {
+    return step.loss_scale ? step.inverse_batch * static_cast<double>(*step.loss_scale) : step.inverse_batch;
+}
+
 __device__ double log1p_exp_negative(double z) { return log1p(exp(-fabs(z))) + fmax(-z, 0.0); }
 
 __device__ double sigmoid(double z) {
@@ -90,7 +95,7 @@ extern "C" __global__ void softmax_gradient(const float* probabilities, const in
     if (i >= count) return;
     const int64_t n = i / classes;
     const double hot = labels[n] == i - n * classes ? 1 : 0;
-    dlogits[i] = static_cast<float>((static_cast<double>(probabilities[i]) - hot) * step->inverse_batch);
+    dlogits[i] = static_cast<float>((static_cast<double>(probabilities[i]) - hot) * gradient_scale(*step));
 }
 
 // A warp takes an image.
@@ -106,12 +111,13 @@ extern "C" __global__ void weighted_softmax_gradient(const float* probabilities,
         sum += a.focal ? (k == label ? 0.0 : static_cast<double>(p[k]))
                        : weight_of(class_weight, k) * smoothed(a, k == label, classes);
     sum = warp_sum(sum);
+    const double scale = gradient_scale(*step);
     const double factor =
         a.focal ? -weight_of(class_weight, label) * focal_softmax_factor(a, static_cast<double>(p[label]), sum) : sum;
     for (int k = lane_of_warp(); k < classes; k += 32) {
         const double hot =
             a.focal ? (k == label ? factor : 0.0) : weight_of(class_weight, k) * smoothed(a, k == label, classes);
-        dlogits[n * classes + k] = static_cast<float>((factor * static_cast<double>(p[k]) - hot) * step->inverse_batch);
+        dlogits[n * classes + k] = static_cast<float>((factor * static_cast<double>(p[k]) - hot) * scale);
     }
 }
 
@@ -123,11 +129,12 @@ extern "C" __global__ void bce_gradient(const float* probabilities, const float*
     if (i >= count) return;
     const double s = probabilities[i], t = targets[i];
     const double weight = pos_weight ? static_cast<double>(pos_weight[i % classes]) : 1.0;
+    const double scale = gradient_scale(*step) / classes;
     if (!is_plain(a, class_weight)) {
         const double slope = weight_of(class_weight, i % classes) * binary_slope(a, s, t, weight);
-        dlogits[i] = static_cast<float>(slope * (step->inverse_batch / classes));
+        dlogits[i] = static_cast<float>(slope * scale);
         return;
     }
     const double slope = t < 0 ? 0 : (1 - t) * s - weight * t * (1 - s);  // below 0: unknown
-    dlogits[i] = static_cast<float>(slope * (step->inverse_batch / classes));
+    dlogits[i] = static_cast<float>(slope * scale);
 }

@@ -22,6 +22,10 @@ XB_INLINE VM lanes_at(int64_t k, int64_t classes) {
 // One double an image.
 size_t loss_workspace(const Problem& p, int) { return static_cast<size_t>(p.in[0].dim[0]) * sizeof(double); }
 
+double gradient_scale(const StepContext& step) {
+    return step.loss_scale ? step.inverse_batch * static_cast<double>(*step.loss_scale) : step.inverse_batch;
+}
+
 double sum_of_losses(const StepContext& step, const double* loss) {
     return leaf_tree_sum<double>(step, [&](int32_t v) {
         double sum = 0;
@@ -107,16 +111,17 @@ void run_softmax_grad(const KernelArgs& args, const Team& team) noexcept {
     const auto* labels = static_cast<const int32_t*>(args.in[1].data);
     const float* const weight = weights_of_classes(args, 2);
     const bool plain_loss = is_plain(loss_attributes(args), weight);
+    const double scale = gradient_scale(*args.step);
     const Share rows = share_of(args.in[0].dim[0], team);
     for (int64_t n = rows.begin; n < rows.end; ++n) {
         const float* p = floats(args.in[0]) + n * classes;
         float* d = static_cast<float*>(args.out[0].data) + n * classes;
         if (!plain_loss) {
-            softmax_slopes(loss_attributes(args), p, classes, labels[n], weight, args.step->inverse_batch, d);
+            softmax_slopes(loss_attributes(args), p, classes, labels[n], weight, scale, d);
             continue;
         }
         for (int64_t k = 0; k < classes; ++k)
-            d[k] = static_cast<float>((static_cast<double>(p[k]) - (k == labels[n] ? 1.0 : 0.0)) * args.step->inverse_batch);
+            d[k] = static_cast<float>((static_cast<double>(p[k]) - (k == labels[n] ? 1.0 : 0.0)) * scale);
     }
 }
 
@@ -175,7 +180,7 @@ void run_bce_grad(const KernelArgs& args, const Team& team) noexcept {
     const float* pos_weight = has_operand(args.in, args.n_in, 2) ? floats(args.in[2]) : nullptr;
     const float* const class_weight = weights_of_classes(args, 3);
     const bool plain_loss = is_plain(loss_attributes(args), class_weight);
-    const double scale = args.step->inverse_batch / static_cast<double>(classes);
+    const double scale = gradient_scale(*args.step) / static_cast<double>(classes);
     const Share rows = share_of(args.in[0].dim[0], team);
     for (int64_t n = rows.begin; n < rows.end; ++n)
         for (int64_t k = 0; k < classes; ++k) {

@@ -11,6 +11,10 @@
 namespace xbench {
 namespace {
 
+double gradient_scale(const StepContext& step) {
+    return step.loss_scale ? step.inverse_batch * static_cast<double>(*step.loss_scale) : step.inverse_batch;
+}
+
 template <class T>
 struct SoftmaxRow {
     double largest = -INFINITY, sum = 0;
@@ -91,7 +95,7 @@ void softmax_grad(const KernelArgs& args, const Team& team) {
             const double q = static_cast<double>(probabilities.at(n, k));
             const double slope =
                 label.a.focal ? label.w(labels[n]) * by_p * ((k == labels[n] ? 1 : 0) - q) : sum * q - label.at(k);
-            dlogits.at(n, k) = static_cast<T>(slope * args.step->inverse_batch);
+            dlogits.at(n, k) = static_cast<T>(slope * gradient_scale(*args.step));
         }
     }
 }
@@ -161,7 +165,7 @@ void bce(const KernelArgs& args, const Team& team) {
 template <class T>
 void bce_grad(const KernelArgs& args, const Team& team) {
     const RefTensor<T> probabilities(args.in[0]), targets(args.in[1]), dlogits(args.out[0]);
-    const double scale = args.step->inverse_batch / static_cast<double>(dlogits.c());
+    const double scale = gradient_scale(*args.step) / static_cast<double>(dlogits.c());
     for (auto [n, end] = share(dlogits.n(), team); n < end; ++n)
         for (int64_t k = 0; k < dlogits.c(); ++k) {
             const BinaryLabel label = label_of(args, targets, n, k);

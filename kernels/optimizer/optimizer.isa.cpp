@@ -105,6 +105,7 @@ void run_average_weights(const KernelArgs& args, const Team& team) noexcept {
 Support supports_sums(const Problem& p) { return dense_f32(p.in[0], Layout::plain); }
 
 Support supports(const Problem& p) {
+    if (p.n_in > 1 && p.in[1].rank > 0) return refused("loss scaling");
     for (int32_t i = 0; i < p.n_out; ++i)
         if (const Support state = dense_f32(p.out[i], Layout::plain); !state) return state;
     return dense_f32(p.in[0], Layout::plain);

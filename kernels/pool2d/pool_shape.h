@@ -11,4 +11,7 @@ struct PoolShape {
     uint32_t blocks_of_image;  // of the grid
 };
 
+// Of kernels whose threads take several windows, a warp's width apart, so that they read what they need of a channel once.
+constexpr int windows_of_thread = 4;
+
 }  // namespace xbench

@@ -1,7 +1,7 @@
 // "direct": silu and silu_grad on a GPU.
 #include <iterator>
 
-#include "kernels/cuda/row.h"
+#include "kernels/cuda/nhwc_row.h"
 
 namespace xbench {
 namespace {
@@ -13,8 +13,8 @@ void enqueue_forward(const KernelArgs& args, CudaQueue& queue) noexcept { launch
 void enqueue_grad(const KernelArgs& args, CudaQueue& queue) noexcept { launch_map_of_two(grad, args, queue); }
 
 const Kernel rows[] = {
-    cuda_row(OpKind::silu, "direct", plain_f32_output, enqueue_forward),
-    cuda_row(OpKind::silu_grad, "direct", plain_f32_output, enqueue_grad),
+    cuda_row(OpKind::silu, "direct", alike_f32_output, enqueue_forward),
+    cuda_row(OpKind::silu_grad, "direct", alike_f32_output, enqueue_grad),
 };
 
 }  // namespace

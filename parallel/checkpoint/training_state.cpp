@@ -35,7 +35,9 @@ Json to_json(const EpochResult& e) {
             {"best", e.best},
             {"chunk_loss", e.chunk_loss},
             {"gradient_norm", e.gradient_norm},
-            {"clipped", e.clipped}};
+            {"clipped", e.clipped},
+            {"loss_scale", e.loss_scale},
+            {"skipped_updates", e.skipped_updates}};
 }
 
 EpochResult epoch_from(const Json& json) {
@@ -53,7 +55,17 @@ EpochResult epoch_from(const Json& json) {
     e.chunk_loss = json.value("chunk_loss", 0.0);  // version 0.3 wrote none of these
     e.gradient_norm = json.value("gradient_norm", 0.0);
     e.clipped = json.value("clipped", 0.0);
+    e.loss_scale = json.value("loss_scale", 1.0);
+    e.skipped_updates = json.value("skipped_updates", int64_t{0});
     return e;
+}
+
+Json to_json(const LossScale& scale) {
+    return {{"scale", scale.scale}, {"good_updates", scale.good_updates}, {"skipped_updates", scale.skipped_updates}};
+}
+
+LossScale loss_scale_from(const Json& json) {
+    return {json.at("scale"), json.at("good_updates"), json.at("skipped_updates")};
 }
 
 std::string read_text(const fs::path& path) {
@@ -105,6 +117,7 @@ void write_checkpoint(const TrainingState& state, const fs::path& folder, int64_
         {"gradient_norms", {{"sum", state.norms.sum}, {"clipped", state.norms.clipped}, {"steps", state.norms.steps}}},
         {"identity", state.identity},
         {"best_epoch", state.best_epoch ? to_json(*state.best_epoch) : Json()},
+        {"loss_scale", state.loss_scale ? to_json(*state.loss_scale) : Json()},
         {"files", files}};
     manifest["history"] = Json::array();
     for (const EpochResult& epoch : state.history) manifest["history"].push_back(to_json(epoch));
@@ -144,6 +157,8 @@ TrainingState read_checkpoint(const fs::path& place) {
     for (const Json& epoch : manifest.at("history")) state.history.push_back(epoch_from(epoch));
     state.model = load_weights(place / "model.safetensors");
     state.moments = read_safetensors(place / "optimizer.safetensors").tensors;
+    if (const auto scale = manifest.find("loss_scale"); scale != manifest.end() && !scale->is_null())
+        state.loss_scale = loss_scale_from(*scale);
     if (!manifest.at("best_epoch").is_null()) {
         state.best_epoch = epoch_from(manifest.at("best_epoch"));
         state.best = load_weights(place / "best.safetensors");

@@ -9,6 +9,7 @@
 // not match its digest, is not a checkpoint; the one before it counts.
 #pragma once
 
+#include <cmath>
 #include <filesystem>
 #include <future>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "core/json.h"
 #include "parallel/checkpoint/checkpoint.h"
 #include "parallel/checkpoint/epoch_result.h"
+#include "parallel/checkpoint/loss_scale.h"
 
 namespace xbench {
 
@@ -26,6 +28,7 @@ struct GradientNorms {
     double sum = 0;
     int64_t clipped = 0, steps = 0;
     void add(double norm, double limit) {
+        if (!std::isfinite(norm)) return;  // of an update that was skipped
         sum += norm;
         clipped += norm + 1e-6 > limit;
         ++steps;
@@ -47,7 +50,8 @@ struct TrainingState {
     WeightSet best;  // of best_epoch
     WeightSet model;
     std::vector<NamedTensor> moments;
-    Json identity;  // identity_of
+    std::optional<LossScale> loss_scale;  // where the loss is scaled
+    Json identity;                        // identity_of
 };
 
 // What makes a training run another one: the configuration's model, data and train without what may change on the way

@@ -73,7 +73,7 @@ private:
     std::atomic<NcclComm> comm_{nullptr};
     std::mutex mutex_;                               // over what follows: any thread that waits for the device looks
     std::deque<Pending> pending_;                    // in the order of the device
-    uint64_t recorded_bytes_ = 0;                    // of calls in steps that the device replays
+    std::atomic<uint64_t> recorded_bytes_{0};        // of calls in steps that the device replays
     std::optional<Clock::time_point> remote_error_;  // since when
 };
 

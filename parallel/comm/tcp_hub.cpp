@@ -241,7 +241,7 @@ void TcpHub::tell(const TcpNotice& notice, const Connection* but) noexcept {
 
 int TcpHub::first_missing() {
     const std::lock_guard lock(mutex_);
-    const auto place = std::find(watches_.begin(), watches_.end(), nullptr);
+    const auto place = std::find(watches_.begin() + 1, watches_.end(), nullptr);
     return complete_ || place == watches_.end() ? -1 : static_cast<int>(place - watches_.begin());
 }
 

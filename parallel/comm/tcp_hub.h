@@ -24,7 +24,7 @@ public:
 
     int port() const { return listening_.port; }
     bool is_complete() const { return complete_; }
-    int first_missing();                              // of the ranks that should come; negative: none
+    int first_missing();                              // of the ranks that should come to rank 0; negative: none
     void abort(int code) noexcept;                    // tells all other ranks
     bool wait_for_goodbyes(double seconds, int own);  // of all but this one
 

@@ -28,6 +28,7 @@ Optimizer optimizer_attrs(const TrainConfig& config, bool decays) {
 }
 
 int own_moments(const TrainConfig& config) { return config.optimizer == "sgd" ? 1 : 2; }
+bool scales_loss(const TrainConfig& config) { return config.precision == "fp16"; }
 
 KernelTensor vector_of(void* data, int64_t elements) { return kernel_tensor({elements}, DType::f32, Layout::plain, data); }
 
@@ -37,6 +38,12 @@ void for_each_moment(const ModelState& state, const std::vector<std::string>& na
     for (size_t m = 0; m < names.size(); ++m)
         for (const ValueId id : state.graph.parameters)
             call(m, names[m] + "." + state.graph.value(id).name, state.graph.value(id).shape, state.flat.find(id));
+}
+
+std::vector<KernelTensor> vectors_of_gradients(const std::vector<OptimizerPart>& parts) {
+    std::vector<KernelTensor> gradients;
+    for (const OptimizerPart& part : parts) gradients.push_back(vector_of(part.gradients, static_cast<int64_t>(part.count)));
+    return gradients;
 }
 
 std::vector<GradientPart> gradients_of(const std::vector<OptimizerPart>& parts) {
@@ -73,6 +80,7 @@ OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state,
     for (const OptimizerPart& part : parts) stride_ += (part.count + 15) / 16 * 16;
     moments_ =
         device_.allocate(static_cast<size_t>(moment_count_) * stride_ * sizeof(float), ledger, MemoryCategory::optimizer);
+    if (scales_loss(config)) scaler_.emplace(vectors_of_gradients(parts), device_);
     size_t at = 0;
     for (const OptimizerPart& part : parts) {
         add_pieces(config, part, at);
@@ -124,8 +132,10 @@ void OptimizerStep::add_piece(const TrainConfig& config, const OptimizerPart& pa
     KernelArgs& args = piece.update;
     args.op = config.optimizer == "sgd" ? OpKind::sgd : OpKind::adam;
     args.attrs = decays ? &attrs_ : &undecayed_;
-    args.leaves = args.n_in = 1;
+    args.leaves = 1;
+    args.n_in = scaler_ ? 2 : 1;
     args.in[0] = vector_of(part.gradients + range.begin, elements);
+    if (scaler_) args.in[1] = scaler_->operand();
     args.n_out = 1 + own;
     args.out[0] = vector_of(part.parameters + range.begin, elements);
     for (int m = 0; m < own; ++m) args.out[1 + m] = vector_of(moment(m) + at + range.begin, elements);
@@ -139,9 +149,12 @@ void OptimizerStep::add_piece(const TrainConfig& config, const OptimizerPart& pa
     pieces_.push_back(piece);
 }
 
-// min(1, clip_norm / (norm + 1e-6)), as PyTorch's clip_grad_norm_.
+// min(1, clip_norm / (norm + 1e-6)), as PyTorch's clip_grad_norm_. A norm that is not finite is an overflow where the loss
+// is scaled: the update is skipped on the device, whatever its factor.
 void OptimizerStep::clip() {
     gradient_norm_ = (*norm_)();
+    if (scaler_) gradient_norm_ /= scaler_->read().scale;
+    if (scaler_ && !std::isfinite(gradient_norm_)) return;
     if (!std::isfinite(gradient_norm_)) {
         const std::string found = find_not_finite(state_, state_.flat.parameters, state_.gradient_parts());
         throw Error(fmt::format("the norm of the gradients is {}{}", plain_nan(gradient_norm_),
@@ -153,22 +166,25 @@ void OptimizerStep::clip() {
     undecayed_.gradient_scale = attrs_.gradient_scale;
 }
 
-void OptimizerStep::run(const StepContext& context) {
+void OptimizerStep::run(const StepContext& context, Communicator* split_over) {
+    if (scaler_) scaler_->find_overflow();
+    if (scaler_ && split_over) scaler_->agree(*split_over);
     context_ = context;
     context_.leaf_begin = nullptr;  // the host's, and of images: an update has none
     context_.sample_ids = nullptr;
     context_.on_device = device_context_.as<StepContext>();
     if (context_.on_device) device_.copy(device_context_.data(), &context_, sizeof context_);
-    // The order: unscale, clip, update. A factor of both is Optimizer::gradient_scale, which the update applies.
+    // The order: unscale, clip, update, average. The update applies the factors of the first two.
     if (norm_) clip();
     for (Piece& piece : pieces_) piece.update.step = piece.average.step = &context_;
     device_.run([&](const Team& team) {
         for (const Piece& piece : pieces_) device_.launch(*kernel_, piece.update, team);  // of different memory: no barrier
     });
-    if (!averages_) return;
-    device_.run([&](const Team& team) {
-        for (const Piece& piece : pieces_) device_.launch(*average_kernel_, piece.average, team);
-    });
+    if (averages_)
+        device_.run([&](const Team& team) {
+            for (const Piece& piece : pieces_) device_.launch(*average_kernel_, piece.average, team);
+        });
+    if (scaler_) scaler_->end_update();
 }
 
 void OptimizerStep::run_range(const StepContext& context, RankRange range) const {

@@ -1,5 +1,6 @@
 // The optimizer over parts of the flat parameters: its moments, which exist for those parts only, and its kernels. What
-// happens to gradients between their sum over ranks and the update happens here: unscale, clip, update, average.
+// happens to gradients between their sum over ranks and the update happens here: unscale, clip, update, average. With
+// products in fp16, loss scaling (parallel/strategy/loss_scaler.h) comes before and behind it.
 #pragma once
 
 #include <optional>
@@ -8,6 +9,7 @@
 #include "core/communicator.h"
 #include "core/config.h"
 #include "parallel/strategy/gradient_norm.h"
+#include "parallel/strategy/loss_scaler.h"
 #include "parallel/strategy/model_state.h"
 
 namespace xbench {
@@ -28,9 +30,10 @@ public:
     OptimizerStep(const TrainConfig& config, const ModelState& state);
     OptimizerStep(const OptimizerStep&) = delete;
     OptimizerStep& operator=(const OptimizerStep&) = delete;
-    // Updates the parts' parameters from their gradients. Collective over the others where gradients are clipped. Throws
-    // Error that names a tensor where their norm is not finite.
-    void run(const StepContext& context);
+    // Updates the parts' parameters from their gradients. `split_over` are the ranks that have the other parts, null where
+    // each has all of them. Collective over them, and over the others where gradients are clipped. Throws Error that names
+    // a tensor where the norm is not finite, unless the loss is scaled: such an update is skipped.
+    void run(const StepContext& context, Communicator* split_over = nullptr);
     // Updates this range of the one part, in elements, on the calling thread of the host; several may do so at once. Never
     // clips.
     void run_range(const StepContext& context, RankRange range) const;
@@ -42,12 +45,14 @@ public:
     }                                               // part after part
     std::vector<std::string> moment_names() const;  // "m0", "m1", "ema"
     size_t bytes() const { return moments_.bytes(); }
+    LossScaler* loss_scaler() { return scaler_ ? &*scaler_ : nullptr; }  // null: the loss is not scaled
 
     bool averages() const { return averages_; }
-    void start_average();                                    // it becomes the parameters as they are
-    void swap_average();                                     // parameters and average change places
-    void swap_average(RankRange range);                      // of the one part
-    double gradient_norm() const { return gradient_norm_; }  // of the last update, before clipping; 0 where it does not clip
+    void start_average();                // it becomes the parameters as they are
+    void swap_average();                 // parameters and average change places
+    void swap_average(RankRange range);  // of the one part
+    // Of the last update, unscaled, before clipping: 0 where it does not clip, not finite where it was skipped.
+    double gradient_norm() const { return gradient_norm_; }
 
 private:
     // Neighbours that are updated alike.
@@ -76,6 +81,7 @@ private:
     const Kernel *kernel_ = nullptr, *average_kernel_ = nullptr;
     std::optional<GradientNorm> norm_;
     double gradient_norm_ = 0;
+    std::optional<LossScaler> scaler_;
 };
 
 // How many moments an element has, the average of the weights included.

@@ -102,6 +102,7 @@ public:
         optimizer_.swap_average(fused_->own());
         ranks.barrier();
     }
+    LossScaler* loss_scaler() override { return optimizer_.loss_scaler(); }
     size_t state_bytes() const override { return optimizer_.bytes(); }
     size_t summed_bytes() const override { return fused_ ? bytes_of(state_.flat.parameter_elements) : summed_bytes_; }
     std::string overlap() const override {

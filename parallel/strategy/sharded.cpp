@@ -74,7 +74,7 @@ public:
             transfers_->finish();
             if (units_.several_passes()) reduce_passes();
         });
-        optimizer_.run(context);
+        optimizer_.run(context, &sums_.communicator);
         update_exposed_.time([&] { gather_parameters(); });
     }
     double gradient_norm() const override { return optimizer_.gradient_norm(); }
@@ -111,6 +111,7 @@ public:
                 state_.device.copy(optimizer_.moment(m) + unit.at, flat[static_cast<size_t>(m)] + unit.own.begin,
                                    unit.own_elements() * sizeof(float));
     }
+    LossScaler* loss_scaler() override { return optimizer_.loss_scaler(); }
     size_t state_bytes() const override { return optimizer_.bytes(); }
     size_t summed_bytes() const override {
         const size_t bytes = units_.several_passes() ? static_cast<size_t>(state_.flat.parameter_elements) * sizeof(float)

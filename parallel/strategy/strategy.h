@@ -6,6 +6,7 @@
 
 #include "core/config.h"
 #include "parallel/comm/rank_sums.h"
+#include "parallel/strategy/loss_scaler.h"
 #include "parallel/strategy/model_state.h"
 
 namespace xbench {
@@ -27,7 +28,9 @@ public:
     virtual PassObserver* pass_observer() { return nullptr; }
     // Makes the gradients of all ranks into one update of the parameters.
     virtual void update(const StepContext& context) = 0;
-    // Of all gradients in the last update, before they were clipped; 0 where they are not. The same on every rank.
+    virtual LossScaler* loss_scaler() { return nullptr; }  // null: the loss is not scaled
+    // Of all gradients in the last update, unscaled, before they were clipped; 0 where they are not, not finite where the
+    // update was skipped. The same on every rank.
     virtual double gradient_norm() const { return 0; }
     // The average of the weights (train.ema_decay), where there is one: it becomes the weights as they are; and the two
     // change places, for an evaluation, until the next call. Collective.

@@ -10,7 +10,8 @@ namespace xbench {
 
 // Throws Error naming tensor, step and rank when a parameter, its gradient or a running statistic is not finite, of those
 // that this rank keeps.
-void check_finite(const ModelState& state, uint32_t step, int rank);
+enum class Checked { all, no_gradients };
+void check_finite(const ModelState& state, uint32_t step, int rank, Checked what = Checked::all);
 
 // Compares a digest of running statistics and parameters (where every rank has them all) over all ranks. Throws Error on
 // every rank, naming those that differ from rank 0. Collective.

@@ -168,7 +168,9 @@ Predictions predict(const Graph& model, const WeightSet& weights, const ModelDes
     if (about.loss.mean_of_weights && dataset.labels().size() == static_cast<size_t>(dataset.info().count))
         options.class_weights = about.loss.class_weights;
     TrainConfig train;
-    train.precision = about.precision;
+    // Weights that were trained on a GPU are used on a CPU, too.
+    const bool only_gpus = needs_gpu(products_in(about.precision)) && device.target().kind == DeviceKind::cpu;
+    train.precision = only_gpus ? "fp32" : about.precision;
     train.virtual_ranks = options.virtual_ranks = std::clamp<int64_t>(about.virtual_ranks, 1, options.batch_size);
     RankPlace place;
     place.target = device.target();

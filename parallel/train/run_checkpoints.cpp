@@ -67,12 +67,13 @@ TrainingState RunCheckpoints::take(const RunState& run, int64_t epoch) {
     state.norms = run.norms;
     state.model = described_weights(nullptr, "trained");
     state.moments = step_.strategy().save();
+    if (const LossScaler* const scaler = step_.loss_scaler()) state.loss_scale = scaler->read();
     state.identity = identity();
     return state;
 }
 
 void RunCheckpoints::snapshot(const RunState& run, int64_t epoch) {
-    check_finite(step_.state(), step_.done(), step_.place().rank);
+    check_finite(step_.state(), step_.done(), step_.place().rank, step_.checked());
     TrainingState state = take(run, epoch);
     if (writer_) writer_->write(std::move(state));
 }
@@ -109,6 +110,7 @@ std::optional<RunPosition> RunCheckpoints::resume(RunState& run) {
     step_.state().set_weights(state->model, folder_.string());
     step_.strategy().load(state->moments, folder_.string());
     step_.set_done(state->steps);
+    if (LossScaler* const scaler = step_.loss_scaler()) scaler->write(state->loss_scale.value_or(LossScale{}));
     run.losses.resume(state->losses);
     run.history = state->history;
     run.norms = state->norms;

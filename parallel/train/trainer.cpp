@@ -41,6 +41,7 @@ private:
     void keep_losses(const TrainingStep::Losses& losses);
     bool after_step(const Batch& batch, int64_t epoch, const StepClock& clock);
     void report_step(const Batch& batch, int64_t epoch, int64_t step_ns);
+    void note_loss_scale(EpochResult& epoch);
     void end_epoch(EpochResult& epoch);
     Predictions predict(Split split);
     Metrics evaluate(Split split);
@@ -172,6 +173,15 @@ void Training::keep_losses(const TrainingStep::Losses& losses) {
     newest_loss_ = losses.images > 0 ? run_.losses.here(losses.batch) / static_cast<double>(losses.images) : 0;
 }
 
+void Training::note_loss_scale(EpochResult& epoch) {
+    const LossScaler* const scaler = step_.loss_scaler();
+    if (!scaler) return;
+    const LossScale scale = scaler->read();
+    epoch.loss_scale = scale.scale;
+    epoch.skipped_updates = scale.skipped_updates;
+    for (const EpochResult& earlier : run_.history) epoch.skipped_updates -= earlier.skipped_updates;
+}
+
 EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     EpochResult result;
     result.epoch = epoch;
@@ -201,6 +211,7 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     result.train_seconds = epoch_seconds_before_ + seconds_since(epoch_start_);
     result.learning_rate = learning_rate_at(train_, static_cast<int64_t>(step_.done()) - 1, step_.schedule());
     sum_losses(result);
+    note_loss_scale(result);
     return result;
 }
 

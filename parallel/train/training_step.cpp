@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "core/error.h"
 #include "core/plain_nan.h"
@@ -14,10 +15,11 @@
 #include "parallel/comm/lone_plane.h"
 #include "parallel/comm/nccl.h"
 #include "parallel/strategy/optimizer_step.h"
-#include "parallel/train/health.h"
 
 namespace xbench {
 namespace {
+
+constexpr size_t scaling_doubles = scaling_elements * sizeof(float) / sizeof(double);
 
 // What every rank's device runs: other kernels round differently.
 Target common_target(const Target& mine, Communicator& communicator) {
@@ -127,7 +129,8 @@ TrainingStep::TrainingStep(Graph graph, const TrainConfig& config, Communicator&
       executor_(plan(), device, options.ledger),
       batch_(plan(), device, options.ledger),
       strategy_((place_.stage == 0 ? make_replicated : make_sharded)(config, state_, sums_)),
-      losses_(device, std::max(rank_plan_.passes.passes.size(), static_cast<size_t>(sums_.blocks()))) {
+      loss_numbers_(std::max(rank_plan_.passes.passes.size(), static_cast<size_t>(sums_.blocks()))),
+      losses_(device, loss_numbers_ + (loss_scaler() ? scaling_doubles : 0)) {
     state_.initialize(config.seed);
     state_.set_positive_weights(config.pos_weight);
     if (!config.class_weights.empty()) state_.set_class_weights(config.class_weights);
@@ -141,6 +144,7 @@ TrainingStep::TrainingStep(Graph graph, const TrainConfig& config, Communicator&
     strategy_->start_average();
     context_.seed = config.seed;
     context_.later_rank = communicator.rank() > 0;
+    if (loss_scaler()) context_.loss_scale = loss_scaler()->scale();
 }
 
 Sharding TrainingStep::sharding() const {
@@ -165,6 +169,8 @@ void TrainingStep::compute(const Batch& batch, std::vector<int64_t>* plan_step_n
         for (int block = 0; block < sums_.blocks(); ++block)
             device_.copy(losses + block, executor_.view_block(plan().graph.output("loss"), block).data, sizeof(double));
     }
+    if (const LossScaler* const scaler = loss_scaler())
+        device_.copy(losses + loss_numbers_, scaler->operand().data, scaling_doubles * sizeof(double));
     losses_.send(batch.index, batch.size, context_.update);
 }
 
@@ -186,15 +192,30 @@ void TrainingStep::read_losses(size_t but) {
         const LateLosses::Sent sent = losses_.read();
         const std::span<const double> of_block = of_blocks(sent.numbers);
         for (const double loss : of_block) check_loss(loss, sent.step);
+        if (strategy_->loss_scaler()) check_loss_scale(sent.numbers + loss_numbers_, sent.step);
         if (heard_) heard_({sent.batch, sent.images, of_block});
     }
 }
 
 void TrainingStep::check_loss(double loss, uint32_t step) const {
     if (std::isfinite(loss)) return;
-    check_finite(state_, step, communicator_.rank());  // names the layer where one shows it
+    check_finite(state_, step, communicator_.rank(), checked());  // names the layer where one shows it
     throw Error(fmt::format("the loss is {} on rank {}", plain_nan(loss), communicator_.rank()),
-                fmt::format("training step {}", step), "lower the learning rate");
+                fmt::format("training step {}", step),
+                context_.loss_scale ? "lower the learning rate, or train with the precision bf16: fp16 ends at 65504"
+                                    : "lower the learning rate");
+}
+
+// Gradients of a scaled loss may overflow: their update is skipped then.
+Checked TrainingStep::checked() const { return context_.loss_scale ? Checked::no_gradients : Checked::all; }
+
+void TrainingStep::check_loss_scale(const double* sent, uint32_t step) const {
+    float scaling[scaling_elements];
+    std::memcpy(scaling, sent, sizeof scaling);
+    if (scaling[scaling_scale] >= 1) return;
+    throw Error(fmt::format("gradients overflow fp16 with a loss scale of 1, too; {:.0f} updates were skipped",
+                            static_cast<double>(scaling[scaling_skipped])),
+                fmt::format("training step {}", step), "train with the precision bf16 or fp32, or lower the learning rate");
 }
 
 void TrainingStep::run(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
@@ -206,7 +227,7 @@ void TrainingStep::run(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
     if (plan_step_ns) plan_step_ns->push_back(device_.elapsed_ns(before_update, device_.record()));
     const int64_t every = config_.check_steps;
     if (every > 0 && context_.step % static_cast<uint32_t>(every) == 0) {
-        check_finite(state_, context_.step, communicator_.rank());
+        check_finite(state_, context_.step, communicator_.rank(), checked());
         check_replicas(state_, context_.step, communicator_);
     }
 }

@@ -20,6 +20,7 @@
 #include "parallel/strategy/model_state.h"
 #include "parallel/strategy/strategy.h"
 #include "parallel/train/device_batch.h"
+#include "parallel/train/health.h"
 #include "parallel/train/late_losses.h"
 #include "parallel/train/learning_rate.h"
 #include "parallel/train/micro_batches.h"
@@ -83,8 +84,10 @@ public:
     Device& device() const { return device_; }
     ModelState& state() { return state_; }
     const ModelState& state() const { return state_; }
+    Checked checked() const;  // of the numbers that check_finite looks at
     Strategy& strategy() { return *strategy_; }
     const Strategy& strategy() const { return *strategy_; }
+    LossScaler* loss_scaler() { return strategy_->loss_scaler(); }  // null: the loss is not scaled
     // After a failure, before it is destroyed: nothing waits any more for what the ranks have under way.
     void abandon() noexcept { communicator_.abandon(); }
     int64_t take_exposed_ns();  // Strategy::take_exposed_ns, that of the passes included
@@ -94,6 +97,7 @@ private:
     std::span<const double> of_blocks(const double* sent);
     void read_losses(size_t but);
     void check_loss(double loss, uint32_t step) const;
+    void check_loss_scale(const double* sent, uint32_t step) const;
 
     const TrainConfig& config_;
     Device& device_;
@@ -109,6 +113,7 @@ private:
     DeviceBatch batch_;
     std::unique_ptr<Strategy> strategy_;
     std::optional<MicroBatches> micro_batches_;  // where there are several passes
+    const size_t loss_numbers_;                  // of a step; where the loss is scaled, the state of that lies behind them
     LateLosses losses_;
     std::function<void(const Losses&)> heard_;
     StepContext context_{};

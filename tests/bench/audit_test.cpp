@@ -143,7 +143,7 @@ TEST(Audit, OneCellIsNamed) {
     const Report base =
         audit_of("ranks,seconds,speedup,efficiency\n1,120.0,1.00,1.00\n2,52.0,1.92,.96\n4,28.0,3.57,.89\n8,16.0,6.25,.78\n");
     ASSERT_FALSE(base.repairs.empty()) << audit_text(base);
-    EXPECT_THAT(base.repairs[0].text, HasSubstr("row 1, seconds: 120.0 -> 100."));
+    EXPECT_THAT(base.repairs[0].text, HasSubstr("row 1, seconds: 120.0 -> 99.9"));
 }
 
 TEST(Audit, BasesThatAreNotTheFirstRow) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "bench/draw/line_chart.h"
 #include "core/error.h"
 
@@ -70,6 +72,23 @@ TEST(LineChart, ABandLiesBetweenLowAndHigh) {
     EXPECT_THAT(line_chart_svg(chart, 400, 300), HasSubstr("d=\"M64.00 92.00L384.00 144.00L384.00 144.00L64.00 196.00Z\""));
     chart.lines[0].band.pop_back();  // not one for each point: none is drawn
     EXPECT_THAT(line_chart_svg(chart, 400, 300), Not(HasSubstr("fill-opacity")));
+}
+
+// Fourteen diseases have no fourteen colours.
+TEST(LineChart, NoTwoLinesLookAlike) {
+    LineChart chart{"t", "x", "y", {}};
+    for (int i = 0; i < 14; ++i) chart.lines.push_back({"line", {{0, 0}, {1, 1.0 + i}}});
+    const std::string svg = line_chart_svg(chart);
+    std::set<std::string> looks;
+    for (std::string::size_type at = 0; (at = svg.find("<path class=\"l\" ", at)) != std::string::npos; ++at)
+        looks.insert(svg.substr(at, svg.find(" d=", at) - at));
+    EXPECT_EQ(looks.size(), 14u);
+}
+
+TEST(LineChart, DotsSayTheirNumbers) {
+    LineChart chart{"t", "x", "y", {{"a&b", {{2, .5}, {4, .75}}}}};
+    chart.lines[0].marked = true;
+    EXPECT_THAT(line_chart_svg(chart), HasSubstr("<title>a&amp;b, 4: 0.75</title></circle>"));
 }
 
 TEST(LineChart, NamesAreText) {

@@ -62,6 +62,15 @@ TEST(Compare, HodgesLehmannOfKnownRatios) {
     EXPECT_FALSE(few.excludes_one());
 }
 
+TEST(Compare, ThousandsOfRepeatsAreNoHindrance) {
+    std::vector<double> a, b;
+    for (int i = 0; i < 2001; ++i) a.push_back(1 + 1e-4 * i), b.push_back(1.02 * (1 + 1e-4 * i));
+    const RatioInterval found = compare_times(a, b);
+    EXPECT_NEAR(found.ratio, 1.02, 1e-9);
+    EXPECT_TRUE(found.excludes_one());
+    EXPECT_NEAR(found.level, 0.95, 0.001);
+}
+
 TEST(Compare, HolmsStepDown) {
     const std::vector<double> adjusted = holm({0.01, 0.04, 0.03, 0.005});
     const std::vector<double> expected{0.03, 0.06, 0.06, 0.02};
@@ -124,6 +133,10 @@ TEST(Compare, PowerIsThatOfTheSimulations) {
     for (const Row& row : {Row{6, 0.03, 68}, {9, 0.03, 84}, {9, 0.02, 100}, {15, 0.03, 98}, {21, 0.03, 100}})
         EXPECT_NEAR(100 * power_of(row.n, row.noise, 0.05), row.flags, 5) << row.n << " " << row.noise;
     EXPECT_EQ(power_of(3, 0.01, 0.5), 0);
+    EXPECT_NEAR(power_of(30, 0.06, 0.05), power_of(31, 0.06, 0.05),
+                0.03);  // where trials give way to the normal distribution
+    EXPECT_GT(power_of(1000, 0.06, 0.05), 0.99);
+    EXPECT_EQ(power_of(9, 0, 0.05), 1);
     EXPECT_NE(power_statement(9, 0.03).find("with 9 repeats at 3.0% noise a 5% change is found 8"), std::string::npos)
         << power_statement(9, 0.03);
 }

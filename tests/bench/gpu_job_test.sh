@@ -55,4 +55,10 @@ says() {
 says "finds no GPU" env LD_LIBRARY_PATH="$emulator" XBENCH_EMULATED_GPUS=0 "$xbench" step --model pneumonia_cnn --device cuda
 says "would fit" env LD_LIBRARY_PATH="$emulator" XBENCH_EMULATED_GPU_MEMORY=60000000 \
     "$xbench" step --model pneumonia_cnn --batch 4096 --device cuda
+says "forced kernel cudnn of conv2d cannot run; cuDNN knows no emulated GPU" env LD_LIBRARY_PATH="$emulator" \
+    "$xbench" step --model pneumonia_cnn --device cuda --impl conv2d=cudnn
+says "forced kernel cublaslt of linear cannot run; cuBLASLt knows no emulated GPU" env LD_LIBRARY_PATH="$emulator" \
+    "$xbench" step --model pneumonia_cnn --device cuda --impl linear=cublaslt
+says "cudnn of conv2d cannot run; cuDNN knows no emulated GPU" env LD_LIBRARY_PATH="$emulator" \
+    "$xbench" kernels --device cuda --op conv2d --impl conv2d=cudnn
 echo "3 rows on emulated GPUs, one hash"

@@ -92,7 +92,7 @@ where='in ([a-z_]+|the recorded collectives) of [0-9]+ (bytes|KiB|MiB) at step [
 for dead in 1 0; do
     begin
     kill -9 "${ranks[$dead]}"
-    says $((1 - dead)) "rank $dead is killed" "(rank $dead has ended; rank $((1 - dead)) waited for it|remote process exited.*), ?.*$where|rank $dead has ended; .*$where"
+    says $((1 - dead)) "rank $dead is killed" "(rank $dead (has ended|\(process [0-9]+\) is dead); rank $((1 - dead)) waited for it|remote process exited or there was a network error,) $where"
     wait "${ranks[$dead]}" 2>/dev/null
 done
 
@@ -107,6 +107,13 @@ says 1 "NCCL's error" "unhandled cuda error, $where: an error that was asked for
 wait "${ranks[0]}"
 [ $? = 1 ] || fail "the peer of a rank with an error does not end with 1"
 
+# Both wait, and who is the first to say so ends the other.
 XBENCH_NCCL_ERROR=1:150:0 begin
-says 0 "an operation that hangs" "rank 0 waited 2 s .*$where"
+since=$SECONDS
+for rank in 0 1; do
+    wait "${ranks[$rank]}"
+    [ $? = 1 ] || fail "an operation that hangs: rank $rank does not end with 1"
+done
+[ $((SECONDS - since)) -le 10 ] || fail "an operation that hangs: the ranks went on for $((SECONDS - since)) s"
+grep -hE "^xbench train, rank [01]: .*rank [01] waited 2 s .*$where" 0.log 1.log || fail "an operation that hangs: no line that says it"
 echo "without MPI, and ended in time"

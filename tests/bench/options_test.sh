@@ -5,6 +5,7 @@
 #   options_test.sh XBENCH
 set -uo pipefail
 xbench=$1
+sample=$(cd "$(dirname "$0")" && pwd)/sample_run
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
@@ -216,6 +217,7 @@ seen="${seen}data import--keep-ids "  # says something of DICOM patients alone: 
 set_line --format "Image Index" --size 8 --format nih
 set_line --uncertain 'no way to read' --size 8 --labels labels.csv --columns path=file,label=class --uncertain maybe
 set_line --blank 'no way to read' --size 8 --labels labels.csv --columns path=file,label=class --blank maybe
+set_line --consensus 'neither union nor' --size 8 --labels labels.csv --columns path=file,label=class --consensus all
 set_line --drop-labels 'No Finding' --size 8 --labels labels.csv --columns path=file,label=class --drop-labels ill
 set_line --multilabel '"multilabel": true' --size 8 --labels labels.csv --columns path=file,label=class --multilabel
 set_line --group-regex 'no parentheses' --size 8 --group-regex sick
@@ -282,7 +284,6 @@ line "" --print-config-docs '| `learning_rate` |' --print-config-docs
 line "" --version 'xbench ' --version
 line "" --print-completion 'bash completion' --print-completion bash
 
-sample=$(dirname "$0")/sample_run
 printf 'ranks,seconds,speedup\n1,100,1.00\n2,60,1.90\n' >claims.csv
 line audit --text 'impossible: row 2: speedup 1.90 is printed' claims.csv --text
 line audit --json '"verdict": "impossible"' claims.csv --json

@@ -74,6 +74,16 @@ TEST_F(ExpandPoints, EachRankNeedsAGpuOfItsNode) {
               "xbench train --config run/config.resolved.json --trainer gpu_ddp --threads 1 --out o");
 }
 
+TEST_F(ExpandPoints, RowsOnACpuStandAsideForAPrecisionOfGpus) {
+    for (const char* precision : {"fp16", "tf32"}) {
+        Config config = config_of(R"([{"trainer": "serial"}, {"trainer": "gpu_ddp"}])");
+        config.train.precision = precision;
+        EXPECT_EQ(described(expand_points(config, {.cores = 8, .gpus = 1})),
+                  (std::vector<std::string>{"serial-r1-t1 not_run: the precision " + std::string(precision) + " needs a GPU",
+                                            "gpu_ddp-r1-t1-cuda ok"}));
+    }
+}
+
 TEST_F(ExpandPoints, OversubscriptionMustBeAskedFor) {
     const Config config = config_of(R"([{"trainer": "cpu_ddp", "ranks": 2, "threads": 2}])", R"({"oversubscribe": true})");
     EXPECT_EQ(described(expand_points(config, {.cores = 3})),

@@ -49,6 +49,7 @@ TEST(TrainReport, FilesOfATrainingRun) {
     }
     const std::string history = text_of(folder / "history.csv");
     EXPECT_EQ(std::count(history.begin(), history.end(), '\n'), 3);  // a header and two epochs
+    EXPECT_NE(history.find(",best\n"), std::string::npos);
     for (const char* file : {"classification_report.txt", "confusion_matrix.csv", "model_summary.txt", "training_time.txt",
                              "checkpoints/best.safetensors"})
         EXPECT_GT(fs::file_size(folder / file), 0u) << file;
@@ -56,7 +57,9 @@ TEST(TrainReport, FilesOfATrainingRun) {
     const Json memory = Json::parse(text_of(folder / "memory.json"));
     EXPECT_GT(memory["in_step"]["activations"].get<size_t>(), 0u);
     EXPECT_EQ(memory["in_step"], memory["predicted"]);
-    EXPECT_NE(text_of(folder / "model_summary.txt").find("| predicted "), std::string::npos);
+    const std::string summary = text_of(folder / "model_summary.txt");
+    EXPECT_NE(summary.find("| predicted "), std::string::npos);
+    EXPECT_NE(summary.find("\nprecision fp32\n"), std::string::npos);
 
     const std::vector<Record> records = read_records(folder / "records.jsonl");
     ASSERT_EQ(records.size(), 1u);
@@ -79,6 +82,22 @@ TEST(TrainReport, FilesOfATrainingRun) {
     const double ns =
         std::accumulate(result.times.step_ns.begin() + static_cast<std::ptrdiff_t>(skip), result.times.step_ns.end(), 0.0);
     EXPECT_NEAR(record.value, images / (ns * 1e-9), 1e-6 * record.value);
+
+    // With loss scaling, which only GPUs have.
+    Config scaled = config;
+    scaled.train.precision = "fp16";
+    TrainResult skipping = result;
+    skipping.history.front().skipped_updates = 2;
+    skipping.history.back().skipped_updates = 1, skipping.history.back().loss_scale = 8192;
+    const TrainRun other{scaled, *dataset, skipping, "serial", "cuda", 1, 1, 0, ranks, std::nullopt, "no counters", "env"};
+    EXPECT_EQ(train_record(other).counters["skipped_updates"].get<int64_t>(), 3);
+    EXPECT_EQ(train_record(other).counters["loss_scale"].get<double>(), 8192);
+    EXPECT_FALSE(record.counters.contains("loss_scale"));
+    write_train_files(other, folder);
+    EXPECT_NE(text_of(folder / "model_summary.txt").find("precision fp16, loss scale 8192 in the end, 3 updates skipped"),
+              std::string::npos);
+    EXPECT_NE(text_of(folder / "history.csv").find(",best,loss_scale,skipped_updates\n"), std::string::npos);
+    EXPECT_NE(text_of(folder / "history.csv").find(",8192,1\n"), std::string::npos);
     fs::remove_all(folder);
 }
 

@@ -124,6 +124,36 @@ TEST_F(Formats, ReadListsAsPythonPrintsThem) {
     EXPECT_EQ(set.targets, (std::vector<uint8_t>{0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0}));
 }
 
+// As VinDr's: a row a box of one of three readers, corners, and rows without a finding.
+TEST_F(Formats, TablesWithARowABox) {
+    for (const char* name : {"a.png", "b.png", "c.png"}) add(name);
+    ImportOptions chosen = options(
+        "image_id,class_name,rad_id,x_min,y_min,x_max,y_max\n"
+        "a,Nodule,R1,1,2,4,6\na,Nodule,R1,5,5,6,6\na,Nodule,R2,1,1,3,3\na,No finding,R3,,,,\na,Mass,R3,0,0,8,8\n"
+        "b,No finding,R1,,,,\nb,No finding,R2,,,,\nb,No finding,R3,,,,\n"
+        "c,Mass,R1,2,2,2,5\nc,Mass,R2,2,2,4,4\nc,Nodule,R3,1,1,2,2\n");
+    chosen.columns = {
+        {"path", "image_id"}, {"label", "class_name"}, {"corners", "x_min+y_min+x_max+y_max"}, {"reader", "rad_id"}};
+    ImportReport report = import_images(chosen);
+    SetRecords set = records();
+    EXPECT_THAT(set.info.class_names, ElementsAre("Mass", "Nodule"));
+    EXPECT_EQ(set.targets, (std::vector<uint8_t>{1, 1, 0, 0, 1, 1}));
+    EXPECT_THAT(set.box_offsets, ElementsAre(0, 4, 4, 6));
+    EXPECT_THAT(set.boxes[0], ElementsAre(1, 1, 2, 3, 4));
+    EXPECT_THAT(report.notes, Contains("1 boxes without an area are left out"));
+    chosen.consensus = "majority";
+    import_images(chosen);
+    set = records();
+    EXPECT_EQ(set.targets, (std::vector<uint8_t>{0, 1, 0, 0, 1, 0}));
+    EXPECT_THAT(set.box_offsets, ElementsAre(0, 3, 3, 4));
+    chosen.columns["corners"] = "x_min+y_min";
+    EXPECT_THAT(refusal(chosen), HasSubstr("2 columns for a box"));
+    chosen.columns["corners"] = "x_min+y_min+x_max+ymax";
+    EXPECT_THAT(refusal(chosen), HasSubstr("did you mean y_max?"));
+    chosen.columns.erase("corners");
+    EXPECT_THAT(refusal(chosen), HasSubstr("was already listed"));
+}
+
 TEST_F(Formats, GroupRotatedCopiesByTheirName) {
     for (const char* name : {"a/1.png", "a/1-rotated1.png", "b/1-rotated1-rotated2.png", "b/2.png"}) add(name);
     ImportOptions chosen = options();

@@ -25,6 +25,25 @@ for ranks in 2 3; do
     cmp one.h5 set.h5 && cmp one.csv set.h5.quarantine.csv && cmp one.json set.h5.import.json || fail "$ranks ranks make another set"
     [ "$(grep -c 'files below src' many.txt)" = 1 ] || fail "$ranks ranks speak at once: $(cat many.txt)"
 done
+# Killed in the middle, and gone on with by another number of ranks.
+"$xbench" data import src --out large.h5 --size 256 --quiet > large.txt || fail "one process: $(tail -1 large.txt)"
+mv large.h5 whole.h5
+"$mpirun" --oversubscribe --bind-to none -n 2 "$xbench" data import src --out large.h5 --size 256 --threads 1 --resume --quiet > killed.txt 2>&1 &
+job=$!
+for _ in $(seq 200); do
+    [ "$(stat -c %s large.h5.import-journal 2> /dev/null || echo 0)" -gt 1000000 ] && break
+    sleep 0.02
+done
+ranks_of_job=$(pgrep -P $job)
+[ -z "$ranks_of_job" ] || kill -9 $ranks_of_job 2> /dev/null
+wait $job 2> /dev/null
+kept=$([ -e large.h5.import-journal ] && echo yes)
+timeout 60 "$mpirun" --oversubscribe --bind-to none -n 3 "$xbench" data import src --out large.h5 --size 256 --threads 1 --resume --quiet > resumed.txt 2>&1 ||
+    fail "after a kill: $(tail -3 resumed.txt)"
+cmp large.h5 whole.h5 || fail "an import that was killed makes another set"
+[ -z "$kept" ] || grep -q 'had been decoded by an import that was interrupted' resumed.txt || fail "all was decoded again: $(cat resumed.txt)"
+[ ! -e large.h5.import-journal ] || fail "the journal is left behind"
+
 timeout 60 "$mpirun" --oversubscribe --bind-to none -n 2 "$xbench" data import nowhere --out no.h5 --quiet > failed.txt 2>&1
 [ $? = 2 ] || fail "a folder that is not there: $(cat failed.txt)"
 [ "$(grep -c 'no such folder' failed.txt)" = 1 ] || fail "the reason is not said once: $(cat failed.txt)"

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "data/datasets.h"
 #include "data/import/import.h"
 #include "data/import/near_hashes.h"
 #include "data/set/h5.h"
@@ -185,6 +186,13 @@ TEST(Leaks, StopAnImportThatRefusesThem) {
     const ImportReport report = import_images(options);
     EXPECT_EQ(report.leaks->identical_across, 1);
     EXPECT_EQ(open_h5(options.out)->info().leaks, "1 pairs of identical images (1 groups) lie in different splits");
+    DataConfig config;
+    config.path = options.out;
+    const auto set = open_dataset(config);
+    EXPECT_TRUE(says_leaks(set->info().leaks));
+    EXPECT_NO_THROW(check_leaks(config, *set, 1));
+    config.leaks = "refuse";
+    EXPECT_THROW(check_leaks(config, *set, 1), Error);
     std::filesystem::remove(options.out);
     options.refuse_leaks = true;
     EXPECT_THROW(import_images(options), Error);

@@ -83,7 +83,9 @@ TEST(Conformance, EveryRowIsExercised) {
     for (const Kernel& kernel : kernel_table())
         for (const LayerProblem& problem : all_problems())
             if (problem.op == kernel.op &&
-                (supports(kernel, problem.problem()) || supports(kernel, in_nhwc(problem).problem())))
+                (supports(kernel, problem.problem()) || supports(kernel, in_nhwc(problem).problem()) ||
+                 supports(kernel, with_plain_filters(in_nhwc(problem)).problem()) ||
+                 supports(kernel, as_first_layer(problem).problem())))
                 exercised.insert(row_name(kernel));
     for (const Kernel& kernel : kernel_table())
         EXPECT_TRUE(exercised.count(row_name(kernel)))

@@ -6,14 +6,12 @@
 
 #include <fmt/core.h>
 
-#include <array>
-#include <cmath>
+#include <algorithm>
 #include <cstdlib>
+#include <memory>
 #include <string>
 
-#include "emulated_gpu.h"
-#include "kernels/cases/device_data.h"
-#include "kernels/cuda/cuda_device.h"
+#include "counted_calls.h"
 #include "kernels/cuda/devices.h"
 #include "kernels/products.h"
 #include "problems.h"
@@ -21,70 +19,16 @@
 namespace xbench {
 namespace {
 
-// Of all launches of one call of a row.
-struct Counts {
-    double sectors = 0, ideal_sectors = 0, wavefronts = 0, ideal_wavefronts = 0, local = 0;
-};
-
 class GpuCounts : public testing::Test {
 protected:
     void SetUp() override {
         const GpuSystem system = query_gpus();
         if (!system.why_not.empty()) GTEST_SKIP() << system.why_not;
         if (!system.emulated) GTEST_SKIP() << "a real GPU counts nothing here";
-        device_ = std::make_unique<CudaDevice>(0);
-        mode_ = test::function_of_emulator<void(int, int, int)>("emu_mode");
-        mode_(0, 1, 1);
+        device_ = make_cuda_device(0);
     }
-    void TearDown() override {
-        if (mode_) mode_(0, 0, 0);
-    }
-
-    // Classes of instructions, and what is counted of each: tests/gpu_emulator/libcuda_tests.cpp.
-    using ByClass = std::array<std::array<unsigned long long, 7>, 32>;
-    static constexpr size_t local = 11;
-
-    Counts counts_of(const Kernel& kernel, const LayerProblem& problem) {
-        ProblemData here(problem, DataKind::random, 1);
-        DeviceData there(here, kernel, *device_, false);
-        there.send();
-        there.launch();  // loads what it needs
-        device_->wait();
-        const auto reset = test::function_of_emulator<void(CUfunction)>("emu_reset_counts");
-        device_->gpu().for_each_loaded([&](const CudaFunction&, CUfunction function) { reset(function); });
-        there.launch();
-        device_->wait();
-        const auto read = test::function_of_emulator<void(CUfunction, unsigned long long(*)[7])>("emu_counts");
-        Counts counts;
-        device_->gpu().for_each_loaded([&](const CudaFunction&, CUfunction function) {
-            ByClass by_class{};
-            read(function, reinterpret_cast<unsigned long long(*)[7]>(by_class.data()));
-            for (size_t c = 0; c < by_class.size(); ++c) {
-                counts.sectors += static_cast<double>(by_class[c][2]);
-                counts.ideal_sectors += static_cast<double>(by_class[c][3]);
-                counts.wavefronts += static_cast<double>(by_class[c][4]);
-                counts.ideal_wavefronts += static_cast<double>(by_class[c][5]);
-            }
-            counts.local += static_cast<double>(by_class[local][0]);
-        });
-        return counts;
-    }
-
-    std::unique_ptr<CudaDevice> device_;
-    void (*mode_)(int, int, int) = nullptr;
+    std::unique_ptr<Device> device_;
 };
-
-// Each operand read or written once; what is updated in place both.
-double compulsory_sectors(const LayerProblem& problem) {
-    double sectors = 0;
-    for (const auto* operands : {&problem.in, &problem.out})
-        for (const KernelTensor& tensor : *operands)
-            if (tensor.rank > 0) sectors += std::ceil(static_cast<double>(stored_bytes_of(tensor)) / 32);
-    if (problem.op == OpKind::adam || problem.op == OpKind::sgd)
-        for (const KernelTensor& tensor : problem.out)
-            sectors += std::ceil(static_cast<double>(stored_bytes_of(tensor)) / 32);
-    return sectors;
-}
 
 bool is_of_small_model(const LayerProblem& problem) {
     for (const char* const model : {"pneumonia", "fracture", "rsna", "cifar", "nih"})
@@ -153,18 +97,19 @@ const Bound* bound_of(OpKind op) {
 TEST_F(GpuCounts, LayersOfTheSmallModelsMoveLittleMoreThanTheyMust) {
     const bool prints = std::getenv("XBENCH_PRINT_COUNTS") != nullptr;
     int bounded = 0;
+    test::CountedCalls calls(*device_);
     for (const LayerProblem& problem : all_problems()) {
         const Kernel* const kernel = is_of_small_model(problem) ? chosen(problem, device_->target()) : nullptr;
-        const double compulsory = compulsory_sectors(problem);
+        const double compulsory = test::sectors_of_operands(problem);
         const Bound* const bound = bound_of(problem.op);
         const bool checks = bound && compulsory >= least_sectors && !is_exempt(problem);
         if (!kernel || (!checks && !prints)) continue;
-        const Counts counts = counts_of(*kernel, problem);
-        const double sectors = counts.sectors / compulsory;
+        const test::CallCounts counts = calls.of(*kernel, problem);
+        const double sectors = counts.accessed / compulsory;
         const double wavefronts = counts.ideal_wavefronts > 0 ? counts.wavefronts / counts.ideal_wavefronts : 1;
         if (prints)
             fmt::print("{},{},{},{:.0f},{:.3f},{:.3f},{:.3f}\n", problem.name, name_of(problem.op), kernel->name,
-                       counts.sectors, sectors, counts.sectors / std::max(counts.ideal_sectors, 1.0), wavefronts);
+                       counts.accessed, sectors, counts.accessed / std::max(counts.side_by_side, 1.0), wavefronts);
         EXPECT_EQ(counts.local, 0) << "local memory, " << row_name(*kernel) << " " << problem.text();
         if (!checks) continue;
         EXPECT_LE(sectors, bound->sectors) << row_name(*kernel) << " " << problem.text();

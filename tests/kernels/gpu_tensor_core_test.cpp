@@ -3,6 +3,7 @@
 // emulated GPU.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -19,14 +20,8 @@ namespace {
 
 LayerProblem in_products(LayerProblem problem, DType products) {
     if (auto* conv = std::get_if<Conv2d>(&problem.attrs)) conv->products = products;
+    if (auto* pooled = std::get_if<Conv2dPool>(&problem.attrs)) pooled->conv.products = products;
     if (auto* linear = std::get_if<Linear>(&problem.attrs)) linear->products = products;
-    return problem;
-}
-
-// Images in nhwc, filters as they are.
-LayerProblem with_plain_filters(LayerProblem problem) {
-    KernelTensor& filters = problem.op == OpKind::conv2d_wgrad ? problem.out[0] : problem.in[1];
-    if (filters.rank == 4) filters.layout = Layout::plain;
     return problem;
 }
 
@@ -52,13 +47,14 @@ std::vector<LayerProblem> tensor_core_problems() {
         const LayerProblem nhwc = in_nhwc(problem);
         const double flops = op_def(problem.op).work(problem.problem()).flops;
         if (products_of(problem.problem()) != DType::bf16) {
-            if (flops < 4e6) all.push_back(in_products(nhwc, all.size() % 2 ? DType::bf16 : DType::tf32));
+            const LayerProblem rounded = in_products(nhwc, all.size() % 2 ? DType::bf16 : DType::tf32);
+            if (flops < 4e6) all.push_back(all.size() / 2 % 2 ? with_plain_filters(rounded) : rounded);
             continue;
         }
         for (const DType products : {DType::bf16, DType::f16, DType::tf32})
             if (flops < 8e6 || products == DType::bf16)
-                all.push_back(products == DType::f16 ? with_plain_filters(in_products(nhwc, products))
-                                                     : in_products(nhwc, products));
+                all.push_back(products == DType::bf16 && flops > 1e6 ? in_products(nhwc, products)
+                                                                     : with_plain_filters(in_products(nhwc, products)));
     }
     return all;
 }
@@ -80,7 +76,8 @@ protected:
     std::vector<const Kernel*> rows_for(const LayerProblem& problem) const {
         std::vector<const Kernel*> rows;
         for (const Kernel& kernel : kernel_table())
-            if (kernel.op == problem.op && runs_on(kernel, device_->target()) && supports(kernel, problem.problem()))
+            if (kernel.op == problem.op && runs_on(kernel, device_->target()) && supports(kernel, problem.problem()) &&
+                !kernel.why_missing)
                 rows.push_back(&kernel);
         return rows;
     }
@@ -188,15 +185,46 @@ TEST_F(GpuKernelsOfTensorCores, AreExactOnSmallIntegers) {
     EXPECT_GT(compared_, 40);
 }
 
+// What lies between convolutions in a plan of nhwc: everything but them, and first layers from plain images.
+TEST_F(GpuKernelsOfTensorCores, RowsBesideThemAgreeInNhwc) {
+    for (const LayerProblem& problem : all_problems()) {
+        const LayerProblem nhwc = in_nhwc(problem);
+        const auto blocked = [](const KernelTensor& t) { return t.layout == Layout::nchw16c; };
+        const auto images = [](const KernelTensor& t) { return t.layout == Layout::nhwc; };
+        if (is_product(problem.op) || std::ranges::any_of(nhwc.in, blocked) || std::ranges::any_of(nhwc.out, blocked) ||
+            !(std::ranges::any_of(nhwc.in, images) || std::ranges::any_of(nhwc.out, images)))
+            continue;
+        compare(nhwc, DataKind::random);
+        if (problem.op != OpKind::conv2d_statistics && problem.op != OpKind::conv2d_pool) continue;
+        for (const DType products : {DType::bf16, DType::f16, DType::tf32})
+            compare(with_plain_filters(in_products(nhwc, products)), DataKind::random);
+    }
+    EXPECT_GT(compared_, 60);
+}
+
+TEST_F(GpuKernelsOfTensorCores, FirstLayersReadPlainImages) {
+    for (const LayerProblem& problem : all_problems()) {
+        if (problem.in[0].rank != 4 || problem.in[0].layout != Layout::plain || problem.in[0].dim[1] > 4) continue;
+        const LayerProblem first = as_first_layer(problem);
+        const auto blocked = [](const KernelTensor& t) { return t.layout == Layout::nchw16c; };
+        const auto images = [](const KernelTensor& t) { return t.layout == Layout::nhwc; };
+        if (std::ranges::any_of(first.in, blocked) || std::ranges::any_of(first.out, blocked)) continue;
+        const bool turned = std::ranges::any_of(first.in, images) || std::ranges::any_of(first.out, images);
+        if (turned && products_of(problem.problem()) == DType::f32 && op_def(problem.op).work(problem.problem()).flops < 2e7)
+            compare(first, DataKind::random);
+    }
+    EXPECT_GT(compared_, 20);
+}
+
 // Partial sums of parts of images, of leaves, and of splits of K; halves of a batch are what two ranks have.
 TEST_F(GpuKernelsOfTensorCores, HaveTheSameBitsForAnySplitOfTheBatch) {
     for (const char* line : {"c16 h9 w11 k20 r3 pad1", "c8 h24 w23 k12 r3 pad1 stride2", "c20 h6 k36 r3 pad1",
-                             "c232 h5 k20 r3 pad1", "c5 h9 w11 k7 r3"}) {
+                             "c232 h5 k20 r3 pad1", "c5 h9 w11 k7 r3", "c40 h19 w7 k72 r3 pad2"}) {
         const auto whole = parse_problem(std::string("conv2d n8 leaves8 bf16 ") + line, "test");
         const auto half = parse_problem(std::string("conv2d n4 leaves4 bf16 ") + line, "test");
         for (size_t i = 0; i < whole.size(); ++i)
             if (whole[i].in[0].layout == Layout::plain && whole[i].out[0].layout == Layout::plain)
-                compare_halves(in_nhwc(whole[i]), in_nhwc(half[i]));
+                compare_halves(with_plain_filters(in_nhwc(whole[i])), with_plain_filters(in_nhwc(half[i])));
     }
     for (const char* line : {"f72 k20", "f2100 k8"}) {
         const auto whole = parse_problem(std::string("linear n8 leaves8 tf32 ") + line, "test");

@@ -12,6 +12,7 @@
 #include "kernels/cuda/devices.h"
 #include "kernels/leaf_tree.h"
 #include "kernels/op.h"
+#include "kernels/products.h"
 #include "problems.h"
 
 namespace xbench {
@@ -32,10 +33,12 @@ protected:
         reports_ = now;
     }
 
+    // A library rounds operands as it sees fit: its rows are compared where products are in f32.
     std::vector<const Kernel*> rows_for(const LayerProblem& problem) const {
         std::vector<const Kernel*> rows;
         for (const Kernel& kernel : kernel_table())
-            if (kernel.op == problem.op && runs_on(kernel, device_->target()) && supports(kernel, problem.problem()))
+            if (kernel.op == problem.op && runs_on(kernel, device_->target()) && supports(kernel, problem.problem()) &&
+                !(kernel.why_missing && products_of(problem.problem()) != DType::f32))
                 rows.push_back(&kernel);
         return rows;
     }
@@ -140,6 +143,7 @@ TEST_F(GpuKernels, SumsOverImagesAreTheSameTreeForAnyNumberOfGpus) {
             problem.leaf_begin[static_cast<size_t>(leaves / 2)] == problem.images())
             continue;  // one of them would have no image
         for (const Kernel* kernel : rows_for(problem)) {
+            if (kernel->why_missing) continue;  // of a library: its sums know no leaves
             SCOPED_TRACE(row_name(*kernel) + "\n  " + problem.text());
             ProblemData whole(problem, DataKind::random, 9);
             ProblemData left = part_of(whole, 0, leaves / 2), right = part_of(whole, leaves / 2, leaves);

@@ -30,6 +30,40 @@ inline std::string row_name(const Kernel& kernel) {
 
 inline bool is_reference(const Kernel& kernel) { return &kernel == &reference(kernel.op); }
 
+// Images in nhwc, filters as they are: what a plan on tensor cores has.
+inline LayerProblem with_plain_filters(LayerProblem problem) {
+    switch (problem.op) {
+        case OpKind::conv2d:
+        case OpKind::conv2d_dgrad:
+        case OpKind::conv2d_statistics:
+        case OpKind::conv2d_pool: problem.in[1].layout = Layout::plain; break;
+        case OpKind::conv2d_wgrad: problem.out[0].layout = Layout::plain; break;
+        default: break;
+    }
+    return problem;
+}
+
+// A convolution, with what follows it, or its filter gradient with x and filters as they are and all other images in nhwc: a
+// first layer of a plan in nhwc.
+inline LayerProblem as_first_layer(LayerProblem problem) {
+    bool forward = false, gradient = false;
+    switch (problem.op) {
+        case OpKind::conv2d:
+        case OpKind::conv2d_statistics:
+        case OpKind::conv2d_pool: forward = true; break;
+        case OpKind::conv2d_wgrad:
+        case OpKind::conv2d_pool_wgrad:
+        case OpKind::conv2d_batchnorm_pool_wgrad: gradient = true; break;
+        default: return problem;
+    }
+    const auto turn = [](KernelTensor& image) {
+        if (image.rank == 4 && image.layout == Layout::plain) image.layout = Layout::nhwc;
+    };
+    for (size_t i = 0; forward && i < problem.out.size(); ++i) turn(problem.out[i]);
+    for (size_t i = 1; gradient && i < problem.in.size(); ++i) turn(problem.in[i]);
+    return problem;
+}
+
 // The rows that support a problem and can run here.
 inline std::vector<const Kernel*> rows_for(const LayerProblem& problem) {
     std::vector<const Kernel*> rows;

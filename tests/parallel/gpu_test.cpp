@@ -212,6 +212,7 @@ std::vector<Way> ways_of_several_gpus() {
     for (const Way& way : ways)
         if (way.ranks > 1 && way.name != "fast") all.push_back(way);  // whose bits depend on the ranks
     all.push_back({"four", 4});
+    all.push_back({"fp16_zero3", 2, 3, 1, [](Config& c) { make_deep(c), c.train.precision = "fp16"; }});
     return all;
 }
 

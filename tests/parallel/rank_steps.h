@@ -23,11 +23,14 @@ public:
         : config_(config), step_(graph, config_, communicator, cpu_, {.stage = stage, .ledger = ledger}) {
         make_batch();
     }
-    RankSteps(const Graph& graph, Communicator& communicator, Device& device, const TrainingStepOptions& options)
-        : config_(eight_images()), step_(graph, config_, communicator, device, options) {
+    RankSteps(const Graph& graph, Communicator& communicator, Device& device, const TrainingStepOptions& options,
+              const TrainConfig& config = eight_images())
+        : config_(config), step_(graph, config_, communicator, device, options) {
         make_batch();
     }
     void step() { step_.run(batch_); }
+    void compute() { step_.compute(batch_); }
+    TrainingStep& training() { return step_; }
     const Plan& plan() const { return step_.plan(); }
     ModelState& state() { return step_.state(); }
     Strategy& strategy() { return step_.strategy(); }
