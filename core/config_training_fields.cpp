@@ -64,16 +64,10 @@ std::vector<ConfigField> stopping_fields() {
          .help = "The defaults of keys that are not given. keras: bn_eps 1e-3, bn_momentum 0.01, adam_epsilon 1e-7, "
                  "initializer glorot_uniform, class_weight_mean images, lr_threshold_mode abs, lr_patience 9.",
          .choices = {"pytorch", "keras"}},
-        {"/train/chunk_images", XB_SLOT(train.chunk_images),
-         "Cuts the shuffled training split into chunks of so many images, each trained on for one epoch before the next; "
-         "batches end with their chunk. 0: one chunk.",
-         from(0)},
-        {"/train/chunk_partitions", XB_SLOT(train.chunk_partitions),
-         "Parts of a chunk, as even as can be, from each of which a batch takes its share.", between(1, 2048)},
     };
 }
 
-// The loss, and what is done to gradients and weights.
+// The loss, what is done to gradients and weights, and in what order images come.
 std::vector<ConfigField> loss_fields() {
     return {
         {.path = "/train/loss",
@@ -117,6 +111,12 @@ std::vector<ConfigField> loss_fields() {
          "Patterns (* and ?) of names of parameters that stay as they are; a batch normalisation whose parameters all do "
          "uses "
          "and keeps its running statistics."},
+        {"/train/chunk_images", XB_SLOT(train.chunk_images),
+         "Cuts the shuffled training split into chunks of so many images, each trained on for one epoch before the next; "
+         "batches end with their chunk. 0: one chunk.",
+         from(0)},
+        {"/train/chunk_partitions", XB_SLOT(train.chunk_partitions),
+         "Parts of a chunk, as even as can be, from each of which a batch takes its share.", between(1, 2048)},
     };
 }
 

@@ -33,8 +33,10 @@ XB_HOST_DEVICE static inline double smoothed(const Loss& a, bool hot, int64_t cl
     return (hot ? 1 - e : 0.0) + e / static_cast<double>(classes);
 }
 
-// x^gamma, 0^0 being 1.
-XB_HOST_DEVICE static inline double to_gamma(double x, double gamma) { return XB_LOSS_MATH(pow)(x, gamma); }
+// x^gamma, 0^0 being 1. By functions that a GPU has inline, which pow is not.
+XB_HOST_DEVICE static inline double to_gamma(double x, double gamma) {
+    return gamma == 0 ? 1.0 : XB_LOSS_MATH(exp)(gamma * XB_LOSS_MATH(log)(x));
+}
 
 // Of softmax: (1-p)^gamma * -log p, from -log p.
 XB_HOST_DEVICE static inline double focal_softmax(const Loss& a, double minus_log) {
