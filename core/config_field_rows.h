@@ -18,6 +18,7 @@ inline constexpr NumberRange below_one() { return {.low = 0, .high = 1, .high_op
 
 // core/config_training_fields.cpp
 std::vector<ConfigField> schedule_fields();
+std::vector<ConfigField> stopping_fields();
 std::vector<ConfigField> loss_fields();
 std::vector<ConfigField> tune_fields();
 

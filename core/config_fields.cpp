@@ -202,8 +202,8 @@ std::vector<ConfigField> sweep_and_scaling_fields() {
 }
 std::vector<ConfigField> all_fields() {
     std::vector<ConfigField> fields = model_and_data_fields();
-    for (auto part :
-         {train_fields(), schedule_fields(), loss_fields(), augment_fields(), sweep_and_scaling_fields(), tune_fields()})
+    for (auto part : {train_fields(), schedule_fields(), stopping_fields(), loss_fields(), augment_fields(),
+                      sweep_and_scaling_fields(), tune_fields()})
         fields.insert(fields.end(), part.begin(), part.end());
     return fields;
 }

@@ -42,6 +42,12 @@ std::vector<ConfigField> schedule_fields() {
          .slot = XB_SLOT(train.lr_threshold_mode),
          .help = "Of plateau: rel, a share of the best value (PyTorch); abs, a difference (Keras' min_delta).",
          .choices = {"rel", "abs"}},
+    };
+}
+
+// When a training ends, and the order of its images.
+std::vector<ConfigField> stopping_fields() {
+    return {
         {.path = "/train/early_stopping",
          .slot = XB_SLOT(train.early_stopping),
          .help = "What patience counts. best: epochs since the best one, in which a tie with a lower loss is better too; "

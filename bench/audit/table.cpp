@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "bench/audit/columns.h"
 #include "core/error.h"
@@ -18,8 +19,9 @@ bool is_word(Role role) {
 }
 
 bool is_missing(const std::string& text) {
-    const std::string word = plain(text);
-    return word.empty() || word == "na" || word == "nan" || word == "none" || word == "null";
+    static const std::set<std::string> words{"",       "na",    "nan",     "none", "null", "oom", "outofmemory",
+                                             "failed", "error", "timeout", "tbd"};
+    return words.contains(plain(text));
 }
 
 void take_word(Row& row, Role role, const std::string& text) {
