@@ -166,18 +166,19 @@ TEST_F(GpuLossScalingAlone, IsCloseToFp32) {
     }
 }
 
-// What is clipped is the gradient, not the scaled one; the two products differ by a thousandth.
+// What is clipped is the gradient, not the scaled one, which is thousands of times as long.
 TEST_F(GpuLossScalingAlone, ClipsTheUnscaledGradients) {
     Way way{"", 1, 0, 1, clip_and_average};
     const TrainResult half = train_on(way, gpus);
     way.change = [](Config& config) { clip_and_average(config), config.train.precision = "fp32"; };
     const TrainResult whole = train_on(way, gpus);
     for (size_t epoch = 0; epoch < whole.history.size(); ++epoch) {
-        EXPECT_NEAR(half.history[epoch].gradient_norm, whole.history[epoch].gradient_norm,
-                    1e-2 * whole.history[epoch].gradient_norm);
-        EXPECT_EQ(half.history[epoch].clipped, 1);
-        EXPECT_NEAR(half.history[epoch].train_loss, whole.history[epoch].train_loss, 1e-3 * whole.history[0].train_loss);
-        EXPECT_NEAR(half.history[epoch].val_loss, whole.history[epoch].val_loss, 1e-3 * whole.history[0].val_loss);
+        const EpochResult &actual = half.history[epoch], &expected = whole.history[epoch];
+        EXPECT_NEAR(actual.gradient_norm, expected.gradient_norm, 0.05 * expected.gradient_norm);
+        EXPECT_EQ(actual.clipped, expected.clipped);
+        EXPECT_GT(actual.clipped, 0);
+        EXPECT_NEAR(actual.train_loss, expected.train_loss, 1e-2 * whole.history[0].train_loss);
+        EXPECT_NEAR(actual.val_loss, expected.val_loss, 1e-2 * whole.history[0].val_loss);
     }
 }
 
