@@ -205,7 +205,7 @@ void add_explain_command(CLI::App& app) {
         "Inferno's colours over the image: the brighter, the more the place speaks for the class. The map says what a "
         "network "
         "uses, not whether it is right to.\n\n"
-        "$ xbench explain --checkpoint runs/mine/checkpoints --image chest.png --out heat.png\n"
+        "$ xbench explain --checkpoint runs/a/checkpoints --image a.png --out heat.png\n"
         "$ xbench models pneumonia_cnn");
     explain->callback([command] { run_explain(*command); });
 }

@@ -33,6 +33,10 @@ constexpr Entry environment[] = {
     {"XBENCH_SHARED_MEMORY", "off: ranks of one node talk by MPI alone. By default they share memory where that works."},
     {"XBENCH_NO_NCCL",
      "Set: GPUs of several ranks exchange gradients through the host. By default NCCL does it where it is."},
+    {"XBENCH_RENDEZVOUS",
+     "A folder that all ranks see, where ranks of GPUs that were started without MPI find each other (default: the working "
+     "folder)."},
+    {"XBENCH_JOB", "Any word that is the same on the ranks of one job alone; Slurm's jobs need none."},
     {"XBENCH_PROGRAM", "The program that a sweep starts its ranks with (default: this one)."},
     {"XBENCH_ONE_RANK", "Set: a parallel trainer without a launcher trains as one rank."},
     {"OMP_NUM_THREADS, OMP_THREAD_LIMIT", "Limits of OpenMP count as cores: more threads are refused."},

@@ -38,6 +38,16 @@ void make_probabilities(const KernelTensor& t) {
     transform(t, [](double v) { return (v + 1) / 2; });
 }
 
+// Rows that add up to 1, as a focal loss needs them: it takes 1 - p from the other classes.
+void make_distributions(const KernelTensor& t) {
+    transform(t, [](double v) { return (v + 1) / 2 + 0.05; });
+    for (int64_t n = 0; n < t.dim[0]; ++n) {
+        double sum = 0;
+        for (int64_t k = 0; k < t.dim[1]; ++k) sum += element(t, n * t.dim[1] + k);
+        for (int64_t k = 0; k < t.dim[1]; ++k) set_element(t, n * t.dim[1] + k, element(t, n * t.dim[1] + k) / sum);
+    }
+}
+
 void fill_labels(const Fill& fill) {
     const auto classes = static_cast<uint32_t>(fill.args.in[0].dim[1]);
     if (fill.args.n_in > 2) transform(fill.args.in[2], [](double v) { return 1.5 + v; });
@@ -49,7 +59,8 @@ void fill_softmax(const Fill& fill) {
 }
 void fill_softmax_grad(const Fill& fill) {
     fill_labels(fill);
-    make_probabilities(fill.args.in[0]);
+    const bool focal = static_cast<const Loss*>(fill.args.attrs)->focal;
+    focal ? make_distributions(fill.args.in[0]) : make_probabilities(fill.args.in[0]);
 }
 
 void fill_targets(const Fill& fill) {

@@ -74,7 +74,8 @@ double state_magnitude(const ProblemData& oracle, const ProblemData& initial, in
     const double parameter = std::fabs(element(initial.args().out[0], index));
     const double now = std::fabs(element(oracle.args().out[output], index));
     if (output == 0) {  // a step's own terms cancel too
-        const double momentum = std::fabs(element(initial.args().out[1], index));
+        const bool moments = initial.args().n_out > 1;
+        const double momentum = moments ? std::fabs(element(initial.args().out[1], index)) : 0;
         const auto rate = static_cast<double>(initial.args().step->learning_rate);
         return before + now + rate * (gradient + parameter + momentum);
     }
