@@ -69,8 +69,9 @@ void run_sweep_command(const RunOptions& options) {
     line.finish();
     const std::string folder = sweep.folder.string();
     write_text(sweep.folder / "report.html", scaling_page(read_run(sweep.folder)));
-    fmt::print("{}\n{}\n{}\n", result.markdown, (sweep.folder / "scaling.md").string(),
-               (sweep.folder / "report.html").string());
+    // The table's path is the last line: scripts read it there.
+    fmt::print("{}\n{}\n{}\n", result.markdown, (sweep.folder / "report.html").string(),
+               (sweep.folder / "scaling.md").string());
     if (result.interrupted) {
         fmt::print(stderr, "xbench: interrupted by signal {}; `--config {} --resume --out {}` runs what is missing\n",
                    InterruptGuard::signal(), options.config, folder);

@@ -23,8 +23,7 @@ CUdeviceptr address(const void* data) { return reinterpret_cast<CUdeviceptr>(dat
 CUstream make_stream(CudaGpu& gpu) {
     gpu.use();
     CUstream stream = nullptr;
-    check_cuda(cuda_driver().cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), "no stream",
-               "GPU " + std::to_string(gpu.ordinal()));
+    check_cuda(cuda_driver().cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), "no stream", gpu.where());
     return stream;
 }
 
@@ -34,7 +33,7 @@ std::string mib(size_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >>
     size_t free_bytes = 0, total_bytes = 0;
     cuda_driver().cuMemGetInfo(&free_bytes, &total_bytes);
     throw CudaError(result, "no memory for " + mib(bytes) + ": " + mib(free_bytes) + " of " + mib(total_bytes) + " are free",
-                    "GPU " + std::to_string(gpu.ordinal()) + " (" + gpu.name() + ")", remedy_of(result));
+                    gpu.where(), remedy_of(result));
 }
 
 }  // namespace
@@ -54,7 +53,7 @@ CudaDevice::~CudaDevice() {
 
 void CudaDevice::check(CUresult result, const char* what) {
     queue_.throw_failure();
-    check_cuda(result, what, "GPU " + std::to_string(gpu_.ordinal()) + " (" + gpu_.name() + ")");
+    check_cuda(result, what, gpu_.where());
 }
 
 // cuMemFree waits for what still uses it.

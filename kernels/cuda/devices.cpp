@@ -67,8 +67,8 @@ std::unique_ptr<Device> make_cuda_device(int local_rank) {
             "device cuda", "start fewer ranks a node, or ask Slurm for --gpus-per-task=1");
     auto device = std::make_unique<CudaDevice>(ordinal);
     if (device->target().compute_capability < oldest_compute_capability)
-        throw Error("has " + to_string(device->target()) + ", the kernels need 8.0 or more",
-                    "GPU " + std::to_string(ordinal) + " (" + device->gpu().name() + ")", "compute on another one");
+        throw Error("has " + to_string(device->target()) + ", the kernels need 8.0 or more", device->gpu().where(),
+                    "compute on another one");
     return device;
 }
 

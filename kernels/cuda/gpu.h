@@ -25,7 +25,8 @@ public:
     explicit CudaGpu(int ordinal);  // use of()
 
     int ordinal() const { return ordinal_; }
-    const std::string& name() const { return name_; }  // "NVIDIA H200"
+    const std::string& name() const { return name_; }    // "NVIDIA H200"
+    const std::string& where() const { return where_; }  // for messages: "GPU 1 (NVIDIA H200)"
     bool is_emulated() const { return is_emulated_gpu(name_); }
     int compute_capability() const {
         return attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) * 10 +

@@ -59,7 +59,7 @@ void CudaQueue::throw_failure() {
     const auto code = static_cast<CUresult>(failure_);
     failure_ = 0;
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
-    throw CudaError(code, what_failed_, "GPU " + std::to_string(gpu_.ordinal()), remedy_of(code));
+    throw CudaError(code, what_failed_, gpu_.where(), remedy_of(code));
 }
 
 void CudaQueue::launch(const CudaFunction& function, Extent blocks, Extent threads, unsigned shared_bytes,
