@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "core/error.h"
 #include "core/hardware.h"
@@ -18,7 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-constexpr double short_while = 0.05;
+constexpr double short_while = 0.05, patience_for_the_watch = 2;
 
 // Of a part of a communicator's ranks: another number for each split and each group.
 uint64_t channel_of_part(uint64_t parent, uint64_t split, int group) {
@@ -143,6 +144,10 @@ void TcpCommunicator::give_up(TcpOperation operation, size_t said_bytes) {
     if (limit.lost < 0 && missing >= 0)
         throw Error(waited_text(limit, known_as(), missing, name_of(operation), said_bytes), "TCP",
                     "look at what that rank does, or whether its node is overloaded");
+    // Rank 0's process has ended. The watch says why in a moment: it ends this rank with an abort's code, or knows who is
+    // lost.
+    for (const auto start = Clock::now(); limit.lost < 0 && seconds_since(start) < patience_for_the_watch;)
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
     int nobody = -1;
     limit.lost.compare_exchange_strong(nobody, 0);
     throw Error(lost_text(limit, known_as(), name_of(operation), said_bytes), "TCP", lost_remedy);

@@ -235,8 +235,9 @@ void TcpHub::close(Connection& connection) {
 
 void TcpHub::tell(const TcpNotice& notice, const Connection* but) noexcept {
     constexpr double no_time = 1;
-    for (const Connection* watch : watches_)
-        if (watch && watch != but) watch->socket.send(&notice, sizeof notice, no_time);
+    // Rank 0 last: the hub is in its process, which an abort ends at once.
+    for (auto watch = watches_.rbegin(); watch != watches_.rend(); ++watch)
+        if (*watch && *watch != but) (*watch)->socket.send(&notice, sizeof notice, no_time);
 }
 
 int TcpHub::first_missing() {
