@@ -140,7 +140,7 @@ __device__ __forceinline__ void sum_rows(const NhwcWalk& walk, const NhwcPlace<v
 // A kernel for channels that are a multiple of four at addresses of 16 bytes, and one for any: `function` with each vec.
 // Four blocks at once leave ptxas 64 registers; left alone it takes 32 for some kernels, and spills.
 #define XB_NHWC_KERNEL(name, parameters, function, arguments)                                                        \
-    extern "C" __global__ void __launch_bounds__(nhwc_threads, 4) name##_quads parameters { function<4> arguments; } \
-    extern "C" __global__ void __launch_bounds__(nhwc_threads, 4) name##_ones parameters { function<1> arguments; }
+    extern "C" __global__ void __launch_bounds__(nhwc_threads, 1) name##_quads parameters { function<4> arguments; } \
+    extern "C" __global__ void __launch_bounds__(nhwc_threads, 1) name##_ones parameters { function<1> arguments; }
 
 }  // namespace xbench

@@ -90,6 +90,13 @@ extern "C" __global__ void sgd_update(const float* g, float* p, float* m, int64_
     store_four(m, ms, first, count, vectors);
 }
 
+// A function for each half: a loop over halves would index the lanes by a number, which registers cannot be.
+template <int half>
+__device__ __forceinline__ void fold(double (&lane)[16]) {
+#pragma unroll
+    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+}
+
 // A thread adds up 16 neighbours, in the order of the references: pairs 8 apart, then 4, 2 and 1.
 extern "C" __global__ void square_sums_of_lines(const float* g, double* sums, int64_t count) {
     const int64_t line = thread_of_grid();
@@ -100,10 +107,7 @@ extern "C" __global__ void square_sums_of_lines(const float* g, double* sums, in
         const double value = 16 * line + i < count ? g[16 * line + i] : 0.0f;
         lane[i] = value * value;
     }
-#pragma unroll
-    for (int half = 8; half > 0; half /= 2)
-#pragma unroll
-        for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+    fold<8>(lane), fold<4>(lane), fold<2>(lane), fold<1>(lane);
     sums[line] = lane[0];
 }
 

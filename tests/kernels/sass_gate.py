@@ -15,7 +15,8 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-MOST_REGISTERS = 192
+# A thread has 255. halo_gemm keeps a tile of sums in up to 236, one block to a multiprocessor; a change beyond this would soon spill.
+MOST_REGISTERS = 240
 MOST_INTEGERS = 6.0
 INTEGER = ("IADD", "VIADD", "IMAD", "LOP", "PLOP", "SHF", "LEA", "ISETP", "SEL", "PRMT", "IMNMX", "VIMNMX", "BFE", "MOV", "R2UR",
            "UIADD", "UIMAD", "ULOP", "USHF", "UISETP", "USEL", "ULEA", "UMOV")
