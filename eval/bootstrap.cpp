@@ -8,7 +8,7 @@
 #include <fmt/core.h>
 
 #include "core/error.h"
-#include "core/json.h"
+#include "core/json_number.h"
 #include "core/parallel_for.h"
 #include "core/rng.h"
 #include "eval/intervals.h"
@@ -193,8 +193,6 @@ ConfidenceInterval interval_of(std::vector<double> values, double level) {
 Json bounds(const ConfidenceInterval& interval) {
     return std::isnan(interval.low) ? Json(nullptr) : Json{interval.low, interval.high};
 }
-
-Json number_or_null(double value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
 
 }  // namespace
 

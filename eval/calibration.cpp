@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "core/error.h"
+#include "core/json_number.h"
 #include "data/import/csv.h"
 #include "eval/one_against_rest.h"
 
@@ -114,8 +115,6 @@ void fit_line(std::span<const float> confidences, std::span<const uint8_t> outco
         best = next;
     }
 }
-
-Json number_or_null(double value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
 
 // Of a class of which no image says whether it shows it.
 Calibration undefined_calibration(std::string name) {

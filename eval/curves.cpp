@@ -8,13 +8,12 @@
 #include <fmt/core.h>
 
 #include "core/error.h"
+#include "core/json_number.h"
 #include "data/import/csv.h"
 #include "eval/one_against_rest.h"
 
 namespace xbench {
 namespace {
-
-Json number_or_null(double value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
 
 // Trapezoids under the ROC curve, steps under the precision-recall curve (no interpolation: it is too optimistic there).
 void add_areas(Curve& curve) {

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "core/json_number.h"
 #include "eval/one_against_rest.h"
 
 namespace xbench {
@@ -33,7 +34,7 @@ Json to_json(const Evaluation& evaluation) {
     json["curves"] = to_json(evaluation.curves);
     for (size_t c = 0; c < evaluation.curves.size(); ++c)
         json["curves"][evaluation.curves[c].name]["delong"] = to_json(evaluation.areas[c]);
-    json["brier"] = std::isnan(evaluation.brier) ? Json(nullptr) : Json(evaluation.brier);
+    json["brier"] = number_or_null(evaluation.brier);
     json["calibration"] = to_json(evaluation.calibrations);
     json["temperature_of_val"] = nullptr;
     if (std::isfinite(evaluation.temperature)) json["temperature_of_val"] = evaluation.temperature;

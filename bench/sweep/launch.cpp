@@ -22,6 +22,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
+#include "core/seconds_since.h"
 
 extern char** environ;
 
@@ -97,7 +98,6 @@ std::vector<char*> pointers(std::vector<std::string>& lines) {
 }
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // Waits until the child has ended, `limit_seconds` (0: none) are over, or `stop` says yes; false when it still runs.
 bool wait_for(pid_t child, double limit_seconds, int& status, const std::function<void(double)>& tick = {},

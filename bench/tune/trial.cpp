@@ -1,5 +1,6 @@
 // Records as JSON, and their order.
 #include "bench/tune/trial.h"
+#include "core/json_number.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,7 +13,6 @@ namespace {
 double number(const Json& json, const char* key) {
     return json.at(key).is_null() ? std::numeric_limits<double>::quiet_NaN() : json.at(key).get<double>();
 }
-Json maybe(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 bool is_sound(const TrialRecord& record) { return record.status == "ok" && std::isfinite(record.score); }
 
@@ -26,13 +26,13 @@ Json to_json(const TrialRecord& r) {
                 {"settings", r.settings},
                 {"status", r.status},
                 {"reason", r.reason},
-                {"score", maybe(r.score)},
-                {"loss", maybe(r.loss)},
-                {"val_accuracy", maybe(r.val_accuracy)},
-                {"val_balanced_accuracy", maybe(r.val_balanced_accuracy)},
-                {"val_loss", maybe(r.val_loss)},
-                {"train_loss", maybe(r.train_loss)},
-                {"chunk_loss", maybe(r.chunk_loss)},
+                {"score", number_or_null(r.score)},
+                {"loss", number_or_null(r.loss)},
+                {"val_accuracy", number_or_null(r.val_accuracy)},
+                {"val_balanced_accuracy", number_or_null(r.val_balanced_accuracy)},
+                {"val_loss", number_or_null(r.val_loss)},
+                {"train_loss", number_or_null(r.train_loss)},
+                {"chunk_loss", number_or_null(r.chunk_loss)},
                 {"best_epoch", r.best_epoch},
                 {"weights_hash", r.weights_hash},
                 {"seconds", r.seconds}};

@@ -6,6 +6,7 @@
 #include "bench/base/record.h"
 #include "bench/base/text_table.h"
 #include "bench/tune/tune.h"
+#include "core/json_number.h"
 
 namespace xbench {
 namespace {
@@ -27,8 +28,6 @@ double excess(double claimed, double found, const std::string& monitor) {
     return monitor == "val_loss" ? found - claimed : claimed - found;
 }
 
-Json maybe(double value) { return std::isfinite(value) ? Json(value) : Json(); }
-
 struct Optimism {
     double val, test, mean_val, mean_test;  // of the winner; of its repeats
     std::string monitor;
@@ -43,12 +42,12 @@ Optimism optimism_of(const TuneResult& result, const Config& config) {
 
 Json optimism_json(const Optimism& o) {
     return Json{{"monitor", o.monitor},
-                {"val", maybe(o.val)},
-                {"test", maybe(o.test)},
-                {"val_minus_test", maybe(excess(o.val, o.test, o.monitor))},
-                {"mean_val_of_repeats", maybe(o.mean_val)},
-                {"mean_test_of_repeats", maybe(o.mean_test)},
-                {"val_minus_mean_val_of_repeats", maybe(excess(o.val, o.mean_val, o.monitor))}};
+                {"val", number_or_null(o.val)},
+                {"test", number_or_null(o.test)},
+                {"val_minus_test", number_or_null(excess(o.val, o.test, o.monitor))},
+                {"mean_val_of_repeats", number_or_null(o.mean_val)},
+                {"mean_test_of_repeats", number_or_null(o.mean_test)},
+                {"val_minus_mean_val_of_repeats", number_or_null(excess(o.val, o.mean_val, o.monitor))}};
 }
 
 std::string joined(const std::vector<std::string>& settings) {

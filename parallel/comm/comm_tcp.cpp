@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/hardware.h"
+#include "core/seconds_since.h"
 #include "kernels/rank_sum/rank_sum.h"
 #include "parallel/comm/tcp_session.h"
 
@@ -17,7 +18,6 @@ namespace xbench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 constexpr double short_while = 0.05, patience_for_the_watch = 2;
 

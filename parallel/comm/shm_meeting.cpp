@@ -16,13 +16,13 @@
 #include <thread>
 
 #include "core/pause_processor.h"
+#include "core/seconds_since.h"
 #include "core/wait_word.h"
 
 namespace xbench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 constexpr int spins_on_own_cores = 1 << 16, spins_on_shared_cores = 1 << 6, yields = 1 << 10;
 constexpr long sleep_ns = 50'000'000;  // then it looks whether the peer is alive

@@ -14,12 +14,12 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/seconds_since.h"
 
 namespace xbench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 constexpr double short_while = 0.05, try_seconds = 2;
 // What a rank that is known to be lost leaves the others for a line of their own, which names what they waited in.

@@ -7,6 +7,7 @@
 
 #include "core/files.h"
 #include "core/hardware.h"
+#include "core/seconds_since.h"
 #include "core/virtual_ranks.h"
 #include "data/load/loader.h"
 #include "parallel/train/dataset_model.h"
@@ -21,7 +22,6 @@ namespace xbench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // One run: everything that lives as long as it.
 class Training {
