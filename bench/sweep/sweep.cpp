@@ -1,10 +1,9 @@
-// Planning and running the points of a sweep.
+// Running the points of a sweep.
 #include "bench/sweep/sweep.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <numeric>
 #include <set>
@@ -17,66 +16,13 @@
 #include "core/hardware.h"
 #include "core/hash.h"
 #include "core/progress.h"
-#include "kernels/cuda/devices.h"
 #include "parallel/checkpoint/training_state.h"
 #include "parallel/comm/setups.h"
-#include "plan/plan.h"
 
 namespace xbench {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::array status_names{"ok", "oversubscribed", "not_run", "failed"};
-
-int number_from_environment(const char* name, int otherwise) {
-    const char* value = std::getenv(name);
-    const int number = value != nullptr ? std::atoi(value) : 0;
-    return number > 0 ? number : otherwise;
-}
-
-bool needs_launcher(const Point& point) {
-    return std::string(find_setup(point.trainer, point.device).communicator) != "self";
-}
-
-// Why the GPUs here do not do for it, or "".
-std::string lacks_gpus(const Point& point, const SweepLimits& limits) {
-    if (point.device != "cuda") return "";
-    if (!limits.gpu_reason.empty()) return limits.gpu_reason;
-    const int on_node = (point.ranks + limits.nodes - 1) / limits.nodes;
-    if (on_node <= limits.gpus) return "";
-    return fmt::format("needs {} GPU{} a node, this one has {}", on_node, on_node == 1 ? "" : "s", limits.gpus);
-}
-
-// Why a point cannot run here; fills status and reason.
-void judge(Point& point, const Config& config, const SweepLimits& limits) {
-    const TrainerSetup& setup = find_setup(point.trainer, point.device);
-    const auto not_run = [&](std::string reason) {
-        point.status = PointStatus::not_run;
-        point.reason = std::move(reason);
-    };
-    if (point.device != "cuda" && needs_gpu(products_in(config.train.precision)))
-        return not_run(fmt::format("the precision {} needs a GPU", config.train.precision));
-    if (!setup.available) return not_run(setup.reason);
-    if (const std::string lacks = lacks_gpus(point, limits); !lacks.empty()) return not_run(lacks);
-    if (needs_launcher(point) && limits.one_process_only && point.ranks > 1)
-        return not_run("launcher local starts one process only");
-    if (needs_launcher(point) && !limits.one_process_only && !limits.launcher_reason.empty())
-        return not_run(limits.launcher_reason);
-    if (point.processors() <= limits.cores && limits.quota_cores > 0 && limits.quota_cores < 1) {
-        point.status = PointStatus::oversubscribed;
-        point.reason = fmt::format("its control group's quota is {:.2g} of a core", limits.quota_cores);
-        return;
-    }
-    if (point.processors() <= limits.cores) return;
-    const std::string needs = fmt::format("needs {} cores, this machine allows {}", point.processors(), limits.cores) +
-                              (limits.quota_cores > 0 && static_cast<int>(limits.quota_cores) <= limits.cores
-                                   ? fmt::format(" (CPU quota {:.3g})", limits.quota_cores)
-                                   : "");
-    if (!config.scaling.oversubscribe) return not_run(needs);
-    point.status = PointStatus::oversubscribed;
-    point.reason = needs;
-}
 
 // A sweep under way.
 class Sweep {
@@ -330,63 +276,6 @@ SweepResult Sweep::run() {
 }
 
 }  // namespace
-
-const char* name_of(PointStatus status) { return status_names[static_cast<size_t>(status)]; }
-
-PointStatus status_from(const std::string& name) {
-    const auto found = std::find(status_names.begin(), status_names.end(), name);
-    if (found == status_names.end()) throw Error("unknown status \"" + name + "\"", "record");
-    return static_cast<PointStatus>(found - status_names.begin());
-}
-
-std::string Point::id() const {
-    std::string text = fmt::format("{}-r{}-t{}", trainer, ranks, threads);
-    if (device == "cuda") text += "-cuda";
-    if (stage > 0) text += fmt::format("-s{}", stage);
-    return text;
-}
-
-SweepLimits limits_here(const Config& config) {
-    SweepLimits limits;
-    const Hardware hardware = query_hardware();
-    limits.cores = hardware.allowed_cores;
-    limits.quota_cores = hardware.quota_cores;
-    if (std::getenv("SLURM_JOB_ID") != nullptr) {  // not every cluster binds a job to what it was given
-        limits.cores = std::min(limits.cores, number_from_environment("SLURM_CPUS_ON_NODE", limits.cores));
-        limits.nodes = number_from_environment("SLURM_JOB_NUM_NODES", 1);
-        limits.cores *= limits.nodes;
-    }
-    const auto wants_gpu = [](const SweepRow& row) { return row.device == "cuda" || row.trainer == "gpu_ddp"; };
-    if (std::any_of(config.sweep.begin(), config.sweep.end(), wants_gpu)) {
-        const GpuSystem system = query_gpus();
-        limits.gpus = static_cast<int>(system.gpus.size());
-        limits.gpu_reason = system.why_not;
-    }
-    limits.launcher_reason = choose_launcher(config.scaling.launcher).reason;
-    limits.one_process_only = config.scaling.launcher == "local";
-    return limits;
-}
-
-std::vector<Point> expand_points(const Config& config, const SweepLimits& limits) {
-    std::vector<Point> points;
-    std::set<std::string> seen;
-    for (const SweepRow& row : config.sweep) {
-        for (const int64_t ranks : row.ranks) {
-            for (const int64_t threads : row.threads) {
-                Point point;
-                point.trainer = row.trainer;
-                point.device = row.device.empty() ? find_setup(row.trainer).device : row.device;
-                point.ranks = static_cast<int>(ranks);
-                point.threads = static_cast<int>(threads);
-                point.stage = static_cast<int>(row.stage);
-                point.global_batch = config.train.batch_size * (config.scaling.mode == "weak" ? ranks : 1);
-                judge(point, config, limits);
-                if (seen.insert(point.id()).second) points.push_back(std::move(point));
-            }
-        }
-    }
-    return points;
-}
 
 std::vector<std::string> train_command(const Config& config, const Point& point, const SweepOptions& options,
                                        const fs::path& out) {

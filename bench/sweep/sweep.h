@@ -10,41 +10,10 @@
 #include "bench/base/record.h"
 #include "bench/base/run_folder.h"
 #include "bench/sweep/launch.h"
+#include "bench/sweep/points.h"
 #include "core/config.h"
 
 namespace xbench {
-
-// What a point is going to be, or was. `oversubscribed` points run and are kept out of fits.
-enum class PointStatus { ok, oversubscribed, not_run, failed };
-const char* name_of(PointStatus status);
-PointStatus status_from(const std::string& name);
-
-// One row of the scaling table.
-struct Point {
-    std::string trainer, device;
-    int ranks = 1, threads = 1, stage = 0;
-    int64_t global_batch = 0;
-    PointStatus status = PointStatus::ok;  // as planned
-    std::string reason;                    // of not_run and failed
-
-    int processors() const { return ranks * threads; }
-    std::string id() const;  // "cpu_ddp-r2-t1", "sharded-cuda-r2-t1-s3"
-};
-
-// What the sweep may use here. Nodes of a Slurm allocation are taken to be alike.
-struct SweepLimits {
-    int cores = 1;                     // over all nodes
-    std::string launcher_reason = {};  // why ranks cannot be launched; empty: they can
-    bool one_process_only = false;     // launcher local
-    double quota_cores = 0;            // what this process' control groups allow; 0: no limit
-    int nodes = 1;
-    int gpus = 0;                 // of this node, where some row asks for one
-    std::string gpu_reason = {};  // why there are none
-};
-SweepLimits limits_here(const Config& config);
-
-// Rows x ranks x threads in the file's order, each once, with the reason of those that cannot run.
-std::vector<Point> expand_points(const Config& config, const SweepLimits& limits);
 
 struct SweepProgress {
     int done, total;       // processes started and ended, over all points and repeats
