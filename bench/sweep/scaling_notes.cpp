@@ -123,15 +123,25 @@ void note_communication(ScalingTable& table, std::span<const Record> records) {
                                           fmt::join(links, "; ")));
 }
 
+// Fewer repeats than were asked for, by the budget's decision and not for a row's own failure.
+void note_budget(ScalingTable& table, const ScalingConfig& scaling) {
+    int64_t most = 0;
+    for (const ScalingRow& row : table.rows) most = std::max<int64_t>(most, row.repeats);
+    if (scaling.budget_minutes > 0 && most > 0 && most < scaling.repeats)
+        table.notes.push_back(fmt::format("The budget of {:g} minutes allowed {} of the {} repeats asked for.",
+                                          scaling.budget_minutes, most, scaling.repeats));
+}
+
 }  // namespace
 
-void add_notes(ScalingTable& table, std::span<const Record> records) {
+void add_notes(ScalingTable& table, const ScalingConfig& scaling, std::span<const Record> records) {
     note_weights(table, "cpu");
     note_weights(table, "cuda");
     note_emulated(table);
     note_baseline(table);
     note_quality(table);
     note_communication(table, records);
+    note_budget(table, scaling);
 }
 
 }  // namespace xbench
