@@ -21,6 +21,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// What the sweep knows of a run besides its records.
+struct RunMarks {
+    Json before, after;  // calibrations
+    double seconds = 0;
+};
+
 // A sweep under way.
 class Sweep {
 public:
@@ -29,7 +35,9 @@ public:
           options_(options),
           folder_(options.folder, options.use),
           points_(expand_points(config, options.limits ? *options.limits : limits_here(config))),
-          launcher_(config, options) {}
+          launcher_(config, options) {
+        if (!options.calibrate) calibrator_.emplace();
+    }
 
     SweepResult run();
 
@@ -42,12 +50,13 @@ private:
     void for_each_of(int64_t repeat, F&& work);
     template <class F>
     void for_each_left(F&& work);
+    Json calibrate() { return to_json(calibrator_ ? calibrator_->measure() : options_.calibrate()); }
     void run_one(const Target& target);
     void run_block(int64_t repeat);
     int64_t blocks_made();
     void choose_blocks();
     void use_record(Point& point, const Record& record);
-    void take_records(const Target& target, double seconds);
+    void take_records(const Target& target, const RunMarks& marks);
     void take_failure(const Target& target, const std::string& failure);
     void report(const Target& target, double seconds_here, const std::string& finished = {});
     double seconds_left(const Target& target, double seconds_here);
@@ -62,6 +71,7 @@ private:
     const RunFolder folder_;
     std::vector<Point> points_;
     const TargetLauncher launcher_;
+    std::optional<Calibrator> calibrator_;
     Json environment_;
     std::vector<Record> records_;
     RunTimes times_;
@@ -120,12 +130,14 @@ void Sweep::use_record(Point& point, const Record& record) {
 }
 
 // Makes the records that the processes have left this run's.
-void Sweep::take_records(const Target& target, double seconds) {
+void Sweep::take_records(const Target& target, const RunMarks& marks) {
     std::vector<Record> records = records_of(target, options_.folder);
     for (Record& record : records) {
         record.env_id = environment_["env_id"].get<std::string>();
         record.params["order"] = static_cast<int64_t>(done_.size()) + 1;
-        record.counters["process_seconds"] = seconds;
+        record.counters["process_seconds"] = marks.seconds;
+        record.counters["calibration_before"] = marks.before;
+        record.counters["calibration_after"] = marks.after;
     }
     if (target.point != nullptr) use_record(*target.point, records.front());
     append_records(options_.folder / "records.jsonl", records);
@@ -152,16 +164,20 @@ std::string speed_text(const Record& record, double seconds) {
 
 void Sweep::run_one(const Target& target) {
     ++started_;
+    RunMarks marks;
+    marks.before = calibrate();
     const Outcome outcome = launcher_.run(target, [&](double seconds) { report(target, seconds); });
     if (outcome.stopped) {
         interrupted_ = true;
         return;
     }
+    marks.after = calibrate();
+    marks.seconds = outcome.seconds;
     times_.add(target.run(), outcome.seconds);
     std::string failure = outcome.reason;
     if (failure.empty()) {
         try {
-            take_records(target, outcome.seconds);
+            take_records(target, marks);
         } catch (const Error& error) {
             failure = std::string("no usable record: ") + error.what();
         }

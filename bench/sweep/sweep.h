@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/base/calibration.h"
 #include "bench/base/record.h"
 #include "bench/base/run_folder.h"
 #include "bench/sweep/launch.h"
@@ -32,6 +33,7 @@ struct SweepOptions {
     std::function<void(const std::string& command)> launched;  // each process, before it starts
     std::function<void(const std::string& text)> said;         // the price, and what a budget decides
     std::vector<Probe> probes;                                 // runs that explain the rows
+    std::function<Calibration()> calibrate;                    // beside each run; none: the machine itself
     std::optional<SweepLimits> limits;                         // none: limits_here()
     FolderUse use = FolderUse::fresh;                          // resume: only what is missing in the folder is run
     std::function<bool()> stop;  // asked all the time: yes ends the run under way and the sweep

@@ -136,6 +136,7 @@ protected:
         options_.program = std::string(XB_SOURCE_DIR) + "/tests/bench/fake_xbench.sh";
         options_.limits = SweepLimits{.cores = 2};
         options_.command_line = {"xbench", "--config", "t.json"};
+        options_.calibrate = [] { return Calibration{10, 20, 0.5, std::nullopt}; };
         options_.progress = [this](const SweepProgress& progress) {
             if (!progress.finished.empty()) finished_.push_back(progress.finished);
             EXPECT_LE(progress.done, progress.total);
@@ -252,6 +253,28 @@ TEST_F(SweepRun, AProbeThatFailsFailsNoRow) {
     EXPECT_EQ(result.failed, 0);
     EXPECT_EQ(records("rep").size(), 9u);
     EXPECT_EQ(records("probe").size(), 1u);
+}
+
+// From the fifth run on the machine is 20% slower.
+TEST_F(SweepRun, AMachineThatChangesIsSaid) {
+    int calls = 0;
+    options_.calibrate = [&] {
+        const double jitter = 1 + 0.001 * (calls % 3);
+        return Calibration{++calls > 8 ? 12 * jitter : 10 * jitter, 20, 0.5, 2500.0};
+    };
+    const std::string markdown = run_sweep(config_of(rows), options_).markdown;
+    const Record record = records("rep").back();
+    EXPECT_NEAR(record.counters["calibration_before"]["arithmetic_ms"].get<double>(), 12, 0.1);
+    EXPECT_EQ(record.counters["calibration_after"]["mhz"], 2500);
+    EXPECT_EQ(record.counters["calibration_after"]["load_average"], 0.5);
+    EXPECT_GT(record.counters["process_seconds"].get<double>(), 0);
+    EXPECT_THAT(markdown, testing::HasSubstr("**The machine changed: the arithmetic of the calibration loop took +20"));
+}
+
+TEST_F(SweepRun, AQuietMachineIsNotMentioned) {
+    const std::string markdown = run_sweep(config_of(rows), options_).markdown;
+    EXPECT_THAT(markdown, testing::Not(testing::HasSubstr("machine changed")));
+    EXPECT_THAT(markdown, testing::Not(testing::HasSubstr("Disturbed")));
 }
 
 // A block takes less than 6 s, so that a budget of a tenth of a minute allows more than one; none less than one.
