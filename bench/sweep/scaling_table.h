@@ -53,6 +53,7 @@ struct ScalingTable {
     int baseline = -1;               // index of the fastest serial row, of a CPU where there is one; -1: none
     std::vector<TrainerFit> fits;    // of the rows with status ok
     std::vector<std::string> notes;  // what a reader has to know
+    std::string unpublishable;       // stands above the table: rows that nobody should publish; "": none
     std::string power;               // what so many repeats can find at the noise seen; "" with fewer than 4
     std::string machine;
 };

@@ -240,7 +240,8 @@ std::string scaling_csv(const ScalingTable& table) {
 std::string scaling_markdown(const ScalingTable& table) {
     int repeats = 0;
     for (const ScalingRow& row : table.rows) repeats = std::max(repeats, row.repeats);
-    std::string text = fmt::format("# {}: {} scaling of {}\n\n", table.name, table.mode, table.model);
+    std::string text = table.unpublishable.empty() ? "" : table.unpublishable + "\n\n";
+    text += fmt::format("# {}: {} scaling of {}\n\n", table.name, table.mode, table.model);
     text += work_text(table) +
             fmt::format("- {}\n\n", repeats == 1
                                         ? "One run of each point."

@@ -316,6 +316,30 @@ TEST(Ranks, SharedCoresAreFoundPerMachine) {
     EXPECT_TRUE(cores_are_shared(Json::array({rank("m", "0-1", false, true)})));
     EXPECT_FALSE(
         cores_are_shared(Json::array({rank("m", "0-1", false), rank("m", "0-1", false)})));  // unbound, and enough for both
+    const Json unbound = Json::array({rank("m", "0-3", false), rank("m", "0-3", false)});
+    EXPECT_FALSE(cores_are_shared(unbound, 2));
+    EXPECT_TRUE(cores_are_shared(unbound, 3));
+    EXPECT_FALSE(cores_are_shared(Json::array({rank("m", "0-3", false), rank("other", "0-3", false)}), 3));
+    EXPECT_FALSE(cores_are_shared(Json::array({rank("m", "0-1"), rank("m", "2-3")}), 2));
+    EXPECT_TRUE(cores_are_shared(Json::array({rank("m", "0-1"), rank("m", "2")}), 2));  // two threads on one core
+    EXPECT_FALSE(cores_are_shared(Json::array({rank("m", "", false)}), 4));             // nobody knows
+}
+
+// Nothing that a reader could take for scaling: no speed-up, no fit, and the first line says so.
+TEST(ScalingTable, RowsWithoutCoresOfTheirOwnHaveNoSpeedUp) {
+    const std::vector<Point> points{point("serial", 1, 1), point("cpu_ddp", 2, 1),
+                                    point("cpu_ddp", 4, 1, PointStatus::oversubscribed, "its ranks share cores")};
+    std::vector<Record> records = reps(points[0], 1000);
+    append(records, reps(points[1], 1900));
+    append(records, reps(points[2], 3900));
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    EXPECT_TRUE(table.rows[1].speedup);
+    EXPECT_FALSE(table.rows[2].speedup || table.rows[2].efficiency || table.rows[2].karp_flatt);
+    EXPECT_EQ(table.rows[2].no_speedup, "had fewer cores than threads");
+    EXPECT_TRUE(scaling_markdown(table).starts_with("**Not to be published: cpu_ddp-r4-t1 had more threads than cores"));
+    ScalingTable fine = make_scaling_table(config_of(), std::span(points).first(2), records);
+    EXPECT_EQ(fine.unpublishable, "");
+    EXPECT_TRUE(scaling_markdown(fine).starts_with("# "));
 }
 
 TEST(Ranks, WarmUpIsLeftOut) {
