@@ -240,7 +240,9 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     TrainOptions options = train_options(command, config, folder, line);
     options.device = device.get();
     options.arrivals = arrivals;
+    const double wall_start = wall_seconds();
     const TrainResult result = train(config, *dataset, communicator, options);
+    const double wall_stop = wall_seconds();
     line.finish();
     if (result.interrupted) {
         if (first)
@@ -265,6 +267,8 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
                  energy.joules(),
                  energy.why(),
                  environment["env_id"].get<std::string>(),
+                 static_cast<int64_t>(1000 * wall_start),
+                 static_cast<int64_t>(1000 * wall_stop),
                  std::string(setup.device) == "cuda" && environment.value("emulated", false)};
     write_train_files(run, folder);
     if (!command.quiet) print_result(config.train, result, folder);

@@ -289,6 +289,8 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
                   {"val_seconds", result.val_seconds},
                   {"test_seconds", result.test_seconds},
                   {"total_seconds", result.total_seconds},
+                  {"wall_start_ms", run.wall_start_ms},
+                  {"wall_stop_ms", run.wall_stop_ms},
                   {"parameters", result.parameters},
                   {"memory_bytes", result.memory_in_steps.total()},
                   {"epochs_run", result.history.size()},

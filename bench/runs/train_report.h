@@ -34,7 +34,8 @@ struct TrainRun {
     Json per_rank;
     std::optional<double> energy_j;
     std::string energy_why, env_id;
-    bool emulated = false;  // the GPU was that of the tests: no time means anything
+    int64_t wall_start_ms = 0, wall_stop_ms = 0;  // of the training, by the system's clock, since 1970
+    bool emulated = false;                        // the GPU was that of the tests: no time means anything
 };
 
 Record train_record(const TrainRun& run);
