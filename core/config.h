@@ -102,6 +102,7 @@ struct TrainConfig {
     std::string pos_weight_rule;     // log | sqrt | ratio, or empty: the numbers below
     std::vector<double> pos_weight;  // of binary cross-entropy; empty: 1
     AugmentConfig augment;
+    std::string arrivals = "auto";            // auto | on | off | alternate: when ranks come to collectives is logged
     int64_t check_steps = 100;                // steps between checks of all numbers and replicas; 0: never
     int64_t checkpoint_steps = 0;             // steps between checkpoints to resume from; 0: only on a signal
     int64_t checkpoint_keep = 2;              // of them
@@ -122,6 +123,8 @@ struct ScalingConfig {
     std::string launcher = "auto";  // auto | mpirun | srun | local
     bool oversubscribe = false;
     int64_t timeout_seconds = 0;  // of one point; 0: none
+    uint64_t seed = 1;            // of the order in which a block's runs come
+    double budget_minutes = 0;    // chooses the repeats; 0: as many as `repeats` says
     // An injected link: every collective takes as much longer as its bytes need. 0: none.
     double slow_link_mb_per_s = 0, slow_link_latency_us = 0;
 };

@@ -145,6 +145,12 @@ std::vector<ConfigField> train_fields() {
                  "none or empty: 1.",
          .range = above(0),
          .choices = {"none", "log", "sqrt", "ratio"}},
+        {.path = "/train/arrivals",
+         .slot = XB_SLOT(train.arrivals),
+         .help = "Whether it is logged when each rank comes to each collective and leaves it, for delays, arrivals.csv and "
+                 "trace.json; auto: where ranks compute on the host. alternate: in one step of two, so that the record has "
+                 "what it costs.",
+         .choices = {"auto", "on", "off", "alternate"}},
         {"/train/check_steps", XB_SLOT(train.check_steps),
          "Steps between checks that all numbers are finite and all ranks have the same weights; 0: never.", from(0)},
         {"/train/checkpoint_steps", XB_SLOT(train.checkpoint_steps),
@@ -192,6 +198,12 @@ std::vector<ConfigField> sweep_and_scaling_fields() {
         {"/scaling/oversubscribe", XB_SLOT(scaling.oversubscribe),
          "Also run points that need more cores than this machine allows; they are marked and kept out of fits."},
         {"/scaling/timeout_seconds", XB_SLOT(scaling.timeout_seconds), "Longest time of one repeat of a point; 0: no limit.",
+         from(0)},
+        {"/scaling/seed", XB_SLOT(scaling.seed),
+         "Of the order of runs: each repeat of all points is a block, run in an order drawn anew."},
+        {"/scaling/budget_minutes", XB_SLOT(scaling.budget_minutes),
+         "Minutes for the sweep: it makes as many whole blocks as fit, at least one, more or fewer than repeats says. 0: "
+         "repeats decides.",
          from(0)},
         {"/scaling/slow_link_mb_per_s", XB_SLOT(scaling.slow_link_mb_per_s),
          "Experiments: every collective takes as long as its bytes need at this rate (1e6 B/s); 0: no such link.", from(0)},

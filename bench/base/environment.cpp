@@ -11,6 +11,9 @@
 #include <set>
 #include <string_view>
 
+#include <gnu/libc-version.h>
+
+#include "bench/base/machine_state.h"
 #include "build_info.h"
 #include "core/hardware.h"
 #include "core/hash.h"
@@ -25,11 +28,10 @@ namespace {
 // Job and launcher settings, and what changes how threads run. Nothing else of the environment is recorded: it may be
 // private.
 bool is_recorded(std::string_view name) {
-    static const std::set<std::string_view> names{"XBENCH_ISA",       "XBENCH_NODE_OF_RANK", "OMP_NUM_THREADS",
-                                                  "OMP_THREAD_LIMIT", "OMP_DYNAMIC",         "OMP_MAX_ACTIVE_LEVELS",
-                                                  "OMP_PROC_BIND",    "OMP_PLACES",          "OMP_WAIT_POLICY",
-                                                  "GOMP_SPINCOUNT",   "GOMP_CPU_AFFINITY",   "MALLOC_ARENA_MAX",
-                                                  "LD_PRELOAD",       "CUDA_VISIBLE_DEVICES"};
+    static const std::set<std::string_view> names{
+        "XBENCH_ISA",     "XBENCH_NODE_OF_RANK",   "XBENCH_COPY",      "OMP_NUM_THREADS", "OMP_THREAD_LIMIT",
+        "OMP_DYNAMIC",    "OMP_MAX_ACTIVE_LEVELS", "OMP_PROC_BIND",    "OMP_PLACES",      "OMP_WAIT_POLICY",
+        "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY",     "MALLOC_ARENA_MAX", "LD_PRELOAD",      "CUDA_VISIBLE_DEVICES"};
     const bool secret = name.find("KEY") != name.npos || name.find("TOKEN") != name.npos || name.find("SECRET") != name.npos;
     return names.count(name) > 0 ||
            (!secret && (name.starts_with("SLURM_") || name.starts_with("OMPI_") || name.starts_with("PMIX_MCA_")));
@@ -93,7 +95,9 @@ Json build_info() { return parse_json(XB_BUILD_INFO).value_or(Json::object()); }
 Json describe_environment(const std::vector<std::string>& command_line, const Hardware& hardware) {
     Json json{{"schema", "xbench.env/1"}, {"time_utc", utc_time("%Y-%m-%dT%H:%M:%SZ")}};
     json["build"] = build_info();
+    json["build"]["libraries"]["glibc"] = gnu_get_libc_version();  // the one that runs
     json["machine"] = hardware_json(hardware);
+    json["machine"]["settings"] = to_json(machine_state());
     describe_gpus(json);
     json["mpi"] = first_line_of("mpirun --version");
     json["slurm"] = first_line_of("sinfo --version");
@@ -135,6 +139,15 @@ std::string utc_time(const char* format) {
     gmtime_r(&now, &parts);
     std::array<char, 64> text{};
     return {text.data(), std::strftime(text.data(), text.size(), format, &parts)};
+}
+
+std::string output_of(const std::string& command) {
+    std::string text;
+    const auto close = [](std::FILE* pipe) { pclose(pipe); };
+    const std::unique_ptr<std::FILE, decltype(close)> pipe(popen(command.c_str(), "r"), close);
+    char piece[256];
+    while (pipe && std::fgets(piece, sizeof piece, pipe.get()) != nullptr) text += piece;
+    return text;
 }
 
 std::string first_line_of(const std::string& command) {

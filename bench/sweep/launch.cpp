@@ -8,12 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <future>
 #include <memory>
 #include <sstream>
 #include <thread>
@@ -35,15 +37,6 @@ bool is_set(const char* name) {
 }
 
 constexpr const char* mpi_types_by_preference[] = {"pmix"};
-
-std::string output_of(const char* command) {
-    std::string text;
-    const auto close = [](std::FILE* pipe) { pclose(pipe); };
-    const std::unique_ptr<std::FILE, decltype(close)> pipe(popen(command, "r"), close);
-    char piece[256];
-    while (pipe && std::fgets(piece, sizeof piece, pipe.get()) != nullptr) text += piece;
-    return text;
-}
 
 std::vector<std::string> mpirun_command(const LaunchRequest& request) {
     std::vector<std::string> command{"mpirun", "-n", std::to_string(request.ranks), "--bind-to", "none"};
@@ -234,6 +227,23 @@ Outcome run_process(const Launch& launch, const std::filesystem::path& log, doub
     else if (outcome.exit_code != 0)
         outcome.reason = fmt::format("exit code {}: {}", outcome.exit_code, telling_line(log));
     return outcome;
+}
+
+// A thread for each: a child is asked to end when the thread that started it does, and each of these waits for its own.
+Outcome run_processes(const std::vector<Launch>& launches, const std::vector<std::filesystem::path>& logs,
+                      double timeout_seconds, const std::function<void(double)>& tick, const std::function<bool()>& stop) {
+    std::vector<std::future<Outcome>> others;
+    for (size_t i = 1; i < launches.size(); ++i)
+        others.push_back(
+            std::async(std::launch::async, [&, i] { return run_process(launches[i], logs[i], timeout_seconds, {}, stop); }));
+    Outcome all = run_process(launches.front(), logs.front(), timeout_seconds, tick, stop);
+    for (std::future<Outcome>& other : others) {
+        const Outcome one = other.get();
+        const double slowest = std::max(all.seconds, one.seconds);
+        if (all.reason.empty() && !one.reason.empty()) all = one;
+        all.seconds = slowest;
+    }
+    return all;
 }
 
 std::string telling_line(const std::filesystem::path& log) {

@@ -124,6 +124,10 @@ void compare_with_baseline(ScalingTable& table) {
                 fmt::format("{} {}: other work, so no speed-up is given.", row.point.id(), row.no_speedup));
             continue;
         }
+        if (row.point.status == PointStatus::oversubscribed) {
+            row.no_speedup = "had fewer cores than threads";
+            continue;
+        }
         // Of equal work the ratio of times is that of the rates.
         row.speedup = speedup(1 / baseline.images_per_second.median, 1 / row.images_per_second.median);
         row.relative_cores = relative_cores(row.point.processors(), baseline.point.processors());
@@ -187,7 +191,7 @@ ScalingTable make_scaling_table(const Config& config, std::span<const Point> poi
     test_against_baseline(table);
     table.fits = fit_families(table);
     take_contention(table);
-    add_notes(table, records);
+    add_notes(table, config.scaling, records);
     return table;
 }
 

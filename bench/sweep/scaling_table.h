@@ -39,6 +39,7 @@ struct ScalingRow {
     double p_against_base = 1;                        // Mann-Whitney, by Holm over the rows
     Warmup warmup = Warmup::flat;                     // of the step times of all repeats
     std::string weights_hash;                         // "differs" when the repeats disagree
+    int disturbed = 0;  // repeats beside which the calibration loop was slow (bench/sweep/machine_drift.h)
     bool steady = true, has_result = false;
     bool emulated = false;  // on the emulated GPU: it has results, and no times
     bool timed() const { return has_result && !emulated; }
@@ -52,6 +53,7 @@ struct ScalingTable {
     int baseline = -1;               // index of the fastest serial row, of a CPU where there is one; -1: none
     std::vector<TrainerFit> fits;    // of the rows with status ok
     std::vector<std::string> notes;  // what a reader has to know
+    std::string unpublishable;       // stands above the table: rows that nobody should publish; "": none
     std::string power;               // what so many repeats can find at the noise seen; "" with fewer than 4
     std::string machine;
 };

@@ -63,6 +63,7 @@ std::vector<std::string> csv_fields(const ScalingRow& row) {
     fields.push_back(row.speedup ? fmt::format("{:.4g}", row.p_against_base) : "");
     fields.emplace_back(row.timed() ? name_of(row.warmup) : "");
     fields.push_back(row.no_speedup);
+    fields.push_back(row.timed() ? std::to_string(row.disturbed) : "");
     return fields;
 }
 
@@ -138,8 +139,9 @@ std::string parameters_text(const LawFit& fit) {
     return text;
 }
 
-// At twice the largest core count that was measured, and no further.
+// At twice the largest core count that was measured, and no further. "" where the law says nothing about it.
 std::string prediction(const ScalingTable& table, const TrainerFit& fit, const LawFit& law, int unit) {
+    if (!law.predicts()) return "";
     const double ratio = law.seconds(1) / law.seconds(fit.furthest) * (table.mode == "weak" ? fit.furthest : 1);
     return fmt::format(" If it held, {:.0f} cores would give {:.2f}x.", fit.furthest * unit, ratio);
 }
@@ -231,7 +233,7 @@ std::string scaling_csv(const ScalingTable& table) {
         "contention,exposed_comm_ms,test_accuracy,test_loss,weights_hash,status,reason,test_balanced_accuracy,majority_"
         "baseline,train_seconds,"
         "images_trained,repeats,steady,isa,rank_skew_ms,emulated,interval_level,speedup_low,speedup_high,p_against_base,"
-        "warmup,no_speedup\n";
+        "warmup,no_speedup,disturbed\n";
     for (const ScalingRow& row : table.rows) text += csv_line(csv_fields(row));
     return text;
 }
@@ -239,7 +241,8 @@ std::string scaling_csv(const ScalingTable& table) {
 std::string scaling_markdown(const ScalingTable& table) {
     int repeats = 0;
     for (const ScalingRow& row : table.rows) repeats = std::max(repeats, row.repeats);
-    std::string text = fmt::format("# {}: {} scaling of {}\n\n", table.name, table.mode, table.model);
+    std::string text = table.unpublishable.empty() ? "" : table.unpublishable + "\n\n";
+    text += fmt::format("# {}: {} scaling of {}\n\n", table.name, table.mode, table.model);
     text += work_text(table) +
             fmt::format("- {}\n\n", repeats == 1
                                         ? "One run of each point."

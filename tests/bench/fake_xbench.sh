@@ -4,6 +4,7 @@
 # says that its ranks share cores. FAKE_HASH=out makes the weights depend on the folder.
 trainer=serial threads=1 out=
 echo "$*" >> "$FAKE_CALLS"
+[ -n "$XBENCH_COPY" ] && echo "$XBENCH_COPY" >> "${FAKE_CALLS%calls}copies"
 while [ $# -gt 0 ]; do
     case $1 in
         --trainer) trainer=$2; shift ;;
@@ -21,6 +22,7 @@ case $out in ${FAKE_SHARED:-none}) shared=true ;; esac
 hash=0123456789abcdef0123456789abcdef
 [ "$FAKE_HASH" = out ] && hash=$(echo "$out" | cksum | cut -d' ' -f1)
 rep=${out##*rep}
+rep=${rep%%-*}
 case $trainer in
     serial) value=$((1000 + rep)) ;;
     *) value=$((900 * ranks + rep)) ;;
