@@ -40,6 +40,7 @@ struct ScalingRow {
     double p_against_base = 1;                        // Mann-Whitney, by Holm over the rows
     Warmup warmup = Warmup::flat;                     // of the step times of all repeats
     std::string weights_hash;                         // "differs" when the repeats disagree
+    int disturbed = 0;  // repeats beside which the calibration loop was slow (bench/sweep/machine_drift.h)
     bool steady = true, has_result = false;
     bool emulated = false;  // on the emulated GPU: it has results, and no times
     bool timed() const { return has_result && !emulated; }
