@@ -11,6 +11,7 @@
 
 #include "bench/base/change_points.h"
 #include "bench/base/measure.h"
+#include "bench/runs/arrival_files.h"
 #include "bench/runs/charts.h"
 #include "bench/runs/history_file.h"
 #include "bench/runs/memory_report.h"
@@ -251,6 +252,15 @@ Json params_of(const TrainRun& run) {
                 {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}};
 }
 
+void add_arrival_counters(const TrainRun& run, Json& counters) {
+    const TrainResult& result = run.result;
+    if (!result.arrivals || run.emulated) return;
+    counters["delays"] = delays_json(*result.arrivals);
+    if (run.config.train.arrivals != "alternate") return;
+    const auto cost = logging_cost(result.times.step_ns, result.times.step_images, result.resumed_at + 1);
+    counters["arrivals_cost"] = cost ? to_json(*cost) : Json(nullptr);
+}
+
 Json counters_of(const TrainRun& run, const TimedSteps& timed) {
     const TrainResult& result = run.result;
     Json counters{{"steps", result.times.step_ns.size()},
@@ -282,6 +292,7 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
         counters["skipped_updates"] = skipped_updates(result.history);
     }
     add_test_counters(result.test, counters);
+    add_arrival_counters(run, counters);
     return counters;
 }
 
@@ -321,6 +332,10 @@ void write_train_files(const TrainRun& run, const std::filesystem::path& folder)
                                                  memory_text(run.result));
     write_text(folder / "memory.json", json_text(memory_json(run), 2) + "\n");
     write_text(folder / "training_time.txt", time_text(run.result));
+    if (run.result.arrivals && !run.emulated) {
+        write_text(folder / "trace.json", json_text(trace_json(*run.result.arrivals)) + "\n");
+        if (run.ranks > 1) write_text(folder / "arrivals.csv", arrivals_csv(*run.result.arrivals));
+    }
     const Record record = train_record(run);
     append_records(folder / "records.jsonl", std::span(&record, 1));
 }
