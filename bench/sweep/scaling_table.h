@@ -59,7 +59,7 @@ struct ScalingTable {
     std::string machine;
 };
 
-// `points` in the order of the table, `records` of kind rep with their point's id in params.point.
+// `points` in the order of the table, `records` of kind rep with their point's id in params.point, and of kind probe.
 ScalingTable make_scaling_table(const Config& config, std::span<const Point> points, std::span<const Record> records);
 
 // The fastest serial row of a device, with status ok; -1: none.
