@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
+#include <functional>
+#include <map>
 #include <sstream>
 
 #include "bench/efficiency/chain.h"
@@ -16,25 +16,17 @@
 #include "bench/sweep/scaling_table.h"
 #include "core/error.h"
 #include "core/rng.h"
+#include "tests/bench/factor_records.h"
 
 namespace xbench {
 namespace {
+
+using namespace test;
 
 Config config_of(const std::string& scaling = "{}", const std::string& train = "{}") {
     return parse_config(R"({"name": "factors", "model": "pneumonia_cnn", "data": {"path": "d.h5"}, "scaling": )" + scaling +
                             R"(, "train": )" + train + "}",
                         "t");
-}
-
-Point point(const std::string& trainer, int ranks, int threads, int64_t batch = 64) {
-    Point p;
-    p.trainer = trainer;
-    p.device = "cpu";
-    p.ranks = ranks;
-    p.threads = threads;
-    p.stage = trainer == "sharded" ? 2 : 0;
-    p.global_batch = batch;
-    return p;
 }
 
 double product_of(const RowEfficiency& row) {
@@ -167,48 +159,6 @@ TEST(Probes, SettingsFitTheShare) {
     }
     EXPECT_EQ(described(probes)[1], "serial-t1-b1-v1 serial-r1-t1 b1 x1 steps");
 }
-
-// The times of a step of 64 images on two ranks of one thread, in milliseconds; nothing is lost.
-struct Truth {
-    double serial = 64, small = 32, together = 32;
-    std::vector<double> useful{32, 32};
-    double slowest = 32, arrivals = 32, preloaded = 32, job = 32;
-};
-
-Record record_of(const std::string& kind, const std::string& id, int64_t rep, double batch, double step_ms) {
-    Record record;
-    record.kind = kind;
-    record.rep = rep;
-    record.value = batch * 1e3 / step_ms;
-    record.unit = "images/s";
-    record.params = Json{{kind == "rep" ? "point" : "probe", id}};
-    record.counters = Json{{"step_ms", step_ms}, {"images_trained", 4000}, {"test_images", 100}, {"steps", 63}};
-    record.weights_hash = kind == "rep" ? "00" : "";
-    return record;
-}
-
-void append_repetition(std::vector<Record>& records, const Truth& truth, int64_t rep, double slower = 1) {
-    records.push_back(record_of("rep", "serial-r1-t1", rep, 64, slower * truth.serial));
-    records.push_back(record_of("probe", "serial-t1-b32-v4", rep, 32, slower * truth.small));
-    for (int copy = 0; copy < 2; ++copy)
-        records.push_back(record_of("probe", "serial-t1-b32-v4-x2", rep, 32, slower * truth.together));
-    records.push_back(record_of("probe", "cpu_ddp-r2-t1-arrivals", rep, 64, slower * truth.arrivals));
-    records.push_back(record_of("probe", "cpu_ddp-r2-t1-preloaded", rep, 64, slower * truth.preloaded));
-    Record job = record_of("rep", "cpu_ddp-r2-t1", rep, 64, slower * truth.job);
-    job.counters["useful_ms"] = Json::array();
-    for (const double ms : truth.useful) job.counters["useful_ms"].push_back(slower * ms);
-    job.counters["useful_slowest_ms"] = slower * truth.slowest;
-    job.per_rank = Json::array({Json{{"rank", 0}, {"host", "a"}}, Json{{"rank", 1}, {"host", "a"}}});
-    records.push_back(job);
-}
-
-std::vector<Record> records_of(const Truth& truth, int repetitions = 5) {
-    std::vector<Record> records;
-    for (int rep = 1; rep <= repetitions; ++rep) append_repetition(records, truth, rep, 1 + 0.1 * rep);
-    return records;
-}
-
-const std::vector<Point> two_rows{point("serial", 1, 1), point("cpu_ddp", 2, 1)};
 
 RowEfficiency row_of(const std::vector<Record>& records, const std::vector<Point>& points = two_rows) {
     return efficiency_of(config_of(), points, records).back();
