@@ -269,7 +269,9 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     TrainOptions options = probe ? probe_options(command, line) : train_options(command, config, folder, line);
     options.device = device.get();
     options.arrivals = arrivals;
+    const double wall_start = wall_seconds();
     const TrainResult result = train(config, *dataset, communicator, options);
+    const double wall_stop = wall_seconds();
     const Json counted = processor_counters_of_ranks(processor, communicator);
     line.finish();
     if (result.interrupted) {
@@ -295,6 +297,8 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
                  energy.joules(),
                  energy.why(),
                  environment["env_id"].get<std::string>(),
+                 static_cast<int64_t>(1000 * wall_start),
+                 static_cast<int64_t>(1000 * wall_stop),
                  std::string(setup.device) == "cuda" && environment.value("emulated", false),
                  counted};
     if (probe) return write_probe_files(run, folder);

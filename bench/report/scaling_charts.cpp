@@ -111,7 +111,7 @@ std::vector<ChartLine> extrapolations(const ScalingTable& table) {
     const double unit = baseline_cores(table);
     for (const TrainerFit& fit : table.fits)
         for (const LawFit& law : fit.laws) {
-            if (law.rejected) continue;
+            if (law.rejected || !law.predicts()) continue;
             ChartLine line;
             line.name = fmt::format("{}: {}", fit.trainer, name_of(law.law));
             line.dashed = true;

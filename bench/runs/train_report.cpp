@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <numeric>
 #include <set>
 #include <sstream>
@@ -191,15 +192,25 @@ Json gather_ranks(ControlPlane& communicator, const Binding& binding) {
     return ranks;
 }
 
-bool cores_are_shared(const Json& per_rank) {
-    std::set<std::pair<std::string, int>> taken;
+bool cores_are_shared(const Json& per_rank, int threads) {
+    std::map<std::string, std::set<int>> taken, loose;  // cores by machine: of ranks that are bound, of those that are not
+    std::map<std::string, size_t> loose_threads;
     for (const Json& rank : per_rank) {
         if (rank.value("oversubscribed", false)) return true;
-        if (!rank.value("bound", false)) continue;
-        for (const int cpu : cpus_of(rank.value("cpuset", "")))
-            if (!taken.emplace(rank.value("machine", ""), cpu).second) return true;
+        const std::string machine = rank.value("machine", "");
+        const std::vector<int> cpus = cpus_of(rank.value("cpuset", ""));
+        if (!rank.value("bound", false)) {
+            loose[machine].insert(cpus.begin(), cpus.end());
+            loose_threads[machine] += static_cast<size_t>(threads);
+            continue;
+        }
+        if (cpus.size() < static_cast<size_t>(threads)) return true;
+        for (const int cpu : cpus)
+            if (!taken[machine].insert(cpu).second) return true;
     }
-    return false;
+    return std::any_of(loose.begin(), loose.end(), [&](const auto& machine) {
+        return !machine.second.empty() && loose_threads[machine.first] > machine.second.size();
+    });
 }
 
 // The steps behind the warm-up.
@@ -286,6 +297,8 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
                   {"val_seconds", result.val_seconds},
                   {"test_seconds", result.test_seconds},
                   {"total_seconds", result.total_seconds},
+                  {"wall_start_ms", run.wall_start_ms},
+                  {"wall_stop_ms", run.wall_stop_ms},
                   {"parameters", result.parameters},
                   {"memory_bytes", result.memory_in_steps.total()},
                   {"epochs_run", result.history.size()},
@@ -294,7 +307,7 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
                   {"val_accuracy", result.val.accuracy},
                   {"final_weights_hash", result.final_weights_hash},
                   {"warmup", name_of(classify_warmup(result.times.step_ns).warmup)},
-                  {"cores_shared", cores_are_shared(run.per_rank)}};
+                  {"cores_shared", cores_are_shared(run.per_rank, run.threads)}};
     if (run.config.train.precision == "fp16") {
         counters["loss_scale"] = result.history.empty() ? 0 : result.history.back().loss_scale;
         counters["skipped_updates"] = skipped_updates(result.history);

@@ -140,8 +140,9 @@ std::string parameters_text(const LawFit& fit) {
     return text;
 }
 
-// At twice the largest core count that was measured, and no further.
+// At twice the largest core count that was measured, and no further. "" where the law says nothing about it.
 std::string prediction(const ScalingTable& table, const TrainerFit& fit, const LawFit& law, int unit) {
+    if (!law.predicts()) return "";
     const double ratio = law.seconds(1) / law.seconds(fit.furthest) * (table.mode == "weak" ? fit.furthest : 1);
     return fmt::format(" If it held, {:.0f} cores would give {:.2f}x.", fit.furthest * unit, ratio);
 }
@@ -241,7 +242,8 @@ std::string scaling_csv(const ScalingTable& table) {
 std::string scaling_markdown(const ScalingTable& table) {
     int repeats = 0;
     for (const ScalingRow& row : table.rows) repeats = std::max(repeats, row.repeats);
-    std::string text = fmt::format("# {}: {} scaling of {}\n\n", table.name, table.mode, table.model);
+    std::string text = table.unpublishable.empty() ? "" : table.unpublishable + "\n\n";
+    text += fmt::format("# {}: {} scaling of {}\n\n", table.name, table.mode, table.model);
     text += work_text(table) +
             fmt::format("- {}\n\n", repeats == 1
                                         ? "One run of each point."
