@@ -19,7 +19,8 @@ Json kept(const Config& config) {
     Json json = to_json(config);
     for (const char* key : {"name", "sweep", "output"}) json.erase(key);
     if (json.contains("scaling"))
-        for (const char* key : {"repeats", "launcher", "oversubscribe", "timeout_seconds"}) json["scaling"].erase(key);
+        for (const char* key : {"repeats", "budget_minutes", "seed", "launcher", "oversubscribe", "timeout_seconds"})
+            json["scaling"].erase(key);
     return json;
 }
 
