@@ -35,6 +35,7 @@ void write_again(const RunFiles& run, const std::string& out_option) {
     const std::string markdown = scaling_markdown(run.table);
     write_text(out / "scaling.csv", scaling_csv(run.table));
     write_text(out / "scaling.md", markdown);
+    if (!run.table.efficiency.empty()) write_text(out / "efficiency.csv", efficiency_csv(run.table.efficiency));
     write_text(out / "report.html", scaling_page(run));
     fmt::print("{}\n{}\n{}\n", markdown, (out / "scaling.md").string(), (out / "report.html").string());
 }

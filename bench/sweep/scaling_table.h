@@ -9,6 +9,7 @@
 
 #include "bench/base/change_points.h"
 #include "bench/base/measure.h"
+#include "bench/efficiency/factors.h"
 #include "bench/sweep/scaling_fits.h"
 #include "bench/sweep/sweep.h"
 
@@ -50,15 +51,16 @@ struct ScalingTable {
     std::string name, model, data, mode, reduction;
     int64_t epochs = 0, virtual_ranks = 0;
     std::vector<ScalingRow> rows;
-    int baseline = -1;               // index of the fastest serial row, of a CPU where there is one; -1: none
-    std::vector<TrainerFit> fits;    // of the rows with status ok
-    std::vector<std::string> notes;  // what a reader has to know
-    std::string unpublishable;       // stands above the table: rows that nobody should publish; "": none
-    std::string power;               // what so many repeats can find at the noise seen; "" with fewer than 4
+    int baseline = -1;                      // index of the fastest serial row, of a CPU where there is one; -1: none
+    std::vector<TrainerFit> fits;           // of the rows with status ok
+    std::vector<RowEfficiency> efficiency;  // of each row; empty where no probes ran
+    std::vector<std::string> notes;         // what a reader has to know
+    std::string unpublishable;              // stands above the table: rows that nobody should publish; "": none
+    std::string power;                      // what so many repeats can find at the noise seen; "" with fewer than 4
     std::string machine;
 };
 
-// `points` in the order of the table, `records` of kind rep with their point's id in params.point.
+// `points` in the order of the table, `records` of kind rep with their point's id in params.point, and of kind probe.
 ScalingTable make_scaling_table(const Config& config, std::span<const Point> points, std::span<const Record> records);
 
 // The fastest serial row of a device, with status ok; -1: none.

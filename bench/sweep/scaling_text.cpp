@@ -6,6 +6,7 @@
 
 #include "bench/base/text_table.h"
 #include "bench/laws/laws.h"
+#include "bench/sweep/factor_text.h"
 #include "bench/sweep/scaling_table.h"
 
 namespace xbench {
@@ -252,8 +253,11 @@ std::string scaling_markdown(const ScalingTable& table) {
     for (const ScalingRow& row : table.rows)
         if (!row.point.reason.empty())
             notes += fmt::format("- {} {}: {}\n", row.point.id(), name_of(row.point.status), row.point.reason);
-    return wrapped(text) + tables_text(table) + "\n" +
-           wrapped(notes + "\n## What the curve says\n\n" + fits_text(table) + karp_flatt_text(table) + explanations);
+    const std::string factors = factor_lines(table);
+    const std::string went =
+        factors.empty() ? "" : "\n## Where the efficiency went\n\n" + factor_tables(table) + wrapped(factors);
+    return wrapped(text) + tables_text(table) + "\n" + wrapped(notes) + went +
+           wrapped("\n## What the curve says\n\n" + fits_text(table) + karp_flatt_text(table) + explanations);
 }
 
 }  // namespace xbench

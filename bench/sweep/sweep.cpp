@@ -287,6 +287,9 @@ SweepResult Sweep::run() {
 
 SweepResult run_sweep(const Config& config, const SweepOptions& options) {
     if (config.sweep.empty()) throw UsageError("no rows to run", "/sweep", "add {\"trainer\": \"serial\"} to \"sweep\"");
+    if (config.train.probe != "none")
+        throw UsageError("the rows of a sweep are trainings, not runs for their times alone", "/train/probe",
+                         "leave it out");
     return Sweep(config, options).run();
 }
 

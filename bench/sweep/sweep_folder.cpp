@@ -30,7 +30,7 @@ void check_same_sweep(const fs::path& folder, const Config& config) {
     const auto kept = [](const Config& of) {
         Json json = to_json(with_absolute_paths(of));
         for (const char* key : {"name", "sweep", "output"}) json.erase(key);
-        for (const char* key : {"repeats", "budget_minutes", "launcher", "oversubscribe", "timeout_seconds"})
+        for (const char* key : {"repeats", "budget_minutes", "launcher", "oversubscribe", "timeout_seconds", "factors"})
             json["scaling"].erase(key);
         return json;
     };
