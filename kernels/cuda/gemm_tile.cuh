@@ -154,8 +154,8 @@ __device__ __forceinline__ void multiply_all(Sums<T>& sums, int steps, uint32_t 
     uint32_t reading = ring, filling = ring + (stages - 1) * T::stage_bytes;
 #pragma unroll 1
     for (int step = 0; step < steps; ++step) {
-        if constexpr (!leaves_out(Mutation::no_wait)) wait_for_copies<stages - 2>();
-        if constexpr (!leaves_out(Mutation::no_barrier)) __syncthreads();
+        wait_for_copies<stages - 2>();
+        __syncthreads();
         if (step + stages - 1 < steps) load(filling);
         commit_copies();
         multiply_stage<T, product>(sums, read_a, read_b, reading);
