@@ -96,25 +96,45 @@ std::string band_of(const ChartLine& line, const Scale& x, const Scale& y, size_
     return fmt::format("<path fill=\"{}\" fill-opacity=\"0.2\" stroke=\"none\" d=\"{}{}Z\"/>\n", paint, there, back) + bars;
 }
 
+std::string band_text(const ChartLine& line, size_t i) {
+    if (line.band.size() != line.points.size()) return "";
+    const auto& [low, high] = line.band[i];
+    return low < high ? fmt::format(" ({} to {})", number_text(low), number_text(high)) : "";
+}
+
 // With its numbers as a tooltip.
-std::string dot_of(const ChartLine& line, const std::pair<double, double>& point, const Scale& x, const Scale& y,
-                   size_t colour) {
-    return fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"3\" fill=\"{}\"><title>{}{}{}: {}</title></circle>\n",
-                       x.at(point.first), y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()],
-                       escaped_markup(line.name), line.name.empty() ? "" : ", ", number_text(point.first),
-                       number_text(point.second));
+std::string dot_of(const ChartLine& line, size_t i, const Scale& x, const Scale& y, size_t colour) {
+    const auto& point = line.points[i];
+    return fmt::format(
+        "<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"4\" fill=\"{}\"><title>{}{}{}: {}{}</title></circle>\n", x.at(point.first),
+        y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()], escaped_markup(line.name),
+        line.name.empty() ? "" : ", ", number_text(point.first), number_text(point.second), band_text(line, i));
+}
+
+// Diagonals over what lies beyond the measured, each cut at the edges of the area.
+std::string hatching(const LineChart& chart, const Scale& x, const Scale& y) {
+    if (!(chart.hatched_from < x.high)) return "";
+    constexpr double apart = 9;
+    const double begin = x.at(std::max(chart.hatched_from, x.low)), end = x.to, above = y.to, below = y.from;
+    std::string path;
+    for (double sum = begin + above + apart; sum < end + below; sum += apart) {
+        const double from = std::min(below, sum - begin), to = std::max(above, sum - end);
+        path += fmt::format("M{:.1f} {:.1f}L{:.1f} {:.1f}", sum - from, from, sum - to, to);
+    }
+    return fmt::format("<path class=\"x\" d=\"{}\"><title>not measured: laws asked beyond it</title></path>\n", path);
 }
 
 std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_t colour) {
     std::string path, dots;
     bool drawing = false;
-    for (const auto& point : line.points) {
+    for (size_t i = 0; i < line.points.size(); ++i) {
+        const auto& point = line.points[i];
         if (!is_finite(point)) {
             drawing = false;
             continue;
         }
         path += fmt::format("{}{:.2f} {:.2f}", drawing ? "L" : "M", x.at(point.first), y.at(point.second));
-        if (line.marked) dots += dot_of(line, point, x, y, colour);
+        if (line.marked) dots += dot_of(line, i, x, y, colour);
         drawing = true;
     }
     return band_of(line, x, y, colour) +
@@ -150,7 +170,7 @@ std::string legend(const LineChart& chart, int columns) {
 
 constexpr const char* style =
     "<style>.t{font:12px system-ui,sans-serif;fill:#333}.h{font:600 14px system-ui,sans-serif;fill:#111}"
-    ".g{stroke:#ddd}.a{stroke:#555}.l{fill:none;stroke-width:2}.b{fill:#fff}"
+    ".g{stroke:#ddd}.a{stroke:#555}.l{fill:none;stroke-width:2}.b{fill:#fff}.x{stroke:#999;stroke-opacity:.35;fill:none}"
     "@media(prefers-color-scheme:dark){.t{fill:#ccc}.h{fill:#eee}.g{stroke:#3a3a3a}.a{stroke:#999}.b{fill:#161616}}"
     "</style>\n";
 
@@ -199,7 +219,7 @@ std::string line_chart_svg(const LineChart& chart, int width, int height) {
         width, full_height, escaped_markup(chart.title));
     svg += style + fmt::format("<rect class=\"b\" width=\"{}\" height=\"{}\"/>\n", width, full_height) +
            fmt::format("<text class=\"h\" x=\"{}\" y=\"20\">{}</text>\n", left, escaped_markup(chart.title));
-    svg += legend(chart, columns) + axes(chart, x, y);
+    svg += legend(chart, columns) + hatching(chart, x, y) + axes(chart, x, y);
     size_t colour = 0;
     for (const ChartLine& line : chart.lines) svg += path_of(line, x, y, line.muted ? 0 : colour++);
     return svg + "</svg>\n";

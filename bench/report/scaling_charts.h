@@ -1,4 +1,4 @@
-// Speed-up, efficiency, step time and accuracy over cores, as SVG.
+// Speed-up, efficiency, step time, accuracy and loss over cores, as SVG.
 #pragma once
 
 #include <string>
@@ -11,6 +11,7 @@ namespace xbench {
 std::string speedup_svg(const ScalingTable& table);
 std::string efficiency_svg(const ScalingTable& table);
 std::string step_svg(const ScalingTable& table);  // where a step's time goes: in all, and waiting for communication
-std::string accuracy_svg(const ScalingTable& table);
+std::string accuracy_svg(const ScalingTable& table);  // with what so many test images can tell apart
+std::string loss_svg(const ScalingTable& table);
 
 }  // namespace xbench

@@ -281,6 +281,8 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
         counters["loss_scale"] = result.history.empty() ? 0 : result.history.back().loss_scale;
         counters["skipped_updates"] = skipped_updates(result.history);
     }
+    counters["history"] = history_json(result.history);
+    counters["memory"] = memory_json(run);
     add_test_counters(result.test, counters);
     return counters;
 }
