@@ -64,6 +64,7 @@ void run_sweep_command(const RunOptions& options) {
         else
             line.update(progress.done, progress.total, progress.text, progress.seconds_left);
     };
+    sweep.said = [&](const std::string& text) { line.note(text); };
     if (options.verbosity.debug()) sweep.launched = [&](const std::string& command) { line.note("debug: " + command); };
     const SweepResult result = run_sweep(config, sweep);
     line.finish();

@@ -269,9 +269,10 @@ void run_train(const TrainCommand& given) {
     if (!alone) refuse_without_launcher(setup.name);
     const Hardware hardware = query_hardware();
     // Before the first OpenMP region and before MPI starts its own threads.
-    const int on_node = alone ? 1 : ranks_on_node_from_environment();
+    const Copies copies = copies_from_environment();
+    const int on_node = alone ? copies.count : ranks_on_node_from_environment();
     const Binding binding =
-        bind_this_process(alone ? 0 : local_rank_from_environment(), on_node, command.threads,
+        bind_this_process(alone ? copies.index : local_rank_from_environment(), on_node, command.threads,
                           std::string(setup.device) == "cuda" ? gpus_of_ranks(on_node) : std::vector<std::string>{});
     if (binding.oversubscribed && launched().local == 0) say_if_crowded(on_node, command.threads, binding.allowed_cores);
     std::unique_ptr<Communicator> communicator = connect(setup, config, binding);

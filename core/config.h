@@ -122,6 +122,8 @@ struct ScalingConfig {
     std::string launcher = "auto";  // auto | mpirun | srun | local
     bool oversubscribe = false;
     int64_t timeout_seconds = 0;  // of one point; 0: none
+    uint64_t seed = 1;            // of the order in which a block's runs come
+    double budget_minutes = 0;    // chooses the repeats; 0: as many as `repeats` says
     // An injected link: every collective takes as much longer as its bytes need. 0: none.
     double slow_link_mb_per_s = 0, slow_link_latency_us = 0;
 };

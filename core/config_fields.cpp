@@ -193,6 +193,12 @@ std::vector<ConfigField> sweep_and_scaling_fields() {
          "Also run points that need more cores than this machine allows; they are marked and kept out of fits."},
         {"/scaling/timeout_seconds", XB_SLOT(scaling.timeout_seconds), "Longest time of one repeat of a point; 0: no limit.",
          from(0)},
+        {"/scaling/seed", XB_SLOT(scaling.seed),
+         "Of the order of runs: each repeat of all points is a block, run in an order drawn anew."},
+        {"/scaling/budget_minutes", XB_SLOT(scaling.budget_minutes),
+         "Minutes for the sweep: it makes as many whole blocks as fit, at least one, more or fewer than repeats says. 0: "
+         "repeats decides.",
+         from(0)},
         {"/scaling/slow_link_mb_per_s", XB_SLOT(scaling.slow_link_mb_per_s),
          "Experiments: every collective takes as long as its bytes need at this rate (1e6 B/s); 0: no such link.", from(0)},
         {"/scaling/slow_link_latency_us", XB_SLOT(scaling.slow_link_latency_us),

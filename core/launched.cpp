@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
 #include "core/error.h"
@@ -52,6 +53,14 @@ Launched launched() {
         return {"SLURM_PROCID", "srun", std::max(rank + 1, number("SLURM_NTASKS", 1)), rank, 1, number("SLURM_LOCALID", 0)};
     if (std::getenv("PMIX_RANK") != nullptr) return {"PMIX_RANK", "a PMIx launcher", 1, number("PMIX_RANK", 0), 1, 0};
     return {};
+}
+
+Copies copies_from_environment() {
+    const char* value = std::getenv("XBENCH_COPY");
+    const char* slash = value != nullptr ? std::strchr(value, '/') : nullptr;
+    if (slash == nullptr) return {};
+    const Copies copies{std::atoi(value), std::atoi(slash + 1)};
+    return copies.index >= 0 && copies.index < copies.count ? copies : Copies{};
 }
 
 bool has_mpi_launcher() {

@@ -16,6 +16,13 @@ struct Launched {
 // The innermost launcher: under mpirun inside a Slurm step, mpirun.
 Launched launched();
 
+// Copies of one serial run that a sweep starts at once on this node, in XBENCH_COPY=1/4. They know nothing of each other and
+// need cores of their own, as ranks do.
+struct Copies {
+    int index = 0, count = 1;
+};
+Copies copies_from_environment();
+
 // Whether the launcher speaks to MPI, so that MPI's ranks know each other: plain srun and scripts that set RANK do not.
 bool has_mpi_launcher();
 

@@ -42,7 +42,7 @@ constexpr std::array run_files{"config.resolved.json",
                                "tune.md",
                                "best.json",
                                "curves.svg"};
-constexpr std::array run_folders{"checkpoints", "points", "tensorboard", "trials", "repeats"};
+constexpr std::array run_folders{"checkpoints", "points", "probes", "tensorboard", "trials", "repeats"};
 
 [[noreturn]] void fail(const std::error_code& error, const fs::path& path) {
     throw UsageError(reason_for_no_new(path, error), path.string(), "name a folder that can be written with --out");

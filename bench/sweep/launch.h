@@ -57,6 +57,12 @@ struct Outcome {
 Outcome run_process(const Launch& launch, const std::filesystem::path& log, double timeout_seconds,
                     const std::function<void(double seconds)>& tick = {}, const std::function<bool()>& stop = {});
 
+// The same of several commands at once, each with its own log; the outcome of the first that failed, and the time of the
+// slowest.
+Outcome run_processes(const std::vector<Launch>& launches, const std::vector<std::filesystem::path>& logs,
+                      double timeout_seconds, const std::function<void(double seconds)>& tick = {},
+                      const std::function<bool()>& stop = {});
+
 // The line of a log that explains a failure: the last one that begins with "xbench", else the last one before mpirun's
 // framed messages, else the last one.
 std::string telling_line(const std::filesystem::path& log);

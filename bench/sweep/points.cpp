@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <set>
 
@@ -17,8 +16,6 @@
 
 namespace xbench {
 namespace {
-
-constexpr std::array status_names{"ok", "oversubscribed", "not_run", "failed"};
 
 int number_from_environment(const char* name, int otherwise) {
     const char* value = std::getenv(name);
@@ -69,21 +66,6 @@ void judge(Point& point, const Config& config, const SweepLimits& limits) {
 
 bool needs_launcher(const Point& point) {
     return std::string(find_setup(point.trainer, point.device).communicator) != "self";
-}
-
-const char* name_of(PointStatus status) { return status_names[static_cast<size_t>(status)]; }
-
-PointStatus status_from(const std::string& name) {
-    const auto found = std::find(status_names.begin(), status_names.end(), name);
-    if (found == status_names.end()) throw Error("unknown status \"" + name + "\"", "record");
-    return static_cast<PointStatus>(found - status_names.begin());
-}
-
-std::string Point::id() const {
-    std::string text = fmt::format("{}-r{}-t{}", trainer, ranks, threads);
-    if (device == "cuda") text += "-cuda";
-    if (stage > 0) text += fmt::format("-s{}", stage);
-    return text;
 }
 
 SweepLimits limits_here(const Config& config) {

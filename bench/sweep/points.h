@@ -4,26 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "bench/base/point.h"
 #include "core/config.h"
 
 namespace xbench {
-
-// What a point is going to be, or was. `oversubscribed` points run and are kept out of fits.
-enum class PointStatus { ok, oversubscribed, not_run, failed };
-const char* name_of(PointStatus status);
-PointStatus status_from(const std::string& name);
-
-// One row of the scaling table.
-struct Point {
-    std::string trainer, device;
-    int ranks = 1, threads = 1, stage = 0;
-    int64_t global_batch = 0;
-    PointStatus status = PointStatus::ok;  // as planned
-    std::string reason;                    // of not_run and failed
-
-    int processors() const { return ranks * threads; }
-    std::string id() const;  // "cpu_ddp-r2-t1", "sharded-cuda-r2-t1-s3"
-};
 
 // What the sweep may use here. Nodes of a Slurm allocation are taken to be alike.
 struct SweepLimits {

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <set>
 
+#include "bench/sweep/machine_drift.h"
+
 namespace xbench {
 namespace {
 
@@ -123,15 +125,48 @@ void note_communication(ScalingTable& table, std::span<const Record> records) {
                                           fmt::join(links, "; ")));
 }
 
+// What the calibrations beside the runs say.
+void note_machine(ScalingTable& table, std::span<const Record> records) {
+    const MachineDrift drift = machine_drift(records);
+    for (const std::string& change : drift.changes)
+        table.notes.push_back(
+            fmt::format("**The machine changed: {}; between neighbours it varies by {:.1f}%.**", change, 100 * drift.noise));
+    std::vector<std::string> disturbed;
+    for (const DisturbedRun& run : drift.disturbed) {
+        for (ScalingRow& row : table.rows)
+            if (row.point.id() == run.run) ++row.disturbed;
+        disturbed.push_back(fmt::format("{} repeat {} ({:+.0f}%)", run.run, run.rep, 100 * run.slower));
+    }
+    constexpr size_t shown = 8;
+    const size_t more = disturbed.size() > shown ? disturbed.size() - shown : 0;
+    if (more > 0) disturbed.resize(shown);
+    if (!disturbed.empty())
+        table.notes.push_back(
+            fmt::format("Disturbed, but counted: {}{}; the calibration loop beside them was so much "
+                        "slower than over the sweep.",
+                        fmt::join(disturbed, ", "), more > 0 ? fmt::format(" and {} more", more) : ""));
+}
+
+// Fewer repeats than were asked for, by the budget's decision and not for a row's own failure.
+void note_budget(ScalingTable& table, const ScalingConfig& scaling) {
+    int64_t most = 0;
+    for (const ScalingRow& row : table.rows) most = std::max<int64_t>(most, row.repeats);
+    if (scaling.budget_minutes > 0 && most > 0 && most < scaling.repeats)
+        table.notes.push_back(fmt::format("The budget of {:g} minutes allowed {} of the {} repeats asked for.",
+                                          scaling.budget_minutes, most, scaling.repeats));
+}
+
 }  // namespace
 
-void add_notes(ScalingTable& table, std::span<const Record> records) {
+void add_notes(ScalingTable& table, const ScalingConfig& scaling, std::span<const Record> records) {
     note_weights(table, "cpu");
     note_weights(table, "cuda");
     note_emulated(table);
     note_baseline(table);
     note_quality(table);
     note_communication(table, records);
+    note_budget(table, scaling);
+    note_machine(table, records);
 }
 
 }  // namespace xbench

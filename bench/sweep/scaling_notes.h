@@ -7,6 +7,6 @@
 
 namespace xbench {
 
-void add_notes(ScalingTable& table, std::span<const Record> records);
+void add_notes(ScalingTable& table, const ScalingConfig& scaling, std::span<const Record> records);
 
 }  // namespace xbench

@@ -207,7 +207,7 @@ ScalingTable make_scaling_table(const Config& config, std::span<const Point> poi
     test_against_baseline(table);
     table.fits = fit_families(table);
     take_contention(table);
-    add_notes(table, records);
+    add_notes(table, config.scaling, records);
     return table;
 }
 

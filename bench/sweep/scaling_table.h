@@ -9,6 +9,7 @@
 
 #include "bench/base/change_points.h"
 #include "bench/base/measure.h"
+#include "bench/efficiency/factors.h"
 #include "bench/sweep/row_details.h"
 #include "bench/sweep/scaling_fits.h"
 #include "bench/sweep/sweep.h"
@@ -44,6 +45,7 @@ struct ScalingRow {
     double p_against_base = 1;                        // Mann-Whitney, by Holm over the rows
     Warmup warmup = Warmup::flat;                     // of the step times of all repeats
     std::string weights_hash;                         // "differs" when the repeats disagree
+    int disturbed = 0;  // repeats beside which the calibration loop was slow (bench/sweep/machine_drift.h)
     bool steady = true, has_result = false;
     bool emulated = false;  // on the emulated GPU: it has results, and no times
     bool timed() const { return has_result && !emulated; }
@@ -54,10 +56,11 @@ struct ScalingTable {
     std::string name, model, data, mode, reduction;
     int64_t epochs = 0, virtual_ranks = 0;
     std::vector<ScalingRow> rows;
-    int baseline = -1;               // index of the fastest serial row, of a CPU where there is one; -1: none
-    std::vector<TrainerFit> fits;    // of the rows with status ok
-    std::vector<std::string> notes;  // what a reader has to know
-    std::string power;               // what so many repeats can find at the noise seen; "" with fewer than 4
+    int baseline = -1;                      // index of the fastest serial row, of a CPU where there is one; -1: none
+    std::vector<TrainerFit> fits;           // of the rows with status ok
+    std::vector<RowEfficiency> efficiency;  // of each row; empty where no probes ran
+    std::vector<std::string> notes;         // what a reader has to know
+    std::string power;                      // what so many repeats can find at the noise seen; "" with fewer than 4
     std::string machine;
     std::optional<double> target_accuracy;  // of validation, that times to accuracy are of
 };

@@ -60,6 +60,7 @@ std::vector<std::string> csv_fields(const ScalingRow& row, const std::optional<d
     fields.push_back(row.speedup ? fmt::format("{:.4g}", row.p_against_base) : "");
     fields.emplace_back(row.timed() ? name_of(row.warmup) : "");
     fields.push_back(row.no_speedup);
+    fields.push_back(row.timed() ? std::to_string(row.disturbed) : "");
     const ToAccuracy& to = row.to_accuracy;
     fields.push_back(row.timed() ? number(target, 3) : "");
     fields.push_back(to.reached() ? fmt::format("{:.6f}", to.seconds.median) : "");
@@ -127,7 +128,7 @@ std::string scaling_csv(const ScalingTable& table) {
         "contention,exposed_comm_ms,test_accuracy,test_loss,weights_hash,status,reason,test_balanced_accuracy,majority_"
         "baseline,train_seconds,"
         "images_trained,repeats,steady,isa,rank_skew_ms,emulated,interval_level,speedup_low,speedup_high,p_against_base,"
-        "warmup,no_speedup,validation_target,seconds_to_target,times_as_fast_to_target,no_time_to_target\n";
+        "warmup,no_speedup,disturbed,validation_target,seconds_to_target,times_as_fast_to_target,no_time_to_target\n";
     for (const ScalingRow& row : table.rows) text += csv_line(csv_fields(row, table.target_accuracy));
     return text;
 }

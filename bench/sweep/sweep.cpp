@@ -1,28 +1,31 @@
-// Running the points of a sweep.
+// Running the schedule of a sweep.
 #include "bench/sweep/sweep.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <numeric>
 #include <set>
 
 #include "bench/base/environment.h"
-#include "bench/sweep/run_files.h"
-#include "bench/sweep/scaling_table.h"
+#include "bench/sweep/price.h"
+#include "bench/sweep/sweep_folder.h"
+#include "bench/sweep/sweep_tables.h"
+#include "bench/sweep/target.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hardware.h"
-#include "core/hash.h"
 #include "core/progress.h"
-#include "parallel/checkpoint/training_state.h"
-#include "parallel/comm/setups.h"
 
 namespace xbench {
 namespace {
 
 namespace fs = std::filesystem;
+
+// What the sweep knows of a run besides its records.
+struct RunMarks {
+    Json before, after;  // calibrations
+    double seconds = 0;
+};
 
 // A sweep under way.
 class Sweep {
@@ -32,40 +35,58 @@ public:
           options_(options),
           folder_(options.folder, options.use),
           points_(expand_points(config, options.limits ? *options.limits : limits_here(config))),
-          launcher_(choose_launcher(config.scaling.launcher).launcher) {}
+          launcher_(config, options) {
+        if (!options.calibrate) calibrator_.emplace();
+    }
 
     SweepResult run();
 
 private:
     void prepare_folder();
-    void check_same_sweep() const;
     void take_over();
-    bool is_missing(const Point& point, int64_t repeat) const;
-    void run_repeat(Point& point, int64_t repeat);
-    void run_missing();
+    Target target_of(const ScheduledRun& run);
+    bool is_missing(const Target& target) const;
+    template <class F>
+    void for_each_of(int64_t repeat, F&& work);
+    template <class F>
+    void for_each_left(F&& work);
+    Json calibrate() { return to_json(calibrator_ ? calibrator_->measure() : options_.calibrate()); }
+    void run_one(const Target& target);
+    void run_block(int64_t repeat);
+    int64_t blocks_made();
+    void choose_blocks();
     void use_record(Point& point, const Record& record);
-    Launch launch_of(const Point& point, const fs::path& out) const;
-    void take_record(Point& point, int64_t repeat, const fs::path& out);
-    void report(const Point& point, int64_t repeat, double seconds_here, const std::string& finished = {});
-    double seconds_left(const Point& point, int64_t repeat, double seconds_here) const;
-    std::string write_tables(bool finished);
+    void take_records(const Target& target, const RunMarks& marks);
+    void take_failure(const Target& target, const std::string& failure);
+    void report(const Target& target, double seconds_here, const std::string& finished = {});
+    double seconds_left(const Target& target, double seconds_here);
+    void say_price();
+    std::string write_tables(bool finished) const;
+    void say(const std::string& text) const {
+        if (options_.said) options_.said(text);
+    }
 
     const Config& config_;
     const SweepOptions& options_;
     const RunFolder folder_;
     std::vector<Point> points_;
-    Launcher launcher_;
-    const std::string srun_mpi_ = launcher_ == Launcher::srun ? srun_mpi_here() : "";
+    const TargetLauncher launcher_;
+    std::optional<Calibrator> calibrator_;
     Json environment_;
     std::vector<Record> records_;
-    std::map<std::string, std::vector<double>> seconds_;  // of each repeat that ran, by point
-    std::set<std::pair<std::string, int64_t>> done_;      // point and repeat, by an earlier process
-    int started_ = 0, planned_ = 0;
+    RunTimes times_;
+    std::set<std::pair<std::string, int64_t>> done_;  // run and repeat, by an earlier process or this one
+    std::set<std::string> failed_probes_;
+    int64_t blocks_ = config_.scaling.repeats;
+    std::vector<ScheduledRun> block_;  // under way
+    size_t at_ = 0;                    // the next of its runs
+    int64_t repeat_ = 0;               // whose block it is
+    int started_ = 0;
     bool interrupted_ = false;
 };
 
 void Sweep::prepare_folder() {
-    if (options_.use == FolderUse::resume) check_same_sweep();
+    if (options_.use == FolderUse::resume) check_same_sweep(options_.folder, config_);
     make_folders(options_.folder / "points");
     write_text(options_.folder / "config.resolved.json", json_text(to_json(with_absolute_paths(config_)), 2) + "\n");
     environment_ = describe_environment(options_.command_line, query_hardware());
@@ -74,40 +95,29 @@ void Sweep::prepare_folder() {
     write_text(options_.folder / "env.json", json_text(environment_, 2) + "\n");
 }
 
-// Rows and repeats may be added; what every record depends on may not change.
-void Sweep::check_same_sweep() const {
-    const fs::path saved = options_.folder / "config.resolved.json";
-    if (!path_exists(saved))
-        throw UsageError("nothing to resume: there is no config.resolved.json", options_.folder.string(),
-                         "name the folder of a sweep with --out, or leave --resume out");
-    const auto kept = [](const Config& config) {
-        Json json = to_json(with_absolute_paths(config));
-        for (const char* key : {"name", "sweep", "output"}) json.erase(key);
-        for (const char* key : {"repeats", "launcher", "oversubscribe", "timeout_seconds"}) json["scaling"].erase(key);
-        return json;
-    };
-    check_same_run(kept(load_config(saved.string())), kept(config_), "the sweep in " + options_.folder.string());
-}
-
-// What an earlier process has measured on this machine. Its summaries and a torn last line are dropped.
+// What an earlier process has measured on this machine.
 void Sweep::take_over() {
-    const fs::path file = options_.folder / "records.jsonl";
-    if (!path_exists(file)) return;
-    std::string kept;
-    for (Record& record : read_records(file)) {
-        const std::string id = record.params.value("point", "");
-        if (record.kind != "rep" || !done_.emplace(id, record.rep).second) continue;
-        kept += json_text(to_json(record)) + "\n";
+    for (Record& record : keep_measured(options_.folder)) {
+        done_.emplace(run_of(record), record.rep);
         for (Point& point : points_)
-            if (point.id() == id) use_record(point, record);
+            if (record.kind == "rep" && point.id() == run_of(record)) use_record(point, record);
+        if (const auto seconds = record.counters.find("process_seconds");
+            seconds != record.counters.end() && seconds->is_number())
+            times_.add(run_of(record), seconds->get<double>());
         records_.push_back(std::move(record));
     }
-    write_text(file, kept);
 }
 
-bool Sweep::is_missing(const Point& point, int64_t repeat) const {
-    const bool runs = point.status == PointStatus::ok || point.status == PointStatus::oversubscribed;
-    return runs && !done_.contains({point.id(), repeat});
+Target Sweep::target_of(const ScheduledRun& run) {
+    for (const Probe& probe : options_.probes)
+        if (probe.id == run.probe) return {nullptr, &probe, run.repeat};
+    return {&points_[run.point], nullptr, run.repeat};
+}
+
+bool Sweep::is_missing(const Target& target) const {
+    if (done_.contains({target.run(), target.repeat})) return false;
+    if (target.probe != nullptr) return !failed_probes_.contains(target.probe->id);
+    return target.point->status == PointStatus::ok || target.point->status == PointStatus::oversubscribed;
 }
 
 // What a record says about its row.
@@ -119,31 +129,30 @@ void Sweep::use_record(Point& point, const Record& record) {
     environment_["cpusets"][point.id()] = record.per_rank;
 }
 
-Launch Sweep::launch_of(const Point& point, const fs::path& out) const {
-    LaunchRequest request;
-    request.needs_launcher = needs_launcher(point);
-    request.ranks = point.ranks;
-    request.threads = point.threads;
-    request.oversubscribe = point.status == PointStatus::oversubscribed;
-    request.srun_mpi = srun_mpi_;
-    request.program = train_command(config_, point, options_, out);
-    return make_launch(request, launcher_);
+// Makes the records that the processes have left this run's.
+void Sweep::take_records(const Target& target, const RunMarks& marks) {
+    std::vector<Record> records = records_of(target, options_.folder);
+    for (Record& record : records) {
+        record.env_id = environment_["env_id"].get<std::string>();
+        record.params["order"] = static_cast<int64_t>(done_.size()) + 1;
+        record.counters["process_seconds"] = marks.seconds;
+        record.counters["calibration_before"] = marks.before;
+        record.counters["calibration_after"] = marks.after;
+    }
+    if (target.point != nullptr) use_record(*target.point, records.front());
+    append_records(options_.folder / "records.jsonl", records);
+    done_.emplace(target.run(), target.repeat);
+    for (Record& record : records) records_.push_back(std::move(record));
 }
 
-// Reads the raw record that the child has left and makes it this run's.
-void Sweep::take_record(Point& point, int64_t repeat, const fs::path& out) {
-    const std::vector<Record> found = read_records(out / "records.jsonl");
-    if (found.size() != 1)
-        throw Error(fmt::format("{} records instead of one", found.size()), (out / "records.jsonl").string());
-    Record record = found.front();
-    record.run_id = options_.folder.filename().string();
-    record.rep = repeat;
-    record.env_id = environment_["env_id"].get<std::string>();
-    record.params["point"] = point.id();
-    record.params["stage"] = point.stage;
-    use_record(point, record);
-    append_records(options_.folder / "records.jsonl", std::span(&record, 1));
-    records_.push_back(std::move(record));
+// Its other repeats are left out.
+void Sweep::take_failure(const Target& target, const std::string& failure) {
+    if (target.probe != nullptr) {
+        failed_probes_.insert(target.probe->id);
+    } else {
+        target.point->status = PointStatus::failed;
+        target.point->reason = failure;
+    }
 }
 
 // No time of an emulated GPU is shown, here neither.
@@ -153,119 +162,133 @@ std::string speed_text(const Record& record, double seconds) {
                : fmt::format("{:.0f} images/s in {}", record.value, duration_text(seconds));
 }
 
-void Sweep::run_repeat(Point& point, int64_t repeat) {
+void Sweep::run_one(const Target& target) {
     ++started_;
-    const fs::path folder = options_.folder / "points" / point.id(), out = folder / fmt::format("rep{}", repeat);
-    if (options_.use == FolderUse::resume) remove_tree(out);  // what was under way when the sweep ended
-    make_folders(out);
-    const Launch launch = launch_of(point, out);
-    if (repeat == 1) write_text(folder / "command.txt", shell_text(launch.command) + "\n");
-    if (options_.launched) options_.launched(shell_text(launch.command));
-    report(point, repeat, 0);
-    const Outcome outcome = run_process(
-        launch, folder / fmt::format("rep{}.log", repeat), static_cast<double>(config_.scaling.timeout_seconds),
-        [&](double seconds) { report(point, repeat, seconds); }, options_.stop);
+    RunMarks marks;
+    marks.before = calibrate();
+    const Outcome outcome = launcher_.run(target, [&](double seconds) { report(target, seconds); });
     if (outcome.stopped) {
         interrupted_ = true;
         return;
     }
-    seconds_[point.id()].push_back(outcome.seconds);
+    marks.after = calibrate();
+    marks.seconds = outcome.seconds;
+    times_.add(target.run(), outcome.seconds);
     std::string failure = outcome.reason;
     if (failure.empty()) {
         try {
-            take_record(point, repeat, out);
+            take_records(target, marks);
         } catch (const Error& error) {
             failure = std::string("no usable record: ") + error.what();
         }
     }
-    if (!failure.empty()) {  // its other repeats are left out
-        planned_ -= static_cast<int>(config_.scaling.repeats - repeat);
-        point.status = PointStatus::failed;
-        point.reason = failure;
-    }
-    report(point, repeat, outcome.seconds,
-           failure.empty() ? speed_text(records_.back(), outcome.seconds) : "failed: " + failure);
+    if (!failure.empty()) take_failure(target, failure);
+    report(target, outcome.seconds, failure.empty() ? speed_text(records_.back(), outcome.seconds) : "failed: " + failure);
 }
 
-double Sweep::seconds_left(const Point& now, int64_t repeat, double seconds_here) const {
-    double known = 0;
-    int64_t count = 0;
-    for (const auto& [id, seconds] : seconds_) {
-        known += std::accumulate(seconds.begin(), seconds.end(), 0.0);
-        count += static_cast<int64_t>(seconds.size());
-    }
-    if (count == 0) return -1;
-    double left = 0;
-    bool after = false;  // points behind `now` still miss this repeat
-    for (const Point& point : points_) {
-        const bool here = &point == &now;
-        if (point.status != PointStatus::ok && point.status != PointStatus::oversubscribed) {
-            after = after || here;
-            continue;
-        }
-        const auto seen = seconds_.find(point.id());
-        const double each = seen == seconds_.end() ? known / static_cast<double>(count)
-                                                   : std::accumulate(seen->second.begin(), seen->second.end(), 0.0) /
-                                                         static_cast<double>(seen->second.size());
-        const int64_t missing = config_.scaling.repeats - repeat + (after ? 1 : 0);
-        left += each * static_cast<double>(missing) + (here ? std::max(0.0, each - seconds_here) : 0);
-        after = after || here;
-    }
+// Calls `work` for every run of a block, in no order.
+template <class F>
+void Sweep::for_each_of(int64_t repeat, F&& work) {
+    for (Point& point : points_) work(Target{&point, nullptr, repeat});
+    for (const Probe& probe : options_.probes) work(Target{nullptr, &probe, repeat});
+}
+
+// Calls it for every run that is still to be started.
+template <class F>
+void Sweep::for_each_left(F&& work) {
+    const auto take = [&](const Target& target) {
+        if (is_missing(target)) work(target);
+    };
+    for (size_t i = at_; i < block_.size(); ++i) take(target_of(block_[i]));
+    for (int64_t repeat = repeat_ + 1; repeat <= blocks_; ++repeat) for_each_of(repeat, take);
+}
+
+// Negative: not known yet.
+double Sweep::seconds_left(const Target& now, double seconds_here) {
+    const std::optional<double> here = times_.of(now.run());
+    if (!here) return -1;
+    double left = std::max(0.0, *here - seconds_here);
+    for_each_left([&](const Target& target) { left += times_.of(target.run()).value_or(*here); });
     return left;
 }
 
-void Sweep::report(const Point& point, int64_t repeat, double seconds_here, const std::string& finished) {
+void Sweep::report(const Target& target, double seconds_here, const std::string& finished) {
     if (!options_.progress) return;
     SweepProgress progress;
     progress.done = finished.empty() ? started_ - 1 : started_;
-    progress.total = planned_;
-    progress.text = fmt::format("{} {} x {}, repeat {} of {}", point.trainer, point.ranks, point.threads, repeat,
-                                config_.scaling.repeats);
-    progress.seconds_left = seconds_left(point, repeat, finished.empty() ? seconds_here : 1e30);
+    progress.total = started_;
+    for_each_left([&](const Target&) { ++progress.total; });
+    progress.text = fmt::format("{}, repeat {} of {}", target.text(), target.repeat, blocks_);
+    progress.seconds_left = seconds_left(target, finished.empty() ? seconds_here : 1e30);
     if (!finished.empty())
-        progress.finished = fmt::format("{:>3}/{}  {:<34} {}", started_, planned_, progress.text, finished);
+        progress.finished = fmt::format("{:>3}/{}  {:<34} {}", started_, progress.total, progress.text, finished);
     options_.progress(progress);
 }
 
-std::string Sweep::write_tables(bool finished) {
-    ScalingTable table = make_scaling_table(config_, points_, records_);
-    const std::string env_id = environment_["env_id"].get<std::string>();
-    table.machine = machine_line(environment_);
-    if (!finished)
-        table.notes.insert(table.notes.begin(),
-                           "**The sweep is still running, or was stopped: this table is not complete.**");
-    const std::string markdown = scaling_markdown(table);
-    write_text(options_.folder / "scaling.csv", scaling_csv(table));
-    write_text(options_.folder / "scaling.md", markdown);
-    write_text(options_.folder / "env.json", json_text(environment_, 2) + "\n");
-    if (!finished) return markdown;
-    std::vector<Record> summaries = summary_records(table);
-    for (Record& record : summaries) {
-        record.run_id = options_.folder.filename().string();
-        record.env_id = env_id;
-        record.config_sha = hash_hex(json_text(to_json(config_)));
-    }
-    append_records(options_.folder / "records.jsonl", summaries);
-    return markdown;
+std::string Sweep::write_tables(bool finished) const {
+    return write_sweep_tables(options_.folder, config_, points_, records_, environment_, finished);
 }
 
-// Repeat 1 of all points, then repeat 2: a slow drift of the machine then meets all points alike.
-void Sweep::run_missing() {
-    for (int64_t repeat = 1; repeat <= config_.scaling.repeats; ++repeat)
-        for (Point& point : points_) {
-            if (!is_missing(point, repeat)) continue;
-            interrupted_ = interrupted_ || (options_.stop && options_.stop());
-            if (!interrupted_) run_repeat(point, repeat);
-            if (interrupted_) return;
-            if (started_ < planned_) write_tables(false);
-        }
+void Sweep::run_block(int64_t repeat) {
+    block_ = schedule_block(points_, repeat, config_.scaling.seed, options_.probes);
+    repeat_ = repeat;
+    for (at_ = 0; at_ < block_.size();) {
+        const Target target = target_of(block_[at_++]);
+        if (!is_missing(target)) continue;
+        interrupted_ = interrupted_ || (options_.stop && options_.stop());
+        if (!interrupted_) run_one(target);
+        if (interrupted_) return;
+        bool more = false;
+        for_each_left([&](const Target&) { more = true; });
+        if (more) write_tables(false);
+    }
+}
+
+int64_t Sweep::blocks_made() {
+    for (int64_t made = 0; made < blocks_; ++made) {
+        bool missing = false;
+        for_each_of(made + 1, [&](const Target& target) { missing = missing || is_missing(target); });
+        if (missing) return made;
+    }
+    return blocks_;
+}
+
+// How many blocks the budget allows, once it is known what one takes.
+void Sweep::choose_blocks() {
+    const double budget_seconds = config_.scaling.budget_minutes * 60;
+    if (budget_seconds <= 0) return;
+    std::vector<std::string> runs;
+    for_each_of(most_blocks + 1, [&](const Target& target) {
+        if (is_missing(target)) runs.push_back(target.run());
+    });
+    const std::optional<double> block_seconds = times_.of_all(runs);
+    if (!block_seconds) return;
+    const int64_t allowed = blocks_in_budget(budget_seconds, times_.spent(), blocks_made(), *block_seconds);
+    if (allowed == blocks_) return;
+    blocks_ = allowed;
+    say(fmt::format("the budget of {:g} minutes allows {} block{} of {}{}", config_.scaling.budget_minutes, blocks_,
+                    blocks_ == 1 ? "" : "s", duration_text(*block_seconds),
+                    blocks_ < config_.scaling.repeats
+                        ? fmt::format(", FEWER than the {} repeats asked for", config_.scaling.repeats)
+                        : ""));
+}
+
+void Sweep::say_price() {
+    int64_t runs = 0;
+    std::vector<std::string> left;
+    for_each_left([&](const Target& target) { left.push_back(target.run()), ++runs; });
+    if (runs > 0)
+        say(fmt::format("{} (order by seed {})", price_text(runs, blocks_, times_.of_all(left)), config_.scaling.seed));
 }
 
 SweepResult Sweep::run() {
     prepare_folder();
-    for (const Point& point : points_)
-        for (int64_t repeat = 1; repeat <= config_.scaling.repeats; ++repeat) planned_ += is_missing(point, repeat) ? 1 : 0;
-    run_missing();
+    choose_blocks();
+    say_price();
+    for (int64_t repeat = 1; repeat <= blocks_ && !interrupted_; ++repeat) {
+        run_block(repeat);
+        if (!interrupted_) choose_blocks();
+    }
     SweepResult result;
     result.markdown = write_tables(!interrupted_);
     result.interrupted = interrupted_;
@@ -276,19 +299,6 @@ SweepResult Sweep::run() {
 }
 
 }  // namespace
-
-std::vector<std::string> train_command(const Config& config, const Point& point, const SweepOptions& options,
-                                       const fs::path& out) {
-    std::vector<std::string> command{
-        options.program, "train",       "--config",  (options.folder / "config.resolved.json").string(),
-        "--trainer",     point.trainer, "--threads", std::to_string(point.threads),
-        "--out",         out.string()};
-    if (point.stage > 0) command.insert(command.end(), {"--stage", std::to_string(point.stage)});
-    if (point.device != find_setup(point.trainer).device) command.insert(command.end(), {"--device", point.device});
-    if (point.global_batch != config.train.batch_size)  // weak mode
-        command.insert(command.end(), {"--set", fmt::format("train.batch_size={}", point.global_batch)});
-    return command;
-}
 
 SweepResult run_sweep(const Config& config, const SweepOptions& options) {
     if (config.sweep.empty()) throw UsageError("no rows to run", "/sweep", "add {\"trainer\": \"serial\"} to \"sweep\"");

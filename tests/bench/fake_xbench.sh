@@ -4,6 +4,7 @@
 # says that its ranks share cores. FAKE_HASH=out makes the weights depend on the folder.
 trainer=serial threads=1 out=
 echo "$*" >> "$FAKE_CALLS"
+[ -n "$XBENCH_COPY" ] && echo "$XBENCH_COPY" >> "${FAKE_CALLS%calls}copies"
 while [ $# -gt 0 ]; do
     case $1 in
         --trainer) trainer=$2; shift ;;

@@ -2,12 +2,14 @@
 // shell script that stands for `xbench train`.
 #include "bench/sweep/sweep.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "core/error.h"
@@ -134,6 +136,7 @@ protected:
         options_.program = std::string(XB_SOURCE_DIR) + "/tests/bench/fake_xbench.sh";
         options_.limits = SweepLimits{.cores = 2};
         options_.command_line = {"xbench", "--config", "t.json"};
+        options_.calibrate = [] { return Calibration{10, 20, 0.5, std::nullopt}; };
         options_.progress = [this](const SweepProgress& progress) {
             if (!progress.finished.empty()) finished_.push_back(progress.finished);
             EXPECT_LE(progress.done, progress.total);
@@ -187,16 +190,104 @@ TEST_F(SweepRun, LeavesRecordsAndTables) {
     EXPECT_THAT(markdown, testing::Not(testing::HasSubstr("still running")));
 }
 
-TEST_F(SweepRun, RepeatsAreInterleaved) {
-    run_sweep(config_of(rows), options_);
-    std::vector<std::string> order;
-    for (const Record& record : records("rep"))
+TEST_F(SweepRun, RunsTheScheduleInItsOrder) {
+    std::vector<std::string> said;
+    options_.said = [&](const std::string& text) { said.push_back(text); };
+    const Config config = config_of(rows);
+    run_sweep(config, options_);
+    std::vector<std::string> order, planned;
+    for (const Record& record : records("rep")) {
         order.push_back(record.params["point"].get<std::string>() + "/" + std::to_string(record.rep));
-    EXPECT_EQ(order, (std::vector<std::string>{"serial-r1-t1/1", "cpu_ddp-r1-t1/1", "cpu_ddp-r2-t1/1", "serial-r1-t1/2",
-                                               "cpu_ddp-r1-t1/2", "cpu_ddp-r2-t1/2", "serial-r1-t1/3", "cpu_ddp-r1-t1/3",
-                                               "cpu_ddp-r2-t1/3"}));
+        EXPECT_EQ(record.params["order"], static_cast<int>(order.size()));
+    }
+    const std::vector<Point> points = expand_points(config, *options_.limits);
+    for (const ScheduledRun& run : schedule_runs(points, 3, config.scaling.seed))
+        if (points[run.point].ranks < 4) planned.push_back(points[run.point].id() + "/" + std::to_string(run.repeat));
+    EXPECT_EQ(order, planned);
     ASSERT_EQ(finished_.size(), 9u);
-    EXPECT_THAT(finished_[8], testing::StartsWith("  9/9  cpu_ddp 2 x 1, repeat 3 of 3       1803 images/s in "));
+    EXPECT_THAT(finished_[8], testing::StartsWith("  9/9  "));
+    EXPECT_THAT(finished_[8], testing::HasSubstr(", repeat 3 of 3 "));
+    ASSERT_FALSE(said.empty());
+    EXPECT_EQ(said[0], "9 runs: 3 blocks of 3 (order by seed 1)");
+}
+
+// Two copies at once, and a probe with a setting of its own: records of kind probe, which no row counts.
+TEST_F(SweepRun, ProbesRunWithinTheBlocksAndAreNoRows) {
+    Probe twice{"serial-x2", "cpu_ddp-r2-t1", {}, 2, {}}, quiet{"quiet", "", {}, 1, {"train.epochs=1"}};
+    for (Probe* probe : {&twice, &quiet}) probe->point.trainer = "serial", probe->point.global_batch = 64;
+    const SweepResult without = run_sweep(config_of(rows), options_);
+    options_.folder = root_ / "probed";
+    options_.probes = {twice, quiet};
+    const SweepResult with = run_sweep(config_of(rows), options_);
+    EXPECT_EQ(with.ran, without.ran + 6);
+    EXPECT_EQ(records("rep").size(), 9u);
+    EXPECT_EQ(records("summary").size(), 4u);
+    const std::vector<Record> probes = records("probe");
+    ASSERT_EQ(probes.size(), 9u);
+    std::multiset<std::string> seen;
+    for (const Record& record : probes)
+        seen.insert(fmt::format("{} of {} {}/{} rep {}", record.params["probe"].get<std::string>(),
+                                record.params["point"].get<std::string>(), record.params["copy"].get<int>(),
+                                record.params["copies"].get<int>(), record.rep));
+    std::multiset<std::string> expected;
+    for (int rep = 1; rep <= 3; ++rep) {
+        for (int copy = 0; copy < 2; ++copy)
+            expected.insert(fmt::format("serial-x2 of cpu_ddp-r2-t1 {}/2 rep {}", copy, rep));
+        expected.insert(fmt::format("quiet of  0/1 rep {}", rep));
+    }
+    EXPECT_EQ(seen, expected);
+    EXPECT_THAT(text_of(root_ / "calls"), testing::HasSubstr("probes/quiet/rep2 --set train.epochs=1"));
+    EXPECT_THAT(text_of(root_ / "copies"), testing::AllOf(testing::HasSubstr("0/2"), testing::HasSubstr("1/2")));
+    // The tables are those of the sweep without probes.
+    EXPECT_EQ(text_of(options_.folder / "scaling.csv"), text_of(root_ / "run/scaling.csv"));
+    options_.use = FolderUse::resume;
+    EXPECT_EQ(run_sweep(config_of(rows), options_).ran, 0);
+}
+
+TEST_F(SweepRun, AProbeThatFailsFailsNoRow) {
+    setenv("FAKE_FAIL", "*quiet/rep2", 1);
+    Probe quiet{"quiet", "", {}, 1, {}};
+    quiet.point.trainer = "serial";
+    options_.probes = {quiet};
+    const SweepResult result = run_sweep(config_of(rows), options_);
+    EXPECT_EQ(result.failed, 0);
+    EXPECT_EQ(records("rep").size(), 9u);
+    EXPECT_EQ(records("probe").size(), 1u);
+}
+
+// From the fifth run on the machine is 20% slower.
+TEST_F(SweepRun, AMachineThatChangesIsSaid) {
+    int calls = 0;
+    options_.calibrate = [&] {
+        const double jitter = 1 + 0.001 * (calls % 3);
+        return Calibration{++calls > 8 ? 12 * jitter : 10 * jitter, 20, 0.5, 2500.0};
+    };
+    const std::string markdown = run_sweep(config_of(rows), options_).markdown;
+    const Record record = records("rep").back();
+    EXPECT_NEAR(record.counters["calibration_before"]["arithmetic_ms"].get<double>(), 12, 0.1);
+    EXPECT_EQ(record.counters["calibration_after"]["mhz"], 2500);
+    EXPECT_EQ(record.counters["calibration_after"]["load_average"], 0.5);
+    EXPECT_GT(record.counters["process_seconds"].get<double>(), 0);
+    EXPECT_THAT(markdown, testing::HasSubstr("**The machine changed: the arithmetic of the calibration loop took +20"));
+}
+
+TEST_F(SweepRun, AQuietMachineIsNotMentioned) {
+    const std::string markdown = run_sweep(config_of(rows), options_).markdown;
+    EXPECT_THAT(markdown, testing::Not(testing::HasSubstr("machine changed")));
+    EXPECT_THAT(markdown, testing::Not(testing::HasSubstr("Disturbed")));
+}
+
+// A block takes less than 6 s, so that a budget of a tenth of a minute allows more than one; none less than one.
+TEST_F(SweepRun, ABudgetChoosesWholeBlocks) {
+    std::vector<std::string> said;
+    options_.said = [&](const std::string& text) { said.push_back(text); };
+    const SweepResult one = run_sweep(config_of(rows, R"({"budget_minutes": 1e-6})"), options_);
+    EXPECT_EQ(one.ran, 3);
+    EXPECT_EQ(records("rep").size(), 3u);
+    ASSERT_EQ(said.size(), 2u);
+    EXPECT_THAT(said[1], testing::MatchesRegex(
+                             "the budget of 1e-06 minutes allows 1 block of .*, FEWER than the 3 repeats asked for"));
+    EXPECT_THAT(one.markdown, testing::HasSubstr("The budget of 1e-06 minutes allowed 1 of the 3 repeats asked for."));
 }
 
 TEST_F(SweepRun, AFailedPointDoesNotEndTheRest) {
@@ -283,6 +374,27 @@ TEST_F(SweepRun, AFailedSerialRowIsNotAskedFor) {
     EXPECT_GE(result.failed, 1);
     EXPECT_THAT(result.markdown, testing::Not(testing::HasSubstr("add `{")));
     EXPECT_THAT(result.markdown, testing::HasSubstr("serial-r1-t1 failed: "));
+}
+
+TEST_F(SweepRun, AResumedSweepGoesOnInTheSameOrder) {
+    const auto order = [&] {
+        std::vector<std::string> ids;
+        for (const Record& record : records("rep")) ids.push_back(record.params["point"].get<std::string>());
+        return ids;
+    };
+    const Config config = config_of(rows, R"({"seed": 5})");
+    run_sweep(config, options_);
+    const std::vector<std::string> whole = order();
+    options_.folder = root_ / "halves";
+    int runs = 0;
+    options_.stop = [&] { return runs == 4; };
+    options_.progress = [&](const SweepProgress& progress) { runs += progress.finished.empty() ? 0 : 1; };
+    EXPECT_TRUE(run_sweep(config, options_).interrupted);
+    options_.stop = nullptr;
+    options_.use = FolderUse::resume;
+    run_sweep(config, options_);
+    EXPECT_EQ(order(), whole);
+    EXPECT_THROW(run_sweep(config_of(rows, R"({"seed": 6})"), options_), UsageError);
 }
 
 // What a kill leaves: records of whole repeats, and a table that says that it is not complete.

@@ -1,0 +1,116 @@
+// The order of a sweep's runs, and its price.
+#include "bench/sweep/schedule.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "bench/sweep/price.h"
+
+namespace xbench {
+namespace {
+
+std::vector<Point> points_of(int count) {
+    std::vector<Point> points;
+    for (int i = 1; i <= count; ++i) {
+        Point point;
+        point.trainer = "cpu_ddp";
+        point.ranks = i;
+        points.push_back(point);
+    }
+    return points;
+}
+
+std::vector<std::string> names(const std::vector<ScheduledRun>& runs, const std::vector<Point>& points) {
+    std::vector<std::string> names;
+    for (const ScheduledRun& run : runs) names.push_back(run.probe.empty() ? points[run.point].id() : "probe " + run.probe);
+    return names;
+}
+
+TEST(Schedule, EachBlockHoldsEveryRunOnce) {
+    const auto points = points_of(4);
+    const std::vector<Probe> probes{{"p", "cpu_ddp-r2-t1", {}, 1, {}}, {"q", "", {}, 2, {}}};
+    const auto runs = schedule_runs(points, 5, 1, probes);
+    ASSERT_EQ(runs.size(), 30u);
+    for (size_t block = 0; block < 5; ++block) {
+        std::vector<ScheduledRun> part(runs.begin() + static_cast<long>(6 * block),
+                                       runs.begin() + static_cast<long>(6 * block) + 6);
+        EXPECT_EQ(part, schedule_block(points, static_cast<int64_t>(block) + 1, 1, probes));
+        std::set<std::string> once;
+        for (const std::string& name : names(part, points)) once.insert(name);
+        EXPECT_EQ(once.size(), 6u);
+        for (const ScheduledRun& run : part) {
+            EXPECT_EQ(run.repeat, static_cast<int64_t>(block) + 1);
+            if (run.probe == "p") EXPECT_EQ(run.point, 1u);
+            if (run.probe == "q") EXPECT_EQ(run.point, ScheduledRun::no_point);
+        }
+    }
+}
+
+TEST(Schedule, BySeedAlone) {
+    const auto points = points_of(6);
+    EXPECT_EQ(schedule_runs(points, 4, 7), schedule_runs(points, 4, 7));
+    EXPECT_NE(schedule_runs(points, 4, 7), schedule_runs(points, 4, 8));
+    EXPECT_NE(names(schedule_block(points, 1, 7), points), names(schedule_block(points, 2, 7), points));
+}
+
+// Whoever adds a row or a probe to a sweep finds the old runs in their old order.
+TEST(Schedule, MoreRunsLeaveTheOrderOfTheOthers) {
+    const auto few = points_of(4), more = points_of(9);
+    for (int64_t repeat = 1; repeat <= 20; ++repeat) {
+        auto kept = names(schedule_block(more, repeat, 3, std::vector<Probe>{{"p", "", {}, 1, {}}}), more);
+        const auto before = names(schedule_block(few, repeat, 3), few);
+        std::erase_if(
+            kept, [&](const std::string& name) { return std::find(before.begin(), before.end(), name) == before.end(); });
+        EXPECT_EQ(kept, before) << repeat;
+    }
+}
+
+// Of 3 runs each of the 6 orders comes about 200 times in 1,200 blocks; 5 standard deviations are 65.
+TEST(Schedule, AllOrdersAreEquallyLikely) {
+    const auto points = points_of(3);
+    std::map<std::vector<std::string>, int> seen;
+    for (int64_t repeat = 1; repeat <= 1200; ++repeat) ++seen[names(schedule_block(points, repeat, 1), points)];
+    ASSERT_EQ(seen.size(), 6u);
+    for (const auto& [order, count] : seen) EXPECT_NEAR(count, 200, 65);
+}
+
+TEST(Price, OfARunIsWhatItTookElseWhatWasExpectedElseTheMean) {
+    RunTimes times;
+    EXPECT_FALSE(times.of("a"));
+    EXPECT_FALSE(times.of_all({"a"}));
+    EXPECT_EQ(times.of_all({}), 0);
+    times.expect("a", 5);
+    EXPECT_EQ(times.of("a"), 5);
+    times.add("b", 2);
+    times.add("b", 4);
+    EXPECT_EQ(times.of("a"), 5);
+    EXPECT_EQ(times.of("b"), 3);
+    EXPECT_EQ(times.of("c"), 3);
+    times.add("a", 12);
+    EXPECT_EQ(times.of("a"), 12);
+    EXPECT_EQ(times.of("c"), 6);
+    EXPECT_EQ(times.spent(), 18);
+    EXPECT_EQ(times.of_all({"a", "a", "b"}), 27);
+}
+
+TEST(Price, BudgetsHoldWholeBlocks) {
+    EXPECT_EQ(blocks_in_budget(600, 0, 0, 100), 6);
+    EXPECT_EQ(blocks_in_budget(600, 0, 0, 100.1), 5);
+    EXPECT_EQ(blocks_in_budget(600, 110, 1, 110), 5);
+    EXPECT_EQ(blocks_in_budget(600, 601, 3, 100), 3);  // what was made stays
+    EXPECT_EQ(blocks_in_budget(10, 0, 0, 100), 1);     // never none
+    EXPECT_EQ(blocks_in_budget(1e9, 0, 0, 0.001), most_blocks);
+    EXPECT_EQ(blocks_in_budget(60, 0, 0, 0), 1);
+}
+
+TEST(Price, InWords) {
+    EXPECT_EQ(price_text(27, 9, 270), "27 runs: 9 blocks of 3; about 4 min 30 s");
+    EXPECT_EQ(price_text(1, 1, std::nullopt), "1 run: 1 block of 1");
+    EXPECT_EQ(price_text(5, 3, 12), "5 runs: 3 blocks; about 12 s");  // some were made before
+}
+
+}  // namespace
+}  // namespace xbench
