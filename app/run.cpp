@@ -7,7 +7,7 @@
 #include "app/installed.h"
 #include "bench/base/environment.h"
 #include "bench/base/text_table.h"
-#include "bench/report/scaling_page.h"
+#include "bench/report/report_page.h"
 #include "bench/sweep/preflight.h"
 #include "bench/sweep/sweep.h"
 #include "core/config.h"
@@ -31,6 +31,16 @@ void print_points(const Config& config) {
     fmt::print("{}\n{} runs of {}, {} epochs each; nothing was run (--dry-run)\n",
                markdown_table({{"point", false}, {"global batch"}, {"runs"}, {"status", false}, {"reason", false}}, rows),
                runs, config.model.name, config.train.epochs);
+}
+
+// From the records, as `xbench report` makes them again. The table's path is the last line: scripts read it there.
+void write_reports(const std::filesystem::path& folder) {
+    const std::vector<ReportFile> files = report_files(folder);
+    for (const ReportFile& file : files) {
+        write_text(folder / file.name, file.text);
+        if (file.name == "scaling.md") fmt::print("{}\n", file.text);
+    }
+    fmt::print("{}\n{}\n", (folder / "report.html").string(), (folder / "scaling.md").string());
 }
 
 }  // namespace
@@ -69,10 +79,7 @@ void run_sweep_command(const RunOptions& options) {
     const SweepResult result = run_sweep(config, sweep);
     line.finish();
     const std::string folder = sweep.folder.string();
-    write_text(sweep.folder / "report.html", scaling_page(read_run(sweep.folder)));
-    // The table's path is the last line: scripts read it there.
-    fmt::print("{}\n{}\n{}\n", result.markdown, (sweep.folder / "report.html").string(),
-               (sweep.folder / "scaling.md").string());
+    write_reports(sweep.folder);
     if (result.interrupted) {
         fmt::print(stderr, "xbench: interrupted by signal {}; `--config {} --resume --out {}` runs what is missing\n",
                    InterruptGuard::signal(), options.config, folder);

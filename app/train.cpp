@@ -14,6 +14,7 @@
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
 #include "bench/base/run_folder.h"
+#include "bench/report/training_page.h"
 #include "bench/runs/history_file.h"
 #include "bench/runs/tensorboard.h"
 #include "bench/runs/train_report.h"
@@ -248,6 +249,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
                  environment["env_id"].get<std::string>(),
                  std::string(setup.device) == "cuda" && environment.value("emulated", false)};
     write_train_files(run, folder);
+    write_text(folder / "report.html", training_page(read_training(folder)));
     if (!command.quiet) print_result(result, folder);
 }
 

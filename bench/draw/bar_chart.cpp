@@ -39,7 +39,8 @@ std::string legend(const BarChart& chart, int width) {
                   y = 32 + entry / columns * legend_row;
         svg += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"{}\"/>\n", x, y,
                            colours[p % colours.size()]);
-        svg += fmt::format("<text class=\"t\" x=\"{}\" y=\"{}\">{}</text>\n", x + 17, y + 10, escaped_markup(chart.parts[p]));
+        svg +=
+            fmt::format("<text class=\"t\" x=\"{}\" y=\"{}\">{}</text>\n", x + 17, y + 10, escaped_markup(chart.parts[p]));
     }
     return svg;
 }
@@ -51,7 +52,8 @@ std::string row_of(const BarChart& chart, const BarChart::Bar& bar, double y, do
     for (size_t p = 0; p < bar.values.size(); ++p) {
         const double width = bar.values[p] * pixels_per_unit;
         svg += fmt::format(
-            "<rect x=\"{:.2f}\" y=\"{:.1f}\" width=\"{:.2f}\" height=\"15\" fill=\"{}\"><title>{}{}{}: {:.6g}</title></rect>\n",
+            "<rect x=\"{:.2f}\" y=\"{:.1f}\" width=\"{:.2f}\" height=\"15\" fill=\"{}\"><title>{}{}{}: "
+            "{:.6g}</title></rect>\n",
             x, y, width, colours[p % colours.size()], escaped_markup(bar.name), p < chart.parts.size() ? ", " : "",
             p < chart.parts.size() ? escaped_markup(chart.parts[p]) : "", bar.values[p]);
         x += width;

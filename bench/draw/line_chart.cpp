@@ -105,10 +105,10 @@ std::string band_text(const ChartLine& line, size_t i) {
 // With its numbers as a tooltip.
 std::string dot_of(const ChartLine& line, size_t i, const Scale& x, const Scale& y, size_t colour) {
     const auto& point = line.points[i];
-    return fmt::format(
-        "<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"4\" fill=\"{}\"><title>{}{}{}: {}{}</title></circle>\n", x.at(point.first),
-        y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()], escaped_markup(line.name),
-        line.name.empty() ? "" : ", ", number_text(point.first), number_text(point.second), band_text(line, i));
+    return fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"4\" fill=\"{}\"><title>{}{}{}: {}{}</title></circle>\n",
+                       x.at(point.first), y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()],
+                       escaped_markup(line.name), line.name.empty() ? "" : ", ", number_text(point.first),
+                       number_text(point.second), band_text(line, i));
 }
 
 // Diagonals over what lies beyond the measured, each cut at the edges of the area.

@@ -19,7 +19,8 @@ constexpr size_t marks = 4;
 constexpr const char* style =
     "<style>.t{font:12px system-ui,sans-serif;fill:#333}.h{font:600 14px system-ui,sans-serif;fill:#111}"
     ".g{stroke:#ddd}.a{stroke:#555}.r{stroke:#555;stroke-width:2;fill:none}.b{fill:#fff}"
-    "@media(prefers-color-scheme:dark){.t{fill:#ccc}.h{fill:#eee}.g{stroke:#3a3a3a}.a{stroke:#999}.r{stroke:#bbb}.b{fill:#161616}}"
+    "@media(prefers-color-scheme:dark){.t{fill:#ccc}.h{fill:#eee}.g{stroke:#3a3a3a}.a{stroke:#999}.r{stroke:#bbb}.b{fill:#"
+    "161616}}"
     "</style>\n";
 
 struct LogScale {
@@ -30,7 +31,8 @@ struct LogScale {
 };
 
 bool has_place(const RooflineChart::Point& point) {
-    return point.flops_per_byte > 0 && point.gflops > 0 && std::isfinite(point.flops_per_byte) && std::isfinite(point.gflops);
+    return point.flops_per_byte > 0 && point.gflops > 0 && std::isfinite(point.flops_per_byte) &&
+           std::isfinite(point.gflops);
 }
 
 // Whole powers of ten around all values.

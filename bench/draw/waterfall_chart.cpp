@@ -38,9 +38,8 @@ std::vector<Bar> bars_of(const Waterfall& waterfall) {
                            waterfall.begin, stands}};
     double at = waterfall.begin;
     for (const Waterfall::Step& step : waterfall.steps) {
-        const std::string tooltip = step.tooltip.empty()
-                                        ? fmt::format("{}: {:+.6g} {}", step.name, step.change, waterfall.unit)
-                                        : step.tooltip;
+        const std::string tooltip =
+            step.tooltip.empty() ? fmt::format("{}: {:+.6g} {}", step.name, step.change, waterfall.unit) : step.tooltip;
         bars.push_back(
             {step.name, fmt::format("{:+.3f}", step.change), tooltip, at, at + step.change, step.change < 0 ? won : lost});
         at += step.change;
@@ -70,10 +69,10 @@ Axis axis_of(const std::vector<Bar>& bars, int width) {
 std::string ticks_of(const Axis& axis, double below, const std::string& unit) {
     std::string svg;
     for (const double tick : round_ticks(axis.low, axis.high, 3)) {
-        svg += fmt::format("<line class=\"g\" x1=\"{0:.2f}\" y1=\"{1}\" x2=\"{0:.2f}\" y2=\"{2:.1f}\"/>\n", axis.at(tick), top,
-                           below);
-        svg += fmt::format("<text class=\"t\" x=\"{:.2f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.6g}</text>\n", axis.at(tick),
-                           below + 15, tick);
+        svg += fmt::format("<line class=\"g\" x1=\"{0:.2f}\" y1=\"{1}\" x2=\"{0:.2f}\" y2=\"{2:.1f}\"/>\n", axis.at(tick),
+                           top, below);
+        svg += fmt::format("<text class=\"t\" x=\"{:.2f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.6g}</text>\n",
+                           axis.at(tick), below + 15, tick);
     }
     const std::string note = axis.low > 0 ? fmt::format("{}; the axis begins at {:.4g}", unit, axis.low) : unit;
     return svg + fmt::format("<text class=\"t\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n",
@@ -89,8 +88,8 @@ std::string bar_svg(const Bar& bar, const Axis& axis, double y, bool last) {
         names_width - 8, y + 12, escaped_markup(bar.name), from, y, std::max(1.0, to - from), bar_height, bar.colour,
         escaped_markup(bar.tooltip), to + 6, y + 12, escaped_markup(bar.label));
     if (!last)
-        svg += fmt::format("<line class=\"a\" x1=\"{0:.2f}\" y1=\"{1:.1f}\" x2=\"{0:.2f}\" y2=\"{2:.1f}\"/>\n", axis.at(bar.to),
-                           y + bar_height, y + row_height);
+        svg += fmt::format("<line class=\"a\" x1=\"{0:.2f}\" y1=\"{1:.1f}\" x2=\"{0:.2f}\" y2=\"{2:.1f}\"/>\n",
+                           axis.at(bar.to), y + bar_height, y + row_height);
     return svg;
 }
 

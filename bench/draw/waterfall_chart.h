@@ -8,15 +8,15 @@
 namespace xbench {
 
 struct Waterfall {
-    std::string title, unit;     // "ms"
+    std::string title, unit;           // "ms"
     std::string begin_name, end_name;  // "ideal", "step"
     double begin = 0;
     struct Step {
         std::string name;
-        double change = 0;       // in the unit; below 0 it takes away
+        double change = 0;  // in the unit; below 0 it takes away
         std::string tooltip;
     };
-    std::vector<Step> steps;     // the end is begin plus all of them
+    std::vector<Step> steps;  // the end is begin plus all of them
 };
 
 // Width in CSS pixels. Bars begin at 0 unless all of them would be slivers; then the axis says where it begins.

@@ -87,30 +87,25 @@ std::vector<KernelResult> kernels_of(const Json& benchmarks) {
 
 RooflineChart chart_of(const KernelResults& results) {
     RooflineChart chart;
-    chart.title = fmt::format("Roofline of kernels, {} thread{}, {}", results.threads, results.threads == 1 ? "" : "s",
-                              results.isa);
+    chart.title =
+        fmt::format("Roofline of kernels, {} thread{}, {}", results.threads, results.threads == 1 ? "" : "s", results.isa);
     chart.peak_gflops = results.peak_gflops;
     if (results.copy_gbytes_per_second > 0) chart.slopes.push_back({"copy from memory", results.copy_gbytes_per_second});
     for (const KernelResult& kernel : results.kernels) {
         if (!kernel.failure.empty() || kernel.gbytes_per_second <= 0) continue;
-        chart.points.push_back({kernel.operation, kernel.gflops / kernel.gbytes_per_second, kernel.gflops,
-                                fmt::format("{}, {}: {:.1f} GFLOP/s, {:.1f} GB/s, {:.0f}% of its bound", kernel.name,
-                                            kernel.implementation, kernel.gflops, kernel.gbytes_per_second,
-                                            100 * kernel.share_of_bound)});
+        chart.points.push_back(
+            {kernel.operation, kernel.gflops / kernel.gbytes_per_second, kernel.gflops,
+             fmt::format("{}, {}: {:.1f} GFLOP/s, {:.1f} GB/s, {:.0f}% of its bound", kernel.name, kernel.implementation,
+                         kernel.gflops, kernel.gbytes_per_second, 100 * kernel.share_of_bound)});
     }
     return chart;
 }
 
 ModelTable table_of(const KernelResults& results) {
-    ModelTable table{{{"kernel", false},
-                      {"implementation", false},
-                      {"us"},
-                      {"GFLOP/s"},
-                      {"of peak"},
-                      {"GB/s"},
-                      {"of bound"}},
-                     {},
-                     "kernels.csv"};
+    ModelTable table{
+        {{"kernel", false}, {"implementation", false}, {"us"}, {"GFLOP/s"}, {"of peak"}, {"GB/s"}, {"of bound"}},
+        {},
+        "kernels.csv"};
     for (const KernelResult& kernel : results.kernels) {
         std::vector<std::string> cells{kernel.name};
         if (kernel.failure.empty())
@@ -145,7 +140,8 @@ bool is_kernels_file(const std::filesystem::path& file) {
 KernelResults read_kernels(const std::filesystem::path& file) {
     const auto json = kernels_json(file);
     if (!json)
-        throw UsageError("is no JSON of Google Benchmark", file.string(), "give the file that `xbench kernels --json` wrote");
+        throw UsageError("is no JSON of Google Benchmark", file.string(),
+                         "give the file that `xbench kernels --json` wrote");
     KernelResults results;
     results.file = file.filename().string();
     const Json& context = *object_in(*json, "context");
@@ -164,7 +160,8 @@ KernelResults read_kernels(const std::filesystem::path& file) {
 }
 
 std::string kernels_csv(const KernelResults& results) {
-    std::string text = "kernel,implementation,repetitions,microseconds,gflops,share_of_peak,gbytes_per_second,share_of_bound,failure\n";
+    std::string text =
+        "kernel,implementation,repetitions,microseconds,gflops,share_of_peak,gbytes_per_second,share_of_bound,failure\n";
     for (const KernelResult& k : results.kernels)
         text += csv_line({k.name, k.implementation, std::to_string(k.repetitions), fmt::format("{:.6g}", k.microseconds),
                           fmt::format("{:.6g}", k.gflops), fmt::format("{:.6g}", k.share_of_peak),
@@ -176,7 +173,8 @@ void add_kernels(HtmlPage& page, const KernelResults& results) {
     page.heading("Roofline of kernels");
     if (const std::string svg = roofline_svg(chart_of(results)); !svg.empty()) page.svg(svg);
     page.paragraph(
-        "Operations and bytes are those that the algorithm's definition needs, so a kernel that needs fewer (Winograd) may lie above "
+        "Operations and bytes are those that the algorithm's definition needs, so a kernel that needs fewer (Winograd) may "
+        "lie above "
         "the roof, and so may one whose data stay in a cache. Both roofs were measured in the same run.");
     page.begin_folded(fmt::format("All {} kernels", results.kernels.size()));
     add_table(page, table_of(results), kernels_csv(results));
@@ -184,8 +182,8 @@ void add_kernels(HtmlPage& page, const KernelResults& results) {
 }
 
 std::string kernels_page(const KernelResults& results) {
-    HtmlPage page("Kernels against this machine's limits",
-                  fmt::format("{}, {}, {} thread{}", results.host, results.isa, results.threads, results.threads == 1 ? "" : "s"));
+    HtmlPage page("Kernels against this machine's limits", fmt::format("{}, {}, {} thread{}", results.host, results.isa,
+                                                                       results.threads, results.threads == 1 ? "" : "s"));
     add_kernels(page, results);
     page.heading("Where it was measured");
     page.facts({{"host", results.host},

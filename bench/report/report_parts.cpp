@@ -8,8 +8,9 @@ namespace {
 
 // As a shell would read it.
 std::string quoted(const std::string& word) {
-    const bool safe = !word.empty() && word.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                                                              "_./=,:+-@%") == std::string::npos;
+    const bool safe = !word.empty() && word.find_first_not_of(
+                                           "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                           "_./=,:+-@%") == std::string::npos;
     if (safe) return word;
     std::string text = "'";
     for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);

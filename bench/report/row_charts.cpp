@@ -96,7 +96,8 @@ std::string accuracy_over_seconds_svg(const ScalingTable& table) {
         ChartLine line{row->point.id(), {}, false, history.seconds.size() <= 30};
         for (size_t i = 0; i < history.seconds.size(); ++i)
             line.points.emplace_back(history.seconds[i], history.val_accuracy[i]);
-        const bool any = std::any_of(line.points.begin(), line.points.end(), [](const auto& p) { return std::isfinite(p.second); });
+        const bool any =
+            std::any_of(line.points.begin(), line.points.end(), [](const auto& p) { return std::isfinite(p.second); });
         if (!any) continue;
         until = std::max(until, history.seconds.back());
         chart.lines.push_back(std::move(line));

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 
+#include "bench/base/distributions.h"
 #include "bench/draw/line_chart.h"
 
 namespace xbench {
@@ -97,14 +98,6 @@ LineChart chart_of(std::vector<ChartLine> lines, const char* title, const char* 
     return chart;
 }
 
-// What so many images can tell apart: Wilson's interval of a share.
-Value binomial(double share, double images) {
-    if (images < 1) return {share, share, share};
-    const double z = 1.96, z2 = z * z / images, middle = (share + z2 / 2) / (1 + z2),
-                 half = z / (1 + z2) * std::sqrt(share * (1 - share) / images + z2 / images / 4);
-    return {share, middle - half, middle + half};
-}
-
 std::string drawn(const ScalingTable& table, std::vector<ChartLine> lines, const char* title, const char* label,
                   const std::function<double(double)>& ideal, double measured = INFINITY) {
     if (lines.empty()) return "";
@@ -151,8 +144,9 @@ std::string speedup_svg(const ScalingTable& table) {
     if (lines.empty()) return "";
     const double measured = largest(lines, cores_at);
     for (ChartLine& line : law_lines(table)) lines.push_back(std::move(line));
-    return drawn(table, std::move(lines), "Speed-up against the fastest serial row", "times as fast",
-                 [unit](double cores) { return cores / unit; }, measured);
+    return drawn(
+        table, std::move(lines), "Speed-up against the fastest serial row", "times as fast",
+        [unit](double cores) { return cores / unit; }, measured);
 }
 
 std::string efficiency_svg(const ScalingTable& table) {
@@ -187,7 +181,8 @@ std::string step_svg(const ScalingTable& table) {
 std::string accuracy_svg(const ScalingTable& table) {
     const ValueOf value = [](const ScalingRow& row) -> std::optional<Value> {
         if (!row.test_accuracy) return std::nullopt;
-        return binomial(*row.test_accuracy, static_cast<double>(row.work.test_images));
+        const auto [low, high] = wilson_interval(*row.test_accuracy, static_cast<double>(row.work.test_images));
+        return Value{*row.test_accuracy, low, high};
     };
     std::vector<ChartLine> lines = lines_of(table, value);
     if (lines.empty()) return "";

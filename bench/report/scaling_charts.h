@@ -10,7 +10,7 @@ namespace xbench {
 // "" where there is nothing to draw: no row with a speed-up, no accuracy.
 std::string speedup_svg(const ScalingTable& table);
 std::string efficiency_svg(const ScalingTable& table);
-std::string step_svg(const ScalingTable& table);  // where a step's time goes: in all, and waiting for communication
+std::string step_svg(const ScalingTable& table);      // where a step's time goes: in all, and waiting for communication
 std::string accuracy_svg(const ScalingTable& table);  // with what so many test images can tell apart
 std::string loss_svg(const ScalingTable& table);
 

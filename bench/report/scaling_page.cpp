@@ -100,7 +100,8 @@ void add_scaling(HtmlPage& page, const RunFiles& run, const KernelResults& kerne
     page.heading("How to run it again");
     add_command(page, run.environment, "xbench --config config.resolved.json --out NEW_FOLDER");
     page.paragraph(
-        "Beside this file lie the tables as CSV, records.jsonl (each repeat), config.resolved.json and env.json. This page and "
+        "Beside this file lie the tables as CSV, records.jsonl (each repeat), config.resolved.json and env.json. This page "
+        "and "
         "the tables are made again from them, byte for byte, by:");
     page.code("xbench report FOLDER");
 }

@@ -93,7 +93,10 @@ std::vector<EpochResult> read_history(const std::filesystem::path& file) {
 }
 
 Json history_json(std::span<const EpochResult> history) {
-    Json json{{"seconds", Json::array()}, {"val_accuracy", Json::array()}, {"val_loss", Json::array()}, {"train_loss", Json::array()}};
+    Json json{{"seconds", Json::array()},
+              {"val_accuracy", Json::array()},
+              {"val_loss", Json::array()},
+              {"train_loss", Json::array()}};
     const auto finite = [](double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); };
     double seconds = 0;
     for (const EpochResult& epoch : history) {

@@ -73,14 +73,14 @@ std::vector<Point> planned_points(const Config& config, const std::vector<Record
 }
 
 void mark_shared_cores(std::vector<Point>& points, const std::vector<Record>& reps) {
-    for (const Record& record : reps) {
-        if (!record.counters.value("cores_shared", false)) continue;
-        for (Point& point : points)
-            if (point.id() == text_in(record.params, "point", "") && point.status == PointStatus::ok) {
-                point.status = PointStatus::oversubscribed;
-                point.reason = "its ranks share cores";
-            }
-    }
+    std::set<std::string> shared;
+    for (const Record& record : reps)
+        if (record.counters.value("cores_shared", false)) shared.insert(text_in(record.params, "point", ""));
+    for (Point& point : points)
+        if (point.status == PointStatus::ok && shared.contains(point.id())) {
+            point.status = PointStatus::oversubscribed;
+            point.reason = "its ranks share cores";
+        }
 }
 
 void keep_only(Json& object, std::initializer_list<const char*> keys, bool (Json::*is)() const noexcept) {

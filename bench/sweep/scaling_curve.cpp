@@ -52,7 +52,8 @@ std::string rows_without_a_point(const ScalingTable& table, const std::string& f
     }
     std::string text;
     if (!shared.empty())
-        text += fmt::format(" {} shared cores and {} not count.", fmt::join(shared, ", "), shared.size() == 1 ? "does" : "do");
+        text +=
+            fmt::format(" {} shared cores and {} not count.", fmt::join(shared, ", "), shared.size() == 1 ? "does" : "do");
     if (!missing.empty())
         text += fmt::format(" {} {} no speed-up.", fmt::join(missing, ", "), missing.size() == 1 ? "has" : "have");
     return text;
@@ -60,9 +61,10 @@ std::string rows_without_a_point(const ScalingTable& table, const std::string& f
 
 std::string too_few_text(const ScalingTable& table, const std::string& family, int core_counts) {
     const int missing = least_core_counts - core_counts;
-    return fmt::format("{}: no law is fitted: that takes {} core counts, and with the baseline's there {} {}; {} more {} missing.{}",
-                       family, least_core_counts, core_counts == 1 ? "is" : "are", core_counts, missing,
-                       missing == 1 ? "is" : "are", rows_without_a_point(table, family));
+    return fmt::format(
+        "{}: no law is fitted: that takes {} core counts, and with the baseline's there {} {}; {} more {} missing.{}",
+        family, least_core_counts, core_counts == 1 ? "is" : "are", core_counts, missing, missing == 1 ? "is" : "are",
+        rows_without_a_point(table, family));
 }
 
 // Families that ran and have no fit at all, as every row of them shared cores or did other work.
@@ -70,8 +72,8 @@ std::vector<std::string> families_without_fit(const ScalingTable& table) {
     std::vector<std::string> families;
     for (const ScalingRow& row : table.rows) {
         const std::string family = family_of(row);
-        const bool fitted = std::any_of(table.fits.begin(), table.fits.end(),
-                                        [&](const TrainerFit& fit) { return fit.trainer == family; });
+        const bool fitted =
+            std::any_of(table.fits.begin(), table.fits.end(), [&](const TrainerFit& fit) { return fit.trainer == family; });
         if (fitted || !row.timed() || row.point.trainer == "serial" || row.relative_cores == 1) continue;
         if (std::find(families.begin(), families.end(), family) == families.end()) families.push_back(family);
     }
@@ -103,7 +105,8 @@ std::vector<std::string> curve_items(const ScalingTable& table) {
     for (const TrainerFit& fit : table.fits)
         if (const std::string text = karp_flatt_text(table, fit); !text.empty()) items.push_back(text);
     if (items.empty())
-        items.emplace_back("Nothing is fitted: that takes a serial row and a row with more cores than it, both with status ok.");
+        items.emplace_back(
+            "Nothing is fitted: that takes a serial row and a row with more cores than it, both with status ok.");
     if (table.mode == "weak")
         items.emplace_back(
             "The work grows with the cores (weak scaling), so neither Amdahl's law nor Karp-Flatt's fraction applies.");

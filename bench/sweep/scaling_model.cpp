@@ -42,16 +42,15 @@ Cells speed_cells(const ScalingRow& row) {
     for (const std::string& cell :
          {rate(ips.median), fmt::format("{} - {}", rate(ips.low), rate(ips.high)),
           ips.level > 0 ? fmt::format("{:.1f}%", 100 * ips.level) : std::string("range"),
-          fmt::format("{:.3f}", row.step_ms.median), number(row.speedup, 3),
-          interval(row.speedup_low, row.speedup_high, 3), number(row.efficiency, 3), number(row.karp_flatt, 3),
+          fmt::format("{:.3f}", row.step_ms.median), number(row.speedup, 3), interval(row.speedup_low, row.speedup_high, 3),
+          number(row.efficiency, 3), number(row.karp_flatt, 3),
           row.speedup ? fmt::format("{:.2g}", row.p_against_base) : std::string()})
         cells.push_back(cell);
     return cells;
 }
 
 ModelTable speed_table(const ScalingTable& table) {
-    const auto ran =
-        std::find_if(table.rows.begin(), table.rows.end(), [](const ScalingRow& row) { return row.timed(); });
+    const auto ran = std::find_if(table.rows.begin(), table.rows.end(), [](const ScalingRow& row) { return row.timed(); });
     const std::string title = ran == table.rows.end() ? "interval" : interval_name(ran->images_per_second);
     ModelTable model{{{"trainer", false},
                       {"ranks x threads"},
@@ -132,16 +131,17 @@ ModelTable accuracy_table(const ScalingTable& table) {
 }
 
 std::string accuracy_note(const ScalingTable& table) {
-    if (!table.target_accuracy)
-        return "No record carries the history of its training, so there is no time to accuracy.";
+    if (!table.target_accuracy) return "No record carries the history of its training, so there is no time to accuracy.";
     return fmt::format(
-        "Seconds of training and validation until the validation accuracy first reaches {:.3f}. That is what every repeat of the "
+        "Seconds of training and validation until the validation accuracy first reaches {:.3f}. That is what every repeat "
+        "of the "
         "baseline reaches, unless `--accuracy` named another.",
         *table.target_accuracy);
 }
 
 ModelTable delays_table(const ScalingTable& table) {
-    ModelTable model{{{"row", false}, {"bucket"}, {"rank"}, {"is last in"}, {"delays by ms"}, {"transfer ms"}}, {}, "delays.csv"};
+    ModelTable model{
+        {{"row", false}, {"bucket"}, {"rank"}, {"is last in"}, {"delays by ms"}, {"transfer ms"}}, {}, "delays.csv"};
     for (const ScalingRow& row : table.rows) {
         if (!row.timed()) continue;
         for (const BucketDelay& delay : row.details.delays)
@@ -205,13 +205,15 @@ ModelTable pop_table(const ScalingTable& table) {
 }
 
 std::vector<std::string> rows_without_factors(const ScalingTable& table) {
-    if (table.efficiency.empty()) return {"No probes ran (`scaling.factors`), so the efficiency is not split into its factors."};
+    if (table.efficiency.empty())
+        return {"No probes ran (`scaling.factors`), so the efficiency is not split into its factors."};
     std::vector<std::string> reasons;
     for (const RowEfficiency& row : table.efficiency) {
         if (!row.why_not.empty()) reasons.push_back(fmt::format("{}: {}", row.row, row.why_not));
         if (!row.factors.empty() && row.ipc)
-            reasons.push_back(fmt::format("{}: of contention, instructions a cycle {:.3f} and frequency {:.3f} of those alone",
-                                          row.row, *row.ipc, row.frequency.value_or(1)));
+            reasons.push_back(
+                fmt::format("{}: of contention, instructions a cycle {:.3f} and frequency {:.3f} of those alone", row.row,
+                            *row.ipc, row.frequency.value_or(1)));
     }
     for (const RowEfficiency& row : table.efficiency)
         if (!row.factors.empty() && !row.ipc && !row.why_no_counters.empty()) {
@@ -276,19 +278,26 @@ std::string missing_rows(const ScalingTable& table) {
 }  // namespace
 
 const char* const column_explanations =
-    "Speed-up is images/s over the baseline's, with its interval by Hodges and Lehmann on logarithms. Efficiency is speed-up / "
-    "N, N being ranks x threads over the baseline's threads. Karp-Flatt is the serial fraction that would explain the speed-up "
-    "alone. Of the rows of one number of cores fits and verdicts take the fastest. Exposed is how long computing stands still "
-    "for communication in a step, on the rank that waits longest; skew is what it waits longer than the rank that waits least, "
+    "Speed-up is images/s over the baseline's, with its interval by Hodges and Lehmann on logarithms. Efficiency is "
+    "speed-up / "
+    "N, N being ranks x threads over the baseline's threads. Karp-Flatt is the serial fraction that would explain the "
+    "speed-up "
+    "alone. Of the rows of one number of cores fits and verdicts take the fastest. Exposed is how long computing stands "
+    "still "
+    "for communication in a step, on the rank that waits longest; skew is what it waits longer than the rank that waits "
+    "least, "
     "because its peers come late. scaling.csv holds more columns.";
 
 const char* const factor_explanation =
-    "The efficiency of a row is the product of nine factors, each measured by runs of its own inside the sweep (docs/benchmarking.md). "
-    "A factor of 0.95 costs 5%; one above 1 wins. ms is what it adds to the step of the ideal machine. Intervals: 95%, by a bootstrap over "
+    "The efficiency of a row is the product of nine factors, each measured by runs of its own inside the sweep "
+    "(docs/benchmarking.md). "
+    "A factor of 0.95 costs 5%; one above 1 wins. ms is what it adds to the step of the ideal machine. Intervals: 95%, by a "
+    "bootstrap over "
     "whole repeats.";
 
 const char* const delay_explanation =
-    "For each bucket of gradients: in how many steps a rank arrives last, what the others then wait for it, and how long the "
+    "For each bucket of gradients: in how many steps a rank arrives last, what the others then wait for it, and how long "
+    "the "
     "bytes take once all have arrived.";
 
 std::string verdict_of(const ScalingTable& table) {

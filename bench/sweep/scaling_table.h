@@ -38,7 +38,7 @@ struct ScalingRow {
     int64_t images_trained = 0;
     RunWork work;
     RowDetails details;
-    ToAccuracy to_accuracy;  // table.target_accuracy
+    ToAccuracy to_accuracy;                           // table.target_accuracy
     std::string no_speedup;                           // why there is none, of a row that was timed
     double noise = 0;                                 // relative standard deviation of the repeats
     std::optional<double> speedup_low, speedup_high;  // 95% by Hodges and Lehmann on logarithms, from 4 repeats on

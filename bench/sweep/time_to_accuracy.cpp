@@ -92,9 +92,11 @@ void add_time_to_accuracy(ScalingTable& table, const std::vector<std::vector<con
 }
 
 std::string to_accuracy_text(const ToAccuracy& to, double target) {
-    if (!to.ratio) return fmt::format("no time to equal accuracy: {}", to.why_not.empty() ? "no record carries a history" : to.why_not);
-    std::string text = fmt::format("it reaches a validation accuracy of {:.3f} in {:.3g} s, {:.2f} times as fast as the baseline",
-                                   target, to.seconds.median, *to.ratio);
+    if (!to.ratio)
+        return fmt::format("no time to equal accuracy: {}", to.why_not.empty() ? "no record carries a history" : to.why_not);
+    std::string text =
+        fmt::format("it reaches a validation accuracy of {:.3f} in {:.3g} s, {:.2f} times as fast as the baseline", target,
+                    to.seconds.median, *to.ratio);
     if (to.low && to.high) text += fmt::format(" ({:.2f} to {:.2f})", *to.low, *to.high);
     return text;
 }

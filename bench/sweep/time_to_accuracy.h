@@ -16,11 +16,11 @@ struct ScalingTable;
 struct ToAccuracy {
     std::vector<double> seconds_of_repeats;  // of those that reached it
     Interval seconds;
-    int repeats = 0;                             // that carry a history
-    int epoch = 0;                               // median, from 1
-    double best = 0;                             // median over repeats of their best validation accuracy
-    std::optional<double> ratio, low, high;      // how many times as fast as the baseline gets there; 95%
-    std::string why_not;                         // why there is no time, or no comparison
+    int repeats = 0;                         // that carry a history
+    int epoch = 0;                           // median, from 1
+    double best = 0;                         // median over repeats of their best validation accuracy
+    std::optional<double> ratio, low, high;  // how many times as fast as the baseline gets there; 95%
+    std::string why_not;                     // why there is no time, or no comparison
     bool reached() const { return repeats > 0 && static_cast<int>(seconds_of_repeats.size()) == repeats; }
 };
 
