@@ -11,19 +11,14 @@
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
 #include "bench/base/measure.h"
+#include "bench/base/surroundings.h"
 #include "bench/sweep/launch.h"
 #include "core/hardware.h"
 #include "kernels/cuda/devices.h"
 #include "parallel/comm/setups.h"
-#include "parallel/comm/shm_probe.h"
 
 namespace xbench {
 namespace {
-
-struct Finding {
-    std::string what, level, value, remedy;  // level: ok | note | warn | wrong
-};
-using Findings = std::vector<Finding>;
 
 void examine_processor(const Hardware& hardware, Findings& found) {
     found.push_back({"processor", "ok",
@@ -74,15 +69,6 @@ void examine_memory(const Hardware& hardware, Findings& found) {
         {"memory", available < 1 ? "warn" : "ok",
          fmt::format("{:.1f} GiB, {:.1f} GiB available", static_cast<double>(hardware.memory_bytes) / gib, available),
          available < 1 ? "free memory before a run" : ""});
-    const size_t shm = free_shared_memory();
-    // What `xbench comm` takes by default: two buffers of 64 MiB a rank.
-    const size_t wanted = ((size_t{128} << 20) * static_cast<size_t>(std::max(2, hardware.allowed_cores))) + (4 << 20);
-    const bool enough = shm >= wanted;
-    found.push_back({"/dev/shm", enough ? "ok" : "warn", fmt::format("{} MiB free", shm >> 20),
-                     enough ? ""
-                            : fmt::format("MPI ranks share memory there, xbench comm up to {} MiB; in a container give "
-                                          "--shm-size=1g",
-                                          wanted >> 20)});
     const EnergyMeter energy;
     found.push_back({"energy", "note", energy.why().empty() ? "RAPL counters are readable" : energy.why(), ""});
 }
@@ -107,6 +93,13 @@ void examine_noise(const Hardware& hardware, Findings& found) {
     const bool busy = hardware.load_average > 0.5 * hardware.cores;
     found.push_back({"load", busy ? "warn" : "ok", fmt::format("{:.2f} in the last minute", hardware.load_average),
                      busy ? "other programs use the cores" : ""});
+}
+
+// What the job's surroundings do to it.
+void add_surroundings(const Hardware& hardware, Findings& found) {
+    // What `xbench comm` takes by default: two buffers of 64 MiB a rank.
+    const int64_t wanted = (int64_t{128} << 20) * std::max(2, hardware.allowed_cores) + (4 << 20);
+    for (Finding& finding : examine_surroundings(surroundings_here(wanted))) found.push_back(std::move(finding));
 }
 
 void examine_launchers(Findings& found) {
@@ -172,6 +165,7 @@ void run_doctor(bool json) {
     examine_processor(hardware, found);
     examine_memory(hardware, found);
     examine_launchers(found);
+    add_surroundings(hardware, found);
     examine_gpus(found);
     examine_noise(hardware, found);
     if (json) {

@@ -6,8 +6,9 @@
 #include "app/commands.h"
 #include "app/installed.h"
 #include "bench/base/environment.h"
-#include "bench/base/text_table.h"
 #include "bench/report/report_page.h"
+#include "bench/sweep/dry_run.h"
+#include "bench/sweep/expected.h"
 #include "bench/sweep/preflight.h"
 #include "bench/sweep/sweep.h"
 #include "core/config.h"
@@ -19,18 +20,20 @@
 namespace xbench {
 namespace {
 
-void print_points(const Config& config) {
-    std::vector<std::vector<std::string>> rows;
-    int64_t runs = 0;
-    for (const Point& point : expand_points(config, limits_here(config))) {
-        const bool will_run = point.status == PointStatus::ok || point.status == PointStatus::oversubscribed;
-        runs += will_run ? config.scaling.repeats : 0;
-        rows.push_back({point.id(), std::to_string(point.global_batch),
-                        will_run ? std::to_string(config.scaling.repeats) : "0", name_of(point.status), point.reason});
+// What the runs will take. Nobody has to know it: what stands against it is said by whoever needs the data.
+RunTimes price_of(const Config& config, std::span<const Point> points, std::span<const Probe> probes) {
+    try {
+        return expected_times(config, points, probes);
+    } catch (const Error& error) {
+        fmt::print(stderr, "note: no estimate of the time: {}\n", error.what());
+        return {};
     }
-    fmt::print("{}\n{} runs of {}, {} epochs each; nothing was run (--dry-run)\n",
-               markdown_table({{"point", false}, {"global batch"}, {"runs"}, {"status", false}, {"reason", false}}, rows),
-               runs, config.model.name, config.train.epochs);
+}
+
+void print_plan(const Config& config) {
+    const std::vector<Point> points = expand_points(config, limits_here(config));
+    const std::vector<Probe> probes;
+    fmt::print("{}", dry_run_text(config, points, probes, price_of(config, points, probes)));
 }
 
 // From the records, as `xbench report` makes them again. The table's path is the last line: scripts read it there.
@@ -51,7 +54,7 @@ void run_sweep_command(const RunOptions& options) {
         fmt::print("{}\n", json_text(to_json(config), 2));
         return;
     }
-    if (options.dry_run) return print_points(config);
+    if (options.dry_run) return print_plan(config);
     if (ranks_from_environment() > 1)
         throw UsageError(fmt::format("the sweep was started {} times by a launcher", ranks_from_environment()),
                          "xbench --config", "start it alone; it starts its ranks itself");
@@ -67,6 +70,7 @@ void run_sweep_command(const RunOptions& options) {
                        : std::filesystem::path(options.out);
     sweep.program = this_program();
     sweep.command_line = this_command_line();
+    sweep.expected = price_of(config, expand_points(config, limits_here(config)), sweep.probes);
     ProgressLine line(stderr, !options.verbosity.progress());
     sweep.progress = [&](const SweepProgress& progress) {
         if (!progress.finished.empty())

@@ -15,6 +15,7 @@
 #include "bench/base/environment.h"
 #include "bench/base/run_folder.h"
 #include "bench/report/training_page.h"
+#include "bench/runs/arrival_files.h"
 #include "bench/runs/history_file.h"
 #include "bench/runs/tensorboard.h"
 #include "bench/runs/train_report.h"
@@ -29,6 +30,7 @@
 #include "kernels/cuda/devices.h"
 #include "models/registry.h"
 #include "parallel/checkpoint/training_state.h"
+#include "parallel/comm/comm_logged.h"
 #include "parallel/comm/setups.h"
 #include "parallel/comm/slow_link.h"
 
@@ -125,6 +127,16 @@ FolderUse use_of(const TrainCommand& command) {
     return command.resume ? FolderUse::resume : command.overwrite ? FolderUse::overwrite : FolderUse::fresh;
 }
 
+// Null: ranks' arrivals are not logged.
+std::unique_ptr<ArrivalLog> arrival_log(const TrainConfig& train, const TrainerSetup& setup) {
+    const bool host = std::string(setup.device) != "cuda";
+    if (train.arrivals == "off" || (train.arrivals == "auto" && !host)) return nullptr;
+    if (!host)
+        throw UsageError("a GPU's ranks have left a collective before it is done", "/train/arrivals", "use auto or off");
+    return std::make_unique<ArrivalLog>(train.arrivals == "alternate" ? ArrivalLog::When::alternate
+                                                                      : ArrivalLog::When::always);
+}
+
 // Rank 0's; by default under a name that no other run has.
 std::unique_ptr<RunFolder> take_folder(const TrainCommand& command, const Config& config) {
     const fs::path path =
@@ -189,10 +201,16 @@ TrainOptions train_options(const TrainCommand& command, const Config& config, co
     return options;
 }
 
-void print_result(const TrainResult& result, const fs::path& folder) {
+void print_result(const TrainConfig& train, const TrainResult& result, const fs::path& folder) {
+    const auto cost = train.arrivals == "alternate"
+                          ? logging_cost(result.times.step_ns, result.times.step_images, result.resumed_at + 1)
+                          : std::nullopt;
     fmt::print("{}", report_of(result));
     const bool tested = result.test.count > 0;
     const Metrics& shown = tested ? result.test : result.val;
+    if (cost)
+        fmt::print("logging arrivals costs {:.2f} us a step ({:.2f} to {:.2f} us), {:.3f}% of it, over {} steps\n",
+                   cost->us.median, cost->us.low, cost->us.high, 100 * cost->share_of_step, cost->steps);
     fmt::print("{} accuracy {:.4f}  balanced {:.4f}  majority {:.4f}  loss {:.4f}\nbest epoch {}\nweights {}\n{}\n",
                tested ? "test" : "validation", shown.accuracy, shown.balanced_accuracy, shown.majority_baseline, shown.loss,
                result.best_epoch, result.weights_hash, folder.string());
@@ -200,7 +218,7 @@ void print_result(const TrainResult& result, const fs::path& folder) {
 
 // What is done once the ranks are connected.
 void train_on(const TrainCommand& command, const Config& config, const TrainerSetup& setup, Communicator& communicator,
-              const Hardware& hardware, const Binding& binding) {
+              const Hardware& hardware, const Binding& binding, ArrivalLog* arrivals) {
     const bool first = communicator.rank() == 0;
     const std::unique_ptr<Dataset> dataset = open_dataset(config.data);
     if (first) check_leaks(config.data, *dataset, command.threads);
@@ -222,7 +240,10 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     const EnergyMeter energy;
     TrainOptions options = train_options(command, config, folder, line);
     options.device = device.get();
+    options.arrivals = arrivals;
+    const double wall_start = wall_seconds();
     const TrainResult result = train(config, *dataset, communicator, options);
+    const double wall_stop = wall_seconds();
     line.finish();
     if (result.interrupted) {
         if (first)
@@ -247,10 +268,12 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
                  energy.joules(),
                  energy.why(),
                  environment["env_id"].get<std::string>(),
+                 static_cast<int64_t>(1000 * wall_start),
+                 static_cast<int64_t>(1000 * wall_stop),
                  std::string(setup.device) == "cuda" && environment.value("emulated", false)};
     write_train_files(run, folder);
     write_text(folder / "report.html", training_page(read_training(folder)));
-    if (!command.quiet) print_result(result, folder);
+    if (!command.quiet) print_result(config.train, result, folder);
 }
 
 void run_train(const TrainCommand& given) {
@@ -277,13 +300,15 @@ void run_train(const TrainCommand& given) {
         bind_this_process(alone ? copies.index : local_rank_from_environment(), on_node, command.threads,
                           std::string(setup.device) == "cuda" ? gpus_of_ranks(on_node) : std::vector<std::string>{});
     if (binding.oversubscribed && launched().local == 0) say_if_crowded(on_node, command.threads, binding.allowed_cores);
+    const std::unique_ptr<ArrivalLog> arrivals = arrival_log(config.train, setup);
     std::unique_ptr<Communicator> communicator = connect(setup, config, binding);
     const LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};
     if (link.bytes_per_second > 0 || link.latency_seconds > 0) communicator = make_slow_link(std::move(communicator), link);
-    if (communicator->size() == 1) return train_on(command, config, setup, *communicator, hardware, binding);
+    if (arrivals && communicator->size() > 1) communicator = make_logged(std::move(communicator), *arrivals);
+    if (communicator->size() == 1) return train_on(command, config, setup, *communicator, hardware, binding, arrivals.get());
     int code = 0;
     try {
-        train_on(command, config, setup, *communicator, hardware, binding);
+        train_on(command, config, setup, *communicator, hardware, binding, arrivals.get());
         return;
     } catch (const PeerFailure& failure) {  // that rank has said why
         code = static_cast<int>(failure.code());

@@ -102,6 +102,7 @@ struct TrainConfig {
     std::string pos_weight_rule;     // log | sqrt | ratio, or empty: the numbers below
     std::vector<double> pos_weight;  // of binary cross-entropy; empty: 1
     AugmentConfig augment;
+    std::string arrivals = "auto";            // auto | on | off | alternate: when ranks come to collectives is logged
     int64_t check_steps = 100;                // steps between checks of all numbers and replicas; 0: never
     int64_t checkpoint_steps = 0;             // steps between checkpoints to resume from; 0: only on a signal
     int64_t checkpoint_keep = 2;              // of them

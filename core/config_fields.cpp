@@ -145,6 +145,12 @@ std::vector<ConfigField> train_fields() {
                  "none or empty: 1.",
          .range = above(0),
          .choices = {"none", "log", "sqrt", "ratio"}},
+        {.path = "/train/arrivals",
+         .slot = XB_SLOT(train.arrivals),
+         .help = "Whether it is logged when each rank comes to each collective and leaves it, for delays, arrivals.csv and "
+                 "trace.json; auto: where ranks compute on the host. alternate: in one step of two, so that the record has "
+                 "what it costs.",
+         .choices = {"auto", "on", "off", "alternate"}},
         {"/train/check_steps", XB_SLOT(train.check_steps),
          "Steps between checks that all numbers are finite and all ranks have the same weights; 0: never.", from(0)},
         {"/train/checkpoint_steps", XB_SLOT(train.checkpoint_steps),

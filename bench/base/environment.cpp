@@ -11,6 +11,9 @@
 #include <set>
 #include <string_view>
 
+#include <gnu/libc-version.h>
+
+#include "bench/base/machine_state.h"
 #include "build_info.h"
 #include "core/hardware.h"
 #include "core/hash.h"
@@ -93,7 +96,9 @@ Json build_info() { return parse_json(XB_BUILD_INFO).value_or(Json::object()); }
 Json describe_environment(const std::vector<std::string>& command_line, const Hardware& hardware) {
     Json json{{"schema", "xbench.env/1"}, {"time_utc", utc_time("%Y-%m-%dT%H:%M:%SZ")}};
     json["build"] = build_info();
+    json["build"]["libraries"]["glibc"] = gnu_get_libc_version();  // the one that runs
     json["machine"] = hardware_json(hardware);
+    json["machine"]["settings"] = to_json(machine_state());
     describe_gpus(json);
     json["mpi"] = first_line_of("mpirun --version");
     json["slurm"] = first_line_of("sinfo --version");
@@ -135,6 +140,15 @@ std::string utc_time(const char* format) {
     gmtime_r(&now, &parts);
     std::array<char, 64> text{};
     return {text.data(), std::strftime(text.data(), text.size(), format, &parts)};
+}
+
+std::string output_of(const std::string& command) {
+    std::string text;
+    const auto close = [](std::FILE* pipe) { pclose(pipe); };
+    const std::unique_ptr<std::FILE, decltype(close)> pipe(popen(command.c_str(), "r"), close);
+    char piece[256];
+    while (pipe && std::fgets(piece, sizeof piece, pipe.get()) != nullptr) text += piece;
+    return text;
 }
 
 std::string first_line_of(const std::string& command) {

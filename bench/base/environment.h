@@ -22,5 +22,6 @@ std::vector<std::string> this_command_line();  // argv of this process
 std::string utc_time(const char* format);      // now; strftime's format
 // The first line that a program prints, or "" when it cannot be run.
 std::string first_line_of(const std::string& command);
+std::string output_of(const std::string& command);  // all of it
 
 }  // namespace xbench

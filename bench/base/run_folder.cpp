@@ -44,7 +44,9 @@ constexpr std::array run_files{"config.resolved.json",
                                "tune.json",
                                "tune.md",
                                "best.json",
-                               "curves.svg"};
+                               "curves.svg",
+                               "trace.json",
+                               "arrivals.csv"};
 constexpr std::array run_folders{"checkpoints", "points", "probes", "tensorboard", "trials", "repeats"};
 
 [[noreturn]] void fail(const std::error_code& error, const fs::path& path) {

@@ -40,6 +40,8 @@ struct LawFit {
     double p_value = 1;               // of the lack of fit; 1 where there are no repeats or no degrees of freedom
     bool tested = false, rejected = false;
     double seconds(double cores, double compute_seconds = 0) const;
+    // Whether it says what core counts that were not measured would take: the step law needs a rank's share computed there.
+    bool predicts() const { return law != Law::step; }
 };
 
 inline constexpr int least_core_counts = 4;  // fewer show no law

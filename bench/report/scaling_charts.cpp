@@ -121,7 +121,7 @@ std::vector<ChartLine> law_lines(const ScalingTable& table) {
     const double unit = baseline_cores(table);
     for (const TrainerFit& fit : table.fits)
         for (const LawFit& law : fit.laws) {
-            if (law.rejected || !law.tested) continue;
+            if (law.rejected || !law.tested || !law.predicts()) continue;
             ChartLine line;
             line.name = fmt::format("{}: {}", fit.trainer, name_of(law.law));
             line.dashed = true;

@@ -78,6 +78,7 @@ void add_scaling(HtmlPage& page, const RunFiles& run, const KernelResults& kerne
     const ScalingModel model = scaling_model(table);
     if (!run.complete)
         page.notice(HtmlPage::Notice::bad, "The sweep is still running, or was stopped: this report is not complete.");
+    if (!table.unpublishable.empty()) page.notice(HtmlPage::Notice::bad, plain_text(table.unpublishable));
     page.paragraph(plain_text(model.verdict));
     page.list(plain_texts(model.work));
     add_speed(page, table, model);

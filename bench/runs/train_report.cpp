@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <numeric>
 #include <set>
 #include <sstream>
 
 #include "bench/base/change_points.h"
 #include "bench/base/measure.h"
+#include "bench/runs/arrival_files.h"
 #include "bench/runs/charts.h"
 #include "bench/runs/history_file.h"
 #include "bench/runs/memory_report.h"
@@ -190,15 +192,25 @@ Json gather_ranks(ControlPlane& communicator, const Binding& binding) {
     return ranks;
 }
 
-bool cores_are_shared(const Json& per_rank) {
-    std::set<std::pair<std::string, int>> taken;
+bool cores_are_shared(const Json& per_rank, int threads) {
+    std::map<std::string, std::set<int>> taken, loose;  // cores by machine: of ranks that are bound, of those that are not
+    std::map<std::string, size_t> loose_threads;
     for (const Json& rank : per_rank) {
         if (rank.value("oversubscribed", false)) return true;
-        if (!rank.value("bound", false)) continue;
-        for (const int cpu : cpus_of(rank.value("cpuset", "")))
-            if (!taken.emplace(rank.value("machine", ""), cpu).second) return true;
+        const std::string machine = rank.value("machine", "");
+        const std::vector<int> cpus = cpus_of(rank.value("cpuset", ""));
+        if (!rank.value("bound", false)) {
+            loose[machine].insert(cpus.begin(), cpus.end());
+            loose_threads[machine] += static_cast<size_t>(threads);
+            continue;
+        }
+        if (cpus.size() < static_cast<size_t>(threads)) return true;
+        for (const int cpu : cpus)
+            if (!taken[machine].insert(cpu).second) return true;
     }
-    return false;
+    return std::any_of(loose.begin(), loose.end(), [&](const auto& machine) {
+        return !machine.second.empty() && loose_threads[machine.first] > machine.second.size();
+    });
 }
 
 // The steps behind the warm-up.
@@ -251,6 +263,15 @@ Json params_of(const TrainRun& run) {
                 {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}};
 }
 
+void add_arrival_counters(const TrainRun& run, Json& counters) {
+    const TrainResult& result = run.result;
+    if (!result.arrivals || run.emulated) return;
+    counters["delays"] = delays_json(*result.arrivals);
+    if (run.config.train.arrivals != "alternate") return;
+    const auto cost = logging_cost(result.times.step_ns, result.times.step_images, result.resumed_at + 1);
+    counters["arrivals_cost"] = cost ? to_json(*cost) : Json(nullptr);
+}
+
 Json counters_of(const TrainRun& run, const TimedSteps& timed) {
     const TrainResult& result = run.result;
     Json counters{{"steps", result.times.step_ns.size()},
@@ -268,6 +289,8 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
                   {"val_seconds", result.val_seconds},
                   {"test_seconds", result.test_seconds},
                   {"total_seconds", result.total_seconds},
+                  {"wall_start_ms", run.wall_start_ms},
+                  {"wall_stop_ms", run.wall_stop_ms},
                   {"parameters", result.parameters},
                   {"memory_bytes", result.memory_in_steps.total()},
                   {"epochs_run", result.history.size()},
@@ -276,7 +299,7 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
                   {"val_accuracy", result.val.accuracy},
                   {"final_weights_hash", result.final_weights_hash},
                   {"warmup", name_of(classify_warmup(result.times.step_ns).warmup)},
-                  {"cores_shared", cores_are_shared(run.per_rank)}};
+                  {"cores_shared", cores_are_shared(run.per_rank, run.threads)}};
     if (run.config.train.precision == "fp16") {
         counters["loss_scale"] = result.history.empty() ? 0 : result.history.back().loss_scale;
         counters["skipped_updates"] = skipped_updates(result.history);
@@ -284,6 +307,7 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
     counters["history"] = history_json(result.history);
     counters["memory"] = memory_json(run);
     add_test_counters(result.test, counters);
+    add_arrival_counters(run, counters);
     return counters;
 }
 
@@ -323,6 +347,10 @@ void write_train_files(const TrainRun& run, const std::filesystem::path& folder)
                                                  memory_text(run.result));
     write_text(folder / "memory.json", json_text(memory_json(run), 2) + "\n");
     write_text(folder / "training_time.txt", time_text(run.result));
+    if (run.result.arrivals && !run.emulated) {
+        write_text(folder / "trace.json", json_text(trace_json(*run.result.arrivals)) + "\n");
+        if (run.ranks > 1) write_text(folder / "arrivals.csv", arrivals_csv(*run.result.arrivals));
+    }
     const Record record = train_record(run);
     append_records(folder / "records.jsonl", std::span(&record, 1));
 }

@@ -21,8 +21,9 @@ Json to_json(const RankInfo& rank);
 RankInfo this_rank(int rank, const Binding& binding);
 // Collective; the description of every rank, in rank order, on every rank.
 Json gather_ranks(ControlPlane& communicator, const Binding& binding);
-// Whether two ranks of one machine share cores, or some rank found too few for its node.
-bool cores_are_shared(const Json& per_rank);
+// Whether two ranks of one machine share cores, or a rank has fewer of them than threads, or some rank found too few for its
+// node. Ranks that are not bound share what they may use: of one machine they need as many cores as they have threads.
+bool cores_are_shared(const Json& per_rank, int threads = 1);
 
 struct TrainRun {
     const Config& config;
@@ -33,7 +34,8 @@ struct TrainRun {
     Json per_rank;
     std::optional<double> energy_j;
     std::string energy_why, env_id;
-    bool emulated = false;  // the GPU was that of the tests: no time means anything
+    int64_t wall_start_ms = 0, wall_stop_ms = 0;  // of the training, by the system's clock, since 1970
+    bool emulated = false;                        // the GPU was that of the tests: no time means anything
 };
 
 Record train_record(const TrainRun& run);

@@ -38,15 +38,6 @@ bool is_set(const char* name) {
 
 constexpr const char* mpi_types_by_preference[] = {"pmix"};
 
-std::string output_of(const char* command) {
-    std::string text;
-    const auto close = [](std::FILE* pipe) { pclose(pipe); };
-    const std::unique_ptr<std::FILE, decltype(close)> pipe(popen(command, "r"), close);
-    char piece[256];
-    while (pipe && std::fgets(piece, sizeof piece, pipe.get()) != nullptr) text += piece;
-    return text;
-}
-
 std::vector<std::string> mpirun_command(const LaunchRequest& request) {
     std::vector<std::string> command{"mpirun", "-n", std::to_string(request.ranks), "--bind-to", "none"};
     if (request.oversubscribe) command.emplace_back("--oversubscribe");

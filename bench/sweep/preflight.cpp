@@ -16,13 +16,6 @@
 namespace xbench {
 namespace {
 
-// Without the pixels, which every row reads by itself.
-std::unique_ptr<Dataset> open_briefly(DataConfig data) {
-    if (!data.path.empty()) return open_h5(data.path, 0);
-    data.synthetic.count = std::min<int64_t>(data.synthetic.count, 256);
-    return open_dataset(data);
-}
-
 template <class F>
 auto at(const char* key, F&& work) {
     try {
@@ -35,6 +28,12 @@ auto at(const char* key, F&& work) {
 }
 
 }  // namespace
+
+std::unique_ptr<Dataset> open_briefly(DataConfig data) {
+    if (!data.path.empty()) return open_h5(data.path, 0);
+    data.synthetic.count = std::min<int64_t>(data.synthetic.count, 256);
+    return open_dataset(data);
+}
 
 void check_before_rows(const Config& config) {
     const std::unique_ptr<Dataset> dataset = at(config.data.path.empty() ? "/data" : "/data/path", [&] {

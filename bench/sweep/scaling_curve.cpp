@@ -25,8 +25,9 @@ std::string parameters_text(const LawFit& fit) {
     return text;
 }
 
-// At twice the largest core count that was measured, and no further.
+// At twice the largest core count that was measured, and no further. "" where the law says nothing about it.
 std::string prediction(const ScalingTable& table, const TrainerFit& fit, const LawFit& law, int unit) {
+    if (!law.predicts()) return "";
     const double ratio = law.seconds(1) / law.seconds(fit.furthest) * (table.mode == "weak" ? fit.furthest : 1);
     return fmt::format(" If it held, {:.0f} cores would give {:.2f}x.", fit.furthest * unit, ratio);
 }

@@ -8,15 +8,26 @@
 #include <cmath>
 #include <map>
 
+#include "bench/base/measure.h"
 #include "bench/sweep/scaling_table.h"
 
 namespace xbench {
 namespace {
 
+// Of a step, what the slowest rank computes: all but its own wait for communication, the shortest of the ranks. 0 where a
+// row of several ranks does not say how long that is.
+double computing_share(const ScalingRow& row) {
+    if (row.step_ms.median <= 0) return 0;
+    if (row.point.ranks == 1) return 1;
+    const double waited = row.exposed_comm_ms - row.rank_skew_ms;
+    return row.exposed_comm_ms > 0 && waited >= 0 && waited < row.step_ms.median ? 1 - waited / row.step_ms.median : 0;
+}
+
 TimedPoint timed_point(const ScalingRow& row, double cores, bool weak) {
     TimedPoint point{cores, {}, 0};
     for (const double rate : row.rates)
         if (rate > 0) point.seconds.push_back((weak ? cores : 1) / rate);
+    point.compute_seconds = computing_share(row) * median(point.seconds);
     return point;
 }
 

@@ -78,25 +78,27 @@ void note_warmup(ScalingTable& table) {
 }
 
 void note_quality(ScalingTable& table) {
-    bool oversubscribed = false;
-    std::vector<std::string> drifting;
+    std::vector<std::string> drifting, crowded;
     for (const ScalingRow& row : table.rows) {
         if (row.relative_cores > 1 && row.efficiency && *row.efficiency > 1.05)
             table.notes.push_back(fmt::format(
                 "{} is more than linear (efficiency {:.2f}): larger caches in all, or a baseline that was disturbed.",
                 row.point.id(), *row.efficiency));
         if (row.timed() && !row.steady) drifting.push_back(row.point.id());
-        oversubscribed = oversubscribed || (row.has_result && row.point.status == PointStatus::oversubscribed);
+        if (row.has_result && row.point.status == PointStatus::oversubscribed) crowded.push_back(row.point.id());
     }
     note_warmup(table);
     if (!drifting.empty())
         table.notes.push_back(
             fmt::format("The time of a step drifted by more than 10% within a run of {}: other work on the machine?",
                         fmt::join(drifting, ", ")));
-    if (oversubscribed)
+    if (!crowded.empty()) {
+        table.unpublishable = fmt::format("**Not to be published: {} had more threads than cores, or shared their cores.**",
+                                          fmt::join(crowded, ", "));
         table.notes.emplace_back(
-            "Rows marked oversubscribed had fewer cores than ranks x threads; they show that the run is right, not how it "
-            "scales, and no fit uses them.");
+            "Rows marked oversubscribed had fewer cores than ranks x threads, or ranks with cores in common; they show that "
+            "the run is right, not how it scales. They have no speed-up, and no fit uses them.");
+    }
     const auto ran =
         std::find_if(table.rows.begin(), table.rows.end(), [](const ScalingRow& row) { return row.has_result; });
     if (ran != table.rows.end() && ran->majority_baseline)

@@ -135,6 +135,10 @@ void compare_with_baseline(ScalingTable& table) {
                                               to_accuracy_text(row.to_accuracy, table.target_accuracy.value_or(0))));
             continue;
         }
+        if (row.point.status == PointStatus::oversubscribed) {
+            row.no_speedup = "had fewer cores than threads";
+            continue;
+        }
         // Of equal work the ratio of times is that of the rates.
         row.speedup = speedup(1 / baseline.images_per_second.median, 1 / row.images_per_second.median);
         row.relative_cores = relative_cores(row.point.processors(), baseline.point.processors());

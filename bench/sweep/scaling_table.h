@@ -60,6 +60,7 @@ struct ScalingTable {
     std::vector<TrainerFit> fits;           // of the rows with status ok
     std::vector<RowEfficiency> efficiency;  // of each row; empty where no probes ran
     std::vector<std::string> notes;         // what a reader has to know
+    std::string unpublishable;              // stands above the table: rows that nobody should publish; "": none
     std::string power;                      // what so many repeats can find at the noise seen; "" with fewer than 4
     std::string machine;
     std::optional<double> target_accuracy;  // of validation, that times to accuracy are of

@@ -138,7 +138,8 @@ std::string scaling_markdown(const ScalingTable& table) {
     std::vector<std::string> notes = model.notes;
     if (!model.power.empty()) notes.insert(notes.begin(), "Power: " + model.power + ".");
     notes.insert(notes.end(), model.reasons.begin(), model.reasons.end());
-    return "# " + model.title + "\n\n" + wrapped(model.verdict, "") + "\n" + items(model.work) + "\n" +
+    const std::string warning = table.unpublishable.empty() ? "" : wrapped(table.unpublishable, "") + "\n";
+    return warning + "# " + model.title + "\n\n" + wrapped(model.verdict, "") + "\n" + items(model.work) + "\n" +
            markdown_of(model.speed) + "\n" + markdown_of(model.quality) + "\n" + items(notes) +
            section("Where the efficiency went", factor_explanation, model.factors, model.no_factors) +
            section("Time to accuracy", model.accuracy_note, model.accuracy) +

@@ -74,7 +74,7 @@ private:
     std::optional<Calibrator> calibrator_;
     Json environment_;
     std::vector<Record> records_;
-    RunTimes times_;
+    RunTimes times_ = options_.expected;
     std::set<std::pair<std::string, int64_t>> done_;  // run and repeat, by an earlier process or this one
     std::set<std::string> failed_probes_;
     int64_t blocks_ = config_.scaling.repeats;
@@ -153,13 +153,6 @@ void Sweep::take_failure(const Target& target, const std::string& failure) {
         target.point->status = PointStatus::failed;
         target.point->reason = failure;
     }
-}
-
-// No time of an emulated GPU is shown, here neither.
-std::string speed_text(const Record& record, double seconds) {
-    return record.params.value("emulated", false)
-               ? "emulated"
-               : fmt::format("{:.0f} images/s in {}", record.value, duration_text(seconds));
 }
 
 void Sweep::run_one(const Target& target) {

@@ -13,6 +13,7 @@
 #include "bench/base/run_folder.h"
 #include "bench/sweep/launch.h"
 #include "bench/sweep/points.h"
+#include "bench/sweep/price.h"
 #include "bench/sweep/schedule.h"
 #include "core/config.h"
 
@@ -33,6 +34,7 @@ struct SweepOptions {
     std::function<void(const std::string& command)> launched;  // each process, before it starts
     std::function<void(const std::string& text)> said;         // the price, and what a budget decides
     std::vector<Probe> probes;                                 // runs that explain the rows
+    RunTimes expected;                                         // what runs will take, where it is known before
     std::function<Calibration()> calibrate;                    // beside each run; none: the machine itself
     std::optional<SweepLimits> limits;                         // none: limits_here()
     FolderUse use = FolderUse::fresh;                          // resume: only what is missing in the folder is run

@@ -6,6 +6,7 @@
 #include "bench/sweep/sweep_folder.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/progress.h"
 #include "parallel/comm/setups.h"
 
 namespace xbench {
@@ -89,6 +90,12 @@ std::vector<Record> records_of(const Target& target, const fs::path& sweep) {
         record.params["copies"] = outs.size();
     }
     return records;
+}
+
+std::string speed_text(const Record& record, double seconds) {
+    return record.params.value("emulated", false)
+               ? "emulated"
+               : fmt::format("{:.0f} images/s in {}", record.value, duration_text(seconds));
 }
 
 std::vector<std::string> train_command(const Config& config, const Point& point, const SweepOptions& options,

@@ -42,4 +42,7 @@ private:
 // The raw record of each copy, as this sweep's. Throws Error where one is missing.
 std::vector<Record> records_of(const Target& target, const std::filesystem::path& sweep);
 
+// "1802 images/s in 3 s"; no time of an emulated GPU is shown, here neither.
+std::string speed_text(const Record& record, double seconds);
+
 }  // namespace xbench

@@ -78,6 +78,7 @@ private:
     Metrics last_val_;        // of the newest epoch
     double newest_loss_ = 0;  // an image, of the newest batch whose loss the host has
     TrainResult result_;
+    ClockOffset clock_before_;  // the steps
     Clock::time_point start_ = Clock::now(), epoch_start_ = start_;
     double epoch_seconds_before_ = 0;  // of the epoch under way, by an earlier process
 };
@@ -113,6 +114,7 @@ TrainingStepOptions Training::step_options() {
     options.most_images = loader_.max_local_batch();
     options.batches = loader_.batches();
     options.ledger = &ledger_;
+    options.arrivals = options_.arrivals;
     return options;
 }
 
@@ -196,13 +198,18 @@ EpochResult Training::train_epoch(int64_t epoch, int64_t first_batch) {
     loader_.start_epoch(epoch, first_batch);
     StepClock clock(result_.times, device_);
     loader_.take_wait_ns();
+    ArrivalLog* const arrivals = options_.arrivals;
+    if (arrivals) arrivals->before_load();
     while (const Batch* batch = loader_.next()) {
         result_.times.load_ns.push_back(loader_.take_wait_ns());
+        if (arrivals) arrivals->begin_step(step_.done() + 1);
         step(*batch);
+        if (arrivals) arrivals->end_step();
         clock.end_step(batch->global_size, step_.take_exposed_ns());
         result.images += batch->global_size;
         result_.interrupted = after_step(*batch, epoch, clock);
         clock.end_between();
+        if (arrivals) arrivals->before_load();
         if (result_.interrupted) break;
     }
     step_.wait_for_losses();
@@ -311,6 +318,7 @@ void Training::follow_history() {
 }
 
 void Training::begin() {
+    if (options_.arrivals) clock_before_ = clock_offset(communicator_);
     if (options_.resume) from_ = checkpoints_.resume(run_).value_or(from_);
     follow_history();
     result_.resumed_at = result_.steps_done = step_.done();
@@ -371,6 +379,8 @@ TrainResult Training::finish() {
     if (options_.test && !dataset_.indices(Split::test).empty()) result_.test = evaluate(Split::test);
     result_.test_seconds = seconds_since(test_start);
     result_.times.merge(communicator_);
+    if (options_.arrivals)
+        result_.arrivals = summarise(*options_.arrivals, communicator_, clock_before_, clock_offset(communicator_));
     result_.total_seconds = result_.earlier_seconds + seconds_since(start_);
     result_.memory_highest = ledger_.highest();
     return std::move(result_);

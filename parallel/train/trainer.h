@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "eval/metrics.h"
 #include "kernels/device.h"
 #include "parallel/checkpoint/epoch_result.h"
+#include "parallel/comm/arrival_summary.h"
 #include "parallel/train/step_times.h"
 #include "parallel/train/train_progress.h"
 
@@ -34,17 +36,18 @@ struct TrainResult {
     int64_t images_trained = 0;
     double earlier_seconds = 0;  // of total_seconds
     int64_t parameters = 0;
-    size_t optimizer_bytes = 0;   // of the optimizer's state on this rank
-    size_t gradient_bytes = 0;    // that this rank gave to sums over ranks in the last step
-    size_t activation_bytes = 0;  // of one pass, on this rank
-    MemoryUse memory_predicted;   // of this rank, while steps run
-    MemoryUse memory_in_steps;    // the same, counted
-    MemoryUse memory_highest;     // counted, with evaluations and checkpoints; of each category by itself
-    std::string isa;              // or the GPU's compute capability
-    std::string communicator;     // over which tensors went: "shm+mpi", "staged mpi", "nccl"
-    std::string overlap;          // fused | thread | inline | none: when gradients were reduced
-    uint32_t resumed_at = 0;      // steps that an earlier process had done
-    bool interrupted = false;     // stopped at a checkpoint because stop() asked for it: there is no test result
+    size_t optimizer_bytes = 0;              // of the optimizer's state on this rank
+    size_t gradient_bytes = 0;               // that this rank gave to sums over ranks in the last step
+    size_t activation_bytes = 0;             // of one pass, on this rank
+    MemoryUse memory_predicted;              // of this rank, while steps run
+    MemoryUse memory_in_steps;               // the same, counted
+    MemoryUse memory_highest;                // counted, with evaluations and checkpoints; of each category by itself
+    std::string isa;                         // or the GPU's compute capability
+    std::string communicator;                // over which tensors went: "shm+mpi", "staged mpi", "nccl"
+    std::string overlap;                     // fused | thread | inline | none: when gradients were reduced
+    uint32_t resumed_at = 0;                 // steps that an earlier process had done
+    std::optional<ArrivalSummary> arrivals;  // where they were logged
+    bool interrupted = false;                // stopped at a checkpoint because stop() asked for it: there is no test result
     uint32_t steps_done = 0;
 };
 
@@ -65,9 +68,10 @@ struct TrainOptions {
     std::function<void(const TrainStart&)> started;
     // Writes a checkpoint behind this epoch and returns as if interrupted, where the run goes on; 0: never.
     int64_t pause_after_epoch = 0;
-    bool test = true;            // else the test split is left alone
-    bool resume = false;         // from the newest checkpoint in checkpoint_dir, where there is one
-    std::function<bool()> stop;  // asked after every step and the last epoch, on every rank; one rank's yes stops all
+    bool test = true;                // else the test split is left alone
+    bool resume = false;             // from the newest checkpoint in checkpoint_dir, where there is one
+    ArrivalLog* arrivals = nullptr;  // that the communicator writes (parallel/comm/comm_logged.h); null: none
+    std::function<bool()> stop;      // asked after every step and the last epoch, on every rank; one rank's yes stops all
 };
 
 // Trains as config.train says, on the data set, over all ranks of the communicator. Collective. Throws Error.

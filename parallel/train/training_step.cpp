@@ -117,6 +117,7 @@ RankPlace place_for(const TrainConfig& config, Communicator& communicator, const
 TrainingStep::TrainingStep(Graph graph, const TrainConfig& config, Communicator& communicator, Device& device,
                            const TrainingStepOptions& options)
     : config_(config),
+      arrivals_(options.arrivals),
       device_(device),
       staged_(checked_and_staged(config, communicator, device)),
       communicator_(staged_ ? *staged_ : communicator),
@@ -221,6 +222,7 @@ void TrainingStep::check_loss_scale(const double* sent, uint32_t step) const {
 void TrainingStep::run(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
     compute(batch, plan_step_ns);
     read_losses(device_.is_host() ? 0 : 1);
+    if (arrivals_) arrivals_->computed();
     const DeviceEvent before_update = plan_step_ns ? device_.record() : DeviceEvent{};
     update();
     batch_.wait();

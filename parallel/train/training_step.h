@@ -15,6 +15,7 @@
 #include "core/communicator.h"
 #include "core/config.h"
 #include "data/load/loader.h"
+#include "parallel/comm/arrival_log.h"
 #include "parallel/comm/rank_sums.h"
 #include "parallel/strategy/hybrid_groups.h"
 #include "parallel/strategy/model_state.h"
@@ -35,6 +36,7 @@ struct TrainingStepOptions {
     int64_t batches = 1;             // steps of an epoch, for the learning rate's schedule
     std::vector<Choice> forced{};    // implementations asked for by name
     MemoryLedger* ledger = nullptr;  // counts everything; outlives the step
+    ArrivalLog* arrivals = nullptr;  // is told when a step has computed; outlives the step
 };
 
 class TrainingStep {
@@ -100,6 +102,7 @@ private:
     void check_loss_scale(const double* sent, uint32_t step) const;
 
     const TrainConfig& config_;
+    ArrivalLog* const arrivals_;
     Device& device_;
     const std::unique_ptr<Communicator> staged_;  // where the ranks' communicator does not see the device's memory
     Communicator& communicator_;

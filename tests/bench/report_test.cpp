@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <sstream>
 
 #include "bench/audit/audit.h"
 #include "bench/export/exports.h"
@@ -162,6 +164,37 @@ TEST(Exports, EveryFormatHoldsTheRun) {
     EXPECT_THAT(google_benchmark_json(run), HasSubstr("\"time_unit\": \"us\""));
     EXPECT_THAT(mllog_lines(run), HasSubstr(":::MLLOG {\"namespace\":\"xbench\",\"time_ms\":1796004002000,"));
     EXPECT_THROW(export_run(run, "excel"), UsageError);
+}
+
+// Of a run whose record has a clock, the ends are the clock's, and nothing lies outside or goes back.
+TEST(Exports, MllogFollowsTheClockOfTheRun) {
+    const Copy copy("clock");
+    constexpr int64_t start = 1'800'000'000'000, stop = start + 90'000;
+    copy.change_records([](Json& json) {
+        json["counters"]["wall_start_ms"] = start;
+        json["counters"]["wall_stop_ms"] = stop;
+        json["counters"]["test_seconds"] = 2;
+        return true;
+    });
+    std::stringstream lines(mllog_lines(read_run(copy.folder)));
+    int64_t last = start;
+    std::map<std::string, int64_t> times;
+    std::map<std::string, std::string> dated;
+    for (std::string line; std::getline(lines, line);) {
+        const Json json = *parse_json(line.substr(line.find('{')));
+        const auto now = json["time_ms"].get<int64_t>();
+        EXPECT_GE(now, last) << line;
+        last = now;
+        times[json["key"]] = now;
+        dated[json["key"]] = json["metadata"]["dated"];
+    }
+    EXPECT_EQ(times["submission_org"], start);
+    EXPECT_EQ(times["run_start"], start);
+    EXPECT_EQ(times["eval_start"], stop - 2000);
+    EXPECT_EQ(times["run_stop"], stop);
+    EXPECT_EQ(dated["run_start"], "by the clock");
+    EXPECT_EQ(dated["epoch_stop"], "by measured lengths of time");
+    EXPECT_EQ(dated["run_stop"], "by the clock");
 }
 
 TEST(Exports, EmulatedTimesDoNotLeave) {

@@ -314,6 +314,40 @@ TEST(ScalingTable, EveryDifferenceOfWorkIsNamed) {
     EXPECT_TRUE(make_scaling_table(config, points, fast).rows[1].speedup);
 }
 
+// Steps of 64 / p ms of computing and the communication of a ring; ranks come 0.3 ms apart. The records alone give the law
+// its latency and its transfer, in seconds an image as all laws have them.
+TEST(ScalingTable, TheStepLawComesFromTheRecords) {
+    constexpr double latency_ms = 0.05, transfer_ms = 1.5, images = 64;
+    std::vector<Point> points{point("serial", 1, 1)};
+    std::vector<Record> records = reps(points[0], 1000, 5);
+    for (const int p : {2, 4, 8, 16}) {
+        points.push_back(point("cpu_ddp", p, 1));
+        const double communication = 2 * (p - 1) * latency_ms + 2.0 * (p - 1) / p * transfer_ms;
+        std::vector<Record> own = reps(points.back(), images * 1e3 / (64.0 / p + communication), 5);
+        for (Record& record : own) {
+            const double slower = record.counters["step_ms"].get<double>() / (64.0 / p + communication);
+            record.counters["exposed_comm_ms"] = communication * slower + 0.3;
+            record.counters["rank_skew_ms"] = 0.3;
+        }
+        append(records, own);
+    }
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    ASSERT_EQ(table.fits.size(), 1u);
+    const LawFit* step = nullptr;
+    for (const LawFit& law : table.fits[0].laws)
+        if (law.law == Law::step) step = &law;
+    ASSERT_TRUE(step);
+    EXPECT_FALSE(step->rejected);
+    EXPECT_NEAR(step->parameters[0].value, latency_ms * 1e-3 / images, 1e-3 * latency_ms * 1e-3 / images);
+    EXPECT_NEAR(step->parameters[1].value, transfer_ms * 1e-3 / images, 1e-3 * transfer_ms * 1e-3 / images);
+    EXPECT_FALSE(step->predicts());
+    const std::string text = scaling_markdown(table);
+    EXPECT_THAT(text, testing::HasSubstr("cpu_ddp: step law: latency"));
+    // A row whose waits are not known gives no law.
+    for (Record& record : records) record.counters["exposed_comm_ms"] = 0;
+    for (const LawFit& law : make_scaling_table(config_of(), points, records).fits.at(0).laws) EXPECT_NE(law.law, Law::step);
+}
+
 // Five core counts of an exact Amdahl curve with a percent of noise: the law is kept, with its bounds and one prediction.
 TEST(ScalingTable, LawsThatAreNotRejectedAreListed) {
     std::vector<Point> points{point("serial", 1, 1)};
@@ -324,7 +358,7 @@ TEST(ScalingTable, LawsThatAreNotRejectedAreListed) {
     }
     const ScalingTable table = make_scaling_table(config_of(), points, records);
     ASSERT_EQ(table.fits.size(), 1u);
-    ASSERT_EQ(table.fits[0].laws.size(), 3u);
+    ASSERT_EQ(table.fits[0].laws.size(), 4u);  // the step law too, as the records say what ranks waited
     EXPECT_FALSE(table.fits[0].laws[0].rejected);
     EXPECT_NEAR(table.fits[0].laws[0].parameters[1].value, 0.05, 1e-6);
     const std::string text = scaling_markdown(table);
@@ -388,6 +422,30 @@ TEST(Ranks, SharedCoresAreFoundPerMachine) {
     EXPECT_TRUE(cores_are_shared(Json::array({rank("m", "0-1", false, true)})));
     EXPECT_FALSE(
         cores_are_shared(Json::array({rank("m", "0-1", false), rank("m", "0-1", false)})));  // unbound, and enough for both
+    const Json unbound = Json::array({rank("m", "0-3", false), rank("m", "0-3", false)});
+    EXPECT_FALSE(cores_are_shared(unbound, 2));
+    EXPECT_TRUE(cores_are_shared(unbound, 3));
+    EXPECT_FALSE(cores_are_shared(Json::array({rank("m", "0-3", false), rank("other", "0-3", false)}), 3));
+    EXPECT_FALSE(cores_are_shared(Json::array({rank("m", "0-1"), rank("m", "2-3")}), 2));
+    EXPECT_TRUE(cores_are_shared(Json::array({rank("m", "0-1"), rank("m", "2")}), 2));  // two threads on one core
+    EXPECT_FALSE(cores_are_shared(Json::array({rank("m", "", false)}), 4));             // nobody knows
+}
+
+// Nothing that a reader could take for scaling: no speed-up, no fit, and the first line says so.
+TEST(ScalingTable, RowsWithoutCoresOfTheirOwnHaveNoSpeedUp) {
+    const std::vector<Point> points{point("serial", 1, 1), point("cpu_ddp", 2, 1),
+                                    point("cpu_ddp", 4, 1, PointStatus::oversubscribed, "its ranks share cores")};
+    std::vector<Record> records = reps(points[0], 1000);
+    append(records, reps(points[1], 1900));
+    append(records, reps(points[2], 3900));
+    const ScalingTable table = make_scaling_table(config_of(), points, records);
+    EXPECT_TRUE(table.rows[1].speedup);
+    EXPECT_FALSE(table.rows[2].speedup || table.rows[2].efficiency || table.rows[2].karp_flatt);
+    EXPECT_EQ(table.rows[2].no_speedup, "had fewer cores than threads");
+    EXPECT_TRUE(scaling_markdown(table).starts_with("**Not to be published: cpu_ddp-r4-t1 had more threads than cores"));
+    ScalingTable fine = make_scaling_table(config_of(), std::span(points).first(2), records);
+    EXPECT_EQ(fine.unpublishable, "");
+    EXPECT_TRUE(scaling_markdown(fine).starts_with("# "));
 }
 
 TEST(Ranks, WarmUpIsLeftOut) {

@@ -1,12 +1,15 @@
 // The order of a sweep's runs, and its price.
 #include "bench/sweep/schedule.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <map>
 #include <set>
 
+#include "bench/sweep/dry_run.h"
+#include "bench/sweep/expected.h"
 #include "bench/sweep/price.h"
 
 namespace xbench {
@@ -110,6 +113,48 @@ TEST(Price, InWords) {
     EXPECT_EQ(price_text(27, 9, 270), "27 runs: 9 blocks of 3; about 4 min 30 s");
     EXPECT_EQ(price_text(1, 1, std::nullopt), "1 run: 1 block of 1");
     EXPECT_EQ(price_text(5, 3, 12), "5 runs: 3 blocks; about 12 s");  // some were made before
+}
+
+// 3 epochs of 3,000 images, each with 900 to evaluate, and 600 for the test: 9,000 and 3,300 / 3 at 100 images/s a core.
+TEST(Price, BeforeAnythingRan) {
+    TrainConfig train;
+    train.epochs = 3;
+    const RunImages images = images_of_run(train, 3000, 900, 600);
+    EXPECT_EQ(images.trained, 9000);
+    EXPECT_EQ(images.evaluated, 3300);
+    EXPECT_NEAR(run_seconds(images, 100, 1, 8), 0.3 + 101, 1e-9);
+    EXPECT_NEAR(run_seconds(images, 100, 4, 8), 0.3 + 25.25, 1e-9);
+    EXPECT_NEAR(run_seconds(images, 100, 16, 2), 0.3 + 50.5, 1e-9);  // cores that are not there give nothing
+}
+
+TEST(DryRun, ShowsPointsOrderAndPrice) {
+    Config config;
+    config.model.name = "m";
+    config.train.epochs = 2;
+    config.scaling.repeats = 2;
+    auto points = points_of(3);
+    points[2].status = PointStatus::not_run;
+    points[2].reason = "needs 3 cores";
+    const std::vector<Probe> probes{{"p", "", {}, 1, {}}};
+    RunTimes times;
+    std::string text = dry_run_text(config, points, probes, times);
+    EXPECT_THAT(text,
+                testing::HasSubstr("6 runs: 2 blocks of 3\nm, 2 epochs each; order by scaling.seed 1; nothing was run"));
+    for (int64_t block = 1; block <= 2; ++block) {
+        std::string line = "block " + std::to_string(block) + ":";
+        for (const std::string& name : names(schedule_block(points, block, 1, probes), points))
+            if (name != "cpu_ddp-r3-t1") line += " " + name + ",";
+        line.back() = '\n';
+        EXPECT_THAT(text, testing::HasSubstr(line));
+    }
+    for (const char* run : {"cpu_ddp-r1-t1", "cpu_ddp-r2-t1", "probe p"}) times.expect(run, 20);
+    config.scaling.budget_minutes = 5;
+    text = dry_run_text(config, points, probes, times);
+    EXPECT_THAT(text,
+                testing::HasSubstr("15 runs: 5 blocks of 3; about 5 min 00 s; the budget of 5 minutes chose the blocks\n"));
+    config.scaling.repeats = 9;
+    text = dry_run_text(config, points, probes, times);
+    EXPECT_THAT(text, testing::HasSubstr("chose the blocks, FEWER than the 9 repeats asked for\n"));
 }
 
 }  // namespace
