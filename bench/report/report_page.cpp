@@ -68,8 +68,7 @@ void add_part(HtmlPage& page, const fs::path& run, const ReportRequest& request)
     const RunKind kind = kind_of_run(run);
     page.part(fmt::format("{}: a {}", short_name(run), name_of(kind)));
     switch (kind) {
-        case RunKind::sweep:
-            return add_scaling(page, read_run(run, request.target_accuracy), kernels_beside(run, request));
+        case RunKind::sweep: return add_scaling(page, read_run(run, request.target_accuracy), kernels_beside(run, request));
         case RunKind::training: return add_training(page, read_training(run));
         case RunKind::search: return add_search(page, run);
         case RunKind::kernels: return add_kernels(page, read_kernels(run));

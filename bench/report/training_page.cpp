@@ -89,8 +89,9 @@ void add_scores(HtmlPage& page, const TrainingFiles& training) {
             table.rows.push_back({name, number_text(number_in(one, "support"), "{:.0f}"),
                                   number_text(number_in(one, "precision")), number_text(number_in(one, "recall")),
                                   number_text(number_in(one, "f1"))});
-        add_table(page, table, "",
-                  &scores == &training.metrics ? "Scores by class on the test split" : "Scores by class on the validation split");
+        add_table(
+            page, table, "",
+            &scores == &training.metrics ? "Scores by class on the test split" : "Scores by class on the validation split");
     }
     if (training.confusion.size() > 1) {
         std::string csv;
@@ -142,12 +143,14 @@ void add_history(HtmlPage& page, const TrainingFiles& training) {
                       {"best so far", false}},
                      {},
                      "history.csv"};
-    std::string csv = "epoch,train_loss,val_loss,val_accuracy,val_balanced_accuracy,learning_rate,train_seconds,val_seconds,best\n";
+    std::string csv =
+        "epoch,train_loss,val_loss,val_accuracy,val_balanced_accuracy,learning_rate,train_seconds,val_seconds,best\n";
     for (const EpochResult& e : training.history) {
-        table.rows.push_back({std::to_string(e.epoch), fmt::format("{:.4f}", e.train_loss), fmt::format("{:.4f}", e.val_loss),
-                              fmt::format("{:.4f}", e.val_accuracy), fmt::format("{:.4f}", e.val_balanced_accuracy),
-                              fmt::format("{:.3g}", e.learning_rate), fmt::format("{:.2f}", e.train_seconds),
-                              fmt::format("{:.2f}", e.val_seconds), e.best ? "yes" : ""});
+        table.rows.push_back({std::to_string(e.epoch), fmt::format("{:.4f}", e.train_loss),
+                              fmt::format("{:.4f}", e.val_loss), fmt::format("{:.4f}", e.val_accuracy),
+                              fmt::format("{:.4f}", e.val_balanced_accuracy), fmt::format("{:.3g}", e.learning_rate),
+                              fmt::format("{:.2f}", e.train_seconds), fmt::format("{:.2f}", e.val_seconds),
+                              e.best ? "yes" : ""});
         csv += fmt::format("{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.6f},{:.6f},{}\n", e.epoch, e.train_loss, e.val_loss,
                            e.val_accuracy, e.val_balanced_accuracy, e.learning_rate, e.train_seconds, e.val_seconds,
                            e.best ? 1 : 0);
@@ -165,12 +168,14 @@ std::string step_times_svg(const Record& record) {
     double most = 0;
     for (size_t begin = 0; begin < ns.size(); begin += piece) {
         const size_t end = std::min(ns.size(), begin + piece);
-        std::vector<double> times(ns.begin() + static_cast<std::ptrdiff_t>(begin), ns.begin() + static_cast<std::ptrdiff_t>(end));
+        std::vector<double> times(ns.begin() + static_cast<std::ptrdiff_t>(begin),
+                                  ns.begin() + static_cast<std::ptrdiff_t>(end));
         const double ms = median(times) * 1e-6;
         line.points.emplace_back(static_cast<double>(begin + 1), ms);
         most = std::max(most, ms);
     }
-    LineChart chart{piece > 1 ? fmt::format("Time of a step, medians of {}", piece) : "Time of a step", "step", "ms", {line}};
+    LineChart chart{
+        piece > 1 ? fmt::format("Time of a step, medians of {}", piece) : "Time of a step", "step", "ms", {line}};
     chart.y_low = 0;
     chart.y_high = most > 0 ? 1.1 * most : 1;
     return line_chart_svg(chart);
@@ -179,7 +184,8 @@ std::string step_times_svg(const Record& record) {
 void add_time(HtmlPage& page, const TrainingFiles& training) {
     page.heading("Time");
     if (!training.record) return page.paragraph("The training has not ended, so it has no record of its steps.");
-    if (is_emulated(training)) return page.paragraph("It ran on an emulated GPU: the results are right, and there are no times.");
+    if (is_emulated(training))
+        return page.paragraph("It ran on an emulated GPU: the results are right, and there are no times.");
     const Json& counters = training.record->counters;
     const auto fact = [&](const char* key, const char* format) { return number_text(number_in(counters, key), format); };
     if (const std::string svg = step_times_svg(*training.record); !svg.empty()) page.svg(svg);
@@ -234,8 +240,8 @@ void add_memory(HtmlPage& page, const TrainingFiles& training) {
 std::string training_verdict(const TrainingFiles& training) {
     std::string scores = score_text(training.metrics, "test");
     if (scores.empty()) scores = score_text(scored(training), "validation");
-    std::string text = fmt::format("{}, {} of {} epochs", setup_text(training), training.history.size(),
-                                   training.config.train.epochs);
+    std::string text =
+        fmt::format("{}, {} of {} epochs", setup_text(training), training.history.size(), training.config.train.epochs);
     if (!scores.empty()) text += ": " + scores;
     text += ".";
     if (training.record && !is_emulated(training))
