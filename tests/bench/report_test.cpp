@@ -170,7 +170,7 @@ TEST(Exports, EveryFormatHoldsTheRun) {
 TEST(Exports, MllogFollowsTheClockOfTheRun) {
     const Copy copy("clock");
     constexpr int64_t start = 1'800'000'000'000, stop = start + 90'000;
-    copy.change_records([](Json& json) {
+    copy.change_records([&](Json& json) {
         json["counters"]["wall_start_ms"] = start;
         json["counters"]["wall_stop_ms"] = stop;
         json["counters"]["test_seconds"] = 2;
