@@ -50,15 +50,22 @@ def repeats_of(records):
 
 
 def ratios_against_pytorch(table):
-    """Of the first block: (model, batch) -> ratio."""
-    ratios = {}
+    """By section of the file ("" before the first): (model, batch, threads, precision) -> ratios of its series."""
+    sections, section = {}, ""
     for line in lines_of(table):
+        if line.startswith("## "):
+            section = line[3:].strip()
         match = re.match(r"(\w+) +batch +(\d+) threads (\d) (\w+): .* ratio ([\d.]+) ", line)
         if match:
-            ratios[match[1], int(match[2])] = float(match[5])
-        elif ratios:
-            break
-    return ratios
+            key = match[1], int(match[2]), int(match[3]), match[4]
+            sections.setdefault(section, {}).setdefault(key, []).append(float(match[5]))
+    return sections
+
+
+def times(values):
+    """7.8x, or 4.5x to 4.7x of several series."""
+    low, high = f"{min(values):.1f}x", f"{max(values):.1f}x"
+    return low if low == high else f"{low} to {high}"
 
 
 def operator_ratios(passport):
@@ -90,7 +97,10 @@ def seed_runs(folder):
 
 def measured(root, step, kernels, pair, hashes, seeds, systems):
     """The README's figures."""
-    ratios = ratios_against_pytorch(root / step)
+    ratios = {}
+    for (model, _, threads, precision), series in ratios_against_pytorch(root / step)[""].items():
+        if (threads, precision) == (1, "fp32"):
+            ratios.setdefault(model, series[0])
     low, high = min(ratios, key=ratios.get), max(ratios, key=ratios.get)
     operators = operator_ratios(root / kernels)
     rates = repeats_of(root / pair)
@@ -102,13 +112,38 @@ def measured(root, step, kernels, pair, hashes, seeds, systems):
     patients = re.search(r"\((\d+) of ([\d,]+) patients in several parts\)", text)
     apart = re.search(r"\| by patient \| ([\d.]+) \| ([\d.]+) \|", text)
     return ["| what | figure |", "| --- | --- |",
-            f"| a training step on one core of a Zen 4, against PyTorch 2.13 on the same core | {ratios[low]:.1f}x ({low[0]}) to {ratios[high]:.1f}x ({high[0]}) |",
+            f"| a training step on one core of a Zen 4, against PyTorch 2.13 on the same core | {ratios[low]:.1f}x ({low}) to {ratios[high]:.1f}x ({high}) |",
             f"| ResNet-50's convolutions on one core, against oneDNN 2.6 | {operators['conv2d']}x forward, {operators['conv2d_wgrad']}x and {operators['conv2d_dgrad']}x backward |",
             f"| two ranks against the serial program, same weights bit for bit | {speedup:.2f}x |",
             f"| one weights_hash on the Kaggle chest X-rays | {len(ways)} ways to train: 1 to 8 ranks, DDP and ZeRO-1/2/3, checkpointing, overlap, nodes, resumed |",
             f"| test accuracy there, five seeds | {share(accuracy)} +- {share(error)}; PyTorch on the same split {share(torch)} +- {share(torch_error)}. The split leaks, as `data leaks` says: "
             f"15 groups of identical images and {patients[1]} of {patients[2]} patients lie in several parts. On a split by patient {share(float(apart[1]))} +- {share(float(apart[2]))} "
             "([results/systems](results/systems/README.md)) |"]
+
+
+def steps(root, table):
+    """A training step against PyTorch: a row a machine and number of threads, a column a model."""
+    sections = ratios_against_pytorch(root / table)
+    columns = [key[:2] for key in sections[""] if key[2:] == (1, "fp32")]
+    lines = ["| machine | threads | " + " | ".join(f"{model}, {batch}" for model, batch in columns) + " |",
+             "| --- | ---: |" + " ---: |" * len(columns)]
+    for section, ratios in sections.items():
+        for threads in (1, 2):
+            found = [ratios.get((*column, threads, "fp32")) for column in columns]
+            if any(found):
+                lines.append(f"| {section or 'AMD EPYC, Zen 4'} | {threads} | " + " | ".join(times(values) if values else "" for values in found) + " |")
+    return lines
+
+
+def convolutions(root, *passports):
+    """ResNet-50's convolutions against oneDNN: a row a machine."""
+    lines = ["| machine | instruction set | forward | filter's gradient | input's gradient |", "| --- | --- | ---: | ---: | ---: |"]
+    for passport in passports:
+        facts = dict(re.findall(r"^\| (processor|instruction set) +\| (.*?) +\|$", (root / passport).read_text(), re.M))
+        operators = operator_ratios(root / passport)
+        lines.append(f"| {facts['processor'].split(',')[0]} | {facts['instruction set']} | "
+                     + " | ".join(operators[name] + "x" for name in ("conv2d", "conv2d_wgrad", "conv2d_dgrad")) + " |")
+    return lines
 
 
 def seeds(root, folder):
@@ -137,7 +172,7 @@ def pair(root, records):
     return lines
 
 
-TABLES = {"measured": measured, "seeds": seeds, "pair": pair}
+TABLES = {"measured": measured, "steps": steps, "convolutions": convolutions, "seeds": seeds, "pair": pair}
 
 
 # ---- files ------------------------------------------------------------------------------------------------------------
