@@ -83,7 +83,9 @@ std::string seconds_to_accuracy_svg(const ScalingTable& table) {
         const bool reached = row.to_accuracy.reached();
         chart.bars.push_back({row.point.id(),
                               {reached ? row.to_accuracy.seconds.median : 0},
-                              reached ? fmt::format("{:.3g} s", row.to_accuracy.seconds.median) : "never"});
+                              reached ? fmt::format("{:.3g} s", row.to_accuracy.seconds.median)
+                              : row.to_accuracy.seconds_of_repeats.empty() ? "never"
+                                                                           : "not always"});
     }
     return chart.bars.empty() ? "" : bar_chart_svg(chart);
 }

@@ -102,6 +102,11 @@ ModelTable quality_table(const ScalingTable& table) {
     return model;
 }
 
+std::string seconds_text(const ToAccuracy& to) {
+    if (to.reached()) return fmt::format("{:.4g}", to.seconds.median);
+    return to.repeats == 0 ? "" : to.seconds_of_repeats.empty() ? "never" : "not always";
+}
+
 // Only of tables of which some record carries a history.
 ModelTable accuracy_table(const ScalingTable& table) {
     ModelTable model{{{"trainer", false},
@@ -120,9 +125,9 @@ ModelTable accuracy_table(const ScalingTable& table) {
         const ToAccuracy& to = row.to_accuracy;
         Cells cells = name_cells(row.point);
         cells.push_back(to.repeats > 0 ? fmt::format("{:.4f}", to.best) : "");
-        cells.push_back(fmt::format("{} of {}", to.seconds_of_repeats.size(), to.repeats));
+        cells.push_back(to.repeats > 0 ? fmt::format("{} of {}", to.seconds_of_repeats.size(), to.repeats) : "no history");
         cells.push_back(to.reached() ? std::to_string(to.epoch) : "");
-        cells.push_back(to.reached() ? fmt::format("{:.4g}", to.seconds.median) : "never");
+        cells.push_back(seconds_text(to));
         cells.push_back(number(to.ratio, 2));
         cells.push_back(interval(to.low, to.high, 2));
         model.rows.push_back(cells);
