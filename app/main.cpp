@@ -94,7 +94,7 @@ void add_root_options(CLI::App& app, xbench::RunOptions& options, Printed& print
                     ->type_name(value::folder);
     auto* resume = app.add_flag("--resume", options.resume, "Run what is missing in the sweep that --out holds");
     auto* overwrite = app.add_flag("--overwrite", options.overwrite, "Replace the run that --out holds")->excludes(resume);
-    auto* dry_run = app.add_flag("--dry-run", options.dry_run, "List the points of the sweep and run nothing");
+    auto* dry_run = app.add_flag("--dry-run", options.dry_run, "List points, order and price of the sweep, and run nothing");
     auto* print =
         app.add_flag("--print-config", options.print_config, "Print the configuration with every default filled in")
             ->excludes(dry_run)

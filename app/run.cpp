@@ -10,6 +10,7 @@
 #include "bench/sweep/dry_run.h"
 #include "bench/sweep/expected.h"
 #include "bench/sweep/preflight.h"
+#include "bench/sweep/probes.h"
 #include "bench/sweep/sweep.h"
 #include "core/config.h"
 #include "core/error.h"
@@ -31,8 +32,9 @@ RunTimes price_of(const Config& config, std::span<const Point> points, std::span
 }
 
 void print_plan(const Config& config) {
-    const std::vector<Point> points = expand_points(config, limits_here(config));
-    const std::vector<Probe> probes;
+    const SweepLimits limits = limits_here(config);
+    const std::vector<Point> points = expand_points(config, limits);
+    const std::vector<Probe> probes = probes_for(config, points, limits.nodes);
     fmt::print("{}", dry_run_text(config, points, probes, price_of(config, points, probes)));
 }
 
@@ -69,8 +71,11 @@ void run_sweep_command(const RunOptions& options) {
                        ? make_unique_folder(config.output, fmt::format("{}-{}", config.name, utc_time("%Y%m%dT%H%M%SZ")))
                        : std::filesystem::path(options.out);
     sweep.program = this_program();
+    sweep.limits = limits_here(config);
+    const std::vector<Point> points = expand_points(config, *sweep.limits);
+    sweep.probes = probes_for(config, points, sweep.limits->nodes);
     sweep.command_line = this_command_line();
-    sweep.expected = price_of(config, expand_points(config, limits_here(config)), sweep.probes);
+    sweep.expected = price_of(config, points, sweep.probes);
     ProgressLine line(stderr, !options.verbosity.progress());
     sweep.progress = [&](const SweepProgress& progress) {
         if (!progress.finished.empty())

@@ -13,6 +13,7 @@
 #include "app/train_lines.h"
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
+#include "bench/base/processor_counters.h"
 #include "bench/base/run_folder.h"
 #include "bench/report/training_page.h"
 #include "bench/runs/arrival_files.h"
@@ -30,9 +31,12 @@
 #include "kernels/cuda/devices.h"
 #include "models/registry.h"
 #include "parallel/checkpoint/training_state.h"
+#include "parallel/comm/arrivals_only.h"
 #include "parallel/comm/comm_logged.h"
 #include "parallel/comm/setups.h"
 #include "parallel/comm/slow_link.h"
+#include "parallel/train/planted_loss.h"
+#include "parallel/train/probe_kind.h"
 
 namespace xbench {
 namespace {
@@ -106,6 +110,16 @@ std::unique_ptr<Communicator> connect(const TrainerSetup& setup, const Config& c
     }
     if (!note.empty() && communicator->rank() == 0) fmt::print(stderr, "note: {}\n", note);
     return communicator;
+}
+
+// With the slow link or the ideal network that the configuration asks for. Over an ideal network ranks reduce in the way
+// that they choose over the real one.
+std::unique_ptr<Communicator> over_network(std::unique_ptr<Communicator> ranks, const Config& config) {
+    LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};
+    const bool slow = link.bytes_per_second > 0 || link.latency_seconds > 0, ideal = moves_no_data(config.train);
+    if (ideal) link = {};
+    if (slow) ranks = make_slow_link(std::move(ranks), link);
+    return ideal ? make_arrivals_only(std::move(ranks)) : std::move(ranks);
 }
 
 const TrainerSetup& usable_setup(const TrainCommand& command) {
@@ -201,6 +215,18 @@ TrainOptions train_options(const TrainCommand& command, const Config& config, co
     return options;
 }
 
+// Of a run that is made for its times: it leaves nothing but its record.
+TrainOptions probe_options(const TrainCommand& command, ProgressLine& line) {
+    if (command.resume)
+        throw UsageError("a run for its times alone has no checkpoint", "/train/probe", "leave --resume out");
+    TrainOptions options;
+    options.threads = command.threads;
+    options.stage = command.stage;
+    options.progress = show_on(line, command.verbosity);
+    options.stop = [] { return InterruptGuard::signal() != 0; };
+    return options;
+}
+
 void print_result(const TrainConfig& train, const TrainResult& result, const fs::path& folder) {
     const auto cost = train.arrivals == "alternate"
                           ? logging_cost(result.times.step_ns, result.times.step_images, result.resumed_at + 1)
@@ -221,16 +247,19 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
               const Hardware& hardware, const Binding& binding, ArrivalLog* arrivals) {
     const bool first = communicator.rank() == 0;
     const std::unique_ptr<Dataset> dataset = open_dataset(config.data);
-    if (first) check_leaks(config.data, *dataset, command.threads);
-    if (first && says_leaks(dataset->info().leaks))
+    const bool probe = is_probe(config.train);
+    if (first && !probe) check_leaks(config.data, *dataset, command.threads);
+    if (first && !probe && says_leaks(dataset->info().leaks))
         fmt::print(stderr, "xbench train: {}: {}; test scores may be too good\n", dataset->info().source,
                    dataset->info().leaks);
     const std::unique_ptr<RunFolder> owned = first ? take_folder(command, config) : nullptr;
     const fs::path folder = from_rank_0(first ? owned->path().string() : "", communicator);
     const bool finished = first && command.resume && says_finished(folder, config);
     if (!from_rank_0(finished ? "finished" : "", communicator).empty()) return;
-    if (first && dataset->indices(Split::test).empty())
+    if (first && !probe && dataset->indices(Split::test).empty())
         fmt::print(stderr, "xbench train: {} has no test split; there will be no test scores\n", dataset->info().source);
+    const ProcessorCounters processor;  // before there are threads
+    const MemoryHog hog(communicator.size() > 1 || copies_from_environment().count > 1 ? planted_loss().hog_share : 0);
     const std::unique_ptr<Device> device =
         make_device(setup.device, command.threads, communicator.size() > 1 ? local_rank_from_environment() : 0);
     const Json per_rank = gather_ranks(communicator, binding);
@@ -238,15 +267,16 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     if (first) detail(command.verbosity, start_details(setup.name, *dataset, communicator, binding, folder.string()));
     const InterruptGuard guard(InterruptGuard::Usr1::note);
     const EnergyMeter energy;
-    TrainOptions options = train_options(command, config, folder, line);
+    TrainOptions options = probe ? probe_options(command, line) : train_options(command, config, folder, line);
     options.device = device.get();
     options.arrivals = arrivals;
     const double wall_start = wall_seconds();
     const TrainResult result = train(config, *dataset, communicator, options);
     const double wall_stop = wall_seconds();
+    const Json counted = processor_counters_of_ranks(processor, communicator);
     line.finish();
     if (result.interrupted) {
-        if (first)
+        if (first && !probe)
             fmt::print(stderr, "xbench train: checkpointed at step {} because of signal {}; `--resume --out {}` goes on\n",
                        result.steps_done, InterruptGuard::signal(), folder.string());
         throw ExitWith{ExitCode::checkpointed};
@@ -270,7 +300,9 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
                  environment["env_id"].get<std::string>(),
                  static_cast<int64_t>(1000 * wall_start),
                  static_cast<int64_t>(1000 * wall_stop),
-                 std::string(setup.device) == "cuda" && environment.value("emulated", false)};
+                 std::string(setup.device) == "cuda" && environment.value("emulated", false),
+                 counted};
+    if (probe) return write_probe_files(run, folder);
     write_train_files(run, folder);
     write_text(folder / "report.html", training_page(read_training(folder)));
     if (!command.quiet) print_result(config.train, result, folder);
@@ -302,8 +334,7 @@ void run_train(const TrainCommand& given) {
     if (binding.oversubscribed && launched().local == 0) say_if_crowded(on_node, command.threads, binding.allowed_cores);
     const std::unique_ptr<ArrivalLog> arrivals = arrival_log(config.train, setup);
     std::unique_ptr<Communicator> communicator = connect(setup, config, binding);
-    const LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};
-    if (link.bytes_per_second > 0 || link.latency_seconds > 0) communicator = make_slow_link(std::move(communicator), link);
+    communicator = over_network(std::move(communicator), config);
     if (arrivals && communicator->size() > 1) communicator = make_logged(std::move(communicator), *arrivals);
     if (communicator->size() == 1) return train_on(command, config, setup, *communicator, hardware, binding, arrivals.get());
     int code = 0;

@@ -50,6 +50,8 @@ Config configuration(const TuneCommand& command, const std::vector<std::string>&
     std::vector<std::string> settings = settings_of(command);
     settings.insert(settings.end(), more.begin(), more.end());
     Config config = load_config(find_config(command.config), settings, known_models());
+    if (config.train.probe != "none")
+        throw UsageError("trials are trainings, not runs for their times alone", "/train/probe", "leave it out");
     config.sweep.clear();
     return config;
 }

@@ -107,6 +107,7 @@ struct TrainConfig {
     int64_t checkpoint_steps = 0;             // steps between checkpoints to resume from; 0: only on a signal
     int64_t checkpoint_keep = 2;              // of them
     double collective_timeout_seconds = 300;  // the longest that a rank waits for the others; 0: for ever
+    std::string probe = "none";               // none | steps | arrivals | preloaded: a run for its times alone
 };
 
 // One row of the sweep: its lists are multiplied out by the bench.
@@ -125,6 +126,7 @@ struct ScalingConfig {
     int64_t timeout_seconds = 0;  // of one point; 0: none
     uint64_t seed = 1;            // of the order in which a block's runs come
     double budget_minutes = 0;    // chooses the repeats; 0: as many as `repeats` says
+    bool factors = true;          // probe runs beside the rows, which say where efficiency went
     // An injected link: every collective takes as much longer as its bytes need. 0: none.
     double slow_link_mb_per_s = 0, slow_link_latency_us = 0;
 };

@@ -161,6 +161,12 @@ std::vector<ConfigField> train_fields() {
          "step, "
          "operation and bytes; 0: for ever.",
          from(0)},
+        {.path = "/train/probe",
+         .slot = XB_SLOT(train.probe),
+         .help = "A run that is made for its times alone and keeps no weights and no scores, as a sweep's factors need it. "
+                 "steps: the training as it is; preloaded: its batches are in memory; arrivals: so they are, and its ranks "
+                 "wait for each other but move no data.",
+         .choices = {"none", "steps", "preloaded", "arrivals"}},
     };
 }
 
@@ -205,6 +211,8 @@ std::vector<ConfigField> sweep_and_scaling_fields() {
          "Minutes for the sweep: it makes as many whole blocks as fit, at least one, more or fewer than repeats says. 0: "
          "repeats decides.",
          from(0)},
+        {"/scaling/factors", XB_SLOT(scaling.factors),
+         "Run probes beside the rows on CPUs, in every repeat: they split the efficiency of a row into nine factors."},
         {"/scaling/slow_link_mb_per_s", XB_SLOT(scaling.slow_link_mb_per_s),
          "Experiments: every collective takes as long as its bytes need at this rate (1e6 B/s); 0: no such link.", from(0)},
         {"/scaling/slow_link_latency_us", XB_SLOT(scaling.slow_link_latency_us),

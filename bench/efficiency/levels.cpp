@@ -3,24 +3,33 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 #include <vector>
 
-#include "bench/base/measure.h"
 #include "core/rng.h"
 
 namespace xbench {
 namespace {
 
-constexpr int resamples = 2000;
+constexpr int resamples = 1000;
 constexpr double outside = 0.025;  // of the resamples, on each side of the interval
 
-// Of the repetitions at these places; `inverses` is room for as many numbers.
-Levels medians(std::span<const Levels> repetitions, const std::vector<size_t>& places, std::vector<double>& inverses) {
+// Of a list that may be reordered and is not empty.
+double median_in_place(std::vector<double>& values) {
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    if (values.size() % 2 == 1) return *middle;
+    return (*middle + *std::max_element(values.begin(), middle)) / 2;
+}
+
+// Of the repetitions at these places; `room` is for as many numbers.
+Levels medians(std::span<const Levels> inverses, const std::vector<size_t>& places, std::vector<double>& room) {
     Levels levels;
     for (size_t level = 0; level < level_count; ++level) {
-        inverses.clear();
-        for (const size_t place : places) inverses.push_back(1 / repetitions[place][level]);
-        levels[level] = 1 / median(inverses);
+        room.clear();
+        for (const size_t place : places) room.push_back(inverses[place][level]);
+        levels[level] = 1 / median_in_place(room);
     }
     return levels;
 }
@@ -47,16 +56,16 @@ struct Bounds {
     }
 };
 
-void add_intervals(std::span<const Levels> repetitions, RowEfficiency& row) {
-    const auto count = static_cast<uint32_t>(repetitions.size());
+void add_intervals(std::span<const Levels> inverses, RowEfficiency& row) {
+    const auto count = static_cast<uint32_t>(inverses.size());
     if (count < 2) return;
     Random random(1, RandomUse::bootstrap, count);
     std::vector<size_t> places(count);
-    std::vector<double> inverses;
+    std::vector<double> room;
     Bounds bounds;
     for (int i = 0; i < resamples; ++i) {
         for (size_t& place : places) place = random.below(count);
-        bounds.add(medians(repetitions, places, inverses));
+        bounds.add(medians(inverses, places, room));
     }
     for (size_t f = 0; f < row.factors.size(); ++f) {
         const auto [low, high] = bounds.of(f);
@@ -75,10 +84,13 @@ std::vector<PopMetric> pop_metrics(const Levels& levels) {
 }  // namespace
 
 RowEfficiency split_efficiency(std::span<const Levels> repetitions) {
-    std::vector<size_t> all(repetitions.size());
-    for (size_t i = 0; i < all.size(); ++i) all[i] = i;
-    std::vector<double> inverses;
-    const Levels levels = medians(repetitions, all, inverses);
+    std::vector<Levels> inverses(repetitions.begin(), repetitions.end());
+    for (Levels& levels : inverses)
+        for (double& level : levels) level = 1 / level;
+    std::vector<size_t> all(inverses.size());
+    std::iota(all.begin(), all.end(), size_t{0});
+    std::vector<double> room;
+    const Levels levels = medians(inverses, all, room);
     RowEfficiency row;
     row.ideal_ms = levels.front();
     row.step_ms = levels.back();
@@ -87,10 +99,10 @@ RowEfficiency split_efficiency(std::span<const Levels> repetitions) {
     const double mean = logarithmic_mean(row.step_ms, row.ideal_ms);
     for (size_t f = 0; f < factor_names.size(); ++f) {
         const double value = levels[f] / levels[f + 1];
-        row.factors.push_back({factor_names[f], value, {}, {}, -std::log(value) * mean});
+        row.factors.push_back({factor_names[f], value, {}, {}, std::log(1 / value) * mean});
     }
     row.pop = pop_metrics(levels);
-    add_intervals(repetitions, row);
+    add_intervals(inverses, row);
     return row;
 }
 

@@ -1,4 +1,5 @@
-// DLB TALP's JSON. What a record knows: the step, how long the rank that waits longest waits (exposed), and how much longer
+// DLB TALP's JSON. Where the records know how long each rank computed, the efficiencies are POP's of docs/factors.md. Older
+// records know the step, how long the rank that waits longest waits (exposed), and how much longer
 // that is than the rank that waits least (skew). So the most useful time of a rank is step - exposed + skew, and the mean
 // lies in the middle between it and step - exposed, exactly so for two ranks. Without hardware counters talp-pages assumes
 // weak scaling.
@@ -7,14 +8,49 @@
 #include <algorithm>
 #include <cmath>
 
+#include "bench/base/measure.h"
 #include "bench/export/exports.h"
 
 namespace xbench {
+namespace {
+
+// Of a step, in milliseconds.
+struct UsefulTime {
+    double mean = 0, most = 0;  // of the ranks
+};
+
+UsefulTime from_waits(const ScalingRow& row) {
+    const double step = row.step_ms.median;
+    UsefulTime useful;
+    useful.most = std::min(step, step - row.exposed_comm_ms + row.rank_skew_ms);
+    useful.mean = row.point.ranks > 1 ? std::max(0.0, useful.most - row.rank_skew_ms / 2) : step;
+    return useful;
+}
+
+// Medians over the repeats, each of an inverse, as bench/efficiency takes them.
+UsefulTime useful_time(const RunFiles& run, const ScalingRow& row) {
+    std::vector<double> means, mosts;
+    for (const Record& record : run.records) {
+        const auto ranks = record.counters.find("useful_ms");
+        if (record.params.value("point", "") != row.point.id() || ranks == record.counters.end() || !ranks->is_array())
+            continue;
+        double sum = 0, most = 0;
+        for (const Json& ms : *ranks)
+            if (ms.is_number()) sum += ms.get<double>(), most = std::max(most, ms.get<double>());
+        if (!(sum > 0)) continue;
+        means.push_back(static_cast<double>(ranks->size()) / sum);
+        mosts.push_back(1 / most);
+    }
+    if (means.empty()) return from_waits(row);
+    return {1 / median(means), 1 / median(mosts)};
+}
+
+}  // namespace
 
 std::string talp_json(const RunFiles& run, const ScalingRow& row) {
     const Point& p = row.point;
-    const double step = row.step_ms.median, most = std::min(step, step - row.exposed_comm_ms + row.rank_skew_ms),
-                 mean = p.ranks > 1 ? std::max(0.0, most - row.rank_skew_ms / 2) : step;
+    const UsefulTime useful = useful_time(run, row);
+    const double step = row.step_ms.median, most = useful.most, mean = useful.mean;
     const double elapsed_ns = row.train_seconds * 1e9, share = step > 0 ? mean / step : 1;
     const double balance = most > 0 ? mean / most : 1, communication = step > 0 ? most / step : 1;
     const Json resources{

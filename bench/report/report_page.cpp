@@ -27,7 +27,7 @@ std::vector<ReportFile> sweep_files(const fs::path& folder, const ReportRequest&
     const KernelResults kernels = kernels_beside(folder, request);
     const ScalingModel model = scaling_model(run.table);
     std::vector<ReportFile> files{{"scaling.csv", scaling_csv(run.table)}};
-    if (!model.factors.rows.empty()) files.push_back({"efficiency.csv", efficiency_csv(run.table.efficiency)});
+    if (!run.table.efficiency.empty()) files.push_back({"efficiency.csv", efficiency_csv(run.table.efficiency)});
     if (!model.memory.rows.empty()) files.push_back({"memory.csv", memory_csv(run.table)});
     if (!model.delays.rows.empty()) files.push_back({"delays.csv", delays_csv(run.table)});
     if (!kernels.kernels.empty()) files.push_back({"kernels.csv", kernels_csv(kernels)});

@@ -37,10 +37,12 @@ void add_efficiency(HtmlPage& page, const ScalingTable& table, const ScalingMode
     if (!waterfalls.empty()) {
         page.paragraph(factor_explanation);
         page.svgs_in_columns(waterfalls);
-        add_table(page, model.factors, efficiency_csv(table.efficiency));
-        add_table(page, model.pop, "", "The same runs in POP's metrics and names");
+        for (const ModelTable& factors : model.factors) add_table(page, factors);
+        page.begin_folded("Each factor with its interval");
+        add_table(page, model.factor_intervals, efficiency_csv(table.efficiency));
+        page.end_folded();
     }
-    if (!model.no_factors.empty()) page.list(plain_texts(model.no_factors));
+    page.list(plain_texts(model.factor_items));
 }
 
 void add_results(HtmlPage& page, const ScalingTable& table, const ScalingModel& model) {

@@ -206,10 +206,8 @@ void add_time(HtmlPage& page, const TrainingFiles& training) {
     if (!details.delays.empty()) {
         page.subheading("Who is waited for");
         page.paragraph(delay_explanation);
-        ModelTable table{{{"bucket", false}, {"rank"}, {"is last in"}, {"delays by ms"}, {"transfer ms"}}, {}, ""};
-        for (const BucketDelay& d : details.delays)
-            table.rows.push_back({d.bucket, std::to_string(d.rank), fmt::format("{:.0f}%", 100 * d.share_last),
-                                  fmt::format("{:.4f}", d.delay_ms), fmt::format("{:.4f}", d.transfer_ms)});
+        ModelTable table{delay_columns(), {}, ""};
+        for (const BucketDelay& delay : costliest(details.delays)) table.rows.push_back(delay_cells(delay));
         add_table(page, table);
     }
     if (training.has_trace) page.paragraph("trace.json beside this file opens in ui.perfetto.dev or chrome://tracing.");

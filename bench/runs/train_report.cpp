@@ -23,6 +23,8 @@
 #include "models/training_graph.h"
 #include "parallel/train/dataset_model.h"
 #include "parallel/train/learning_rate.h"
+#include "parallel/train/planted_loss.h"
+#include "parallel/train/probe_kind.h"
 
 namespace xbench {
 namespace {
@@ -170,8 +172,6 @@ bool is_finished(const std::filesystem::path& folder, const TrainConfig& config)
     return false;
 }
 
-size_t warmup_steps(size_t steps) { return std::min<size_t>(5, steps / 10); }
-
 Json to_json(const RankInfo& rank) {
     return Json{{"rank", rank.rank},           {"host", rank.host},
                 {"machine", rank.machine},     {"cpuset", rank.binding.cpuset},
@@ -230,6 +230,12 @@ struct TimedSteps {
     double seconds;
 };
 
+Json ms_of(const std::vector<double>& ns) {
+    Json ms = Json::array();
+    for (const double time : ns) ms.push_back(time * 1e-6);
+    return ms;
+}
+
 Json params_of(const TrainRun& run) {
     const TrainConfig& train = run.config.train;
     return Json{{"model", run.config.model.name},
@@ -282,6 +288,8 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
                   {"load_wait_share", timed.share_of_steps(result.times.load_ns)},
                   {"exposed_comm_ms", timed.ms_a_step(result.times.comm_ns)},
                   {"rank_skew_ms", timed.ms_a_step(result.times.skew_ns)},
+                  {"useful_ms", ms_of(result.times.useful_of_rank_ns)},
+                  {"useful_slowest_ms", timed.ms_a_step(result.times.useful_ns)},
                   {"gradient_bytes", result.gradient_bytes},
                   {"activation_bytes", result.activation_bytes},
                   {"images_trained", result.images_trained},
@@ -304,10 +312,15 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
         counters["loss_scale"] = result.history.empty() ? 0 : result.history.back().loss_scale;
         counters["skipped_updates"] = skipped_updates(result.history);
     }
-    counters["history"] = history_json(result.history);
-    counters["memory"] = memory_json(run);
-    add_test_counters(result.test, counters);
-    add_arrival_counters(run, counters);
+    counters.update(run.processor_counters);
+    if (!is_probe(run.config.train)) {
+        counters["history"] = history_json(result.history);
+        counters["memory"] = memory_json(run);
+        add_test_counters(result.test, counters);
+        add_arrival_counters(run, counters);
+        return counters;
+    }
+    for (const char* key : {"best_epoch", "train_loss", "val_accuracy", "final_weights_hash"}) counters.erase(key);
     return counters;
 }
 
@@ -331,8 +344,19 @@ Record train_record(const TrainRun& run) {
     record.weights_hash = result.weights_hash;
     record.params = params_of(run);
     if (run.emulated) record.params["emulated"] = true;
+    if (const std::string planted = planted_text(); !planted.empty()) record.params["planted"] = planted;
+    if (is_probe(run.config.train)) {
+        record.kind = "probe";
+        record.params["probe"] = run.config.train.probe;
+        record.weights_hash.clear();
+    }
     record.counters = counters_of(run, timed);
     return record;
+}
+
+void write_probe_files(const TrainRun& run, const std::filesystem::path& folder) {
+    const Record record = train_record(run);
+    append_records(folder / "records.jsonl", std::span(&record, 1));
 }
 
 void write_train_files(const TrainRun& run, const std::filesystem::path& folder) {

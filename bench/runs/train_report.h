@@ -36,9 +36,12 @@ struct TrainRun {
     std::string energy_why, env_id;
     int64_t wall_start_ms = 0, wall_stop_ms = 0;  // of the training, by the system's clock, since 1970
     bool emulated = false;                        // the GPU was that of the tests: no time means anything
+    Json processor_counters = Json::object();     // of all ranks (bench/base/processor_counters.h)
 };
 
 Record train_record(const TrainRun& run);
+// records.jsonl alone, of a run that was made for its times (train.probe): no weights, no scores.
+void write_probe_files(const TrainRun& run, const std::filesystem::path& folder);
 // history.csv, metrics.json, classification_report.txt, confusion_matrix.csv, model_summary.txt, memory.json,
 // training_time.txt and records.jsonl in an existing folder.
 void write_train_files(const TrainRun& run, const std::filesystem::path& folder);
@@ -47,8 +50,5 @@ void write_train_files(const TrainRun& run, const std::filesystem::path& folder)
 std::string report_of(const TrainResult& result);
 // Whether the folder has the record of a run that ended as this configuration would.
 bool is_finished(const std::filesystem::path& folder, const TrainConfig& config);
-
-// Steps that are left out of throughput at the start of a run: caches, page faults, clock rates.
-size_t warmup_steps(size_t steps);
 
 }  // namespace xbench

@@ -57,32 +57,54 @@ RowMemory memory_of(const Record& record) {
     return memory;
 }
 
+std::string text_of(const Json* value) {
+    if (value == nullptr) return "";
+    return value->is_string() ? value->get<std::string>() : json_text(*value);
+}
+
+// What the repeats say of one collective.
+struct DelayValues {
+    std::string collective;
+    int64_t bytes = 0;
+    std::map<int, int> ranks;  // how often each was named
+    std::vector<double> share, delay, transfer;
+};
+
+BucketDelay median_delay(const std::string& bucket, const DelayValues& values) {
+    const auto most = std::max_element(values.ranks.begin(), values.ranks.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    return {bucket,
+            values.collective,
+            values.bytes,
+            most->first,
+            most->second,
+            static_cast<int>(values.share.size()),
+            median(values.share),
+            median(values.delay),
+            median(values.transfer)};
+}
+
 std::vector<BucketDelay> delays_of(const std::vector<const Record*>& records) {
-    struct Values {
-        std::vector<double> share, delay, transfer;
-    };
-    std::vector<std::pair<std::string, int>> order;
-    std::map<std::pair<std::string, int>, Values> found;
+    std::vector<std::string> order;
+    std::map<std::string, DelayValues> found;
     for (const Record* record : records) {
         const Json* list = member(record->counters, "delays");
         if (list == nullptr || !list->is_array()) continue;
         for (const Json& one : *list) {
-            const Json* bucket = member(one, "bucket");
-            if (bucket == nullptr) continue;
-            const std::pair key{bucket->is_string() ? bucket->get<std::string>() : json_text(*bucket),
-                                static_cast<int>(number(one, "rank"))};
-            if (!found.contains(key)) order.push_back(key);
-            Values& values = found[key];
+            const std::string bucket = text_of(member(one, "bucket"));
+            if (bucket.empty()) continue;
+            if (!found.contains(bucket)) order.push_back(bucket);
+            DelayValues& values = found[bucket];
+            values.collective = text_of(member(one, "collective"));
+            values.bytes = static_cast<int64_t>(number(one, "bytes"));
+            ++values.ranks[static_cast<int>(number(one, "rank"))];
             values.share.push_back(number(one, "share_last"));
             values.delay.push_back(number(one, "delay_ms"));
             values.transfer.push_back(number(one, "transfer_ms"));
         }
     }
     std::vector<BucketDelay> delays;
-    for (const auto& key : order) {
-        const Values& values = found[key];
-        delays.push_back({key.first, key.second, median(values.share), median(values.delay), median(values.transfer)});
-    }
+    for (const std::string& bucket : order) delays.push_back(median_delay(bucket, found[bucket]));
     return delays;
 }
 

@@ -22,17 +22,21 @@ struct RowMemory {
     double total = 0, predicted = 0;  // 0: not recorded
 };
 
-// Delay as Scalasca means it: the rank that arrives last at a bucket's collective, and what the others wait for it.
+// Delay as Scalasca means it, of one collective of the step: the rank that the others wait for the most, and what that
+// costs. Medians over the repeats; of ranks the one that most repeats name.
 struct BucketDelay {
-    std::string bucket;
-    int rank = 0;
-    double share_last = 0, delay_ms = 0, transfer_ms = 0;
+    std::string bucket;      // its place in the step
+    std::string collective;  // "all_reduce"
+    int64_t bytes = 0;
+    int rank = 0, named = 0, repeats = 0;  // named in so many of the repeats
+    double share_last = 0;                 // of the steps
+    double delay_ms = 0, transfer_ms = 0;
 };
 
 struct RowDetails {
     RunHistory history;  // of the repeats: medians of seconds, and the first one's scores
     RowMemory memory;
-    std::vector<BucketDelay> delays;  // medians over the repeats, by bucket and rank
+    std::vector<BucketDelay> delays;  // in the step's order
 };
 
 RunHistory history_of(const Record& record);

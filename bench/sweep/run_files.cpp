@@ -131,6 +131,10 @@ RunFiles read_run(const fs::path& folder, std::optional<double> target_accuracy)
     if (path_exists(folder / "records.jsonl")) all = read_records(folder / "records.jsonl");
     run.points = summarised_points(all);
     for (Record& record : all) {
+        if (record.kind == "probe") {
+            run.probes.push_back(std::move(record));
+            continue;
+        }
         if (record.kind != "rep") continue;
         if (!record.params.contains("point")) record.params["point"] = point_of(record.params).id();  // a training alone
         run.records.push_back(std::move(record));
@@ -139,7 +143,9 @@ RunFiles read_run(const fs::path& folder, std::optional<double> target_accuracy)
     run.complete = !run.points.empty() || run.config.sweep.empty();
     if (run.points.empty()) run.points = planned_points(run.config, run.records);
     mark_shared_cores(run.points, run.records);
-    run.table = make_scaling_table(run.config, run.points, run.records, target_accuracy);
+    std::vector<Record> measured = run.records;
+    measured.insert(measured.end(), run.probes.begin(), run.probes.end());
+    run.table = make_scaling_table(run.config, run.points, measured, target_accuracy);
     run.table.machine = machine_line(run.environment);
     if (!run.complete)
         run.table.notes.insert(run.table.notes.begin(),

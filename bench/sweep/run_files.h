@@ -18,6 +18,7 @@ struct RunFiles {
     Config config;
     Json environment = Json::object();  // env.json; empty where there is none
     std::vector<Record> records;        // of kind rep
+    std::vector<Record> probes;         // of kind probe: what explains rows, never a result
     std::vector<Point> points;
     ScalingTable table;
     bool complete = true;  // the sweep has ended

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "bench/base/text_table.h"
+#include "bench/sweep/factor_text.h"
 
 namespace xbench {
 namespace {
@@ -144,15 +145,15 @@ std::string accuracy_note(const ScalingTable& table) {
         *table.target_accuracy);
 }
 
+// The collectives of a row that cost the most; delays.csv has all.
 ModelTable delays_table(const ScalingTable& table) {
-    ModelTable model{
-        {{"row", false}, {"bucket"}, {"rank"}, {"is last in"}, {"delays by ms"}, {"transfer ms"}}, {}, "delays.csv"};
+    ModelTable model{delay_columns({"row", false}), {}, "delays.csv"};
     for (const ScalingRow& row : table.rows) {
         if (!row.timed()) continue;
-        for (const BucketDelay& delay : row.details.delays)
-            model.rows.push_back({row.point.id(), delay.bucket, std::to_string(delay.rank),
-                                  fmt::format("{:.0f}%", 100 * delay.share_last), fmt::format("{:.4f}", delay.delay_ms),
-                                  fmt::format("{:.4f}", delay.transfer_ms)});
+        for (const BucketDelay& delay : costliest(row.details.delays)) {
+            model.rows.push_back(delay_cells(delay));
+            model.rows.back().insert(model.rows.back().begin(), row.point.id());
+        }
     }
     return model;
 }
@@ -173,59 +174,6 @@ ModelTable memory_table_of(const ScalingTable& table) {
     model.columns.push_back({"total"});
     model.columns.push_back({"predicted", true, true});
     return model;
-}
-
-std::string spaced(std::string name) {
-    std::replace(name.begin(), name.end(), '_', ' ');
-    return name;
-}
-
-// Nine lines a row, and their product.
-ModelTable factors_table(const ScalingTable& table) {
-    ModelTable model{{{"row", false}, {"factor", false}, {"value"}, {"95% interval"}, {"adds ms"}}, {}, "efficiency.csv"};
-    for (const RowEfficiency& row : table.efficiency) {
-        for (const Factor& factor : row.factors)
-            model.rows.push_back({row.row, spaced(factor.name), fmt::format("{:.4f}", factor.value),
-                                  interval(factor.low, factor.high, 4), fmt::format("{:+.4f}", factor.ms)});
-        if (!row.factors.empty())
-            model.rows.push_back({row.row, "all nine: efficiency", fmt::format("{:.4f}", row.efficiency),
-                                  interval(row.low, row.high, 4), fmt::format("{:+.4f}", row.step_ms - row.ideal_ms)});
-    }
-    return model;
-}
-
-// POP's own metrics, a column each.
-ModelTable pop_table(const ScalingTable& table) {
-    ModelTable model{{{"row", false}}, {}, ""};
-    for (const RowEfficiency& row : table.efficiency) {
-        if (row.pop.empty()) continue;
-        if (model.columns.size() == 1)
-            for (const PopMetric& metric : row.pop) model.columns.push_back({metric.name});
-        Cells cells{row.row};
-        for (const PopMetric& metric : row.pop) cells.push_back(fmt::format("{:.4f}", metric.value));
-        cells.resize(model.columns.size());
-        model.rows.push_back(cells);
-    }
-    return model;
-}
-
-std::vector<std::string> rows_without_factors(const ScalingTable& table) {
-    if (table.efficiency.empty())
-        return {"No probes ran (`scaling.factors`), so the efficiency is not split into its factors."};
-    std::vector<std::string> reasons;
-    for (const RowEfficiency& row : table.efficiency) {
-        if (!row.why_not.empty()) reasons.push_back(fmt::format("{}: {}", row.row, row.why_not));
-        if (!row.factors.empty() && row.ipc)
-            reasons.push_back(
-                fmt::format("{}: of contention, instructions a cycle {:.3f} and frequency {:.3f} of those alone", row.row,
-                            *row.ipc, row.frequency.value_or(1)));
-    }
-    for (const RowEfficiency& row : table.efficiency)
-        if (!row.factors.empty() && !row.ipc && !row.why_no_counters.empty()) {
-            reasons.push_back("Contention is not split into instructions a cycle and frequency: " + row.why_no_counters);
-            break;
-        }
-    return reasons;
 }
 
 std::vector<std::string> work_lines(const ScalingTable& table) {
@@ -294,16 +242,15 @@ const char* const column_explanations =
     "because its peers come late. scaling.csv holds more columns.";
 
 const char* const factor_explanation =
-    "The efficiency of a row is the product of nine factors, each measured by runs of its own inside the sweep "
-    "(docs/benchmarking.md). "
-    "A factor of 0.95 costs 5%; one above 1 wins. ms is what it adds to the step of the ideal machine. Intervals: 95%, by a "
-    "bootstrap over "
-    "whole repeats.";
+    "Efficiency here is against one thread of the serial program, and exactly the product of nine factors, each the ratio "
+    "of two "
+    "times of this sweep (docs/factors.md). A factor below 1 is a loss; milliseconds are what it adds to the ideal step. In "
+    "parentheses: 95% of a bootstrap over whole repeats. efficiency.csv has all of it.";
 
 const char* const delay_explanation =
-    "For each bucket of gradients: in how many steps a rank arrives last, what the others then wait for it, and how long "
-    "the "
-    "bytes take once all have arrived.";
+    "For the collectives that cost the most: the rank that the others wait for, by how many repeats it is named, in how "
+    "many steps "
+    "it arrives last, what its being late adds to the others' mean wait, and how long the bytes take once all have arrived.";
 
 std::string verdict_of(const ScalingTable& table) {
     const ScalingRow* best = fastest(table);
@@ -318,13 +265,40 @@ std::string verdict_of(const ScalingTable& table) {
     return text + weights_verdict(table) + missing_rows(table);
 }
 
+std::vector<BucketDelay> costliest(std::vector<BucketDelay> delays) {
+    std::stable_sort(delays.begin(), delays.end(),
+                     [](const BucketDelay& a, const BucketDelay& b) { return a.delay_ms > b.delay_ms; });
+    if (delays.size() > most_delays) delays.resize(most_delays);
+    return delays;
+}
+
+std::vector<ModelColumn> delay_columns(std::optional<ModelColumn> first) {
+    std::vector<ModelColumn> columns{{"collective", false}, {"of the step"}, {"KiB"},          {"rank"},
+                                     {"named by"},          {"is last in"},  {"delays by ms"}, {"transfer ms"}};
+    if (first) columns.insert(columns.begin(), *first);
+    return columns;
+}
+
+std::vector<std::string> delay_cells(const BucketDelay& delay) {
+    return {delay.collective,
+            delay.bucket,
+            fmt::format("{:.1f}", static_cast<double>(delay.bytes) / 1024),
+            std::to_string(delay.rank),
+            fmt::format("{} of {}", delay.named, delay.repeats),
+            fmt::format("{:.0f}%", 100 * delay.share_last),
+            fmt::format("{:.4f}", delay.delay_ms),
+            fmt::format("{:.4f}", delay.transfer_ms)};
+}
+
 std::string delays_csv(const ScalingTable& table) {
-    std::string text = "row,bucket,rank,share_last,delay_ms,transfer_ms\n";
-    for (const ScalingRow& row : table.rows)
+    std::string text = "row,bucket,collective,bytes,rank,named_by,repeats,share_last,delay_ms,transfer_ms\n";
+    for (const ScalingRow& row : table.rows) {
+        if (!row.timed()) continue;
         for (const BucketDelay& d : row.details.delays)
-            if (row.timed())
-                text += csv_line({row.point.id(), d.bucket, std::to_string(d.rank), fmt::format("{:.6f}", d.share_last),
-                                  fmt::format("{:.6f}", d.delay_ms), fmt::format("{:.6f}", d.transfer_ms)});
+            text += csv_line({row.point.id(), d.bucket, d.collective, std::to_string(d.bytes), std::to_string(d.rank),
+                              std::to_string(d.named), std::to_string(d.repeats), fmt::format("{:.6f}", d.share_last),
+                              fmt::format("{:.6f}", d.delay_ms), fmt::format("{:.6f}", d.transfer_ms)});
+    }
     return text;
 }
 
@@ -351,9 +325,9 @@ ScalingModel scaling_model(const ScalingTable& table) {
     model.power = table.power;
     model.notes = table.notes;
     model.reasons = reasons_of(table);
-    model.factors = factors_table(table);
-    model.pop = pop_table(table);
-    model.no_factors = rows_without_factors(table);
+    model.factors = factor_tables(table);
+    model.factor_intervals = factor_intervals(table);
+    model.factor_items = factor_items(table);
     model.accuracy = accuracy_table(table);
     model.accuracy_note = accuracy_note(table);
     model.delays = delays_table(table);

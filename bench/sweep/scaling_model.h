@@ -2,6 +2,7 @@
 // each in its own way, so that they cannot disagree. Texts may hold **bold** and `code`, and nothing else of Markdown.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,10 @@ struct ScalingModel {
     std::string power;                 // "" with too few repeats
     std::vector<std::string> notes;    // what a reader has to know
     std::vector<std::string> reasons;  // of rows that did not run, or have no speed-up
-    ModelTable factors, pop;           // where the efficiency went
-    std::vector<std::string> no_factors;
+    // Where the efficiency went: a column a factor and POP's names, for both; a line a factor, for the page alone.
+    std::vector<ModelTable> factors;
+    ModelTable factor_intervals;
+    std::vector<std::string> factor_items;
     ModelTable accuracy;  // time to accuracy
     std::string accuracy_note;
     ModelTable delays, memory;
@@ -46,6 +49,12 @@ std::vector<std::string> curve_items(const ScalingTable& table);
 extern const char* const column_explanations;
 extern const char* const factor_explanation;
 extern const char* const delay_explanation;
+
+// Delays as tables show them: the costliest of a row, their columns and cells.
+inline constexpr size_t most_delays = 5;
+std::vector<BucketDelay> costliest(std::vector<BucketDelay> delays);
+std::vector<ModelColumn> delay_columns(std::optional<ModelColumn> first = {});
+std::vector<std::string> delay_cells(const BucketDelay& delay);
 
 std::string delays_csv(const ScalingTable& table);
 std::string memory_csv(const ScalingTable& table);  // bytes

@@ -108,8 +108,10 @@ void note_quality(ScalingTable& table) {
 
 // What of the communication a reader has to know: whose core it takes, and a link that was made slow on purpose.
 void note_communication(ScalingTable& table, std::span<const Record> records) {
-    std::set<std::string> threaded, links;
+    std::set<std::string> threaded, links, planted;
     for (const Record& record : records) {
+        if (const auto text = record.params.find("planted"); text != record.params.end() && text->is_string())
+            planted.insert(text->get<std::string>());
         if (record.kind != "rep") continue;
         if (record.params.value("communication_threads", 0) > 0) threaded.insert(record.params.value("point", ""));
         const double rate = record.params.value("slow_link_mb_per_s", 0.0),
@@ -122,6 +124,10 @@ void note_communication(ScalingTable& table, std::span<const Record> records) {
             "{}: one communication thread more on each rank. It has no core of its own but shares those of its rank, so N "
             "stays ranks x threads.",
             fmt::join(threaded, ", ")));
+    if (!planted.empty())
+        table.notes.push_back(fmt::format(
+            "**Losses were planted (XBENCH_PLANT: {}) to see whether they are found; the times are no results.**",
+            fmt::join(planted, "; ")));
     if (!links.empty())
         table.notes.push_back(fmt::format("**Injected: a slow link ({}) between the ranks; the times are that link's.**",
                                           fmt::join(links, "; ")));

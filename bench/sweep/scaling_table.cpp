@@ -170,6 +170,19 @@ void test_against_baseline(ScalingTable& table) {
     if (repeats >= 4) table.power = power_statement(repeats, median(noises));
 }
 
+// Where no speed-up is given, what would be split is not there either.
+void add_efficiency(ScalingTable& table, const Config& config, std::span<const Point> points,
+                    std::span<const Record> records) {
+    table.efficiency = efficiency_of(config, points, records);
+    for (size_t i = 0; i < table.efficiency.size(); ++i) {
+        RowEfficiency& row = table.efficiency[i];
+        if (row.factors.empty() || table.rows[i].no_speedup.empty()) continue;
+        row = {};
+        row.row = table.rows[i].point.id();
+        row.why_not = table.rows[i].no_speedup;
+    }
+}
+
 void take_contention(ScalingTable& table) {
     for (ScalingRow& row : table.rows)
         for (const TrainerFit& fit : table.fits)
@@ -211,6 +224,7 @@ ScalingTable make_scaling_table(const Config& config, std::span<const Point> poi
     test_against_baseline(table);
     table.fits = fit_families(table);
     take_contention(table);
+    add_efficiency(table, config, points, records);
     add_notes(table, config.scaling, records);
     return table;
 }
@@ -226,6 +240,26 @@ int baseline_of(const ScalingTable& table, const std::string& device) {
             best = static_cast<int>(i);
     }
     return best;
+}
+
+// The factors and POP's metrics, or why there are none.
+void add_factors(const ScalingTable& table, Record& record) {
+    for (const RowEfficiency& row : table.efficiency) {
+        if (row.row != record.params["point"]) continue;
+        if (row.factors.empty()) {
+            record.counters["factors_why"] = row.why_not;
+            continue;
+        }
+        Json factors = Json::object(), pop = Json::object();
+        for (const Factor& factor : row.factors) factors[factor.name] = factor.value;
+        for (const PopMetric& metric : row.pop) pop[metric.name] = metric.value;
+        const auto number = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
+        record.counters.update(Json{{"factors", factors},
+                                    {"pop", pop},
+                                    {"contention_ipc", number(row.ipc)},
+                                    {"contention_frequency", number(row.frequency)}});
+        if (!row.why_no_counters.empty()) record.counters["processor_counters_why"] = row.why_no_counters;
+    }
 }
 
 std::vector<Record> summary_records(const ScalingTable& table) {
@@ -266,6 +300,7 @@ std::vector<Record> summary_records(const ScalingTable& table) {
                                         {"efficiency", number(row.efficiency)},
                                         {"karp_flatt", number(row.karp_flatt)},
                                         {"contention", number(row.contention)}});
+        add_factors(table, record);
         records.push_back(std::move(record));
     }
     return records;

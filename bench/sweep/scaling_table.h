@@ -66,8 +66,8 @@ struct ScalingTable {
     std::optional<double> target_accuracy;  // of validation, that times to accuracy are of
 };
 
-// `points` in the order of the table, `records` of kind rep with their point's id in params.point. `target_accuracy`: none
-// for accuracy_to_reach's.
+// `points` in the order of the table, `records` of kind rep with their point's id in params.point, and of kind probe.
+// `target_accuracy`: none for accuracy_to_reach's.
 ScalingTable make_scaling_table(const Config& config, std::span<const Point> points, std::span<const Record> records,
                                 std::optional<double> target_accuracy = {});
 

@@ -109,14 +109,16 @@ std::string items(const std::vector<std::string>& texts) {
 }
 
 // A section that only some runs have anything for.
-std::string section(const char* heading, const std::string& sentence, const ModelTable& table,
-                    const std::vector<std::string>& remarks = {}) {
-    if (table.rows.empty() && remarks.empty()) return "";
-    std::string text = fmt::format("\n## {}\n\n", heading);
-    if (!sentence.empty()) text += wrapped(sentence, "") + "\n";
-    if (!table.rows.empty()) text += markdown_of(table);
-    if (!remarks.empty()) text += (table.rows.empty() ? "" : "\n") + items(remarks);
-    return text;
+std::string section(const char* heading, const std::string& sentence, const ModelTable& table) {
+    if (table.rows.empty()) return "";
+    return fmt::format("\n## {}\n\n", heading) + wrapped(sentence, "") + "\n" + markdown_of(table);
+}
+
+std::string factor_section(const ScalingModel& model) {
+    std::string text = "\n## Where the efficiency went\n\n";
+    if (!model.factors.empty()) text += wrapped(factor_explanation, "") + "\n";
+    for (const ModelTable& table : model.factors) text += markdown_of(table) + "\n";
+    return text + items(model.factor_items);
 }
 
 }  // namespace
@@ -140,8 +142,7 @@ std::string scaling_markdown(const ScalingTable& table) {
     notes.insert(notes.end(), model.reasons.begin(), model.reasons.end());
     const std::string warning = table.unpublishable.empty() ? "" : wrapped(table.unpublishable, "") + "\n";
     return warning + "# " + model.title + "\n\n" + wrapped(model.verdict, "") + "\n" + items(model.work) + "\n" +
-           markdown_of(model.speed) + "\n" + markdown_of(model.quality) + "\n" + items(notes) +
-           section("Where the efficiency went", factor_explanation, model.factors, model.no_factors) +
+           markdown_of(model.speed) + "\n" + markdown_of(model.quality) + "\n" + items(notes) + factor_section(model) +
            section("Time to accuracy", model.accuracy_note, model.accuracy) +
            section("Who is waited for", delay_explanation, model.delays) +
            section("Memory of a rank, MiB", "Of rank 0 while steps run.", model.memory) + "\n## What the curve says\n\n" +

@@ -7,10 +7,10 @@
 #include <set>
 
 #include "bench/base/environment.h"
+#include "bench/sweep/planned_run.h"
 #include "bench/sweep/price.h"
 #include "bench/sweep/sweep_folder.h"
 #include "bench/sweep/sweep_tables.h"
-#include "bench/sweep/target.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hardware.h"
@@ -44,22 +44,22 @@ public:
 private:
     void prepare_folder();
     void take_over();
-    Target target_of(const ScheduledRun& run);
-    bool is_missing(const Target& target) const;
+    PlannedRun planned(const ScheduledRun& run);
+    bool is_missing(const PlannedRun& target) const;
     template <class F>
     void for_each_of(int64_t repeat, F&& work);
     template <class F>
     void for_each_left(F&& work);
     Json calibrate() { return to_json(calibrator_ ? calibrator_->measure() : options_.calibrate()); }
-    void run_one(const Target& target);
+    void run_one(const PlannedRun& target);
     void run_block(int64_t repeat);
     int64_t blocks_made();
     void choose_blocks();
     void use_record(Point& point, const Record& record);
-    void take_records(const Target& target, const RunMarks& marks);
-    void take_failure(const Target& target, const std::string& failure);
-    void report(const Target& target, double seconds_here, const std::string& finished = {});
-    double seconds_left(const Target& target, double seconds_here);
+    void take_records(const PlannedRun& target, const RunMarks& marks);
+    void take_failure(const PlannedRun& target, const std::string& failure);
+    void report(const PlannedRun& target, double seconds_here, const std::string& finished = {});
+    double seconds_left(const PlannedRun& target, double seconds_here);
     void say_price();
     std::string write_tables(bool finished) const;
     void say(const std::string& text) const {
@@ -70,7 +70,7 @@ private:
     const SweepOptions& options_;
     const RunFolder folder_;
     std::vector<Point> points_;
-    const TargetLauncher launcher_;
+    const RunLauncher launcher_;
     std::optional<Calibrator> calibrator_;
     Json environment_;
     std::vector<Record> records_;
@@ -108,13 +108,13 @@ void Sweep::take_over() {
     }
 }
 
-Target Sweep::target_of(const ScheduledRun& run) {
+PlannedRun Sweep::planned(const ScheduledRun& run) {
     for (const Probe& probe : options_.probes)
         if (probe.id == run.probe) return {nullptr, &probe, run.repeat};
     return {&points_[run.point], nullptr, run.repeat};
 }
 
-bool Sweep::is_missing(const Target& target) const {
+bool Sweep::is_missing(const PlannedRun& target) const {
     if (done_.contains({target.run(), target.repeat})) return false;
     if (target.probe != nullptr) return !failed_probes_.contains(target.probe->id);
     return target.point->status == PointStatus::ok || target.point->status == PointStatus::oversubscribed;
@@ -130,7 +130,7 @@ void Sweep::use_record(Point& point, const Record& record) {
 }
 
 // Makes the records that the processes have left this run's.
-void Sweep::take_records(const Target& target, const RunMarks& marks) {
+void Sweep::take_records(const PlannedRun& target, const RunMarks& marks) {
     std::vector<Record> records = records_of(target, options_.folder);
     for (Record& record : records) {
         record.env_id = environment_["env_id"].get<std::string>();
@@ -146,7 +146,7 @@ void Sweep::take_records(const Target& target, const RunMarks& marks) {
 }
 
 // Its other repeats are left out.
-void Sweep::take_failure(const Target& target, const std::string& failure) {
+void Sweep::take_failure(const PlannedRun& target, const std::string& failure) {
     if (target.probe != nullptr) {
         failed_probes_.insert(target.probe->id);
     } else {
@@ -155,7 +155,7 @@ void Sweep::take_failure(const Target& target, const std::string& failure) {
     }
 }
 
-void Sweep::run_one(const Target& target) {
+void Sweep::run_one(const PlannedRun& target) {
     ++started_;
     RunMarks marks;
     marks.before = calibrate();
@@ -182,35 +182,35 @@ void Sweep::run_one(const Target& target) {
 // Calls `work` for every run of a block, in no order.
 template <class F>
 void Sweep::for_each_of(int64_t repeat, F&& work) {
-    for (Point& point : points_) work(Target{&point, nullptr, repeat});
-    for (const Probe& probe : options_.probes) work(Target{nullptr, &probe, repeat});
+    for (Point& point : points_) work(PlannedRun{&point, nullptr, repeat});
+    for (const Probe& probe : options_.probes) work(PlannedRun{nullptr, &probe, repeat});
 }
 
 // Calls it for every run that is still to be started.
 template <class F>
 void Sweep::for_each_left(F&& work) {
-    const auto take = [&](const Target& target) {
+    const auto take = [&](const PlannedRun& target) {
         if (is_missing(target)) work(target);
     };
-    for (size_t i = at_; i < block_.size(); ++i) take(target_of(block_[i]));
+    for (size_t i = at_; i < block_.size(); ++i) take(planned(block_[i]));
     for (int64_t repeat = repeat_ + 1; repeat <= blocks_; ++repeat) for_each_of(repeat, take);
 }
 
 // Negative: not known yet.
-double Sweep::seconds_left(const Target& now, double seconds_here) {
+double Sweep::seconds_left(const PlannedRun& now, double seconds_here) {
     const std::optional<double> here = times_.of(now.run());
     if (!here) return -1;
     double left = std::max(0.0, *here - seconds_here);
-    for_each_left([&](const Target& target) { left += times_.of(target.run()).value_or(*here); });
+    for_each_left([&](const PlannedRun& target) { left += times_.of(target.run()).value_or(*here); });
     return left;
 }
 
-void Sweep::report(const Target& target, double seconds_here, const std::string& finished) {
+void Sweep::report(const PlannedRun& target, double seconds_here, const std::string& finished) {
     if (!options_.progress) return;
     SweepProgress progress;
     progress.done = finished.empty() ? started_ - 1 : started_;
     progress.total = started_;
-    for_each_left([&](const Target&) { ++progress.total; });
+    for_each_left([&](const PlannedRun&) { ++progress.total; });
     progress.text = fmt::format("{}, repeat {} of {}", target.text(), target.repeat, blocks_);
     progress.seconds_left = seconds_left(target, finished.empty() ? seconds_here : 1e30);
     if (!finished.empty())
@@ -226,13 +226,13 @@ void Sweep::run_block(int64_t repeat) {
     block_ = schedule_block(points_, repeat, config_.scaling.seed, options_.probes);
     repeat_ = repeat;
     for (at_ = 0; at_ < block_.size();) {
-        const Target target = target_of(block_[at_++]);
+        const PlannedRun target = planned(block_[at_++]);
         if (!is_missing(target)) continue;
         interrupted_ = interrupted_ || (options_.stop && options_.stop());
         if (!interrupted_) run_one(target);
         if (interrupted_) return;
         bool more = false;
-        for_each_left([&](const Target&) { more = true; });
+        for_each_left([&](const PlannedRun&) { more = true; });
         if (more) write_tables(false);
     }
 }
@@ -240,7 +240,7 @@ void Sweep::run_block(int64_t repeat) {
 int64_t Sweep::blocks_made() {
     for (int64_t made = 0; made < blocks_; ++made) {
         bool missing = false;
-        for_each_of(made + 1, [&](const Target& target) { missing = missing || is_missing(target); });
+        for_each_of(made + 1, [&](const PlannedRun& target) { missing = missing || is_missing(target); });
         if (missing) return made;
     }
     return blocks_;
@@ -251,7 +251,7 @@ void Sweep::choose_blocks() {
     const double budget_seconds = config_.scaling.budget_minutes * 60;
     if (budget_seconds <= 0) return;
     std::vector<std::string> runs;
-    for_each_of(most_blocks + 1, [&](const Target& target) {
+    for_each_of(most_blocks + 1, [&](const PlannedRun& target) {
         if (is_missing(target)) runs.push_back(target.run());
     });
     const std::optional<double> block_seconds = times_.of_all(runs);
@@ -269,7 +269,7 @@ void Sweep::choose_blocks() {
 void Sweep::say_price() {
     int64_t runs = 0;
     std::vector<std::string> left;
-    for_each_left([&](const Target& target) { left.push_back(target.run()), ++runs; });
+    for_each_left([&](const PlannedRun& target) { left.push_back(target.run()), ++runs; });
     if (runs > 0)
         say(fmt::format("{} (order by seed {})", price_text(runs, blocks_, times_.of_all(left)), config_.scaling.seed));
 }
@@ -295,6 +295,9 @@ SweepResult Sweep::run() {
 
 SweepResult run_sweep(const Config& config, const SweepOptions& options) {
     if (config.sweep.empty()) throw UsageError("no rows to run", "/sweep", "add {\"trainer\": \"serial\"} to \"sweep\"");
+    if (config.train.probe != "none")
+        throw UsageError("the rows of a sweep are trainings, not runs for their times alone", "/train/probe",
+                         "leave it out");
     return Sweep(config, options).run();
 }
 

@@ -27,10 +27,10 @@ void check_same_sweep(const fs::path& folder, const Config& config) {
     if (!path_exists(saved))
         throw UsageError("nothing to resume: there is no config.resolved.json", folder.string(),
                          "name the folder of a sweep with --out, or leave --resume out");
-    const auto kept = [](const Config& config) {
-        Json json = to_json(with_absolute_paths(config));
+    const auto kept = [](const Config& of) {
+        Json json = to_json(with_absolute_paths(of));
         for (const char* key : {"name", "sweep", "output"}) json.erase(key);
-        for (const char* key : {"repeats", "budget_minutes", "launcher", "oversubscribe", "timeout_seconds"})
+        for (const char* key : {"repeats", "budget_minutes", "launcher", "oversubscribe", "timeout_seconds", "factors"})
             json["scaling"].erase(key);
         return json;
     };

@@ -17,6 +17,7 @@ std::string write_sweep_tables(const std::filesystem::path& folder, const Config
     const std::string markdown = scaling_markdown(table);
     write_text(folder / "scaling.csv", scaling_csv(table));
     write_text(folder / "scaling.md", markdown);
+    if (!table.efficiency.empty()) write_text(folder / "efficiency.csv", efficiency_csv(table.efficiency));
     write_text(folder / "env.json", json_text(environment, 2) + "\n");
     if (!finished) return markdown;
     std::vector<Record> summaries = summary_records(table);

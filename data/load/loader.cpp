@@ -59,7 +59,8 @@ struct Loader::State {
     int64_t first = 0, taken = 0, delivered = 0, last = 0;  // of the epoch; taken by workers; given to the consumer; end
     int busy = 0;                                           // workers that are filling a slot
     int64_t epoch = 0;
-    int64_t waited_ns = 0;  // of the consumer
+    int64_t waited_ns = 0;           // of the consumer
+    std::vector<int64_t> preloaded;  // which batch of an epoch each slot holds; empty: not preloaded
     bool epoch_started = false, stopping = false;
     std::vector<std::thread> workers;
 
@@ -76,6 +77,8 @@ struct Loader::State {
     }
     void check() const;
     void make_slots();
+    void choose_preloaded();
+    const Batch* next_preloaded();
     void end_workers();
     void stop_epoch(std::unique_lock<std::mutex>& lock);
     void start_epoch(int64_t number, int64_t first_batch);
@@ -91,8 +94,10 @@ Loader::State::State(const Dataset& set, const LoaderOptions& wanted)
       indices(wanted.indices.empty() ? set.indices(wanted.split) : wanted.indices) {
     check();
     bounds = batch_bounds(samples(), options.chunk_images, options.batch_size);
+    if (options.preload) choose_preloaded();
     make_slots();
     order = indices;
+    if (options.preload) return;
     try {
         for (int i = 0; i < options.workers; ++i) workers.emplace_back([this] { work(); });
     } catch (...) {  // no thread left: those that were started must end before this object goes
@@ -143,7 +148,8 @@ int64_t Loader::State::most_boxes() const {
 
 void Loader::State::make_slots() {
     const size_t most = static_cast<size_t>(max_local_batch());
-    slots = std::vector<Slot>(static_cast<size_t>(batches_in_memory(options.workers, options.prefetch)));
+    const auto read_ahead = static_cast<size_t>(batches_in_memory(options.workers, options.prefetch));
+    slots = std::vector<Slot>(options.preload ? preloaded.size() : read_ahead);
     for (Slot& slot : slots) {
         const size_t bytes = most * static_cast<size_t>(reader.image_values()) * sizeof(float);
         slot.images = options.allocate ? options.allocate(bytes) : AlignedBuffer(bytes);
@@ -161,6 +167,28 @@ void Loader::State::make_slots() {
         else
             slot.batch.labels.reserve(most);
     }
+}
+
+// As many of each size as are in memory otherwise, so that the caches see as much of them.
+void Loader::State::choose_preloaded() {
+    std::vector<int64_t> sizes;
+    for (int64_t i = 0; i < batches(); ++i) {
+        const int64_t size = bounds[static_cast<size_t>(i) + 1] - bounds[static_cast<size_t>(i)];
+        if (std::count(sizes.begin(), sizes.end(), size) >= batches_in_memory(options.workers, options.prefetch)) continue;
+        sizes.push_back(size);
+        preloaded.push_back(i);
+    }
+}
+
+// Of the slots that hold a batch of this size, one after the other.
+const Batch* Loader::State::next_preloaded() {
+    if (delivered == last) return nullptr;
+    const int64_t index = delivered++, size = bounds[static_cast<size_t>(index) + 1] - bounds[static_cast<size_t>(index)];
+    const auto fits = [&](const Slot& slot) { return slot.batch.global_size == size; };
+    auto left = index % std::count_if(slots.begin(), slots.end(), fits);
+    const auto found = std::find_if(slots.begin(), slots.end(), [&](const Slot& slot) { return fits(slot) && left-- == 0; });
+    found->batch.index = index;
+    return &found->batch;
 }
 
 // Lets the workers finish what they have taken; after it nobody reads `order` or touches a slot.
@@ -183,6 +211,8 @@ void Loader::State::start_epoch(int64_t number, int64_t first_batch) {
         epoch = number;
         taken = delivered = first = first_batch;
         last = batches();
+        for (size_t i = 0; i < preloaded.size() && !epoch_started; ++i)
+            reader.read(order, bounds, preloaded[i], epoch, slots[i].batch);
         epoch_started = true;
     }
     slot_freed.notify_all();
@@ -191,6 +221,7 @@ void Loader::State::start_epoch(int64_t number, int64_t first_batch) {
 const Batch* Loader::State::next() {
     std::unique_lock lock(mutex);
     if (!epoch_started) throw Error("next() without an epoch", "data/loader", "call start_epoch() first");
+    if (options.preload) return next_preloaded();
     if (delivered > first) slot_of(delivered - 1).ready = false;
     if (delivered == last) return nullptr;
     const int64_t index = delivered++;
@@ -233,6 +264,7 @@ void Loader::State::work() {
 void Loader::State::fill(int64_t index) {
     Slot& slot = slot_of(index);
     try {
+        if (options.longer_ms > 0) std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(options.longer_ms));
         reader.read(order, bounds, index, epoch, slot.batch);
     } catch (...) {
         slot.failure = std::current_exception();

@@ -28,8 +28,10 @@ struct LoaderOptions {
     int prefetch = 3;                                // batches held ready
     std::vector<double> class_weights;               // one a class: Batch::weight_sum is wanted
     int64_t chunk_images = 0, chunk_partitions = 1;  // of chunked_order
-    MemoryLedger* ledger = nullptr;                  // counts the batches' images
-    std::function<AlignedBuffer(size_t)> allocate;   // memory for those; none: the host's own
+    bool preload = false;  // a few batches of each size are read when the first epoch starts, and come again and again
+    double longer_ms = 0;  // of a planted loss: each batch that is read takes so much longer
+    MemoryLedger* ledger = nullptr;                 // counts the batches' images
+    std::function<AlignedBuffer(size_t)> allocate;  // memory for those; none: the host's own
 };
 
 // Of a class of which nobody knows whether the image shows it: loss and metrics leave it out.

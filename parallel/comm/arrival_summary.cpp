@@ -148,7 +148,7 @@ void append(std::vector<std::byte>& to, const std::vector<std::byte>& more) {
 
 std::vector<RankTrace> parse_traces(const std::vector<std::byte>& all) {
     std::vector<RankTrace> traces;
-    const auto take = [&, at = size_t{0}](size_t bytes) mutable {
+    auto take = [&, at = size_t{0}](size_t bytes) mutable {
         const std::vector<std::byte> part(all.begin() + static_cast<std::ptrdiff_t>(at),
                                           all.begin() + static_cast<std::ptrdiff_t>(at + bytes));
         at += bytes;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -24,7 +25,7 @@ std::vector<double> numbers(const std::string& text, const std::string& item) {
     for (std::string part; std::getline(parts, part, ',');) {
         char* end = nullptr;
         const double value = std::strtod(part.c_str(), &end);
-        if (part.empty() || *end != '\0' || !std::isfinite(value) || value < 0)
+        if (part.empty() || text.ends_with(',') || *end != '\0' || !std::isfinite(value) || value < 0)
             throw UsageError("\"" + item + "\" is no planted loss", "XBENCH_PLANT", "numbers are 0 or more");
         values.push_back(value);
     }
@@ -71,7 +72,8 @@ PlantedLoss planted_loss() {
 
 void compute_for(double ms) {
     if (ms <= 0) return;
-    const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double, std::milli>(ms));
+    const auto end =
+        Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double, std::milli>(ms));
     while (Clock::now() < end) {
     }
 }

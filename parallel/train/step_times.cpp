@@ -2,7 +2,9 @@
 #include "parallel/train/step_times.h"
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
+#include <numeric>
 
 namespace xbench {
 namespace {
@@ -13,13 +15,39 @@ void slowest_of_all_ranks(std::vector<int64_t>& times, ControlPlane& communicato
     std::transform(slowest.begin(), slowest.end(), times.begin(), [](double ns) { return static_cast<int64_t>(ns); });
 }
 
+// One number of each rank, in rank order.
+std::vector<double> of_all_ranks(double mine, ControlPlane& communicator) {
+    std::vector<std::byte> bytes(sizeof mine);
+    std::memcpy(bytes.data(), &mine, sizeof mine);
+    const std::vector<std::byte> all = communicator.all_gather_bytes(bytes);
+    std::vector<double> numbers(all.size() / sizeof mine);
+    std::memcpy(numbers.data(), all.data(), all.size());
+    return numbers;
+}
+
 }  // namespace
 
+size_t warmup_steps(size_t steps) { return std::min<size_t>(5, steps / 10); }
+
 void StepTimes::reserve(size_t steps) {
-    for (auto* times : {&step_ns, &between_steps_ns, &load_ns, &step_images, &comm_ns}) times->reserve(steps);
+    for (auto* times : {&step_ns, &between_steps_ns, &load_ns, &step_images, &comm_ns, &useful_ns}) times->reserve(steps);
+}
+
+// Before the waits become those of the rank that waited longest: a rank's own time is what its own waits leave.
+void StepTimes::merge_useful(ControlPlane& communicator) {
+    useful_ns.resize(step_ns.size());
+    for (size_t i = 0; i < step_ns.size(); ++i)
+        useful_ns[i] =
+            std::max<int64_t>(0, step_ns[i] - (i < load_ns.size() ? load_ns[i] : 0) - (i < comm_ns.size() ? comm_ns[i] : 0));
+    const size_t skip = warmup_steps(useful_ns.size()), steps = useful_ns.size() - skip;
+    const auto first = useful_ns.begin() + static_cast<std::ptrdiff_t>(skip);
+    const auto sum = static_cast<double>(std::accumulate(first, useful_ns.end(), int64_t{0}));
+    useful_of_rank_ns = of_all_ranks(steps > 0 ? sum / static_cast<double>(steps) : 0, communicator);
+    slowest_of_all_ranks(useful_ns, communicator);
 }
 
 void StepTimes::merge(ControlPlane& communicator) {
+    merge_useful(communicator);
     slowest_of_all_ranks(step_ns, communicator);
     slowest_of_all_ranks(between_steps_ns, communicator);
     slowest_of_all_ranks(load_ns, communicator);

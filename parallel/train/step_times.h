@@ -20,11 +20,19 @@ struct StepTimes {
     std::vector<int64_t> step_images;       // images of that step, all ranks
     std::vector<int64_t> comm_ns;           // exposed communication of each step, of the rank that waited longest
     std::vector<int64_t> skew_ns;           // of it, beyond that of the rank that waited least: its peers were late
+    std::vector<int64_t> useful_ns;         // of each step, what is neither of both waits; of the rank that has most of it
+    std::vector<double> useful_of_rank_ns;  // one element a rank: its mean of that, over the steps behind the warm-up
 
     void reserve(size_t steps);
     // From this rank's own times to those of all ranks. Collective, once.
     void merge(ControlPlane& communicator);
+
+private:
+    void merge_useful(ControlPlane& communicator);
 };
+
+// Steps that are left out of throughput at the start of a run: caches, page faults, clock rates.
+size_t warmup_steps(size_t steps);
 
 // Splits the time of an epoch into its steps and what lies between. A step's times are known when it ends, on another device
 // than the host's when the next one does; finish() waits for the last.

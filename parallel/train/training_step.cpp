@@ -15,6 +15,7 @@
 #include "parallel/comm/lone_plane.h"
 #include "parallel/comm/nccl.h"
 #include "parallel/strategy/optimizer_step.h"
+#include "parallel/train/probe_kind.h"
 
 namespace xbench {
 namespace {
@@ -230,7 +231,7 @@ void TrainingStep::run(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
     const int64_t every = config_.check_steps;
     if (every > 0 && context_.step % static_cast<uint32_t>(every) == 0) {
         check_finite(state_, context_.step, communicator_.rank(), checked());
-        check_replicas(state_, context_.step, communicator_);
+        if (!moves_no_data(config_)) check_replicas(state_, context_.step, communicator_);
     }
 }
 

@@ -6,11 +6,14 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "bench/audit/audit.h"
 #include "bench/base/change_points.h"
+#include "core/config.h"
 #include "core/rng.h"
+#include "tests/bench/factor_records.h"
 
 namespace xbench {
 namespace {
@@ -61,6 +64,22 @@ TEST(Oracles, CasesForMlscorecheck) {
                 impossible || finding.level == audit::Level::impossible || finding.level == audit::Level::if_truncated;
         ours << (impossible ? 1 : 0) << "\n";
     }
+}
+
+// A sweep with probes, of which talp-pages reads the export.
+TEST(Oracles, RunWithFactorsForTalp) {
+    if (folder().empty()) GTEST_SKIP() << "XBENCH_ORACLES names no folder (tests/bench/oracles_test.sh does)";
+    const std::filesystem::path run = std::filesystem::path(folder()) / "factors";
+    std::filesystem::create_directories(run);
+    const Config config = parse_config(
+        R"({"name": "factors", "model": "pneumonia_cnn", "data": {"synthetic": {"count": 4096}},
+            "sweep": [{"trainer": "serial"}, {"trainer": "cpu_ddp", "ranks": 2}]})",
+        "factors");
+    write_text(run / "config.resolved.json", json_text(to_json(config)));
+    test::Truth truth;
+    truth.useful = {29, 34};
+    truth.slowest = 35, truth.arrivals = 36, truth.preloaded = 39, truth.job = 41;
+    append_records(run / "records.jsonl", test::records_of(truth, 7));
 }
 
 }  // namespace

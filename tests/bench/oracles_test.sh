@@ -25,3 +25,8 @@ XBENCH_ORACLES=$folder "$test_bench" --gtest_filter='Oracles.*' >"$folder/log" |
 diff "$folder/series.ours" "$folder/series.theirs" && echo "$(wc -l <"$folder/series.txt") series: the change points of ruptures"
 "$python" "$source/tests/bench/oracles/mlscore_check.py" "$folder/cases.txt" >"$folder/cases.theirs" 2>"$folder/log"
 diff "$folder/cases.ours" "$folder/cases.theirs" && echo "$(wc -l <"$folder/cases.txt") cases: the verdicts of mlscorecheck"
+
+# talp-pages finds POP's metrics of a row in its export, as the product of its factors says them.
+"$xbench" report "$folder/factors" >/dev/null
+"$xbench" report "$folder/factors" --export talp >/dev/null
+"$python" "$source/tests/bench/oracles/factors_check.py" "$folder/factors"

@@ -207,6 +207,35 @@ TEST(Loader, StartsAnEpochAnewInTheMiddleOfAnother) {
     }
 }
 
+// Preloaded batches are real ones of their size and place, a few of each size again and again; nothing is read any more.
+TEST(Loader, PreloadedBatchesAreAFewOfEachSize) {
+    const CountingDataset set(100);  // 69 to train on: the last batch has 5 images
+    for (const int ranks : {1, 2}) {
+        LoaderOptions options;
+        options.batch_size = 8;
+        options.ranks = ranks;
+        const auto real = run_epoch(set, options, 1);
+        options.preload = true;
+        Loader loader(set, options);
+        for (const int64_t epoch : {1, 2}) {
+            const auto preloaded = run_epoch(loader, epoch);
+            ASSERT_EQ(preloaded.size(), real.size());
+            for (size_t i = 0; i < real.size(); ++i) {
+                EXPECT_EQ(preloaded[i].global_size, real[i].global_size);
+                EXPECT_EQ(preloaded[i].leaf_begin, real[i].leaf_begin);
+                const bool held = i < static_cast<size_t>(batches_in_memory(options.workers, options.prefetch));
+                EXPECT_TRUE(preloaded[i] == real[i] || !(held || i + 1 == real.size())) << "batch " << i;
+            }
+            EXPECT_EQ(preloaded[0], preloaded[4]);  // four are held
+            EXPECT_NE(preloaded[0], preloaded[1]);
+        }
+        loader.start_epoch(3, 7);
+        ASSERT_NE(loader.next(), nullptr);
+        EXPECT_EQ(loader.next()->index, 8);
+        EXPECT_EQ(loader.next(), nullptr);
+    }
+}
+
 TEST(Loader, KeepsABatchUntilTheNextCall) {
     const CountingDataset set(300);
     LoaderOptions options;

@@ -44,7 +44,7 @@ for ranks, threads in [(r, t) for t in range(1, teams + 1) for r in (1, 2, 4, 8,
         mebibytes = {"parameters": 0.02, "gradients": 0.02, "optimizer": 0.05, "activations": 9.0 / ranks, "buffers": 0.01, "batches": 3.0 / ranks, "workspace": 1.5}
         ledger = {purpose: int(1048576 * m) for purpose, m in mebibytes.items()}
         ledger["total"] = sum(ledger.values())
-        delays = [{"bucket": 0, "rank": ranks - 1, "share_last": 0.75, "delay_ms": exposed / 2, "transfer_ms": exposed / 2}] if ranks > 1 else []
+        delays = [{"bucket": 0, "collective": "all_reduce", "bytes": 24264, "rank": ranks - 1, "share_last": 0.75, "delay_ms": exposed / 2, "transfer_ms": exposed / 2}] if ranks > 1 else []
         records.append({"schema": "xbench.record/1", "run_id": name, "kind": "rep", "bench": "train", "params": params, "rep": rep,
                         "unit": "images/s", "value": 64000 / step, "samples_ns": samples,
                         "per_rank": [{"rank": r, "host": "sample", "machine": "m", "cpuset": str(r), "bound": True, "oversubscribed": False} for r in range(ranks)],

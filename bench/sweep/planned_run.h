@@ -12,7 +12,7 @@
 namespace xbench {
 
 // A repeat of a row, or of a probe.
-struct Target {
+struct PlannedRun {
     Point* point = nullptr;        // of a row
     const Probe* probe = nullptr;  // else
     int64_t repeat = 1;
@@ -24,15 +24,15 @@ struct Target {
     std::vector<std::filesystem::path> outs_in(const std::filesystem::path& sweep) const;  // a run folder for each copy
 };
 
-// Starts targets, and waits for them.
-class TargetLauncher {
+// Starts them, and waits for them.
+class RunLauncher {
 public:
-    TargetLauncher(const Config& config, const SweepOptions& options);
+    RunLauncher(const Config& config, const SweepOptions& options);
     // Into empty folders that it makes.
-    Outcome run(const Target& target, const std::function<void(double seconds)>& tick) const;
+    Outcome run(const PlannedRun& target, const std::function<void(double seconds)>& tick) const;
 
 private:
-    Launch launch_of(const Target& target, size_t copy) const;
+    Launch launch_of(const PlannedRun& target, size_t copy) const;
     const Config& config_;
     const SweepOptions& options_;
     const Launcher launcher_;
@@ -40,7 +40,7 @@ private:
 };
 
 // The raw record of each copy, as this sweep's. Throws Error where one is missing.
-std::vector<Record> records_of(const Target& target, const std::filesystem::path& sweep);
+std::vector<Record> records_of(const PlannedRun& target, const std::filesystem::path& sweep);
 
 // "1802 images/s in 3 s"; no time of an emulated GPU is shown, here neither.
 std::string speed_text(const Record& record, double seconds);

@@ -1,5 +1,5 @@
 // Command lines and folders of the runs of a sweep.
-#include "bench/sweep/target.h"
+#include "bench/sweep/planned_run.h"
 
 #include <fmt/format.h>
 
@@ -13,18 +13,18 @@ namespace xbench {
 
 namespace fs = std::filesystem;
 
-std::string Target::run() const { return probe != nullptr ? run_of_probe(probe->id) : run_of_point(point->id()); }
+std::string PlannedRun::run() const { return probe != nullptr ? run_of_probe(probe->id) : run_of_point(point->id()); }
 
-std::string Target::text() const {
+std::string PlannedRun::text() const {
     if (probe != nullptr) return "probe " + probe->id;
     return fmt::format("{} {} x {}", point->trainer, point->ranks, point->threads);
 }
 
-fs::path Target::folder_in(const fs::path& sweep) const {
+fs::path PlannedRun::folder_in(const fs::path& sweep) const {
     return probe != nullptr ? sweep / "probes" / probe->id : sweep / "points" / point->id();
 }
 
-std::vector<fs::path> Target::outs_in(const fs::path& sweep) const {
+std::vector<fs::path> PlannedRun::outs_in(const fs::path& sweep) const {
     const fs::path folder = folder_in(sweep);
     if (probe == nullptr || probe->copies == 1) return {folder / fmt::format("rep{}", repeat)};
     std::vector<fs::path> outs;
@@ -32,13 +32,13 @@ std::vector<fs::path> Target::outs_in(const fs::path& sweep) const {
     return outs;
 }
 
-TargetLauncher::TargetLauncher(const Config& config, const SweepOptions& options)
+RunLauncher::RunLauncher(const Config& config, const SweepOptions& options)
     : config_(config),
       options_(options),
       launcher_(choose_launcher(config.scaling.launcher).launcher),
       srun_mpi_(launcher_ == Launcher::srun ? srun_mpi_here() : "") {}
 
-Launch TargetLauncher::launch_of(const Target& target, size_t copy) const {
+Launch RunLauncher::launch_of(const PlannedRun& target, size_t copy) const {
     const Point& point = target.trained();
     const std::vector<fs::path> outs = target.outs_in(options_.folder);
     LaunchRequest request;
@@ -54,7 +54,7 @@ Launch TargetLauncher::launch_of(const Target& target, size_t copy) const {
     return launch;
 }
 
-Outcome TargetLauncher::run(const Target& target, const std::function<void(double)>& tick) const {
+Outcome RunLauncher::run(const PlannedRun& target, const std::function<void(double)>& tick) const {
     const std::vector<fs::path> outs = target.outs_in(options_.folder);
     std::vector<Launch> launches;
     std::vector<fs::path> logs;
@@ -71,7 +71,7 @@ Outcome TargetLauncher::run(const Target& target, const std::function<void(doubl
     return run_processes(launches, logs, static_cast<double>(config_.scaling.timeout_seconds), tick, options_.stop);
 }
 
-std::vector<Record> records_of(const Target& target, const fs::path& sweep) {
+std::vector<Record> records_of(const PlannedRun& target, const fs::path& sweep) {
     const std::vector<fs::path> outs = target.outs_in(sweep);
     std::vector<Record> records;
     for (size_t copy = 0; copy < outs.size(); ++copy) {
