@@ -56,6 +56,9 @@ std::vector<BucketDelay> costliest(std::vector<BucketDelay> delays);
 std::vector<ModelColumn> delay_columns(std::optional<ModelColumn> first = {});
 std::vector<std::string> delay_cells(const BucketDelay& delay);
 
+// Its parts. scaling_costs.cpp
+ModelTable delays_table(const ScalingTable& table);
+ModelTable memory_table(const ScalingTable& table);
 std::string delays_csv(const ScalingTable& table);
 std::string memory_csv(const ScalingTable& table);  // bytes
 
