@@ -148,6 +148,16 @@ TEST(Probes, UnderWeakScalingARankHasTheBatchOfTheBase) {
     EXPECT_THAT(probes, testing::Contains("serial-t1-b21-v3 serial-r1-t1 b21 x1 steps"));
 }
 
+// The serial program of a share makes as many steps as the row, not P times as many.
+TEST(Probes, TrainAsManyStepsAsTheRow) {
+    const std::vector<Point> rows{point("serial", 1, 1), point("cpu_ddp", 4, 1)};
+    const std::vector<Probe> probes = probes_for(config_of("{}", R"({"epochs": 6})"), rows);
+    EXPECT_EQ(probes[0].id, "serial-t1-b16-v2-e2");
+    EXPECT_THAT(probes[0].settings, testing::Contains("train.epochs=2"));
+    EXPECT_EQ(probes[1].id, "serial-t1-b16-v2-e2-x4");
+    EXPECT_EQ(probes.size(), 4u);
+}
+
 // Leaves of a small share are at most its images, passes at most its leaves.
 TEST(Probes, SettingsFitTheShare) {
     const Config config = config_of("{}", R"({"batch_size": 8, "virtual_ranks": 8, "accumulate": 4, "batchnorm": "local"})");

@@ -43,8 +43,8 @@ if [ "$(nproc)" -lt 2 ]; then
     exit 0
 fi
 "$xbench" --config job.json --dry-run > dry.txt
-[ "$(grep -c '| probe ' dry.txt)" = 6 ] && grep -q "serial-t1-b8-v4-x2 .* 2 at once" dry.txt || { cat dry.txt; fail "--dry-run does not list 6 probes"; }
-"$xbench" --config job.json --dry-run --set scaling.factors=false | grep -q "| probe " && fail "probes without factors"
+[ "$(grep '^block 1:' dry.txt | grep -o 'probe ' | wc -l)" = 6 ] && grep -q serial-t1-b8-v4-e1-x2 dry.txt || { cat dry.txt; fail "--dry-run does not list 6 probes"; }
+"$xbench" --config job.json --dry-run --set scaling.factors=false | grep -q "probe " && fail "probes without factors"
 "$xbench" --quiet --config job.json --out run > out.txt 2>&1 || { cat out.txt; fail "the sweep"; }
 [ "$(grep -c '"kind":"rep"' run/records.jsonl)" = 6 ] || fail "not 6 repeats"
 [ "$(grep -c '"kind":"probe"' run/records.jsonl)" = 14 ] || fail "not 14 records of probes"  # 6 runs, one of them two copies, twice
