@@ -12,7 +12,17 @@
 namespace xbench {
 
 // Streams that are not an operator of a graph; far above any node index.
-enum class RandomUse : uint32_t { weights = 0xFFFF0000u, shuffle, split, synthetic, augment, bootstrap, test_data, tune, schedule };
+enum class RandomUse : uint32_t {
+    weights = 0xFFFF0000u,
+    shuffle,
+    split,
+    synthetic,
+    augment,
+    bootstrap,
+    test_data,
+    tune,
+    schedule
+};
 
 class Random {
 public:

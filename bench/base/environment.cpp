@@ -28,11 +28,10 @@ namespace {
 // Job and launcher settings, and what changes how threads run. Nothing else of the environment is recorded: it may be
 // private.
 bool is_recorded(std::string_view name) {
-    static const std::set<std::string_view> names{"XBENCH_ISA",       "XBENCH_NODE_OF_RANK", "OMP_NUM_THREADS",
-                                                  "OMP_THREAD_LIMIT", "OMP_DYNAMIC",         "OMP_MAX_ACTIVE_LEVELS",
-                                                  "OMP_PROC_BIND",    "OMP_PLACES",          "OMP_WAIT_POLICY",
-                                                  "GOMP_SPINCOUNT",   "GOMP_CPU_AFFINITY",   "MALLOC_ARENA_MAX",
-                                                  "LD_PRELOAD",       "CUDA_VISIBLE_DEVICES"};
+    static const std::set<std::string_view> names{
+        "XBENCH_ISA",     "XBENCH_NODE_OF_RANK",   "XBENCH_COPY",      "OMP_NUM_THREADS", "OMP_THREAD_LIMIT",
+        "OMP_DYNAMIC",    "OMP_MAX_ACTIVE_LEVELS", "OMP_PROC_BIND",    "OMP_PLACES",      "OMP_WAIT_POLICY",
+        "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY",     "MALLOC_ARENA_MAX", "LD_PRELOAD",      "CUDA_VISIBLE_DEVICES"};
     const bool secret = name.find("KEY") != name.npos || name.find("TOKEN") != name.npos || name.find("SECRET") != name.npos;
     return names.count(name) > 0 ||
            (!secret && (name.starts_with("SLURM_") || name.starts_with("OMPI_") || name.starts_with("PMIX_MCA_")));

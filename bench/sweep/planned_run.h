@@ -24,6 +24,12 @@ struct PlannedRun {
     std::vector<std::filesystem::path> outs_in(const std::filesystem::path& sweep) const;  // a run folder for each copy
 };
 
+// What the sweep itself knows of a run.
+struct RunMarks {
+    Json before, after;  // calibrations
+    double seconds = 0;
+};
+
 // Starts them, and waits for them.
 class RunLauncher {
 public:

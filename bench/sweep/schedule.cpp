@@ -2,6 +2,7 @@
 #include "bench/sweep/schedule.h"
 
 #include <algorithm>
+#include <charconv>
 #include <tuple>
 
 #include "core/hash.h"
@@ -11,7 +12,9 @@ namespace xbench {
 namespace {
 
 uint64_t place_of(const std::string& name, int64_t repeat, uint64_t seed) {
-    const uint64_t what = std::stoull(hash_hex(name).substr(0, 16), nullptr, 16);
+    const std::string hash = hash_hex(name);
+    uint64_t what = 0;
+    std::from_chars(hash.data(), hash.data() + 16, what, 16);
     const uint64_t stream = random_stream(static_cast<uint32_t>(RandomUse::schedule), static_cast<uint32_t>(repeat));
     const Philox4 bits = philox4x32(seed, what, stream);
     return uint64_t{bits.v[0]} << 32 | bits.v[1];

@@ -21,12 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What the sweep knows of a run besides its records.
-struct RunMarks {
-    Json before, after;  // calibrations
-    double seconds = 0;
-};
-
 // A sweep under way.
 class Sweep {
 public:
@@ -101,9 +95,7 @@ void Sweep::take_over() {
         done_.emplace(run_of(record), record.rep);
         for (Point& point : points_)
             if (record.kind == "rep" && point.id() == run_of(record)) use_record(point, record);
-        if (const auto seconds = record.counters.find("process_seconds");
-            seconds != record.counters.end() && seconds->is_number())
-            times_.add(run_of(record), seconds->get<double>());
+        if (const double seconds = seconds_of(record); seconds > 0) times_.add(run_of(record), seconds);
         records_.push_back(std::move(record));
     }
 }

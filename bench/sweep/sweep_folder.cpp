@@ -45,6 +45,12 @@ std::string run_of(const Record& record) {
     return record.kind == "probe" ? run_of_probe(text("probe")) : run_of_point(text("point"));
 }
 
+double seconds_of(const Record& record) {
+    const auto seconds = record.counters.find("process_seconds");
+    const bool told = seconds != record.counters.end() && seconds->is_number() && count_in(record.params, "copy", 0) == 0;
+    return told ? seconds->get<double>() : 0;
+}
+
 std::vector<Record> keep_measured(const fs::path& folder) {
     const fs::path file = folder / "records.jsonl";
     if (!path_exists(file)) return {};

@@ -18,6 +18,9 @@ std::string run_of(const Record& record);
 inline std::string run_of_point(const std::string& id) { return id; }
 inline std::string run_of_probe(const std::string& id) { return "probe " + id; }
 
+// That a run has taken, as one of its records says; 0 where none does, and of all its copies' records but the first.
+double seconds_of(const Record& record);
+
 // What has been measured: repeats and probes, each once; no summaries, no torn last line, and no probe whose copies are not
 // all there. The file is written again without these.
 std::vector<Record> keep_measured(const std::filesystem::path& folder);

@@ -22,6 +22,7 @@ case $out in ${FAKE_SHARED:-none}) shared=true ;; esac
 hash=0123456789abcdef0123456789abcdef
 [ "$FAKE_HASH" = out ] && hash=$(echo "$out" | cksum | cut -d' ' -f1)
 rep=${out##*rep}
+rep=${rep%%-*}
 case $trainer in
     serial) value=$((1000 + rep)) ;;
     *) value=$((900 * ranks + rep)) ;;

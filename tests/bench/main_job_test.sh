@@ -32,6 +32,28 @@ grep -qE "^gpu_ddp,cuda,2,.*,not_run,.*CUDA" run/scaling.csv || fail "the GPU ro
 grep -q "bit for bit, in all 10 runs of 5 rows" run/scaling.md || fail "no line about the weights"
 tail -1 out.txt | grep -q "run/scaling.md" || fail "the path of the table is not the last line"
 
+# The machine beside each run, the order of the runs, who delayed whom, and a trace.
+[ "$(grep '"kind":"rep"' run/records.jsonl | grep -c '"calibration_before":{"arithmetic_ms":[0-9.]*,"memory_ms":[0-9.]*,')" -eq 10 ] || fail "runs without a calibration"
+[ "$(grep '"kind":"rep"' run/records.jsonl | grep -oE '"order":[0-9]+' | cut -d: -f2 | sort -n | tr '\n' ' ')" = "1 2 3 4 5 6 7 8 9 10 " ] || fail "the order is not told"
+grep '"point":"cpu_ddp-r2-t1"' run/records.jsonl | grep '"kind":"rep"' | grep -q '"delays":\[{"bucket":0,"collective":"[a-z_]*","bytes":[0-9]*,' || fail "no delays of two ranks"
+grep -q '"name":"rank 1"' run/points/cpu_ddp-r2-t1/rep1/trace.json || fail "no trace of two ranks"
+head -1 run/points/cpu_ddp-r2-t1/rep1/arrivals.csv | grep -q '^step,track,site,collective,bytes,rank,arrived_us' || fail "no arrivals"
+[ ! -e run/points/serial-r1-t1/rep1/arrivals.csv ] && [ -s run/points/serial-r1-t1/rep1/trace.json ] || fail "the serial run's trace"
+"$xbench" train --config job.json --trainer serial --set train.arrivals=off --quiet --out unlogged && [ ! -e unlogged/trace.json ] || fail "arrivals off"
+for key in commit dirty compiler flags libraries hdf5 hwloc openmp glibc cpu cores governor governors turbo transparent_hugepages clocksource smt \
+    allowed_cpuset kernel caches memory_bytes gpus mpi slurm load_average command_line variables cpusets env_id time_utc; do
+    grep -q "\"$key\":" run/env.json || fail "env.json has no $key"
+done
+grep -q '"cpu_ddp-r2-t1": \[' run/env.json || fail "env.json has no cpusets of the ranks"
+
+# What it would do and what that takes, without doing it.
+"$xbench" --config job.json --dry-run --out dry > dry.txt || fail "--dry-run"
+[ "$(grep -cE '^block [12]: ' dry.txt)" -eq 2 ] || { cat dry.txt; fail "the order is not shown"; }
+grep -qE '^10 runs: 2 blocks of 5; about [0-9]+ s' dry.txt || { cat dry.txt; fail "the price is not shown"; }
+[ ! -e dry ] || fail "a dry run left a folder"
+"$xbench" --config job.json --dry-run --set scaling.budget_minutes=0.0001 --set scaling.repeats=9 > dry.txt || fail "--dry-run with a budget"
+grep -q '1 block of 5.*FEWER than the 9 repeats asked for' dry.txt || { cat dry.txt; fail "the budget is not kept"; }
+
 # What all rows need is tried before the first.
 if "$xbench" --quiet --config job.json --set 'data={"path":"gone.h5"}' --out gone > gone.txt 2>&1; then fail "a sweep without its data set"; fi
 grep -q "gone.h5" gone.txt || { cat gone.txt; fail "the data set is not named"; }

@@ -169,8 +169,8 @@ TEST(Exports, EveryFormatHoldsTheRun) {
 // Of a run whose record has a clock, the ends are the clock's, and nothing lies outside or goes back.
 TEST(Exports, MllogFollowsTheClockOfTheRun) {
     const Copy copy("clock");
-    constexpr int64_t start = 1'800'000'000'000, stop = start + 90'000;
-    copy.change_records([&](Json& json) {
+    const int64_t start = 1'800'000'000'000, stop = start + 90'000;
+    copy.change_records([=](Json& json) {
         json["counters"]["wall_start_ms"] = start;
         json["counters"]["wall_stop_ms"] = stop;
         json["counters"]["test_seconds"] = 2;

@@ -33,7 +33,8 @@ const std::vector<const char*> names{"OMPI_COMM_WORLD_SIZE",
                                      "WORLD_SIZE",
                                      "RANK",
                                      "LOCAL_WORLD_SIZE",
-                                     "LOCAL_RANK"};
+                                     "LOCAL_RANK",
+                                     "XBENCH_COPY"};
 
 class LaunchedBy : public testing::Test {
 protected:
@@ -95,6 +96,19 @@ TEST_F(LaunchedBy, EachLauncher) {
         EXPECT_EQ(found.on_node, c.on_node) << c.by;
         EXPECT_EQ(found.local, c.local) << c.by;
     }
+}
+
+TEST_F(LaunchedBy, CopiesOfASerialRun) {
+    const auto copies = [&](const char* value) {
+        only({{"XBENCH_COPY", value}});
+        const Copies found = copies_from_environment();
+        return std::pair(found.index, found.count);
+    };
+    EXPECT_EQ(copies("1/4"), (std::pair{1, 4}));
+    EXPECT_EQ(copies("0/1"), (std::pair{0, 1}));
+    for (const char* wrong : {"", "1", "4/4", "-1/2", "x/y"}) EXPECT_EQ(copies(wrong), (std::pair{0, 1})) << wrong;
+    only({});
+    EXPECT_EQ(copies_from_environment().count, 1);
 }
 
 TEST_F(LaunchedBy, FewerInMpiIsRefused) {
