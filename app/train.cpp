@@ -242,6 +242,13 @@ void print_result(const TrainConfig& train, const TrainResult& result, const fs:
                result.best_epoch, result.weights_hash, folder.string());
 }
 
+[[noreturn]] void end_interrupted(const TrainResult& result, const fs::path& folder, bool said) {
+    if (said)
+        fmt::print(stderr, "xbench train: checkpointed at step {} because of signal {}; `--resume --out {}` goes on\n",
+                   result.steps_done, InterruptGuard::signal(), folder.string());
+    throw ExitWith{ExitCode::checkpointed};
+}
+
 // What is done once the ranks are connected.
 void train_on(const TrainCommand& command, const Config& config, const TrainerSetup& setup, Communicator& communicator,
               const Hardware& hardware, const Binding& binding, ArrivalLog* arrivals) {
@@ -275,12 +282,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     const double wall_stop = wall_seconds();
     const Json counted = processor_counters_of_ranks(processor, communicator);
     line.finish();
-    if (result.interrupted) {
-        if (first && !probe)
-            fmt::print(stderr, "xbench train: checkpointed at step {} because of signal {}; `--resume --out {}` goes on\n",
-                       result.steps_done, InterruptGuard::signal(), folder.string());
-        throw ExitWith{ExitCode::checkpointed};
-    }
+    if (result.interrupted) end_interrupted(result, folder, first && !probe);
     if (!first) return;
     Json environment = describe_environment(command.command_line, hardware);
     environment["cpusets"] = per_rank;
