@@ -15,7 +15,7 @@ constexpr const char* page_style =
     R"(:root{color-scheme:light dark;--ink:#1b1b1b;--soft:#5a5a5a;--line:#d9d9d9;--paper:#fff;--shade:#f5f5f3;--warn:#fff4dc;--bad:#c77700;--good:#0a6b3d}
 @media(prefers-color-scheme:dark){:root{--ink:#e8e8e6;--soft:#a8a8a4;--line:#3a3a3a;--paper:#161616;--shade:#202020;--warn:#3a2c10;--bad:#e69f00;--good:#58c08d}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:62rem;padding:1rem;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+body{margin:0 auto;max-width:68rem;padding:1rem;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.6rem;line-height:1.25;margin:.5rem 0 .25rem}
 h2{font-size:1.25rem;margin:2.25rem 0 .5rem;padding-top:.75rem;border-top:1px solid var(--line)}
 h3{font-size:1rem;margin:1.5rem 0 .5rem}
@@ -44,7 +44,7 @@ figcaption{font-size:.85rem}
 figure svg{display:block}
 figure svg,figure img{max-width:100%;height:auto}
 .single{image-rendering:pixelated}
-.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:0 1rem}
+.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:0 1rem}
 .gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));gap:1rem}
 .gallery figure{margin:0;background:var(--shade);padding:.5rem}
 .row{display:flex;gap:.25rem}

@@ -14,7 +14,7 @@ namespace {
 
 // Okabe and Ito's colours that read on white and on black.
 constexpr std::array colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
-constexpr int left = 64, right = 16, top = 40, bottom = 52, legend_row = 18, legend_width = 190;
+constexpr int left = 64, right = 16, top = 40, bottom = 52, legend_row = 18, least_legend_width = 190;
 
 struct Scale {
     double low, high, from, to;
@@ -143,12 +143,20 @@ std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_
            dots;
 }
 
-int legend_columns(int width) { return std::max(1, (width - left - right) / legend_width); }
+// Room for the longest name: letters of 12 pixels are 6.5 wide on average.
+int legend_width(const LineChart& chart) {
+    size_t longest = 0;
+    for (const ChartLine& line : chart.lines) longest = std::max(longest, line.name.size());
+    return std::max(least_legend_width, 40 + static_cast<int>(6.5 * static_cast<double>(longest)));
+}
+
+int legend_columns(const LineChart& chart, int width) { return std::max(1, (width - left - right) / legend_width(chart)); }
 
 int legend_height(const LineChart& chart, int width) {
     const auto named = [](const ChartLine& line) { return !line.name.empty(); };
     const auto entries = static_cast<int>(std::count_if(chart.lines.begin(), chart.lines.end(), named));
-    return (entries + legend_columns(width) - 1) / legend_columns(width) * legend_row;
+    const int columns = legend_columns(chart, width);
+    return (entries + columns - 1) / columns * legend_row;
 }
 
 // Rows of entries below the title, as many side by side as there is room for.
@@ -159,7 +167,7 @@ std::string legend(const LineChart& chart, int columns) {
     for (const ChartLine& line : chart.lines) {
         const size_t own = line.muted ? 0 : colour++;
         if (line.name.empty()) continue;
-        const int x = left + entry % columns * legend_width, y = top + entry / columns * legend_row;
+        const int x = left + entry % columns * legend_width(chart), y = top + entry / columns * legend_row;
         svg += fmt::format("<line class=\"l\" {} x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>\n", style_of(line, own), x, y - 4,
                            x + 22, y - 4);
         svg += fmt::format("<text class=\"t\" x=\"{}\" y=\"{}\">{}</text>\n", x + 28, y, escaped_markup(line.name));
@@ -210,7 +218,7 @@ std::string line_chart_svg(const LineChart& chart, int width, int height) {
         range(chart, chart.x_low, chart.x_high, least_step(chart), [](const auto& p) { return p.first; });
     const auto [y_low, y_high] = range(chart, chart.y_low, chart.y_high, 0, [](const auto& p) { return p.second; });
     const int full_height = height + legend_height(chart, width);
-    const int columns = legend_columns(width), below_legend = top + legend_height(chart, width);
+    const int columns = legend_columns(chart, width), below_legend = top + legend_height(chart, width);
     const Scale x{x_low, x_high, left, static_cast<double>(width - right)};
     const Scale y{y_low, y_high, static_cast<double>(full_height - bottom), static_cast<double>(below_legend)};
     std::string svg = fmt::format(

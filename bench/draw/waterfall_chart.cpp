@@ -21,6 +21,8 @@ constexpr const char* style =
     "@media(prefers-color-scheme:dark){.t{fill:#ccc}.h{fill:#eee}.g{stroke:#3a3a3a}.a{stroke:#999}.b{fill:#161616}}"
     "</style>\n";
 
+double without_minus_zero(double value) { return std::fabs(value) < 5e-4 ? 0.0 : value; }
+
 struct Bar {
     std::string name, label, tooltip;
     double from = 0, to = 0;
@@ -40,8 +42,8 @@ std::vector<Bar> bars_of(const Waterfall& waterfall) {
     for (const Waterfall::Step& step : waterfall.steps) {
         const std::string tooltip =
             step.tooltip.empty() ? fmt::format("{}: {:+.6g} {}", step.name, step.change, waterfall.unit) : step.tooltip;
-        bars.push_back(
-            {step.name, fmt::format("{:+.3f}", step.change), tooltip, at, at + step.change, step.change < 0 ? won : lost});
+        bars.push_back({step.name, fmt::format("{:+.3f}", without_minus_zero(step.change)), tooltip, at, at + step.change,
+                        step.change < 0 ? won : lost});
         at += step.change;
     }
     bars.push_back({waterfall.end_name, fmt::format("{:.3f}", at),
@@ -72,7 +74,7 @@ std::string ticks_of(const Axis& axis, double below, const std::string& unit) {
         svg += fmt::format("<line class=\"g\" x1=\"{0:.2f}\" y1=\"{1}\" x2=\"{0:.2f}\" y2=\"{2:.1f}\"/>\n", axis.at(tick),
                            top, below);
         svg += fmt::format("<text class=\"t\" x=\"{:.2f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.6g}</text>\n",
-                           axis.at(tick), below + 15, tick);
+                           axis.at(tick), below + 15, std::fabs(tick) < 1e-12 ? 0.0 : tick);
     }
     const std::string note = axis.low > 0 ? fmt::format("{}; the axis begins at {:.4g}", unit, axis.low) : unit;
     return svg + fmt::format("<text class=\"t\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n",

@@ -9,6 +9,7 @@
 #include "bench/draw/bar_chart.h"
 #include "bench/draw/line_chart.h"
 #include "bench/draw/waterfall_chart.h"
+#include "bench/report/scaling_charts.h"
 
 namespace xbench {
 namespace {
@@ -32,7 +33,7 @@ std::string waterfall_of(const RowEfficiency& row) {
     waterfall.end_name = "step";
     waterfall.begin = row.ideal_ms;
     for (const Factor& factor : row.factors) waterfall.steps.push_back({spaced(factor.name), factor.ms, tooltip_of(factor)});
-    return waterfall_svg(waterfall);
+    return waterfall_svg(waterfall, report_chart_width);
 }
 
 // The baseline, and the fastest of the others.
@@ -70,7 +71,7 @@ std::string memory_svg(const ScalingTable& table) {
         for (const auto& category : memory.categories) bar.values.push_back(category.second / 1048576.0);
         chart.bars.push_back(std::move(bar));
     }
-    return chart.bars.empty() ? "" : bar_chart_svg(chart);
+    return chart.bars.empty() ? "" : bar_chart_svg(chart, report_chart_width);
 }
 
 std::string seconds_to_accuracy_svg(const ScalingTable& table) {
@@ -87,11 +88,11 @@ std::string seconds_to_accuracy_svg(const ScalingTable& table) {
                               : row.to_accuracy.seconds_of_repeats.empty() ? "never"
                                                                            : "not always"});
     }
-    return chart.bars.empty() ? "" : bar_chart_svg(chart);
+    return chart.bars.empty() ? "" : bar_chart_svg(chart, report_chart_width);
 }
 
 std::string accuracy_over_seconds_svg(const ScalingTable& table) {
-    LineChart chart{"Validation accuracy over seconds of training and validation", "seconds", "accuracy", {}};
+    LineChart chart{"Validation accuracy over seconds", "seconds", "accuracy", {}};
     double until = 0;
     for (const ScalingRow* row : drawn_rows(table)) {
         const RunHistory& history = row->details.history;
@@ -112,7 +113,7 @@ std::string accuracy_over_seconds_svg(const ScalingTable& table) {
                                false,
                                true});
     chart.x_low = 0;
-    return line_chart_svg(chart);
+    return line_chart_svg(chart, report_chart_width, report_chart_height);
 }
 
 }  // namespace xbench

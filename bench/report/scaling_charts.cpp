@@ -112,7 +112,7 @@ std::string drawn(const ScalingTable& table, std::vector<ChartLine> lines, const
         chart.y_high = std::max(chart.y_high, 1.05 * line.points.back().second);
         chart.lines.insert(chart.lines.begin(), line);
     }
-    return line_chart_svg(chart);
+    return line_chart_svg(chart, report_chart_width, report_chart_height);
 }
 
 // Every law that the repeats did not reject, dashed, from the baseline to where it may be asked.
@@ -192,7 +192,7 @@ std::string accuracy_svg(const ScalingTable& table) {
     LineChart chart = chart_of(std::move(lines), "Test accuracy, with 95% of the draw of the images", "accuracy");
     chart.y_low = std::max(0.0, std::floor(20 * least - 1) / 20);
     chart.y_high = 1;
-    return line_chart_svg(chart);
+    return line_chart_svg(chart, report_chart_width, report_chart_height);
 }
 
 std::string loss_svg(const ScalingTable& table) {

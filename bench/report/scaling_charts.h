@@ -7,6 +7,9 @@
 
 namespace xbench {
 
+// In CSS pixels: two side by side on a screen, and still readable on a telephone.
+inline constexpr int report_chart_width = 480, report_chart_height = 340;
+
 // "" where there is nothing to draw: no row with a speed-up, no accuracy.
 std::string speedup_svg(const ScalingTable& table);
 std::string efficiency_svg(const ScalingTable& table);

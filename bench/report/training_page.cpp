@@ -12,6 +12,7 @@
 #include "bench/draw/bar_chart.h"
 #include "bench/draw/line_chart.h"
 #include "bench/report/report_parts.h"
+#include "bench/report/scaling_charts.h"
 #include "bench/runs/charts.h"
 #include "bench/sweep/row_details.h"
 
@@ -108,7 +109,7 @@ void add_scores(HtmlPage& page, const TrainingFiles& training) {
 }
 
 std::string accuracy_over_seconds(const std::vector<EpochResult>& history) {
-    LineChart chart{"Validation accuracy over seconds of training and validation", "seconds", "accuracy", {}};
+    LineChart chart{"Validation accuracy over seconds", "seconds", "accuracy", {}};
     ChartLine line{"", {}, false, history.size() <= 30};
     double seconds = 0;
     for (const EpochResult& epoch : history) {
@@ -118,7 +119,7 @@ std::string accuracy_over_seconds(const std::vector<EpochResult>& history) {
     if (line.points.empty() || !(seconds > 0)) return "";
     chart.lines.push_back(std::move(line));
     chart.x_low = 0;
-    return line_chart_svg(chart);
+    return line_chart_svg(chart, report_chart_width, report_chart_height);
 }
 
 void add_history(HtmlPage& page, const TrainingFiles& training) {
@@ -128,7 +129,7 @@ void add_history(HtmlPage& page, const TrainingFiles& training) {
         return std::isfinite(epoch.train_loss) || std::isfinite(epoch.val_loss);
     });
     std::vector<std::string> charts;
-    if (finite) charts = training_svgs(training.history, 560, 360);
+    if (finite) charts = training_svgs(training.history, report_chart_width, report_chart_height);
     if (!is_emulated(training))
         if (std::string svg = accuracy_over_seconds(training.history); !svg.empty()) charts.push_back(std::move(svg));
     if (!charts.empty()) page.svgs_in_columns(charts);
@@ -178,7 +179,7 @@ std::string step_times_svg(const Record& record) {
         piece > 1 ? fmt::format("Time of a step, medians of {}", piece) : "Time of a step", "step", "ms", {line}};
     chart.y_low = 0;
     chart.y_high = most > 0 ? 1.1 * most : 1;
-    return line_chart_svg(chart);
+    return line_chart_svg(chart, report_chart_width, report_chart_height);
 }
 
 void add_time(HtmlPage& page, const TrainingFiles& training) {
@@ -229,7 +230,7 @@ void add_memory(HtmlPage& page, const TrainingFiles& training) {
     table.rows.push_back({"in all", fmt::format("{:.3f}", memory.total / 1048576.0)});
     if (memory.predicted > 0) table.rows.push_back({"predicted", fmt::format("{:.3f}", memory.predicted / 1048576.0)});
     chart.bars.push_back(std::move(bar));
-    page.svg(bar_chart_svg(chart));
+    page.svg(bar_chart_svg(chart, report_chart_width));
     add_table(page, table);
 }
 

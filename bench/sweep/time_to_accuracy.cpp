@@ -84,7 +84,9 @@ void add_time_to_accuracy(ScalingTable& table, const std::vector<std::vector<con
         const int own = baseline_of(table, row.point.device);
         if (!row.timed() || own < 0) continue;
         const ScalingRow& base = table.rows[static_cast<size_t>(own)];
-        if (row.work.data_sha != base.work.data_sha)
+        if (&row == &base)
+            row.to_accuracy.ratio = row.to_accuracy.reached() ? std::optional(1.0) : std::nullopt;
+        else if (row.work.data_sha != base.work.data_sha)
             row.to_accuracy.why_not = "its accuracy is one of other images";
         else
             compare_to_baseline(row.to_accuracy, base.to_accuracy);
