@@ -122,7 +122,7 @@ TEST(ReportFiles, MarkdownAndPageShowOneModel) {
         for (const std::vector<std::string>& cells : table->rows)
             for (size_t i = 0; i < cells.size(); ++i) {
                 EXPECT_THAT(page, HasSubstr(">" + escaped_markup(cells[i]) + "<"));
-                if (table->columns[i].page_only) continue;
+                if (table->columns[i].page_only || cells[i].empty()) continue;
                 EXPECT_THAT(markdown, HasSubstr(" " + cells[i] + " "));
             }
 }
@@ -140,6 +140,10 @@ TEST(ReportFiles, TenThousandRecordsMakeAPageOfLessThan5Megabytes) {
     for (std::string line; std::getline(file, line);)
         if (Json json = *parse_json(line); json["kind"] == "rep" && json["rep"] == 1) rows.push_back(std::move(json));
     ASSERT_EQ(rows.size(), 5u);
+    for (Json& row : rows) {  // what the page does not show
+        row["samples_ns"] = {1000, 1000, 1000};
+        row["per_rank"] = Json::array();
+    }
     std::string text;
     for (int threads = 1; threads <= 40; ++threads)
         for (Json& row : rows)
