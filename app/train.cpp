@@ -249,16 +249,20 @@ void print_result(const TrainConfig& train, const TrainResult& result, const fs:
     throw ExitWith{ExitCode::checkpointed};
 }
 
+void look_for_leaks(const Config& config, const Dataset& dataset, int threads) {
+    check_leaks(config.data, dataset, threads);
+    if (says_leaks(dataset.info().leaks))
+        fmt::print(stderr, "xbench train: {}: {}; test scores may be too good\n", dataset.info().source,
+                   dataset.info().leaks);
+}
+
 // What is done once the ranks are connected.
 void train_on(const TrainCommand& command, const Config& config, const TrainerSetup& setup, Communicator& communicator,
               const Hardware& hardware, const Binding& binding, ArrivalLog* arrivals) {
     const bool first = communicator.rank() == 0;
     const std::unique_ptr<Dataset> dataset = open_dataset(config.data);
     const bool probe = is_probe(config.train);
-    if (first && !probe) check_leaks(config.data, *dataset, command.threads);
-    if (first && !probe && says_leaks(dataset->info().leaks))
-        fmt::print(stderr, "xbench train: {}: {}; test scores may be too good\n", dataset->info().source,
-                   dataset->info().leaks);
+    if (first && !probe) look_for_leaks(config, *dataset, command.threads);
     const std::unique_ptr<RunFolder> owned = first ? take_folder(command, config) : nullptr;
     const fs::path folder = from_rank_0(first ? owned->path().string() : "", communicator);
     const bool finished = first && command.resume && says_finished(folder, config);
@@ -287,7 +291,6 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     Json environment = describe_environment(command.command_line, hardware);
     environment["cpusets"] = per_rank;
     environment["communicator"] = Json{{"name", communicator.name()}, {"nodes", communicator.nodes()}};
-    write_text(folder / "env.json", json_text(environment, 2) + "\n");
     TrainRun run{config,
                  *dataset,
                  result,
@@ -305,6 +308,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
                  std::string(setup.device) == "cuda" && environment.value("emulated", false),
                  counted};
     if (probe) return write_probe_files(run, folder);
+    write_text(folder / "env.json", json_text(environment, 2) + "\n");
     write_train_files(run, folder);
     write_text(folder / "report.html", training_page(read_training(folder)));
     if (!command.quiet) print_result(config.train, result, folder);

@@ -57,7 +57,9 @@ double counter(const Record& record, const char* key) {
 const Record* fastest_record(const RunFiles& run) {
     const ScalingRow* best = nullptr;
     for (const ScalingRow& row : run.table.rows)
-        if (row.timed() && (best == nullptr || row.images_per_second.median > best->images_per_second.median)) best = &row;
+        if (row.timed() && row.point.status == PointStatus::ok &&
+            (best == nullptr || row.images_per_second.median > best->images_per_second.median))
+            best = &row;
     for (const Record& record : run.records)
         if (best != nullptr && record.params.value("point", "") == best->point.id()) return &record;
     return nullptr;
