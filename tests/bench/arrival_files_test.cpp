@@ -169,7 +169,7 @@ TEST(LoggingCost, IsTheDifferenceOfLoggedSteps) {
         std::vector<int64_t> times, images;
         for (size_t i = 0; i < steps; ++i) {
             const bool logged = ArrivalLog::is_logged(ArrivalLog::When::alternate, static_cast<uint32_t>(i) + 8);
-            const bool short_batch = i % short_batch_every == 3;
+            const bool short_batch = i % short_batch_every == short_batch_every - 1;
             images.push_back(short_batch ? 10 : 64);
             times.push_back(static_cast<int64_t>((short_batch ? 2e5 : 1e6) * (1 + 0.03 * random.normal()) +
                                                  (logged ? planted_us * 1000 : 0)));
