@@ -13,12 +13,13 @@ namespace xbench {
 namespace {
 
 constexpr std::array colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
-constexpr int left = 64, right = 16, top = 40, bottom = 52, legend_row = 18, legend_width = 170;
+constexpr int left = 64, right = 16, top = 40, bottom = 52, legend_row = 18, least_legend_width = 120;
 constexpr size_t marks = 4;
 
 constexpr const char* style =
     "<style>.t{font:12px system-ui,sans-serif;fill:#333}.h{font:600 14px system-ui,sans-serif;fill:#111}"
     ".g{stroke:#ddd}.a{stroke:#555}.r{stroke:#555;stroke-width:2;fill:none}.b{fill:#fff}"
+    ".k{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}"
     "@media(prefers-color-scheme:dark){.t{fill:#ccc}.h{fill:#eee}.g{stroke:#3a3a3a}.a{stroke:#999}.r{stroke:#bbb}.b{fill:#"
     "161616}}"
     "</style>\n";
@@ -100,19 +101,27 @@ std::string roofs(const RooflineChart& chart, const LogScale& x, const LogScale&
         svg += fmt::format("<path class=\"r\" d=\"M{:.2f} {:.2f}L{:.2f} {:.2f}\"><title>{}: {:.4g} GB/s</title></path>\n",
                            x.at(begin), y.at(begin * slope.gbytes_per_second), x.at(end),
                            y.at(end * slope.gbytes_per_second), escaped_markup(slope.name), slope.gbytes_per_second);
+        svg += fmt::format("<text class=\"t k\" x=\"{:.1f}\" y=\"{:.1f}\">{} {:.3g} GB/s</text>\n", x.at(begin) + 6,
+                           y.at(begin * slope.gbytes_per_second) - 6, escaped_markup(slope.name), slope.gbytes_per_second);
     }
     if (chart.peak_gflops <= 0) return svg;
     return svg + fmt::format(
                      "<path class=\"r\" d=\"M{:.2f} {:.2f}H{:.2f}\"><title>FMA peak: {:.4g} GFLOP/s</title></path>\n"
-                     "<text class=\"t\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">FMA peak {:.4g} GFLOP/s</text>\n",
+                     "<text class=\"t k\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">FMA peak {:.4g} GFLOP/s</text>\n",
                      x.at(first_knee), y.at(chart.peak_gflops), x.to, chart.peak_gflops, x.to - 4,
                      y.at(chart.peak_gflops) - 6, chart.peak_gflops);
+}
+
+int legend_width(const std::vector<std::string>& groups) {
+    size_t longest = 0;
+    for (const std::string& group : groups) longest = std::max(longest, group.size());
+    return std::max(least_legend_width, 28 + static_cast<int>(6.5 * static_cast<double>(longest)));
 }
 
 std::string legend(const std::vector<std::string>& groups, int columns) {
     std::string svg;
     for (size_t i = 0; i < groups.size(); ++i) {
-        const int entry = static_cast<int>(i), x = left + entry % columns * legend_width,
+        const int entry = static_cast<int>(i), x = left + entry % columns * legend_width(groups),
                   y = top + entry / columns * legend_row;
         svg += point_svg(i, x + 4, y - 4, "");
         svg += fmt::format("<text class=\"t\" x=\"{}\" y=\"{}\">{}</text>\n", x + 14, y, escaped_markup(groups[i]));
@@ -129,7 +138,7 @@ std::string roofline_svg(const RooflineChart& chart, int width, int height) {
     for (const RooflineChart::Point& point : chart.points)
         if (has_place(point)) intensities.push_back(point.flops_per_byte), rates.push_back(point.gflops);
     if (chart.peak_gflops > 0) rates.push_back(chart.peak_gflops);
-    const int columns = std::max(1, (width - left - right) / legend_width);
+    const int columns = std::max(1, (width - left - right) / legend_width(groups));
     const int legend_height = (static_cast<int>(groups.size()) + columns - 1) / columns * legend_row;
     const int full_height = height + legend_height;
     const LogScale x = around(intensities, left, width - right),
@@ -139,13 +148,13 @@ std::string roofline_svg(const RooflineChart& chart, int width, int height) {
         "aria-label=\"{2}\">\n{3}<rect class=\"b\" width=\"{0}\" height=\"{1}\"/>\n"
         "<text class=\"h\" x=\"{4}\" y=\"20\">{2}</text>\n",
         width, full_height, escaped_markup(chart.title), style, left);
-    svg += legend(groups, columns) + axes(x, y) + roofs(chart, x, y);
+    svg += legend(groups, columns) + axes(x, y);
     for (const RooflineChart::Point& point : chart.points) {
         if (!has_place(point)) continue;
         const auto group = static_cast<size_t>(std::find(groups.begin(), groups.end(), point.group) - groups.begin());
         svg += point_svg(group, x.at(point.flops_per_byte), y.at(point.gflops), point.tooltip);
     }
-    return svg + "</svg>\n";
+    return svg + roofs(chart, x, y) + "</svg>\n";
 }
 
 }  // namespace xbench

@@ -14,6 +14,7 @@ struct KernelResult {
     std::string name, operation, implementation;  // "conv2d/resnet50.conv1/nchw16c", "conv2d", "winograd43 (avx512)"
     int repetitions = 0;
     double microseconds = 0, gflops = 0, gbytes_per_second = 0, share_of_peak = 0, share_of_bound = 0;  // medians
+    double copy_gbytes_per_second = 0;  // of a copy with as large a working set; 0: not known
     std::string failure;
 };
 
