@@ -138,6 +138,9 @@ std::string roofline_svg(const RooflineChart& chart, int width, int height) {
     for (const RooflineChart::Point& point : chart.points)
         if (has_place(point)) intensities.push_back(point.flops_per_byte), rates.push_back(point.gflops);
     if (chart.peak_gflops > 0) rates.push_back(chart.peak_gflops);
+    for (const RooflineChart::Slope& slope : chart.slopes)  // every knee is on the chart
+        if (slope.gbytes_per_second > 0 && chart.peak_gflops > 0)
+            intensities.push_back(chart.peak_gflops / slope.gbytes_per_second);
     const int columns = std::max(1, (width - left - right) / legend_width(groups));
     const int legend_height = (static_cast<int>(groups.size()) + columns - 1) / columns * legend_row;
     const int full_height = height + legend_height;
