@@ -1,20 +1,23 @@
-// xbench report: tables and report.html of a run again, from its records alone; two runs of one configuration compared; a
-// run in the formats of other tools.
+// xbench report: tables and report.html of runs again, from what they have left alone; two runs of one configuration
+// compared; a run in the formats of other tools.
 #include <fmt/format.h>
 
 #include "app/command_table.h"
 #include "app/commands.h"
 #include "bench/export/exports.h"
 #include "bench/report/compare_runs.h"
-#include "bench/report/scaling_page.h"
+#include "bench/report/report_page.h"
 #include "core/files.h"
 
 namespace xbench {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct ReportOptions {
     std::vector<std::string> runs;
-    std::string format, out;
+    std::string format, out, kernels;
+    double accuracy = 0;  // 0: not given
 };
 
 void export_to(const ReportOptions& options) {
@@ -29,47 +32,85 @@ void export_to(const ReportOptions& options) {
     }
 }
 
-void write_again(const RunFiles& run, const std::string& out_option) {
-    const std::filesystem::path out = out_option.empty() ? run.folder : std::filesystem::path(out_option);
-    make_folders(out);
-    const std::string markdown = scaling_markdown(run.table);
-    write_text(out / "scaling.csv", scaling_csv(run.table));
-    write_text(out / "scaling.md", markdown);
-    if (!run.table.efficiency.empty()) write_text(out / "efficiency.csv", efficiency_csv(run.table.efficiency));
-    write_text(out / "report.html", scaling_page(run));
-    fmt::print("{}\n{}\n{}\n", markdown, (out / "scaling.md").string(), (out / "report.html").string());
+ReportRequest request_of(const ReportOptions& options) {
+    ReportRequest request;
+    request.kernels = options.kernels;
+    if (options.accuracy > 0) request.target_accuracy = options.accuracy;
+    return request;
+}
+
+// Into the run's own folder, where none is named; beside a file.
+void write_again(const fs::path& run, const ReportOptions& options) {
+    const fs::path out = !options.out.empty() ? fs::path(options.out) : is_folder(run) ? run : run.parent_path();
+    const std::vector<ReportFile> files = report_files(run, request_of(options));
+    if (!out.empty()) make_folders(out);
+    std::string markdown;
+    for (const ReportFile& file : files) {
+        write_text(out / file.name, file.text);
+        if (file.name == "scaling.md") markdown = file.text + "\n";
+    }
+    fmt::print("{}", markdown);
+    for (const ReportFile& file : files) fmt::print("{}\n", (out / file.name).string());
+}
+
+// Whether both hold times of one configuration; else it is said why not, as a script that meant to compare must see it.
+bool are_compared(const std::vector<std::string>& runs) {
+    if (runs.size() != 2) return false;
+    for (const std::string& run : runs)
+        if (const RunKind kind = kind_of_run(run); kind != RunKind::sweep && kind != RunKind::training) return false;
+    const RunFiles before = read_run(runs[0]), after = read_run(runs[1]);
+    if (same_configuration(before, after)) return true;
+    fmt::print(stderr, "xbench: {} and {} are not compared: {}\n", runs[0], runs[1],
+               configuration_differences(before, after));
+    return false;
+}
+
+void compare(const ReportOptions& options) {
+    const RunComparison comparison = compare_runs(read_run(options.runs[0]), read_run(options.runs[1]));
+    const std::string text = comparison_markdown(comparison);
+    fmt::print("{}", text);
+    if (!options.out.empty()) {
+        make_folders(options.out);
+        write_text(fs::path(options.out) / "comparison.md", text);
+    }
+    if (comparison.regression()) throw ExitWith{ExitCode::failed};
 }
 
 void run_report(const ReportOptions& options) {
     if (!options.format.empty()) return export_to(options);
-    if (options.runs.size() == 2) {
-        const RunFiles before = read_run(options.runs[0]), after = read_run(options.runs[1]);
-        if (same_configuration(before, after)) {
-            const RunComparison comparison = compare_runs(before, after);
-            fmt::print("{}", comparison_markdown(comparison));
-            if (comparison.regression()) throw ExitWith{ExitCode::failed};
-            return;
-        }
+    if (are_compared(options.runs)) return compare(options);
+    if (options.runs.size() > 1 && !options.out.empty()) {
+        const fs::path page = fs::path(options.out) / "report.html";
+        make_folders(options.out);
+        write_text(page, report_of_several({options.runs.begin(), options.runs.end()}, request_of(options)));
+        fmt::print("{}\n", page.string());
+        return;
     }
-    if (options.runs.size() > 1 && !options.out.empty())
-        throw UsageError("is one folder for several runs", "--out", "report them one by one");
-    for (const std::string& folder : options.runs) write_again(read_run(folder), options.out);
+    for (const std::string& run : options.runs) write_again(run, options);
 }
 
 }  // namespace
 
 void add_report_command(CLI::App& app) {
-    CLI::App* command =
-        app.add_subcommand("report", "Tables of a run again, from its records; two runs of one configuration compared");
+    CLI::App* command = app.add_subcommand(
+        "report", "Report and tables of runs again, from their records; two of one configuration compared");
     auto options = std::make_shared<ReportOptions>();
     command
-        ->add_option("run", options->runs, "Folders of runs; two of one configuration are compared (code 1: a regression)")
+        ->add_option("run", options->runs,
+                     "Sweeps, trainings, searches, or JSON of `xbench kernels`; two runs of one configuration are compared "
+                     "(code 1: a regression)")
         ->type_name(value::folder)
         ->required();
     command->add_option("--export", options->format, "Write the run in a format of other tools instead")
         ->type_name(value::one_of(export_formats()))
         ->check(CLI::IsMember(export_formats()));
-    command->add_option("--out", options->out, "Where the files go (default: the run's own folder)")
+    command->add_option("--kernels", options->kernels, "JSON of `xbench kernels` on the same machine, for a roofline")
+        ->type_name(value::file);
+    command->add_option("--accuracy", options->accuracy, "Validation accuracy that times to accuracy are told for")
+        ->type_name("SHARE")
+        ->check(CLI::Range(1e-6, 1.0));
+    command
+        ->add_option("--out", options->out, "Where the files go (default: the run's own folder); of several runs one page")
         ->type_name(value::folder);
     command->footer(
         "$ xbench report runs/table\n"

@@ -6,7 +6,7 @@
 #include "app/commands.h"
 #include "app/installed.h"
 #include "bench/base/environment.h"
-#include "bench/report/scaling_page.h"
+#include "bench/report/report_page.h"
 #include "bench/sweep/dry_run.h"
 #include "bench/sweep/expected.h"
 #include "bench/sweep/preflight.h"
@@ -36,6 +36,16 @@ void print_plan(const Config& config) {
     const std::vector<Point> points = expand_points(config, limits);
     const std::vector<Probe> probes = probes_for(config, points, limits.nodes);
     fmt::print("{}", dry_run_text(config, points, probes, price_of(config, points, probes)));
+}
+
+// From the records, as `xbench report` makes them again. The table's path is the last line: scripts read it there.
+void write_reports(const std::filesystem::path& folder) {
+    const std::vector<ReportFile> files = report_files(folder);
+    for (const ReportFile& file : files) {
+        write_text(folder / file.name, file.text);
+        if (file.name == "scaling.md") fmt::print("{}\n", file.text);
+    }
+    fmt::print("{}\n{}\n", (folder / "report.html").string(), (folder / "scaling.md").string());
 }
 
 }  // namespace
@@ -78,10 +88,7 @@ void run_sweep_command(const RunOptions& options) {
     const SweepResult result = run_sweep(config, sweep);
     line.finish();
     const std::string folder = sweep.folder.string();
-    write_text(sweep.folder / "report.html", scaling_page(read_run(sweep.folder)));
-    // The table's path is the last line: scripts read it there.
-    fmt::print("{}\n{}\n{}\n", result.markdown, (sweep.folder / "report.html").string(),
-               (sweep.folder / "scaling.md").string());
+    write_reports(sweep.folder);
     if (result.interrupted) {
         fmt::print(stderr, "xbench: interrupted by signal {}; `--config {} --resume --out {}` runs what is missing\n",
                    InterruptGuard::signal(), options.config, folder);

@@ -15,6 +15,7 @@
 #include "bench/base/environment.h"
 #include "bench/base/processor_counters.h"
 #include "bench/base/run_folder.h"
+#include "bench/report/training_page.h"
 #include "bench/runs/arrival_files.h"
 #include "bench/runs/history_file.h"
 #include "bench/runs/tensorboard.h"
@@ -241,6 +242,13 @@ void print_result(const TrainConfig& train, const TrainResult& result, const fs:
                result.best_epoch, result.weights_hash, folder.string());
 }
 
+[[noreturn]] void end_interrupted(const TrainResult& result, const fs::path& folder, bool said) {
+    if (said)
+        fmt::print(stderr, "xbench train: checkpointed at step {} because of signal {}; `--resume --out {}` goes on\n",
+                   result.steps_done, InterruptGuard::signal(), folder.string());
+    throw ExitWith{ExitCode::checkpointed};
+}
+
 void look_for_leaks(const Config& config, const Dataset& dataset, int threads) {
     check_leaks(config.data, dataset, threads);
     if (says_leaks(dataset.info().leaks))
@@ -278,12 +286,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     const double wall_stop = wall_seconds();
     const Json counted = processor_counters_of_ranks(processor, communicator);
     line.finish();
-    if (result.interrupted) {
-        if (first && !probe)
-            fmt::print(stderr, "xbench train: checkpointed at step {} because of signal {}; `--resume --out {}` goes on\n",
-                       result.steps_done, InterruptGuard::signal(), folder.string());
-        throw ExitWith{ExitCode::checkpointed};
-    }
+    if (result.interrupted) end_interrupted(result, folder, first && !probe);
     if (!first) return;
     Json environment = describe_environment(command.command_line, hardware);
     environment["cpusets"] = per_rank;
@@ -307,6 +310,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     if (probe) return write_probe_files(run, folder);
     write_text(folder / "env.json", json_text(environment, 2) + "\n");
     write_train_files(run, folder);
+    write_text(folder / "report.html", training_page(read_training(folder)));
     if (!command.quiet) print_result(config.train, result, folder);
 }
 

@@ -66,7 +66,7 @@ std::optional<double> number_at(const Json& json, const char* key) {
 
 }  // namespace
 
-Json to_json(const Calibration& c) {
+Json to_json(const MachineCalibration& c) {
     const auto or_null = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
     return Json{{"arithmetic_ms", c.arithmetic_ms},
                 {"memory_ms", c.memory_ms},
@@ -74,20 +74,20 @@ Json to_json(const Calibration& c) {
                 {"mhz", or_null(c.mhz)}};
 }
 
-std::optional<Calibration> calibration_from(const Json& json) {
+std::optional<MachineCalibration> calibration_from(const Json& json) {
     if (!json.is_object()) return std::nullopt;
     const auto arithmetic = number_at(json, "arithmetic_ms"), memory = number_at(json, "memory_ms");
     if (!arithmetic || !memory || *arithmetic <= 0 || *memory <= 0) return std::nullopt;
-    return Calibration{*arithmetic, *memory, number_at(json, "load_average"), number_at(json, "mhz")};
+    return MachineCalibration{*arithmetic, *memory, number_at(json, "load_average"), number_at(json, "mhz")};
 }
 
 Calibrator::Calibrator() : memory_(memory_bytes) {
     for (size_t i = 0; i < memory_bytes / sizeof(double); ++i) memory_.as<double>()[i] = 1;  // the pages are there
 }
 
-Calibration Calibrator::measure() {
+MachineCalibration Calibrator::measure() {
     const OnOneCore here;
-    Calibration result;
+    MachineCalibration result;
     result.load_average = load_average_under("/");
     result.arithmetic_ms = milliseconds_of([&] { device_.multiply_adds(rounds); });
     result.mhz = core_mhz_under("/", here.cpu());  // while the core is still at work

@@ -13,19 +13,19 @@
 
 namespace xbench {
 
-struct Calibration {
+struct MachineCalibration {
     double arithmetic_ms = 0, memory_ms = 0;
     std::optional<double> load_average;  // of the last minute
     std::optional<double> mhz;  // of the core that did the work, as the system says; often none in a virtual machine
 };
-Json to_json(const Calibration& calibration);
-std::optional<Calibration> calibration_from(const Json& json);  // nothing where it holds no times
+Json to_json(const MachineCalibration& calibration);
+std::optional<MachineCalibration> calibration_from(const Json& json);  // nothing where it holds no times
 
 class Calibrator {
 public:
     Calibrator();
     // On the first core that this process may use, whatever else it may; about 50 ms.
-    Calibration measure();
+    MachineCalibration measure();
 
 private:
     Cpu device_{1};

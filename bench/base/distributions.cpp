@@ -69,4 +69,12 @@ double binomial_cdf(int successes, int trials, double probability) {
     return incomplete_beta(trials - successes, successes + 1, 1 - probability);
 }
 
+std::pair<double, double> wilson_interval(double share, double count) {
+    if (count < 1) return {share, share};
+    constexpr double z = 1.959963985;
+    const double z2 = z * z / count, middle = (share + z2 / 2) / (1 + z2),
+                 half = z / (1 + z2) * std::sqrt(share * (1 - share) / count + z2 / count / 4);
+    return {middle - half, middle + half};
+}
+
 }  // namespace xbench

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bench/draw/line_chart.h"
 
 namespace xbench {
@@ -13,11 +15,16 @@ constexpr const char* page_style =
     R"(:root{color-scheme:light dark;--ink:#1b1b1b;--soft:#5a5a5a;--line:#d9d9d9;--paper:#fff;--shade:#f5f5f3;--warn:#fff4dc;--bad:#c77700;--good:#0a6b3d}
 @media(prefers-color-scheme:dark){:root{--ink:#e8e8e6;--soft:#a8a8a4;--line:#3a3a3a;--paper:#161616;--shade:#202020;--warn:#3a2c10;--bad:#e69f00;--good:#58c08d}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:62rem;padding:1rem;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+body{margin:0 auto;max-width:68rem;padding:1rem;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.6rem;line-height:1.25;margin:.5rem 0 .25rem}
 h2{font-size:1.25rem;margin:2.25rem 0 .5rem;padding-top:.75rem;border-top:1px solid var(--line)}
 h3{font-size:1rem;margin:1.5rem 0 .5rem}
 p{margin:.5rem 0;max-width:50rem}
+.part{font-size:1.5rem;margin:3rem 0 .25rem;padding-top:1rem;border-top:3px solid var(--line)}
+pre{margin:.5rem 0;padding:.5rem .75rem;background:var(--shade);overflow-x:auto;font:.85rem/1.4 ui-monospace,monospace;white-space:pre-wrap}
+details{margin:.75rem 0}
+summary{cursor:pointer}
+.file{font-size:.85rem;color:var(--soft);margin:.25rem 0 1rem}
 a{color:inherit}
 .lead,figcaption,.caption,dt{color:var(--soft)}
 nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1rem;list-style:none;padding:0;margin:1rem 0;font-size:.9rem}
@@ -37,7 +44,7 @@ figcaption{font-size:.85rem}
 figure svg{display:block}
 figure svg,figure img{max-width:100%;height:auto}
 .single{image-rendering:pixelated}
-.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:0 1rem}
+.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:0 1rem}
 .gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));gap:1rem}
 .gallery figure{margin:0;background:var(--shade);padding:.5rem}
 .row{display:flex;gap:.25rem}
@@ -80,6 +87,12 @@ void HtmlPage::heading(const std::string& text) {
     body_ += fmt::format("<h2 id=\"s{}\">{}</h2>\n", headings_.size(), escaped_markup(text));
 }
 
+void HtmlPage::part(const std::string& title, const std::string& lead) {
+    headings_.push_back(title);
+    body_ += fmt::format("<h2 class=\"part\" id=\"s{}\">{}</h2>\n", headings_.size(), escaped_markup(title));
+    if (!lead.empty()) body_ += fmt::format("<p class=\"lead\">{}</p>\n", escaped_markup(lead));
+}
+
 void HtmlPage::subheading(const std::string& text) { body_ += tagged("h3", text); }
 
 void HtmlPage::paragraph(const std::string& text) { body_ += tagged("p", text); }
@@ -110,6 +123,25 @@ void HtmlPage::table(const std::vector<std::string>& header, const std::vector<s
     for (const auto& row : rows) body_ += row_of(row, "<td>", "</td>");
     body_ += "</tbody></table></div>\n";
 }
+
+void HtmlPage::download(const std::string& file, const std::string& text) {
+    const std::string name = escaped_markup(file);
+    body_ += fmt::format("<p class=\"file\">CSV: <a href=\"{0}\">{0}</a>", name);
+    if (std::find(embedded_.begin(), embedded_.end(), file) == embedded_.end()) {
+        embedded_.push_back(file);
+        const std::span bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+        const size_t slash = file.rfind('/');
+        body_ += fmt::format(", <a download=\"{}\" href=\"data:text/csv;base64,{}\">also inside this page</a>",
+                             escaped_markup(slash == std::string::npos ? file : file.substr(slash + 1)), base64(bytes));
+    }
+    body_ += "</p>\n";
+}
+
+void HtmlPage::code(const std::string& text) { body_ += tagged("pre", text); }
+
+void HtmlPage::begin_folded(const std::string& summary) { body_ += "<details>" + tagged("summary", summary); }
+
+void HtmlPage::end_folded() { body_ += "</details>\n"; }
 
 void HtmlPage::svg(const std::string& picture, const std::string& caption) {
     body_ += "<figure>\n" + picture + caption_of(caption) + "</figure>\n";

@@ -1,5 +1,5 @@
 // A page of HTML that needs nothing else: one file, light and dark by the viewer's choice, readable on a phone, no scripts
-// and no network. Text is escaped; the same calls give the same bytes. For model cards and looks at data sets.
+// and no network. Text is escaped; the same calls give the same bytes. For reports, model cards and looks at data sets.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,8 @@ public:
     // The heading of the page, and a sentence below it ("": none).
     explicit HtmlPage(std::string title, std::string lead = "");
 
+    // A run of several on one page: a heading above its sections.
+    void part(const std::string& title, const std::string& lead = "");
     void heading(const std::string& text);  // of a section; the page begins with a list of them
     void subheading(const std::string& text);
     void paragraph(const std::string& text);
@@ -32,6 +34,13 @@ public:
     enum class Columns { numbers, text };
     void table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows,
                const std::string& caption = "", Columns columns = Columns::numbers);
+    // Below a table: a link to the file beside the page that holds its numbers, and to the same bytes inside the page, which
+    // need no other file. One file is embedded once.
+    void download(const std::string& file, const std::string& text);
+    void code(const std::string& text);  // a command, as it is typed
+    // What few readers need, folded away by the browser; its parts are those added until end_folded().
+    void begin_folded(const std::string& summary);
+    void end_folded();
     void svg(const std::string& picture, const std::string& caption = "");  // as line_chart_svg makes it
     void svgs_in_columns(const std::vector<std::string>& pictures);         // side by side where there is room
     // The bytes of a PNG file, inline, at most `width` CSS pixels wide (0: its own).
@@ -42,7 +51,7 @@ public:
 
 private:
     std::string title_, lead_, body_;
-    std::vector<std::string> headings_;
+    std::vector<std::string> headings_, embedded_;
 };
 
 std::string base64(std::span<const uint8_t> bytes);

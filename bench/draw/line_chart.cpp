@@ -14,7 +14,7 @@ namespace {
 
 // Okabe and Ito's colours that read on white and on black.
 constexpr std::array colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
-constexpr int left = 64, right = 16, top = 40, bottom = 52, legend_row = 18, legend_width = 190;
+constexpr int left = 64, right = 16, top = 40, bottom = 52, legend_row = 18, least_legend_width = 190;
 
 struct Scale {
     double low, high, from, to;
@@ -96,25 +96,45 @@ std::string band_of(const ChartLine& line, const Scale& x, const Scale& y, size_
     return fmt::format("<path fill=\"{}\" fill-opacity=\"0.2\" stroke=\"none\" d=\"{}{}Z\"/>\n", paint, there, back) + bars;
 }
 
+std::string band_text(const ChartLine& line, size_t i) {
+    if (line.band.size() != line.points.size()) return "";
+    const auto& [low, high] = line.band[i];
+    return low < high ? fmt::format(" ({} to {})", number_text(low), number_text(high)) : "";
+}
+
 // With its numbers as a tooltip.
-std::string dot_of(const ChartLine& line, const std::pair<double, double>& point, const Scale& x, const Scale& y,
-                   size_t colour) {
-    return fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"3\" fill=\"{}\"><title>{}{}{}: {}</title></circle>\n",
+std::string dot_of(const ChartLine& line, size_t i, const Scale& x, const Scale& y, size_t colour) {
+    const auto& point = line.points[i];
+    return fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"4\" fill=\"{}\"><title>{}{}{}: {}{}</title></circle>\n",
                        x.at(point.first), y.at(point.second), line.muted ? "#888888" : colours[colour % colours.size()],
                        escaped_markup(line.name), line.name.empty() ? "" : ", ", number_text(point.first),
-                       number_text(point.second));
+                       number_text(point.second), band_text(line, i));
+}
+
+// Diagonals over what lies beyond the measured, each cut at the edges of the area.
+std::string hatching(const LineChart& chart, const Scale& x, const Scale& y) {
+    if (!(chart.hatched_from < x.high)) return "";
+    constexpr double apart = 9;
+    const double begin = x.at(std::max(chart.hatched_from, x.low)), end = x.to, above = y.to, below = y.from;
+    std::string path;
+    for (double sum = begin + above + apart; sum < end + below; sum += apart) {
+        const double from = std::min(below, sum - begin), to = std::max(above, sum - end);
+        path += fmt::format("M{:.1f} {:.1f}L{:.1f} {:.1f}", sum - from, from, sum - to, to);
+    }
+    return fmt::format("<path class=\"x\" d=\"{}\"><title>not measured: laws asked beyond it</title></path>\n", path);
 }
 
 std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_t colour) {
     std::string path, dots;
     bool drawing = false;
-    for (const auto& point : line.points) {
+    for (size_t i = 0; i < line.points.size(); ++i) {
+        const auto& point = line.points[i];
         if (!is_finite(point)) {
             drawing = false;
             continue;
         }
         path += fmt::format("{}{:.2f} {:.2f}", drawing ? "L" : "M", x.at(point.first), y.at(point.second));
-        if (line.marked) dots += dot_of(line, point, x, y, colour);
+        if (line.marked) dots += dot_of(line, i, x, y, colour);
         drawing = true;
     }
     return band_of(line, x, y, colour) +
@@ -123,12 +143,20 @@ std::string path_of(const ChartLine& line, const Scale& x, const Scale& y, size_
            dots;
 }
 
-int legend_columns(int width) { return std::max(1, (width - left - right) / legend_width); }
+// Room for the longest name: letters of 12 pixels are 6.5 wide on average.
+int legend_width(const LineChart& chart) {
+    size_t longest = 0;
+    for (const ChartLine& line : chart.lines) longest = std::max(longest, line.name.size());
+    return std::max(least_legend_width, 40 + static_cast<int>(6.5 * static_cast<double>(longest)));
+}
+
+int legend_columns(const LineChart& chart, int width) { return std::max(1, (width - left - right) / legend_width(chart)); }
 
 int legend_height(const LineChart& chart, int width) {
     const auto named = [](const ChartLine& line) { return !line.name.empty(); };
     const auto entries = static_cast<int>(std::count_if(chart.lines.begin(), chart.lines.end(), named));
-    return (entries + legend_columns(width) - 1) / legend_columns(width) * legend_row;
+    const int columns = legend_columns(chart, width);
+    return (entries + columns - 1) / columns * legend_row;
 }
 
 // Rows of entries below the title, as many side by side as there is room for.
@@ -139,7 +167,7 @@ std::string legend(const LineChart& chart, int columns) {
     for (const ChartLine& line : chart.lines) {
         const size_t own = line.muted ? 0 : colour++;
         if (line.name.empty()) continue;
-        const int x = left + entry % columns * legend_width, y = top + entry / columns * legend_row;
+        const int x = left + entry % columns * legend_width(chart), y = top + entry / columns * legend_row;
         svg += fmt::format("<line class=\"l\" {} x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>\n", style_of(line, own), x, y - 4,
                            x + 22, y - 4);
         svg += fmt::format("<text class=\"t\" x=\"{}\" y=\"{}\">{}</text>\n", x + 28, y, escaped_markup(line.name));
@@ -150,7 +178,7 @@ std::string legend(const LineChart& chart, int columns) {
 
 constexpr const char* style =
     "<style>.t{font:12px system-ui,sans-serif;fill:#333}.h{font:600 14px system-ui,sans-serif;fill:#111}"
-    ".g{stroke:#ddd}.a{stroke:#555}.l{fill:none;stroke-width:2}.b{fill:#fff}"
+    ".g{stroke:#ddd}.a{stroke:#555}.l{fill:none;stroke-width:2}.b{fill:#fff}.x{stroke:#999;stroke-opacity:.35;fill:none}"
     "@media(prefers-color-scheme:dark){.t{fill:#ccc}.h{fill:#eee}.g{stroke:#3a3a3a}.a{stroke:#999}.b{fill:#161616}}"
     "</style>\n";
 
@@ -190,7 +218,7 @@ std::string line_chart_svg(const LineChart& chart, int width, int height) {
         range(chart, chart.x_low, chart.x_high, least_step(chart), [](const auto& p) { return p.first; });
     const auto [y_low, y_high] = range(chart, chart.y_low, chart.y_high, 0, [](const auto& p) { return p.second; });
     const int full_height = height + legend_height(chart, width);
-    const int columns = legend_columns(width), below_legend = top + legend_height(chart, width);
+    const int columns = legend_columns(chart, width), below_legend = top + legend_height(chart, width);
     const Scale x{x_low, x_high, left, static_cast<double>(width - right)};
     const Scale y{y_low, y_high, static_cast<double>(full_height - bottom), static_cast<double>(below_legend)};
     std::string svg = fmt::format(
@@ -199,7 +227,7 @@ std::string line_chart_svg(const LineChart& chart, int width, int height) {
         width, full_height, escaped_markup(chart.title));
     svg += style + fmt::format("<rect class=\"b\" width=\"{}\" height=\"{}\"/>\n", width, full_height) +
            fmt::format("<text class=\"h\" x=\"{}\" y=\"20\">{}</text>\n", left, escaped_markup(chart.title));
-    svg += legend(chart, columns) + axes(chart, x, y);
+    svg += legend(chart, columns) + hatching(chart, x, y) + axes(chart, x, y);
     size_t colour = 0;
     for (const ChartLine& line : chart.lines) svg += path_of(line, x, y, line.muted ? 0 : colour++);
     return svg + "</svg>\n";

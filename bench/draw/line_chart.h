@@ -23,6 +23,7 @@ struct LineChart {
     // NaN: as far as the points reach, to round numbers.
     double x_low = std::numeric_limits<double>::quiet_NaN(), x_high = std::numeric_limits<double>::quiet_NaN();
     double y_low = std::numeric_limits<double>::quiet_NaN(), y_high = std::numeric_limits<double>::quiet_NaN();
+    double hatched_from = std::numeric_limits<double>::infinity();  // x beyond which nothing was measured
     bool whole_x = false;  // x counts something: no number stands between two whole ones
 };
 

@@ -5,10 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <optional>
 
+#include "bench/base/distributions.h"
 #include "bench/draw/line_chart.h"
 
 namespace xbench {
@@ -81,17 +83,26 @@ int baseline_cores(const ScalingTable& table) {
     return table.baseline < 0 ? 1 : table.rows[static_cast<size_t>(table.baseline)].point.processors();
 }
 
-std::string drawn(const ScalingTable& table, std::vector<ChartLine> lines, const char* title, const char* label,
-                  const std::function<double(double)>& ideal) {
-    if (lines.empty()) return "";
+LineChart chart_of(std::vector<ChartLine> lines, const char* title, const char* label) {
     LineChart chart;
     chart.title = title;
     chart.x_label = "ranks x threads";
     chart.y_label = label;
+    chart.whole_x = true;
     chart.x_low = 0;
     chart.x_high = std::max(2.0, largest(lines, cores_at));
     chart.y_low = 0;
     chart.y_high = 1.05 * largest(lines, high_at);
+    if (!(chart.y_high > 0)) chart.y_high = 1;
+    chart.lines = std::move(lines);
+    return chart;
+}
+
+std::string drawn(const ScalingTable& table, std::vector<ChartLine> lines, const char* title, const char* label,
+                  const std::function<double(double)>& ideal, double measured = INFINITY) {
+    if (lines.empty()) return "";
+    LineChart chart = chart_of(std::move(lines), title, label);
+    chart.hatched_from = measured;
     if (ideal) {
         ChartLine line;
         line.name = "ideal";
@@ -99,25 +110,24 @@ std::string drawn(const ScalingTable& table, std::vector<ChartLine> lines, const
         for (const double cores : {static_cast<double>(baseline_cores(table)), chart.x_high})
             line.points.emplace_back(cores, ideal(cores));
         chart.y_high = std::max(chart.y_high, 1.05 * line.points.back().second);
-        lines.insert(lines.begin(), line);
+        chart.lines.insert(chart.lines.begin(), line);
     }
-    chart.lines = std::move(lines);
-    return line_chart_svg(chart);
+    return line_chart_svg(chart, report_chart_width, report_chart_height);
 }
 
-// Every law that was not rejected, dashed, from the largest core count that was measured to where it may be asked.
-std::vector<ChartLine> extrapolations(const ScalingTable& table) {
+// Every law that the repeats did not reject, dashed, from the baseline to where it may be asked.
+std::vector<ChartLine> law_lines(const ScalingTable& table) {
     std::vector<ChartLine> lines;
     const double unit = baseline_cores(table);
     for (const TrainerFit& fit : table.fits)
         for (const LawFit& law : fit.laws) {
-            if (law.rejected || !law.predicts()) continue;
+            if (law.rejected || !law.tested || !law.predicts()) continue;
             ChartLine line;
             line.name = fmt::format("{}: {}", fit.trainer, name_of(law.law));
             line.dashed = true;
-            constexpr int steps = 8;
+            constexpr int steps = 24;
             for (int i = 0; i <= steps; ++i) {
-                const double cores = fit.furthest * (0.5 + 0.5 * i / steps);
+                const double cores = 1 + (fit.furthest - 1) * i / steps;
                 line.points.emplace_back(cores * unit,
                                          law.seconds(1) / law.seconds(cores) * (table.mode == "weak" ? cores : 1));
             }
@@ -132,9 +142,11 @@ std::string speedup_svg(const ScalingTable& table) {
     const double unit = baseline_cores(table);
     std::vector<ChartLine> lines = lines_of(table, speedup_of);
     if (lines.empty()) return "";
-    for (ChartLine& line : extrapolations(table)) lines.push_back(std::move(line));
-    return drawn(table, std::move(lines), "Speed-up against the fastest serial row", "times as fast",
-                 [unit](double cores) { return cores / unit; });
+    const double measured = largest(lines, cores_at);
+    for (ChartLine& line : law_lines(table)) lines.push_back(std::move(line));
+    return drawn(
+        table, std::move(lines), "Speed-up against the fastest serial row", "times as fast",
+        [unit](double cores) { return cores / unit; }, measured);
 }
 
 std::string efficiency_svg(const ScalingTable& table) {
@@ -169,9 +181,26 @@ std::string step_svg(const ScalingTable& table) {
 std::string accuracy_svg(const ScalingTable& table) {
     const ValueOf value = [](const ScalingRow& row) -> std::optional<Value> {
         if (!row.test_accuracy) return std::nullopt;
-        return Value{*row.test_accuracy, *row.test_accuracy, *row.test_accuracy};
+        const auto [low, high] = wilson_interval(*row.test_accuracy, static_cast<double>(row.work.test_images));
+        return Value{*row.test_accuracy, low, high};
     };
-    return drawn(table, lines_of(table, value), "Test accuracy", "accuracy", {});
+    std::vector<ChartLine> lines = lines_of(table, value);
+    if (lines.empty()) return "";
+    double least = 1;
+    for (const ChartLine& line : lines)
+        for (const auto& band : line.band) least = std::min(least, band.first);
+    LineChart chart = chart_of(std::move(lines), "Test accuracy, with 95% of the draw of the images", "accuracy");
+    chart.y_low = std::max(0.0, std::floor(20 * least - 1) / 20);
+    chart.y_high = 1;
+    return line_chart_svg(chart, report_chart_width, report_chart_height);
+}
+
+std::string loss_svg(const ScalingTable& table) {
+    const ValueOf value = [](const ScalingRow& row) -> std::optional<Value> {
+        if (!row.test_loss) return std::nullopt;
+        return Value{*row.test_loss, *row.test_loss, *row.test_loss};
+    };
+    return drawn(table, lines_of(table, value), "Test loss", "loss per image", {});
 }
 
 }  // namespace xbench

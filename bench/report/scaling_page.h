@@ -1,16 +1,19 @@
-// report.html of a run: one file, from its records alone, byte for byte the same each time. On top what was found in a
-// sentence; below it speed-up and efficiency with their intervals and the ideal, accuracy, the tables, what the curve says,
-// where it was measured, and how to run it again.
+// report.html of a sweep: one file, from its records alone, byte for byte the same each time. On top what was found in a
+// sentence; below it speed-up and efficiency with their intervals and the ideal, where the efficiency went, accuracy and
+// the time to it, memory, kernels, what the curve says, where it was measured, and how to run it again.
 #pragma once
 
 #include <string>
 
+#include "bench/report/kernel_part.h"
 #include "bench/sweep/run_files.h"
 
 namespace xbench {
 
-std::string scaling_page(const RunFiles& run);
-// "16 x 1 cpu_ddp trains 10.4 times as fast as the serial program (10.3 to 10.5), at an efficiency of 0.65. ..."
-std::string verdict_of(const RunFiles& run);
+class HtmlPage;
+
+std::string scaling_page(const RunFiles& run, const KernelResults& kernels = {});
+// Its sections, on a page that holds several runs.
+void add_scaling(HtmlPage& page, const RunFiles& run, const KernelResults& kernels = {});
 
 }  // namespace xbench

@@ -314,6 +314,8 @@ Json counters_of(const TrainRun& run, const TimedSteps& timed) {
     }
     counters.update(run.processor_counters);
     if (!is_probe(run.config.train)) {
+        counters["history"] = history_json(result.history);
+        counters["memory"] = memory_json(run);
         add_test_counters(result.test, counters);
         add_arrival_counters(run, counters);
         return counters;

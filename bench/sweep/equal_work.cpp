@@ -8,6 +8,8 @@ namespace xbench {
 std::string other_work(const ScalingRow& row, const ScalingRow& base, const std::string& mode,
                        const std::string& reduction) {
     const RunWork &own = row.work, &other = base.work;
+    if (!own.same_in_all) return "did other work from repeat to repeat";
+    if (!other.same_in_all) return "has a baseline that did other work from repeat to repeat";
     if (row.images_trained != base.images_trained)
         return fmt::format("trained on {} images and the baseline on {}", row.images_trained, base.images_trained);
     if (own.data_sha != other.data_sha) return "trained on another data set than the baseline";

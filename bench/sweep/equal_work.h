@@ -8,7 +8,8 @@
 namespace xbench {
 
 // Why `row` may not stand beside `base`: samples, steps, global batch, evaluation split and, under the invariant reduction,
-// the bits of the weights. "" where it may. Under weak scaling batch, steps and weights differ by its nature.
+// the bits of the weights, in every repeat. "" where it may. Under weak scaling batch, steps and weights differ by its
+// nature.
 std::string other_work(const ScalingRow& row, const ScalingRow& base, const std::string& mode, const std::string& reduction);
 
 }  // namespace xbench

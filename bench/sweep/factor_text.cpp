@@ -5,9 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-
-#include "bench/base/text_table.h"
-
 namespace xbench {
 namespace {
 
@@ -15,34 +12,36 @@ constexpr size_t of_computing = 4;  // granularity to code
 
 std::string number(double value) { return fmt::format("{:.3f}", value); }
 
-using Rows = std::vector<std::vector<std::string>>;
+std::string spaced(std::string name) {
+    std::replace(name.begin(), name.end(), '_', ' ');
+    return name;
+}
 
-std::string factor_table(const std::vector<RowEfficiency>& rows, size_t first, size_t last) {
-    std::vector<TextColumn> columns{{"row", false}};
-    if (first == 0) columns.push_back({"efficiency"});
-    for (size_t f = first; f < last; ++f) columns.push_back({factor_names[f]});
-    Rows cells;
+ModelTable factor_table(const std::vector<RowEfficiency>& rows, size_t first, size_t last) {
+    ModelTable table{{{"row", false}}, {}, ""};
+    if (first == 0) table.columns.push_back({"efficiency"});
+    for (size_t f = first; f < last; ++f) table.columns.push_back({spaced(factor_names[f])});
     for (const RowEfficiency& row : rows) {
         if (row.factors.empty()) continue;
-        std::vector<std::string>& line = cells.emplace_back(std::vector<std::string>{row.row});
+        std::vector<std::string>& line = table.rows.emplace_back(std::vector<std::string>{row.row});
         if (first == 0) line.push_back(number(row.efficiency));
         for (size_t f = first; f < last; ++f) line.push_back(number(row.factors[f].value));
     }
-    return markdown_table(columns, cells);
+    return table;
 }
 
-std::string pop_table(const std::vector<RowEfficiency>& rows) {
-    std::vector<TextColumn> columns{{"POP's names", false}};
-    Rows cells;
+ModelTable pop_table(const std::vector<RowEfficiency>& rows) {
+    ModelTable table{{{"POP's names", false}}, {}, ""};
     for (const RowEfficiency& row : rows) {
-        if (row.factors.empty()) continue;
-        std::vector<std::string>& line = cells.emplace_back(std::vector<std::string>{row.row});
+        if (row.pop.empty()) continue;
+        std::vector<std::string>& line = table.rows.emplace_back(std::vector<std::string>{row.row});
         for (const PopMetric& metric : row.pop) {
-            if (cells.size() == 1) columns.push_back({metric.name});
+            if (table.rows.size() == 1) table.columns.push_back({metric.name});
             line.push_back(number(metric.value));
         }
+        line.resize(table.columns.size());
     }
-    return markdown_table(columns, cells);
+    return table;
 }
 
 // "cpu_ddp-r2-t1: 10.0 ms at best and 12.5 ms: transfer +1.5 (0.89, 0.87 to 0.91), ..." from the largest loss on.
@@ -50,11 +49,11 @@ std::string line_of(const RowEfficiency& row) {
     std::vector<Factor> factors = row.factors;
     std::stable_sort(factors.begin(), factors.end(), [](const Factor& a, const Factor& b) { return a.ms > b.ms; });
     std::string text =
-        fmt::format("- {}: {:.3f} ms a step would be ideal, {:.3f} ms it is:", row.row, row.ideal_ms, row.step_ms);
+        fmt::format("{}: {:.3f} ms a step would be ideal, {:.3f} ms it is:", row.row, row.ideal_ms, row.step_ms);
     bool first = true;
     for (const Factor& factor : factors) {
         if (std::abs(factor.ms) < 0.0005) continue;
-        text += fmt::format("{} {} {:+.3f} ms", first ? "" : ",", factor.name, factor.ms);
+        text += fmt::format("{} {} {:+.3f} ms", first ? "" : ",", spaced(factor.name), factor.ms);
         if (factor.low) text += fmt::format(" ({:.3f} to {:.3f})", *factor.low, *factor.high);
         first = false;
     }
@@ -63,7 +62,7 @@ std::string line_of(const RowEfficiency& row) {
     if (row.ipc)
         text += fmt::format(" Contention: {:.3f} of the instructions a cycle, {:.3f} of the frequency.", *row.ipc,
                             *row.frequency);
-    return text + "\n";
+    return text;
 }
 
 bool has_factors(const ScalingTable& table) {
@@ -73,27 +72,41 @@ bool has_factors(const ScalingTable& table) {
 
 }  // namespace
 
-std::string factor_tables(const ScalingTable& table) {
-    if (!has_factors(table)) return "";
-    return factor_table(table.efficiency, 0, of_computing) + "\n" +
-           factor_table(table.efficiency, of_computing, factor_names.size()) + "\n" + pop_table(table.efficiency) + "\n";
+std::vector<ModelTable> factor_tables(const ScalingTable& table) {
+    if (!has_factors(table)) return {};
+    return {factor_table(table.efficiency, 0, of_computing),
+            factor_table(table.efficiency, of_computing, factor_names.size()), pop_table(table.efficiency)};
 }
 
-std::string factor_lines(const ScalingTable& table) {
-    std::string text, why_no_counters;
+std::vector<std::string> factor_items(const ScalingTable& table) {
+    if (table.efficiency.empty())
+        return {"No probes ran (`scaling.factors`), so the efficiency is not split into its factors."};
+    std::vector<std::string> items;
+    std::string why_no_counters;
     for (const RowEfficiency& row : table.efficiency) {
-        if (row.factors.empty())
-            text += fmt::format("- {} has no factors: {}.\n", row.row, row.why_not);
-        else
-            text += line_of(row);
+        items.push_back(row.factors.empty() ? fmt::format("{} has no factors: {}.", row.row, row.why_not) : line_of(row));
         if (!row.why_no_counters.empty()) why_no_counters = row.why_no_counters;
     }
-    if (text.empty()) return "";
     if (!why_no_counters.empty())
-        text += fmt::format("- Contention is not split into instructions a cycle and frequency: {}.\n", why_no_counters);
-    return text +
-           "\nEfficiency here is against one thread of the serial program; it is the product of its nine factors. In\n"
-           "parentheses: 95% of a bootstrap over repetitions. efficiency.csv has all of it, docs/factors.md the meanings.\n";
+        items.push_back(
+            fmt::format("Contention is not split into instructions a cycle and frequency: {}.", why_no_counters));
+    return items;
+}
+
+ModelTable factor_intervals(const ScalingTable& table) {
+    ModelTable model{{{"row", false}, {"factor", false}, {"value"}, {"95% interval"}, {"adds ms"}}, {}, "efficiency.csv"};
+    const auto add = [&](const std::string& row, const std::string& name, double value, const std::optional<double>& low,
+                         const std::optional<double>& high, double ms) {
+        model.rows.push_back({row, name, fmt::format("{:.4f}", value),
+                              low && high ? fmt::format("{:.4f} to {:.4f}", *low, *high) : "", fmt::format("{:+.4f}", ms)});
+    };
+    for (const RowEfficiency& row : table.efficiency) {
+        for (const Factor& factor : row.factors)
+            add(row.row, spaced(factor.name), factor.value, factor.low, factor.high, factor.ms);
+        if (!row.factors.empty())
+            add(row.row, "all nine: efficiency", row.efficiency, row.low, row.high, row.step_ms - row.ideal_ms);
+    }
+    return model;
 }
 
 }  // namespace xbench

@@ -19,7 +19,7 @@ constexpr size_t most_compared = 200;  // of a half: all ratios are looked at
 
 struct Beside {
     const Record* record;
-    Calibration before, after;
+    MachineCalibration before, after;
 };
 
 int64_t order_of(const Record& record) {
@@ -45,11 +45,11 @@ std::vector<Beside> calibrations_of(std::span<const Record> records) {
     return found;
 }
 
-using Part = double Calibration::*;
+using Part = double MachineCalibration::*;
 constexpr struct {
     Part part;
     const char* name;
-} parts[] = {{&Calibration::arithmetic_ms, "arithmetic"}, {&Calibration::memory_ms, "memory"}};
+} parts[] = {{&MachineCalibration::arithmetic_ms, "arithmetic"}, {&MachineCalibration::memory_ms, "memory"}};
 
 // Between neighbours, so that a slow drift is none; by the median of their distances, so that an outlier is none.
 double noise_of(const std::vector<double>& series) {

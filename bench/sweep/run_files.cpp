@@ -73,14 +73,14 @@ std::vector<Point> planned_points(const Config& config, const std::vector<Record
 }
 
 void mark_shared_cores(std::vector<Point>& points, const std::vector<Record>& reps) {
-    for (const Record& record : reps) {
-        if (!record.counters.value("cores_shared", false)) continue;
-        for (Point& point : points)
-            if (point.id() == text_in(record.params, "point", "") && point.status == PointStatus::ok) {
-                point.status = PointStatus::oversubscribed;
-                point.reason = "its ranks share cores";
-            }
-    }
+    std::set<std::string> shared;
+    for (const Record& record : reps)
+        if (record.counters.value("cores_shared", false)) shared.insert(text_in(record.params, "point", ""));
+    for (Point& point : points)
+        if (point.status == PointStatus::ok && shared.contains(point.id())) {
+            point.status = PointStatus::oversubscribed;
+            point.reason = "its ranks share cores";
+        }
 }
 
 void keep_only(Json& object, std::initializer_list<const char*> keys, bool (Json::*is)() const noexcept) {
@@ -88,7 +88,19 @@ void keep_only(Json& object, std::initializer_list<const char*> keys, bool (Json
         if (const auto found = object.find(key); found != object.end() && !((*found).*is)()) object.erase(found);
 }
 
-// What readers take from env.json has the type that they expect, or is not there: the file may be another version's.
+Config config_in(const fs::path& folder) {
+    const fs::path file = folder / "config.resolved.json";
+    if (!path_exists(file))
+        throw UsageError("is no run: there is no config.resolved.json", folder.string(),
+                         "name a folder that a run has left");
+    return load_config(file.string());
+}
+
+// That of its records, which goes with the folder wherever it is copied.
+std::string run_id_of(const std::vector<Record>& records) { return records.empty() ? "" : records.front().run_id; }
+
+}  // namespace
+
 Json environment_in(const fs::path& folder) {
     const auto text = file_text(folder / "env.json");
     auto json = text ? parse_json(*text) : std::nullopt;
@@ -108,17 +120,7 @@ Json environment_in(const fs::path& folder) {
     return *json;
 }
 
-Config config_in(const fs::path& folder) {
-    const fs::path file = folder / "config.resolved.json";
-    if (!path_exists(file))
-        throw UsageError("is no run: there is no config.resolved.json", folder.string(),
-                         "name a folder that a run has left");
-    return load_config(file.string());
-}
-
-}  // namespace
-
-RunFiles read_run(const fs::path& folder) {
+RunFiles read_run(const fs::path& folder, std::optional<double> target_accuracy) {
     if (!is_folder(folder)) throw UsageError("is no folder", folder.string(), "name a folder that a run has left");
     RunFiles run;
     run.folder = folder;
@@ -137,12 +139,13 @@ RunFiles read_run(const fs::path& folder) {
         if (!record.params.contains("point")) record.params["point"] = point_of(record.params).id();  // a training alone
         run.records.push_back(std::move(record));
     }
+    run.run_id = run_id_of(run.records);
     run.complete = !run.points.empty() || run.config.sweep.empty();
     if (run.points.empty()) run.points = planned_points(run.config, run.records);
     mark_shared_cores(run.points, run.records);
     std::vector<Record> measured = run.records;
     measured.insert(measured.end(), run.probes.begin(), run.probes.end());
-    run.table = make_scaling_table(run.config, run.points, measured);
+    run.table = make_scaling_table(run.config, run.points, measured, target_accuracy);
     run.table.machine = machine_line(run.environment);
     if (!run.complete)
         run.table.notes.insert(run.table.notes.begin(),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@ namespace xbench {
 
 struct RunFiles {
     std::filesystem::path folder;
-    std::string name;  // of the run: that of its folder
+    std::string name;    // that of its folder
+    std::string run_id;  // that of its records; "" where they have none
     Config config;
     Json environment = Json::object();  // env.json; empty where there is none
     std::vector<Record> records;        // of kind rep
@@ -22,8 +24,11 @@ struct RunFiles {
     bool complete = true;  // the sweep has ended
 };
 
-// Throws UsageError where the folder holds no run.
-RunFiles read_run(const std::filesystem::path& folder);
+// Throws UsageError where the folder holds no run. `target_accuracy`: of validation, that times to accuracy are told for.
+RunFiles read_run(const std::filesystem::path& folder, std::optional<double> target_accuracy = {});
+// env.json, or an empty object. What readers take from it has the type that they expect, or is not there: the file may be
+// another version's.
+Json environment_in(const std::filesystem::path& folder);
 
 // "AMD EPYC, 2 cores allowed of 2, governor ..., GNU 12.2.0; environment 75f2900d73dbeead"
 std::string machine_line(const Json& environment);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <unordered_map>
 
 #include "bench/base/compare.h"
 #include "bench/laws/laws.h"
@@ -49,9 +50,17 @@ Warmup warmup_of(const Record& record) {
     return classify_warmup(record.samples_ns).warmup;
 }
 
+// The first repeat's; where another one did other work, a median would hide it.
 RunWork work_of(const std::vector<const Record*>& records) {
-    return {static_cast<int64_t>(median_of(records, "steps")), static_cast<int64_t>(median_of(records, "test_images")),
-            records.front()->data_sha};
+    const Record& first = *records.front();
+    const auto same = [&](const Record* record) {
+        for (const char* key : {"steps", "test_images", "images_trained"})
+            if (number_in(record->counters, key) != number_in(first.counters, key)) return false;
+        return record->data_sha == first.data_sha;
+    };
+    return {static_cast<int64_t>(number_in(first.counters, "steps").value_or(0)),
+            static_cast<int64_t>(number_in(first.counters, "test_images").value_or(0)), first.data_sha,
+            std::all_of(records.begin(), records.end(), same)};
 }
 
 // Nothing where a run had no test split.
@@ -92,6 +101,7 @@ ScalingRow make_row(const Point& point, const std::vector<const Record*>& record
     row.images_trained = static_cast<int64_t>(median_of(records, "images_trained"));
     row.weights_hash = hashes.size() == 1 ? *hashes.begin() : "differs";
     row.isa = records.front()->params.value("isa", "");
+    row.details = details_of(records);
     return row;
 }
 
@@ -120,8 +130,9 @@ void compare_with_baseline(ScalingTable& table) {
         const ScalingRow& baseline = table.rows[static_cast<size_t>(own)];
         row.no_speedup = other_work(row, baseline, table.mode, table.reduction);
         if (!row.no_speedup.empty()) {
-            table.notes.push_back(
-                fmt::format("{} {}: other work, so no speed-up is given.", row.point.id(), row.no_speedup));
+            table.notes.push_back(fmt::format("{} {}: other work, so no speed-up is given; {}.", row.point.id(),
+                                              row.no_speedup,
+                                              to_accuracy_text(row.to_accuracy, table.target_accuracy.value_or(0))));
             continue;
         }
         if (row.point.status == PointStatus::oversubscribed) {
@@ -180,9 +191,20 @@ void take_contention(ScalingTable& table) {
                     row.contention = law.parameters[1].value;
 }
 
+// Of each point, in the points' order.
+std::vector<std::vector<const Record*>> grouped(std::span<const Point> points, std::span<const Record> records) {
+    std::unordered_map<std::string, std::vector<const Record*>> by_id;
+    for (const Record& record : records)
+        if (record.kind == "rep") by_id[record.params.value("point", "")].push_back(&record);
+    std::vector<std::vector<const Record*>> groups;
+    for (const Point& point : points) groups.push_back(by_id[point.id()]);
+    return groups;
+}
+
 }  // namespace
 
-ScalingTable make_scaling_table(const Config& config, std::span<const Point> points, std::span<const Record> records) {
+ScalingTable make_scaling_table(const Config& config, std::span<const Point> points, std::span<const Record> records,
+                                std::optional<double> target_accuracy) {
     ScalingTable table;
     table.name = config.name;
     table.model = config.model.name;
@@ -192,14 +214,12 @@ ScalingTable make_scaling_table(const Config& config, std::span<const Point> poi
     table.reduction = config.train.reduction;
     table.epochs = config.train.epochs;
     table.virtual_ranks = config.train.virtual_ranks;
-    for (const Point& point : points) {
-        std::vector<const Record*> own;
-        for (const Record& record : records)
-            if (record.kind == "rep" && record.params.value("point", "") == point.id()) own.push_back(&record);
-        table.rows.push_back(make_row(point, own));
-    }
+    table.target_accuracy = target_accuracy;
+    const std::vector<std::vector<const Record*>> groups = grouped(points, records);
+    for (size_t i = 0; i < points.size(); ++i) table.rows.push_back(make_row(points[i], groups[i]));
     table.baseline = baseline_of(table, "cpu");
     if (table.baseline < 0) table.baseline = baseline_of(table, "cuda");
+    add_time_to_accuracy(table, groups);
     compare_with_baseline(table);
     test_against_baseline(table);
     table.fits = fit_families(table);

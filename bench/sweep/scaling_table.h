@@ -1,5 +1,5 @@
 // From raw records to the scaling table: medians over repeats, speed-ups against the fastest serial row, fits, and the two
-// files that show them. A table is made from records alone.
+// files that show them. A table is made from records alone; what is said of it is scaling_model.h's.
 #pragma once
 
 #include <optional>
@@ -10,8 +10,10 @@
 #include "bench/base/change_points.h"
 #include "bench/base/measure.h"
 #include "bench/efficiency/factors.h"
+#include "bench/sweep/row_details.h"
 #include "bench/sweep/scaling_fits.h"
 #include "bench/sweep/sweep.h"
+#include "bench/sweep/time_to_accuracy.h"
 
 namespace xbench {
 
@@ -19,6 +21,7 @@ namespace xbench {
 struct RunWork {
     int64_t steps = 0, test_images = 0;
     std::string data_sha;
+    bool same_in_all = true;  // repeats
 };
 
 struct ScalingRow {
@@ -34,6 +37,8 @@ struct ScalingRow {
         majority_baseline;  // where there is a test split
     int64_t images_trained = 0;
     RunWork work;
+    RowDetails details;
+    ToAccuracy to_accuracy;                           // table.target_accuracy
     std::string no_speedup;                           // why there is none, of a row that was timed
     double noise = 0;                                 // relative standard deviation of the repeats
     std::optional<double> speedup_low, speedup_high;  // 95% by Hodges and Lehmann on logarithms, from 4 repeats on
@@ -58,16 +63,19 @@ struct ScalingTable {
     std::string unpublishable;              // stands above the table: rows that nobody should publish; "": none
     std::string power;                      // what so many repeats can find at the noise seen; "" with fewer than 4
     std::string machine;
+    std::optional<double> target_accuracy;  // of validation, that times to accuracy are of
 };
 
 // `points` in the order of the table, `records` of kind rep with their point's id in params.point, and of kind probe.
-ScalingTable make_scaling_table(const Config& config, std::span<const Point> points, std::span<const Record> records);
+// `target_accuracy`: none for accuracy_to_reach's.
+ScalingTable make_scaling_table(const Config& config, std::span<const Point> points, std::span<const Record> records,
+                                std::optional<double> target_accuracy = {});
 
 // The fastest serial row of a device, with status ok; -1: none.
 int baseline_of(const ScalingTable& table, const std::string& device);
 
 std::vector<Record> summary_records(const ScalingTable& table);
 std::string scaling_csv(const ScalingTable& table);
-std::string scaling_markdown(const ScalingTable& table);
+std::string scaling_markdown(const ScalingTable& table);  // of its scaling_model()
 
 }  // namespace xbench

@@ -35,7 +35,7 @@ struct SweepOptions {
     std::function<void(const std::string& text)> said;         // the price, and what a budget decides
     std::vector<Probe> probes;                                 // runs that explain the rows
     RunTimes expected;                                         // what runs will take, where it is known before
-    std::function<Calibration()> calibrate;                    // beside each run; none: the machine itself
+    std::function<MachineCalibration()> calibrate;             // beside each run; none: the machine itself
     std::optional<SweepLimits> limits;                         // none: limits_here()
     FolderUse use = FolderUse::fresh;                          // resume: only what is missing in the folder is run
     std::function<bool()> stop;  // asked all the time: yes ends the run under way and the sweep

@@ -28,7 +28,7 @@ TEST(Calibration, MeasuresAndLeavesTheAffinityAsItWas) {
     cpu_set_t before, after;
     ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
     Calibrator calibrator;
-    const Calibration c = calibrator.measure();
+    const MachineCalibration c = calibrator.measure();
     ASSERT_EQ(sched_getaffinity(0, sizeof after, &after), 0);
     EXPECT_TRUE(CPU_EQUAL(&before, &after));
     EXPECT_GT(c.arithmetic_ms, 0);
@@ -69,8 +69,8 @@ Record record_of(const std::string& point, int64_t rep, int64_t order, double be
     Record record;
     record.rep = rep;
     record.params = Json{{"point", point}, {"order", order}};
-    record.counters = Json{{"calibration_before", to_json(Calibration{before, memory, {}, {}})},
-                           {"calibration_after", to_json(Calibration{after, memory, {}, {}})}};
+    record.counters = Json{{"calibration_before", to_json(MachineCalibration{before, memory, {}, {}})},
+                           {"calibration_after", to_json(MachineCalibration{after, memory, {}, {}})}};
     return record;
 }
 

@@ -7,6 +7,8 @@
 #include <set>
 
 #include "bench/draw/line_chart.h"
+#include "bench/draw/roofline_chart.h"
+#include "bench/draw/waterfall_chart.h"
 #include "core/error.h"
 
 namespace xbench {
@@ -115,6 +117,77 @@ TEST(Charts, OfATrainingAndOfCurves) {
     EXPECT_THAT(roc_svg({one_sided}), Not(HasSubstr(">b ")));
     EXPECT_THAT(pr_svg({one_sided}), HasSubstr("no class has images of both kinds"));
     EXPECT_THAT(calibration_svg({calibrate("c", scores, std::vector<uint8_t>{1, 0, 1, 0})}), HasSubstr("c (ECE "));
+}
+
+// ---- waterfall ------------------------------------------------------------------------------------------------------
+
+// Positions of the bars, in the order of drawing: left edge and width.
+std::vector<std::pair<double, double>> bars_in(const std::string& svg) {
+    std::vector<std::pair<double, double>> bars;
+    for (size_t at = 0; (at = svg.find("<rect x=", at)) != std::string::npos; ++at) {
+        const auto number = [&](const char* key) {
+            const size_t from = svg.find(key, at) + std::string(key).size();
+            return std::stod(svg.substr(from));
+        };
+        bars.emplace_back(number("x=\""), number("width=\""));
+    }
+    return bars;
+}
+
+TEST(Waterfall, EachBarBeginsWhereTheLastEnded) {
+    Waterfall waterfall{"t", "ms", "ideal", "step", 4, {{"threads", 3, ""}, {"jitter", -1, ""}, {"<loader>", 2, ""}}};
+    const std::string svg = waterfall_svg(waterfall, 460);
+    const std::vector<std::pair<double, double>> bars = bars_in(svg);
+    ASSERT_EQ(bars.size(), 5u);
+    const double zero = bars[0].first, unit = bars[0].second / 4;  // pixels of a millisecond
+    const std::vector<std::pair<double, double>> wanted{{0, 4}, {4, 3}, {6, 1}, {6, 2}, {0, 8}};
+    for (size_t i = 0; i < bars.size(); ++i) {
+        EXPECT_NEAR(bars[i].first, zero + unit * wanted[i].first, 0.02) << i;
+        EXPECT_NEAR(bars[i].second, unit * wanted[i].second, 0.02) << i;
+    }
+    for (const char* text : {"threads: +3 ms", "jitter: -1 ms", "step: 8 ms", "&lt;loader&gt;", "+3.000", ">8.000<"})
+        EXPECT_THAT(svg, HasSubstr(text));
+    EXPECT_THAT(svg, Not(HasSubstr("the axis begins at")));
+}
+
+// Small losses on a long step would be slivers: the axis begins later, and says so.
+TEST(Waterfall, AnAxisThatDoesNotBeginAtZeroSaysSo) {
+    const std::string svg = waterfall_svg({"t", "ms", "ideal", "step", 100, {{"code", 1, ""}, {"loader", 2, ""}}}, 460);
+    EXPECT_THAT(svg, HasSubstr("the axis begins at 97"));
+    const std::vector<std::pair<double, double>> bars = bars_in(svg);
+    EXPECT_NEAR(bars[2].second, 2 * bars[1].second, 0.02);
+    EXPECT_THAT(waterfall_svg({"t", "ms", "ideal", "step", 0, {}}), Not(HasSubstr("nan")));
+}
+
+// ---- roofline -------------------------------------------------------------------------------------------------------
+
+TEST(Roofline, PointsLieOnLogarithmicAxesUnderTheirRoofs) {
+    RooflineChart chart{"t", 100, {{"memory", 10}}, {{"a", 1, 10, "on the slope"}, {"a", 100, 100, "under the roof"}}};
+    const std::string svg = roofline_svg(chart, 464, 300);
+    // x from 1 to 100 over 384 pixels, y from 10 to 100; the knee at 10 FLOP a byte.
+    EXPECT_THAT(svg, HasSubstr("M64.00 266.00L256.00 58.00"));  // the slope
+    EXPECT_THAT(svg, HasSubstr("M256.00 58.00H448.00"));        // the flat roof
+    EXPECT_THAT(svg, HasSubstr("on the slope"));
+    EXPECT_EQ(roofline_svg({"t", 100, {}, {{"a", 0, 10, ""}, {"b", 1, 0, ""}}}), "");
+}
+
+TEST(LineChart, WhatWasNotMeasuredIsHatched) {
+    LineChart chart{"t", "x", "y", {{"a", {{0, 0}, {4, 4}}}}};
+    chart.x_low = 0;
+    chart.x_high = 4;
+    EXPECT_THAT(line_chart_svg(chart), Not(HasSubstr("class=\"x\"")));
+    chart.hatched_from = 2;
+    const std::string svg = line_chart_svg(chart);
+    const size_t at = svg.find("class=\"x\" d=\"");
+    ASSERT_NE(at, std::string::npos);
+    const double middle = 64 + (560 - 16 - 64) / 2.0;
+    const std::string path = svg.substr(at + 13, svg.find('"', at + 13) - at - 13);
+    for (size_t i = 0; i < path.size(); ++i)
+        if (path[i] == 'M' || path[i] == 'L') {
+            const double x = std::stod(path.substr(i + 1));
+            EXPECT_GE(x, middle - 0.1);
+            EXPECT_LE(x, 544.1);
+        }
 }
 
 }  // namespace

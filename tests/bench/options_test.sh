@@ -292,6 +292,12 @@ line audit --strict 'row 2, speedup: 1.90 -> 1.67' claims.csv --strict
 "$xbench" audit claims.csv >/dev/null || fail "audit without --strict ends with code 0"
 "$xbench" audit claims.csv --strict >/dev/null && fail "audit --strict ends with code 1"
 line report --out '| cpu_ddp |' "$sample" --out out
+cat >kernels.json <<'JSON'
+{"context": {"xbench": {"isa": "avx2", "threads": 1, "peak_gflops": 50, "memory_copy_gbytes_per_second": 10}},
+ "benchmarks": [{"run_name": "relu/a/plain", "real_time": 1, "time_unit": "us", "flops_per_second": 1e9, "bytes_per_second": 8e9}]}
+JSON
+line report --kernels 'Roofline of kernels' "$sample" --kernels kernels.json --out out
+line report --accuracy 'first reaches 0.920' "$sample" --accuracy 0.92 --out out
 line report --export '# EOF' "$sample" --export openmetrics --out out
 
 for command in "" train tune eval predict explain models step kernels comm doctor audit report "data import" "data synth" "data info" "data explore" "data augment" "data leaks"; do complete "$command"; done

@@ -10,6 +10,7 @@
 
 #include "bench/base/text_table.h"
 #include "bench/runs/train_report.h"
+#include "bench/sweep/scaling_model.h"
 
 namespace xbench {
 namespace {
@@ -149,7 +150,8 @@ TEST(ScalingTable, CoresCountInMultiplesOfTheBaselines) {
     EXPECT_NEAR(*table.rows[4].karp_flatt, (1 / 1.6 - 0.5) / 0.5, 1e-12);
     const std::string text = scaling_markdown(table);
     EXPECT_THAT(text, testing::HasSubstr("count cores in multiples of 2"));
-    EXPECT_THAT(text, testing::Not(testing::HasSubstr("Karp-Flatt is 0")));  // one number of cores is no curve
+    // One number of cores is no curve.
+    EXPECT_THAT(text, testing::HasSubstr("Karp-Flatt is 0.250 at 4 cores; one number of cores shows no trend"));
     EXPECT_THAT(text, testing::Not(testing::HasSubstr("If it held")));
     EXPECT_THAT(text, testing::Not(testing::HasSubstr("more than linear")));
 }
@@ -187,6 +189,21 @@ TEST(ScalingTable, OtherWorkGetsNoSpeedUp) {
     EXPECT_FALSE(table.rows[1].speedup);
     EXPECT_THAT(scaling_markdown(table),
                 testing::HasSubstr("cpu_ddp-r2-t1 trained on 6000 images and the baseline on 12000: other work"));
+    EXPECT_THAT(scaling_markdown(table), testing::HasSubstr("no record carries a history"));
+}
+
+// A repeat that did other work is not hidden by the median of the others, in a row or in the baseline.
+TEST(ScalingTable, ARepeatOfOtherWorkTakesTheSpeedUpAway) {
+    const std::vector<Point> points{point("serial", 1, 1), point("cpu_ddp", 2, 1)};
+    for (const size_t changed : {4u, 1u}) {
+        std::vector<Record> records = reps(points[0], 1000);
+        append(records, reps(points[1], 1800));
+        EXPECT_TRUE(make_scaling_table(config_of(), points, records).rows[1].speedup);
+        records[changed].counters["images_trained"] = 11999;
+        const ScalingTable table = make_scaling_table(config_of(), points, records);
+        EXPECT_FALSE(table.rows[1].speedup) << changed;
+        EXPECT_THAT(table.rows[1].no_speedup, testing::HasSubstr("other work from repeat to repeat"));
+    }
 }
 
 TEST(ScalingTable, OversubscribedRowsStayOutOfFits) {
@@ -199,8 +216,63 @@ TEST(ScalingTable, OversubscribedRowsStayOutOfFits) {
     ASSERT_EQ(table.fits.size(), 1u);
     EXPECT_EQ(table.fits[0].core_counts, 2);  // the baseline's and one more
     EXPECT_TRUE(table.fits[0].laws.empty());
-    EXPECT_TRUE(table.rows[2].speedup);
+    EXPECT_FALSE(table.rows[2].speedup);
     EXPECT_THAT(scaling_markdown(table), testing::HasSubstr("no law is fitted: that takes 4 core counts, and with the"));
+    const std::vector<std::string> items = curve_items(table);
+    ASSERT_EQ(items.size(), 2u);
+    EXPECT_THAT(items[0],
+                testing::HasSubstr("there are 2; 2 more are missing. cpu_ddp-r4-t1 shared cores and does not count."));
+    EXPECT_THAT(items[1], testing::HasSubstr("Karp-Flatt is 0.111 at 2 cores; one number of cores shows no trend."));
+}
+
+// Rows that all shared cores give no curve at all: it is said of each family, and no law is.
+TEST(ScalingTable, AFamilyWithoutAPointSaysWhatIsMissing) {
+    const std::vector<Point> points{point("serial", 1, 1), point("cpu_ddp", 2, 1, PointStatus::oversubscribed),
+                                    point("cpu_ddp", 4, 1, PointStatus::oversubscribed),
+                                    point("cpu_ddp", 8, 1, PointStatus::oversubscribed),
+                                    point("cpu_ddp", 16, 1, PointStatus::oversubscribed)};
+    std::vector<Record> records;
+    for (const Point& one : points) append(records, reps(one, 1000, 5));
+    const std::vector<std::string> items = curve_items(make_scaling_table(config_of(), points, records));
+    ASSERT_EQ(items.size(), 1u);
+    EXPECT_THAT(items[0],
+                testing::HasSubstr("cpu_ddp: no law is fitted: that takes 4 core counts, and with the baseline's there "
+                                   "is 1; 3 more are missing. cpu_ddp-r2-t1, cpu_ddp-r4-t1, cpu_ddp-r8-t1, cpu_ddp-r16-t1 "
+                                   "shared cores and do not count."));
+}
+
+// Under weak scaling Karp-Flatt falls by its nature and Amdahl's law does not apply.
+TEST(ScalingTable, WeakRowsGetNeitherAmdahlNorKarpFlatt) {
+    std::vector<Point> points{point("serial", 1, 1)};
+    std::vector<Record> records = reps(points[0], 1000, 5);
+    for (const int ranks : {2, 4, 8, 16}) {
+        points.push_back(point("cpu_ddp", ranks, 1));
+        points.back().global_batch *= ranks;
+        append(records, reps(points.back(), 1000.0 * ranks * 0.95, 5));
+    }
+    const ScalingTable table = make_scaling_table(config_of(R"(, "scaling": {"mode": "weak"})"), points, records);
+    for (const ScalingRow& row : table.rows) EXPECT_FALSE(row.karp_flatt);
+    ASSERT_EQ(table.fits.size(), 1u);
+    EXPECT_EQ(table.fits[0].trend, Trend::none);
+    for (const LawFit& law : table.fits[0].laws) EXPECT_EQ(law.law, Law::gustafson);
+    std::string all;
+    for (const std::string& item : curve_items(table)) all += item + "\n";
+    EXPECT_THAT(all, testing::HasSubstr("cpu_ddp: Gustafson"));
+    EXPECT_THAT(all, testing::Not(testing::HasSubstr("Karp-Flatt is")));
+    EXPECT_THAT(all, testing::Not(testing::HasSubstr("Amdahl:")));
+}
+
+// Without repeats nothing is tested: the law is listed as such, and its one parameter has no bounds.
+TEST(ScalingTable, UntestedLawsSaySo) {
+    std::vector<Point> points{point("serial", 1, 1)};
+    std::vector<Record> records{rep(points[0], 1, 1000)};
+    for (const int ranks : {2, 4, 8}) {
+        points.push_back(point("cpu_ddp", ranks, 1));
+        records.push_back(rep(points.back(), 1, 1000 / (0.05 + 0.95 / ranks)));
+    }
+    const std::vector<std::string> items = curve_items(make_scaling_table(config_of(), points, records));
+    EXPECT_THAT(items[0], testing::HasSubstr("not tested, as there are no repeats, and so not drawn."));
+    EXPECT_THAT(items[0], testing::Not(testing::HasSubstr(" to ")));
 }
 
 // Each condition of equal work alone keeps a speed-up out, and the row says which.

@@ -144,7 +144,7 @@ protected:
         options_.program = std::string(XB_SOURCE_DIR) + "/tests/bench/fake_xbench.sh";
         options_.limits = SweepLimits{.cores = 2};
         options_.command_line = {"xbench", "--config", "t.json"};
-        options_.calibrate = [] { return Calibration{10, 20, 0.5, std::nullopt}; };
+        options_.calibrate = [] { return MachineCalibration{10, 20, 0.5, std::nullopt}; };
         options_.progress = [this](const SweepProgress& progress) {
             if (!progress.finished.empty()) finished_.push_back(progress.finished);
             EXPECT_LE(progress.done, progress.total);
@@ -267,7 +267,7 @@ TEST_F(SweepRun, AMachineThatChangesIsSaid) {
     int calls = 0;
     options_.calibrate = [&] {
         const double jitter = 1 + 0.001 * (calls % 3);
-        return Calibration{++calls > 8 ? 12 * jitter : 10 * jitter, 20, 0.5, 2500.0};
+        return MachineCalibration{++calls > 8 ? 12 * jitter : 10 * jitter, 20, 0.5, 2500.0};
     };
     const std::string markdown = run_sweep(config_of(rows), options_).markdown;
     const Record record = records("rep").back();
