@@ -71,6 +71,31 @@ TEST_F(LaunchedBy, EachLauncher) {
          8,
          4,
          0},
+        // srun --mpi=pmi2: the place on the node is Slurm's to say
+        {{{"PMI_SIZE", "4"},
+          {"PMI_RANK", "3"},
+          {"SLURM_STEP_NUM_TASKS", "4"},
+          {"SLURM_PROCID", "3"},
+          {"SLURM_STEP_TASKS_PER_NODE", "2(x2)"},
+          {"SLURM_LOCALID", "1"}},
+         "SLURM_STEP_NUM_TASKS",
+         4,
+         3,
+         2,
+         1},
+        // MPICH's mpiexec inside a Slurm step, with as many ranks as it has tasks
+        {{{"PMI_SIZE", "2"},
+          {"PMI_RANK", "1"},
+          {"MPI_LOCALNRANKS", "2"},
+          {"MPI_LOCALRANKID", "1"},
+          {"SLURM_STEP_NUM_TASKS", "2"},
+          {"SLURM_PROCID", "0"},
+          {"SLURM_LOCALID", "0"}},
+         "PMI_SIZE",
+         2,
+         1,
+         2,
+         1},
         // mpirun inside a Slurm step: the step's tasks are its daemons
         {{{"SLURM_STEP_NUM_TASKS", "2"}, {"OMPI_COMM_WORLD_SIZE", "8"}, {"OMPI_COMM_WORLD_RANK", "5"}},
          "OMPI_COMM_WORLD_SIZE",
@@ -95,6 +120,15 @@ TEST_F(LaunchedBy, EachLauncher) {
         EXPECT_EQ(found.on_node, c.on_node) << c.by;
         EXPECT_EQ(found.local, c.local) << c.by;
     }
+}
+
+TEST_F(LaunchedBy, WhoSpeaksToMpi) {
+    only({{"SLURM_STEP_NUM_TASKS", "2"}});
+    EXPECT_FALSE(has_mpi_launcher());
+    only({{"SLURM_STEP_NUM_TASKS", "2"}, {"PMIX_RANK", "1"}});
+    EXPECT_TRUE(has_mpi_launcher());
+    only({{"SLURM_STEP_NUM_TASKS", "1"}, {"PMIX_RANK", "0"}, {"WORLD_SIZE", "4"}, {"RANK", "3"}});  // torchrun in a step
+    EXPECT_FALSE(has_mpi_launcher());
 }
 
 TEST_F(LaunchedBy, FewerInMpiIsRefused) {
