@@ -159,8 +159,8 @@ void Sweep::run_repeat(Point& point, int64_t repeat) {
     if (options_.use == FolderUse::resume) remove_tree(out);  // what was under way when the sweep ended
     make_folders(out);
     const Launch launch = launch_of(point, out);
-    if (repeat == 1) write_text(folder / "command.txt", shell_text(launch.command) + "\n");
-    if (options_.launched) options_.launched(shell_text(launch.command));
+    if (repeat == 1) write_text(folder / "command.txt", shell_text(launch) + "\n");
+    if (options_.launched) options_.launched(shell_text(launch));
     report(point, repeat, 0);
     const Outcome outcome = run_process(
         launch, folder / fmt::format("rep{}.log", repeat), static_cast<double>(config_.scaling.timeout_seconds),
