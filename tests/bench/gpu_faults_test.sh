@@ -14,7 +14,10 @@ mkdir broken stub empty no_nccl old_nccl new_nccl
 echo "no library" > broken/libcuda.so.1
 echo "int nothing;" | cc -shared -fPIC -x c -o stub/libcuda.so.1 - 2> /dev/null || rm -rf stub
 # The emulated driver without the double of NCCL, and with libraries that call themselves NCCL: of before 2.14, and of the next major one.
-for nccl in no_nccl old_nccl new_nccl; do ln -s "$emulator/libcuda.so.1" $nccl/; done
+for nccl in no_nccl old_nccl new_nccl; do
+    ln -s "$emulator/libcuda.so.1" $nccl/
+    [ ! -e "$emulator/glibc-hwcaps" ] || ln -s "$emulator/glibc-hwcaps" $nccl/
+done
 echo 'int ncclGetVersion(int* v) { *v = 2804; return 0; }' | cc -shared -fPIC -x c -o old_nccl/libnccl.so.2 - 2> /dev/null || rm -rf old_nccl
 {
     echo 'int ncclGetVersion(int* v) { *v = 30100; return 0; }'
@@ -51,9 +54,9 @@ none_visible_to_ranks|$emulator|CUDA_VISIBLE_DEVICES=|2|train|1|finds no GPU;CUD
 none_of_that_number|$emulator|CUDA_VISIBLE_DEVICES=7|1|train|1|finds no GPU;CUDA_VISIBLE_DEVICES
 one_for_two_ranks|$emulator|CUDA_VISIBLE_DEVICES=1|2|train|1|rank 1: GPU 0 (;same GPU as rank 0;--gpus-per-task=1;CUDA_VISIBLE_DEVICES;XBENCH_SHARE_GPU
 two_for_three_ranks|$emulator|CUDA_VISIBLE_DEVICES=1,0|3|train|1|rank 2;it sees 2;start fewer ranks;CUDA_VISIBLE_DEVICES
-no_nccl|no_nccl|A=b|2|train --set train.epochs=1|0|note: libnccl.so.2 is not found;through the host's memory
-old_nccl|old_nccl|A=b|2|train --set train.epochs=1|0|note: libnccl.so.2, version 2.8.4, has no nccl;NCCL 2.14
-new_nccl|new_nccl|A=b|2|train --set train.epochs=1|0|note: libnccl.so.2 says that it is version 3.1.0;NCCL 2.14
+no_nccl|no_nccl|A=b|2|train --set train.epochs=1 --set data.synthetic.count=32|0|note: libnccl.so.2 is not found;through the host's memory
+old_nccl|old_nccl|A=b|2|train --set train.epochs=1 --set data.synthetic.count=32|0|note: libnccl.so.2, version 2.8.4, has no nccl;NCCL 2.14
+new_nccl|new_nccl|A=b|2|train --set train.epochs=1 --set data.synthetic.count=32|0|note: libnccl.so.2 says that it is version 3.1.0;NCCL 2.14
 no_driver|empty|A=b|1|train|1|no CUDA driver;is not found;install NVIDIA's driver;--device cpu
 no_driver_in_a_step|empty|A=b|1|step|1|no CUDA driver;is not found;--device cpu
 broken_library|broken|A=b|1|train|1|no CUDA driver;cannot be loaded;LD_LIBRARY_PATH
