@@ -16,7 +16,7 @@ build=(g++ cmake ninja-build pkg-config git ca-certificates
     libhdf5-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpng-dev libjpeg-dev libhwloc-dev libxxhash-dev
     libdcmtk-dev libopenjp2-7-dev libseccomp-dev libzip-dev libbenchmark-dev)
 mpi=(openmpi-bin libopenmpi-dev)
-tests=(libturbojpeg0-dev libgtest-dev libgmock-dev slurm-wlm munge procps clang-format-14 iproute2 busybox-static
+tests=(libturbojpeg0-dev libgtest-dev libgmock-dev slurm-wlm munge libpmi2-0 procps clang-format-14 iproute2 busybox-static
     dpkg-dev man-db groff-base mandoc zsh fish)
 
 # nvcc with what it needs: 13.0, as a driver takes no newer PTX than its own. And what reads machine code, which begins at 13.2.

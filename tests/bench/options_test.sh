@@ -162,6 +162,8 @@ line kernels --filter '-17_channels' "$@"
 line kernels --filter '17_channels' --list --op flatten --filter 17_channels
 line kernels --impl '(portable)' "$@" --impl flatten=reference
 line kernels --predict "$no_counts" --op flatten --predict h200
+line kernels --images "$no_counts" --predict h200 --filter resnet50.conv1 --images 64
+line kernels --products 'fp32,tf32,bf16,fp16' --predict h200 --images 64 --products no_such
 line kernels --threads '2 threads' "$@" --threads 2
 line kernels --repetitions 'is negative' --op flatten --repetitions -1
 line kernels --repetitions '"repetitions": 2' --op flatten --filter three_elements --min-time 0.001 --repetitions 2 --json out.csv
