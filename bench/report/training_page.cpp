@@ -85,7 +85,7 @@ void add_scores(HtmlPage& page, const TrainingFiles& training) {
     const Json& scores = scored(training);
     const auto classes = scores.find("per_class");
     if (classes != scores.end() && classes->is_object()) {
-        ModelTable table{{{"class", false}, {"images"}, {"precision"}, {"recall"}, {"F1"}}, {}, ""};
+        ModelTable table{{{"class", false}, {"images"}, {"precision"}, {"recall"}, {"F1"}}, {}, "", "classes.csv"};
         for (const auto& [name, one] : classes->items())
             table.rows.push_back({name, number_text(number_in(one, "support"), "{:.0f}"),
                                   number_text(number_in(one, "precision")), number_text(number_in(one, "recall")),
@@ -207,7 +207,7 @@ void add_time(HtmlPage& page, const TrainingFiles& training) {
     if (!details.delays.empty()) {
         page.subheading("Who is waited for");
         page.paragraph(delay_explanation);
-        ModelTable table{delay_columns(), {}, ""};
+        ModelTable table{delay_columns(), {}, "", "delays.csv"};
         for (const BucketDelay& delay : costliest(details.delays)) table.rows.push_back(delay_cells(delay));
         add_table(page, table);
     }
@@ -221,7 +221,7 @@ void add_memory(HtmlPage& page, const TrainingFiles& training) {
     page.heading("Memory");
     BarChart chart{"Memory of rank 0 while steps run, MiB", {}, {}};
     BarChart::Bar bar{"in a step", {}, fmt::format("{:.2f}", memory.total / 1048576.0)};
-    ModelTable table{{{"purpose", false}, {"MiB"}}, {}, ""};
+    ModelTable table{{{"purpose", false}, {"MiB"}}, {}, "", "memory.csv"};
     for (const auto& [category, bytes] : memory.categories) {
         chart.parts.push_back(category);
         bar.values.push_back(bytes / 1048576.0);

@@ -335,8 +335,9 @@ TEST(ReportPage, RunsOfSeveralKindsStandOnOnePage) {
     const std::string page = report_of_several({sweep.folder, training.folder, kernels});
     fs::remove(kernels);
     for (const char* text : {"Report of 3 runs", ": a sweep", ": a training", ": a suite of kernels", "cpu_ddp-r16-t1",
-                             "sick &lt;b&gt;", "FMA peak"})
+                             "sick &lt;b&gt;", "FMA peak", "download=\"scaling.csv\"", "download=\"history.csv\""})
         EXPECT_THAT(page, HasSubstr(text));
+    EXPECT_THAT(page, Not(HasSubstr("href=\"scaling.csv\"")));  // no file lies beside this page
     expect_self_contained(page);
 }
 
