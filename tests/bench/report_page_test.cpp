@@ -272,6 +272,19 @@ TEST(TrainingPage, ShowsScoresCurvesTimeAndMemory) {
     EXPECT_EQ(page, files_of(training.folder)["report.html"]);
 }
 
+// On an emulated GPU results are right and times mean nothing: none is shown.
+TEST(TrainingPage, AnEmulatedGpuHasNoTimes) {
+    const Training training("emulated");
+    std::string record = *file_text(training.folder / "records.jsonl");
+    record.insert(record.find("\"params\":{") + 10, "\"emulated\":true,");
+    write_text(training.folder / "records.jsonl", record);
+    const std::string page = files_of(training.folder)["report.html"];
+    EXPECT_THAT(page, HasSubstr("test accuracy 0.9000"));
+    EXPECT_THAT(page, HasSubstr("there are no times"));
+    for (const char* text : {"training s<", "images/s", "over seconds", "Time of a step", ">2.00<"})
+        EXPECT_THAT(page, Not(HasSubstr(text)));
+}
+
 TEST(TrainingPage, ATrainingThatWasStoppedHasOneToo) {
     const Training training("stopped", false);
     const std::string page = files_of(training.folder)["report.html"];
