@@ -3,6 +3,7 @@
 #include "bench/draw/html_page.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -89,6 +90,8 @@ void HtmlPage::heading(const std::string& text) {
 
 void HtmlPage::part(const std::string& title, const std::string& lead) {
     headings_.push_back(title);
+    embedded_.clear();  // another run's files of the same names
+    has_parts_ = true;
     body_ += fmt::format("<h2 class=\"part\" id=\"s{}\">{}</h2>\n", headings_.size(), escaped_markup(title));
     if (!lead.empty()) body_ += fmt::format("<p class=\"lead\">{}</p>\n", escaped_markup(lead));
 }
@@ -124,17 +127,19 @@ void HtmlPage::table(const std::vector<std::string>& header, const std::vector<s
     body_ += "</tbody></table></div>\n";
 }
 
-void HtmlPage::download(const std::string& file, const std::string& text) {
+void HtmlPage::download(const std::string& file, const std::string& text, bool beside) {
     const std::string name = escaped_markup(file);
-    body_ += fmt::format("<p class=\"file\">CSV: <a href=\"{0}\">{0}</a>", name);
+    beside = beside && !has_parts_;
+    std::vector<std::string> links;
+    if (beside) links.push_back(fmt::format("<a href=\"{0}\">{0}</a>", name));
     if (std::find(embedded_.begin(), embedded_.end(), file) == embedded_.end()) {
         embedded_.push_back(file);
         const std::span bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
-        const size_t slash = file.rfind('/');
-        body_ += fmt::format(", <a download=\"{}\" href=\"data:text/csv;base64,{}\">also inside this page</a>",
-                             escaped_markup(slash == std::string::npos ? file : file.substr(slash + 1)), base64(bytes));
+        links.push_back(fmt::format("<a download=\"{}\" href=\"data:text/csv;base64,{}\">{}</a>", name, base64(bytes),
+                                    beside ? "also inside this page" : name));
     }
-    body_ += "</p>\n";
+    if (links.empty()) return;
+    body_ += "<p class=\"file\">CSV: " + fmt::format("{}", fmt::join(links, ", ")) + "</p>\n";
 }
 
 void HtmlPage::code(const std::string& text) { body_ += tagged("pre", text); }

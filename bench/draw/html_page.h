@@ -34,9 +34,9 @@ public:
     enum class Columns { numbers, text };
     void table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows,
                const std::string& caption = "", Columns columns = Columns::numbers);
-    // Below a table: a link to the file beside the page that holds its numbers, and to the same bytes inside the page, which
-    // need no other file. One file is embedded once.
-    void download(const std::string& file, const std::string& text);
+    // Below a table: a link to the bytes of its file inside the page, and to the file beside the page, where there is one.
+    // One file is embedded once.
+    void download(const std::string& file, const std::string& text, bool beside = true);
     void code(const std::string& text);  // a command, as it is typed
     // What few readers need, folded away by the browser; its parts are those added until end_folded().
     void begin_folded(const std::string& summary);
@@ -52,6 +52,7 @@ public:
 private:
     std::string title_, lead_, body_;
     std::vector<std::string> headings_, embedded_;
+    bool has_parts_ = false;  // then no file lies beside the page
 };
 
 std::string base64(std::span<const uint8_t> bytes);

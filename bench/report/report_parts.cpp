@@ -1,6 +1,7 @@
 // The parts' words.
 #include "bench/report/report_parts.h"
 
+#include "bench/base/text_table.h"
 #include "bench/sweep/run_files.h"
 
 namespace xbench {
@@ -44,7 +45,11 @@ void add_table(HtmlPage& page, const ModelTable& table, const std::string& csv, 
     std::vector<std::string> header;
     for (const ModelColumn& column : table.columns) header.push_back(column.title);
     page.table(header, table.rows, caption);
-    if (!table.csv.empty()) page.download(table.csv, csv);
+    if (!table.csv.empty()) return page.download(table.csv, csv);
+    if (table.own_csv.empty()) return;
+    std::string cells = csv_line(header);
+    for (const std::vector<std::string>& row : table.rows) cells += csv_line(row);
+    page.download(table.own_csv, cells, false);
 }
 
 void add_environment(HtmlPage& page, const std::string& run, const Json& environment,

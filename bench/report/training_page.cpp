@@ -15,6 +15,7 @@
 #include "bench/report/scaling_charts.h"
 #include "bench/runs/charts.h"
 #include "bench/sweep/row_details.h"
+#include "core/plain_nan.h"
 
 namespace xbench {
 namespace {
@@ -85,7 +86,7 @@ void add_scores(HtmlPage& page, const TrainingFiles& training) {
     const Json& scores = scored(training);
     const auto classes = scores.find("per_class");
     if (classes != scores.end() && classes->is_object()) {
-        ModelTable table{{{"class", false}, {"images"}, {"precision"}, {"recall"}, {"F1"}}, {}, ""};
+        ModelTable table{{{"class", false}, {"images"}, {"precision"}, {"recall"}, {"F1"}}, {}, "", "classes.csv"};
         for (const auto& [name, one] : classes->items())
             table.rows.push_back({name, number_text(number_in(one, "support"), "{:.0f}"),
                                   number_text(number_in(one, "precision")), number_text(number_in(one, "recall")),
@@ -122,6 +123,36 @@ std::string accuracy_over_seconds(const std::vector<EpochResult>& history) {
     return line_chart_svg(chart, report_chart_width, report_chart_height);
 }
 
+// Times of an emulated GPU are shown nowhere.
+void add_epochs(HtmlPage& page, const std::vector<EpochResult>& history, bool timed) {
+    ModelTable table{{{"epoch"}, {"training loss"}, {"validation loss"}, {"accuracy"}, {"balanced"}, {"learning rate"}},
+                     {},
+                     "history.csv"};
+    std::string csv = "epoch,train_loss,val_loss,val_accuracy,val_balanced_accuracy,learning_rate,best";
+    if (timed) {
+        table.columns.insert(table.columns.end(), {{"training s"}, {"validation s"}});
+        csv += ",train_seconds,val_seconds";
+    }
+    table.columns.push_back({"best so far", false});
+    csv += "\n";
+    for (const EpochResult& e : history) {
+        Cells& cells = table.rows.emplace_back(
+            Cells{std::to_string(e.epoch), fmt::format("{:.4f}", plain_nan(e.train_loss)),
+                  fmt::format("{:.4f}", plain_nan(e.val_loss)), fmt::format("{:.4f}", plain_nan(e.val_accuracy)),
+                  fmt::format("{:.4f}", plain_nan(e.val_balanced_accuracy)), fmt::format("{:.3g}", e.learning_rate)});
+        csv +=
+            fmt::format("{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{}", e.epoch, plain_nan(e.train_loss), plain_nan(e.val_loss),
+                        plain_nan(e.val_accuracy), plain_nan(e.val_balanced_accuracy), e.learning_rate, e.best ? 1 : 0);
+        if (timed) {
+            for (const double seconds : {e.train_seconds, e.val_seconds}) cells.push_back(fmt::format("{:.2f}", seconds));
+            csv += fmt::format(",{:.6f},{:.6f}", e.train_seconds, e.val_seconds);
+        }
+        cells.push_back(e.best ? "yes" : "");
+        csv += "\n";
+    }
+    add_table(page, table, csv);
+}
+
 void add_history(HtmlPage& page, const TrainingFiles& training) {
     page.heading("The training, epoch by epoch");
     if (training.history.empty()) return page.paragraph("No epoch has ended.");
@@ -133,30 +164,7 @@ void add_history(HtmlPage& page, const TrainingFiles& training) {
     if (!is_emulated(training))
         if (std::string svg = accuracy_over_seconds(training.history); !svg.empty()) charts.push_back(std::move(svg));
     if (!charts.empty()) page.svgs_in_columns(charts);
-    ModelTable table{{{"epoch"},
-                      {"training loss"},
-                      {"validation loss"},
-                      {"accuracy"},
-                      {"balanced"},
-                      {"learning rate"},
-                      {"training s"},
-                      {"validation s"},
-                      {"best so far", false}},
-                     {},
-                     "history.csv"};
-    std::string csv =
-        "epoch,train_loss,val_loss,val_accuracy,val_balanced_accuracy,learning_rate,train_seconds,val_seconds,best\n";
-    for (const EpochResult& e : training.history) {
-        table.rows.push_back({std::to_string(e.epoch), fmt::format("{:.4f}", e.train_loss),
-                              fmt::format("{:.4f}", e.val_loss), fmt::format("{:.4f}", e.val_accuracy),
-                              fmt::format("{:.4f}", e.val_balanced_accuracy), fmt::format("{:.3g}", e.learning_rate),
-                              fmt::format("{:.2f}", e.train_seconds), fmt::format("{:.2f}", e.val_seconds),
-                              e.best ? "yes" : ""});
-        csv += fmt::format("{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.6f},{:.6f},{}\n", e.epoch, e.train_loss, e.val_loss,
-                           e.val_accuracy, e.val_balanced_accuracy, e.learning_rate, e.train_seconds, e.val_seconds,
-                           e.best ? 1 : 0);
-    }
-    add_table(page, table, csv);
+    add_epochs(page, training.history, !is_emulated(training));
 }
 
 // Medians of pieces, so that a long run is no long line.
@@ -207,7 +215,7 @@ void add_time(HtmlPage& page, const TrainingFiles& training) {
     if (!details.delays.empty()) {
         page.subheading("Who is waited for");
         page.paragraph(delay_explanation);
-        ModelTable table{delay_columns(), {}, ""};
+        ModelTable table{delay_columns(), {}, "", "delays.csv"};
         for (const BucketDelay& delay : costliest(details.delays)) table.rows.push_back(delay_cells(delay));
         add_table(page, table);
     }
@@ -221,7 +229,7 @@ void add_memory(HtmlPage& page, const TrainingFiles& training) {
     page.heading("Memory");
     BarChart chart{"Memory of rank 0 while steps run, MiB", {}, {}};
     BarChart::Bar bar{"in a step", {}, fmt::format("{:.2f}", memory.total / 1048576.0)};
-    ModelTable table{{{"purpose", false}, {"MiB"}}, {}, ""};
+    ModelTable table{{{"purpose", false}, {"MiB"}}, {}, "", "memory.csv"};
     for (const auto& [category, bytes] : memory.categories) {
         chart.parts.push_back(category);
         bar.values.push_back(bytes / 1048576.0);

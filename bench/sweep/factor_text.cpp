@@ -18,7 +18,7 @@ std::string spaced(std::string name) {
 }
 
 ModelTable factor_table(const std::vector<RowEfficiency>& rows, size_t first, size_t last) {
-    ModelTable table{{{"row", false}}, {}, ""};
+    ModelTable table{{{"row", false}}, {}, "", first == 0 ? "factors_of_computing.csv" : "factors_of_ranks.csv"};
     if (first == 0) table.columns.push_back({"efficiency"});
     for (size_t f = first; f < last; ++f) table.columns.push_back({spaced(factor_names[f])});
     for (const RowEfficiency& row : rows) {
@@ -31,7 +31,7 @@ ModelTable factor_table(const std::vector<RowEfficiency>& rows, size_t first, si
 }
 
 ModelTable pop_table(const std::vector<RowEfficiency>& rows) {
-    ModelTable table{{{"POP's names", false}}, {}, ""};
+    ModelTable table{{{"POP's names", false}}, {}, "", "pop.csv"};
     for (const RowEfficiency& row : rows) {
         if (row.pop.empty()) continue;
         std::vector<std::string>& line = table.rows.emplace_back(std::vector<std::string>{row.row});

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <iterator>
 #include <set>
 
 #include "core/error.h"
@@ -99,6 +100,18 @@ Config config_in(const fs::path& folder) {
 // That of its records, which goes with the folder wherever it is copied.
 std::string run_id_of(const std::vector<Record>& records) { return records.empty() ? "" : records.front().run_id; }
 
+// Of the repeats and the probes in one list, which is no copy: there may be gigabytes of step times.
+ScalingTable table_of(RunFiles& run, std::optional<double> target_accuracy) {
+    const auto repeats = static_cast<std::ptrdiff_t>(run.records.size());
+    std::vector<Record> measured = std::move(run.records);
+    std::move(run.probes.begin(), run.probes.end(), std::back_inserter(measured));
+    ScalingTable table = make_scaling_table(run.config, run.points, measured, target_accuracy);
+    run.probes.assign(std::make_move_iterator(measured.begin() + repeats), std::make_move_iterator(measured.end()));
+    measured.resize(static_cast<size_t>(repeats));
+    run.records = std::move(measured);
+    return table;
+}
+
 }  // namespace
 
 Json environment_in(const fs::path& folder) {
@@ -143,9 +156,7 @@ RunFiles read_run(const fs::path& folder, std::optional<double> target_accuracy)
     run.complete = !run.points.empty() || run.config.sweep.empty();
     if (run.points.empty()) run.points = planned_points(run.config, run.records);
     mark_shared_cores(run.points, run.records);
-    std::vector<Record> measured = run.records;
-    measured.insert(measured.end(), run.probes.begin(), run.probes.end());
-    run.table = make_scaling_table(run.config, run.points, measured, target_accuracy);
+    run.table = table_of(run, target_accuracy);
     run.table.machine = machine_line(run.environment);
     if (!run.complete)
         run.table.notes.insert(run.table.notes.begin(),

@@ -20,6 +20,7 @@ struct ModelTable {
     std::vector<ModelColumn> columns;
     std::vector<std::vector<std::string>> rows;  // as many cells as columns; empty: nothing was measured
     std::string csv;                             // the file that holds its numbers in full, beside the page
+    std::string own_csv = {};                    // where there is none: a name for its cells as a file
 };
 
 struct ScalingModel {

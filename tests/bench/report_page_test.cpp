@@ -146,15 +146,19 @@ TEST(ReportFiles, TenThousandRecordsMakeAPageOfLessThan5Megabytes) {
     }
     std::string text;
     for (int threads = 1; threads <= 40; ++threads)
-        for (Json& row : rows)
-            for (int rep = 1; rep <= 50; ++rep) {
-                row["rep"] = rep;
-                row["params"]["threads"] = threads;
-                row["params"]["point"] = fmt::format("{}-r{}-t{}", row["params"]["trainer"].get<std::string>(),
-                                                     row["params"]["ranks"].get<int>(), threads);
-                row["value"] = 1000.0 + 10 * row["params"]["ranks"].get<int>() + threads + (rep * 7919 % 101) * 0.1;
-                text += json_text(row) + "\n";
-            }
+        for (Json& row : rows) {
+            row["rep"] = 777;
+            row["params"]["threads"] = threads;
+            row["params"]["point"] = fmt::format("{}-r{}-t{}", row["params"]["trainer"].get<std::string>(),
+                                                 row["params"]["ranks"].get<int>(), threads);
+            row["value"] = 88888;
+            const std::string line = json_text(row);
+            const size_t rep = line.find("777"), value = line.find("88888");
+            ASSERT_LT(rep, value);
+            for (int i = 1; i <= 50; ++i)
+                text += fmt::format("{}{}{}{:.1f}{}\n", line.substr(0, rep), i, line.substr(rep + 3, value - rep - 3),
+                                    1000.0 + threads + (i * 7919 % 101) * 0.1, line.substr(value + 5));
+        }
     std::ofstream(copy.folder / "records.jsonl") << text;
     const auto files = files_of(copy.folder);
     EXPECT_LT(files.at("report.html").size(), 5u << 20);
@@ -268,6 +272,19 @@ TEST(TrainingPage, ShowsScoresCurvesTimeAndMemory) {
     EXPECT_EQ(page, files_of(training.folder)["report.html"]);
 }
 
+// On an emulated GPU results are right and times mean nothing: none is shown.
+TEST(TrainingPage, AnEmulatedGpuHasNoTimes) {
+    const Training training("emulated");
+    std::string record = *file_text(training.folder / "records.jsonl");
+    record.insert(record.find("\"params\":{") + 10, "\"emulated\":true,");
+    write_text(training.folder / "records.jsonl", record);
+    const std::string page = files_of(training.folder)["report.html"];
+    EXPECT_THAT(page, HasSubstr("test accuracy 0.9000"));
+    EXPECT_THAT(page, HasSubstr("there are no times"));
+    for (const char* text : {"training s<", "images/s", "over seconds", "Time of a step", ">2.00<"})
+        EXPECT_THAT(page, Not(HasSubstr(text)));
+}
+
 TEST(TrainingPage, ATrainingThatWasStoppedHasOneToo) {
     const Training training("stopped", false);
     const std::string page = files_of(training.folder)["report.html"];
@@ -331,8 +348,9 @@ TEST(ReportPage, RunsOfSeveralKindsStandOnOnePage) {
     const std::string page = report_of_several({sweep.folder, training.folder, kernels});
     fs::remove(kernels);
     for (const char* text : {"Report of 3 runs", ": a sweep", ": a training", ": a suite of kernels", "cpu_ddp-r16-t1",
-                             "sick &lt;b&gt;", "FMA peak"})
+                             "sick &lt;b&gt;", "FMA peak", "download=\"scaling.csv\"", "download=\"history.csv\""})
         EXPECT_THAT(page, HasSubstr(text));
+    EXPECT_THAT(page, Not(HasSubstr("href=\"scaling.csv\"")));  // no file lies beside this page
     expect_self_contained(page);
 }
 
