@@ -36,18 +36,39 @@ __device__ __forceinline__ void statistics_of_planes(const float* xhat, const fl
         store_sums(partial, pair, plane / channels, channels, static_cast<int>(plane % channels));
 }
 
-// Calls body(window, its channel, whether it is another than the last) for the thread's windows of `count`, `of_channel` of
-// them in each channel.
-template <class Body>
-__device__ __forceinline__ void for_each_window(const PoolShape& s, int count, int of_channel, Body&& body) {
+constexpr int most_channels = 256;  // of a block that makes their numbers once
+
+// Calls body(window, its channel, the channel's numbers) for the thread's windows of `count`, `of_channel` of them in each
+// channel. of_each(c, numbers) makes the `fields` numbers of a channel: once a block, but where windows are so few that a
+// block has many channels.
+template <int fields, class Make, class Body>
+__device__ __forceinline__ void for_each_window(const PoolShape& s, int count, int of_channel, Make&& of_each, Body&& body) {
+    __shared__ float shared[fields][most_channels];
     const int thread = static_cast<int>(threadIdx.x), block = static_cast<int>(blockIdx.x % s.blocks_of_image);
-    const int first = (block * static_cast<int>(blockDim.x) + thread / 32 * 32) * windows_of_thread + thread % 32;
+    const int windows = static_cast<int>(blockDim.x) * windows_of_thread, begin = block * windows;
+    const int first_channel = begin / of_channel, last_channel = (min(begin + windows, count) - 1) / of_channel;
+    const bool shares = last_channel - first_channel < most_channels;
+    if (shares) {
+        for (int c = thread; c <= last_channel - first_channel; c += static_cast<int>(blockDim.x)) {
+            float made[fields];
+            of_each(first_channel + c, made);
+#pragma unroll
+            for (int f = 0; f < fields; ++f) shared[f][c] = made[f];
+        }
+        __syncthreads();
+    }
+    const int first = begin + thread / 32 * 32 * windows_of_thread + thread % 32;
+    float numbers[fields] = {};
     int last = -1;
 #pragma unroll 1
     for (int k = 0; k < windows_of_thread; ++k) {
         const int o = first + 32 * k, c = o / of_channel;
         if (o >= count) return;
-        body(o, c, c != last);
+        if (c != last && !shares) of_each(c, numbers);
+        if (c != last && shares)
+#pragma unroll
+            for (int f = 0; f < fields; ++f) numbers[f] = shared[f][c - first_channel];
+        body(o, c, numbers);
         last = c;
     }
 }
@@ -74,14 +95,14 @@ extern "C" __global__ void normalise_pool_2x2(const float* x, const float* mean_
                                               const StepContext* step) {
     const KeepMask keep(a.dropout, step, s.p * s.q);
     const uint64_t key = keep.on() ? keep.key(image_of(s)) : 0;
-    Norm norm(0, 0);
-    float scale = 0, offset = 0;
-    for_each_window(s, y_count(s), s.p * s.q, [&](int o, int c, bool is_new) {
-        if (is_new) norm = Norm(mean_rstd, s.channels, c), scale = gamma[c], offset = beta[c];
+    const auto of_each = [&](int c, float(&made)[4]) {
+        made[0] = mean_rstd[c], made[1] = mean_rstd[s.channels + c], made[2] = gamma[c], made[3] = beta[c];
+    };
+    for_each_window<4>(s, y_count(s), s.p * s.q, of_each, [&](int o, int c, const float(&of_channel)[4]) {
         const int pixel = o - c * s.p * s.q, i = pixel / s.q, j = pixel - i * s.q;
         const auto* const top = reinterpret_cast<const float2*>(x + image_of(s) * x_count(s) + (c * s.h + 2 * i) * s.w) + j;
         const float2 above = *top, below = top[s.w / 2];
-        NormalisedWindow window(norm, scale, offset);
+        NormalisedWindow window(Norm(of_channel[0], of_channel[1]), of_channel[2], of_channel[3]);
         window.meet(above.x, 0);
         window.meet(above.y, 1);
         window.meet(below.x, 2);
@@ -129,9 +150,14 @@ extern "C" __global__ void normalise_pool_gradient_2x2(const float* x, const flo
                                                        float* dx, PoolShape s, BatchNormPool a, const StepContext* step) {
     const int rows = (s.h + 1) / 2, columns = s.w / 2;
     const float scale = 1.0f / (1.0f - a.dropout.p);
-    InputGradient gradient{};
-    for_each_window(s, s.channels * rows * columns, rows * columns, [&](int o, int c, bool is_new) {
-        if (is_new) gradient = input_gradient(mean_rstd, gamma, sums, s.channels, c, a.norm, step);
+    const int masks = a.norm.input_activation == Activation::relu;
+    const auto of_each = [&](int c, float(&made)[5]) {
+        const InputGradient of = input_gradient(mean_rstd, gamma, sums, s.channels, c, a.norm, step);
+        made[0] = of.mean, made[1] = of.rstd, made[2] = of.factor, made[3] = of.mean_dy, made[4] = of.slope;
+    };
+    const int of_channel = rows * columns;
+    for_each_window<5>(s, s.channels * of_channel, of_channel, of_each, [&](int o, int c, const float(&n)[5]) {
+        const InputGradient gradient{n[0], n[1], n[2], n[3], n[4], masks};
         const int window = o - c * rows * columns, i = window / columns, j = window - i * columns;
         float d = 0;
         int place = closed_window;

@@ -135,7 +135,6 @@ constexpr const char* partial =
     "partial sums of filters are written and read again, and a rim; they are many beside few images";
 constexpr const char* small = "tiles are larger than the images, and filters are larger than what they are applied to";
 constexpr const char* gathers = "an image is gathered once for each filter position, and for each tile of filters";
-constexpr const char* channels = "each thread reads what it needs of its channel for few windows";
 constexpr const char* rows_of_sectors = "rows of the images are no whole sectors";
 constexpr const char* again = "one operand is read again by each block of the other's";
 constexpr const char* banks = "tiles of so few channels or pixels meet in a bank";
@@ -166,14 +165,13 @@ constexpr Exemption exemptions[] = {
     {"", OpKind::conv2d, "gemm", {14.2, 1.1, gathers}},
     {"", OpKind::conv2d_dgrad, "gemm", {30.3, 1.1, gathers}},
     {"", OpKind::conv2d_wgrad, "gemm", {11.4, 1.1, gathers}},
-    {"", OpKind::batchnorm_pool_apply, "simt", {1.35, 1.1, channels}},
-    {"", OpKind::batchnorm_pool_grad_input, "simt", {1.35, 1.1, channels}},
+    {"", OpKind::batchnorm_pool_grad_input, "simt", {1.2, 1.1, rows_of_sectors}},
     {"", OpKind::max_pool2d, "simt", {1.4, 1.1, rows_of_sectors}},
     {"", OpKind::max_pool2d_grad, "simt", {1.5, 1.1, rows_of_sectors}},
     {"", OpKind::linear, "simt", {1.4, 1.1, again}},
     {"", OpKind::linear_dgrad, "simt", {1.45, 1.1, again}},
-    {"", OpKind::linear_wgrad, "simt", {1.8, 1.1, again}},
-    {"", OpKind::linear_wgrad, "leaf_outer", {5.5, 1.1, again}},
+    {"", OpKind::linear_wgrad, "simt", {1.25, 1.1, again}},
+    {"", OpKind::linear_wgrad, "leaf_outer", {1.25, 1.1, again}},
     {"", OpKind::flatten, "transpose", {1.15, 1.55, banks}},
 };
 constexpr double least_sectors = 3000;  // of operands, beside which a kernel's own tables do not count
