@@ -40,8 +40,8 @@ std::string why_not_inside(Communicator& network) {
     const int node = network.nodes()[static_cast<size_t>(network.rank())];
     const std::unique_ptr<Communicator> inside = network.split(node);
     const std::string reason = inside->size() > 1 ? why_no_shared_memory(*inside, shm_bytes_to_connect()) : "";
-    std::vector<std::byte> bytes(reason.size());
-    std::memcpy(bytes.data(), reason.data(), reason.size());
+    const auto* const text = reinterpret_cast<const std::byte*>(reason.data());
+    std::vector<std::byte> bytes(text, text + reason.size());
     // One rank of a node speaks for it, and the first node for all.
     double speaker = reason.empty() || inside->rank() > 0 ? -network.size() : -network.rank();
     network.all_reduce_max(&speaker, 1);

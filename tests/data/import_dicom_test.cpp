@@ -70,8 +70,8 @@ TEST_F(ImportDicom, MakesDeepSetsGroupedByPatientWithoutTheirIds) {
         const std::string text(bytes.begin(), bytes.end());
         for (const char* secret : {"MRN-17", "SECRET"}) EXPECT_EQ(text.find(secret), std::string::npos) << file << secret;
     }
-    EXPECT_THAT(std::string(reinterpret_cast<const char*>(read_bytes(folder_ / "set.h5.import.json").data())),
-                HasSubstr("LINEAR_EXACT 2048/4096; as stored; 12 bits stored"));
+    const auto account = read_bytes(folder_ / "set.h5.import.json");
+    EXPECT_THAT(std::string(account.begin(), account.end()), HasSubstr("LINEAR_EXACT 2048/4096; as stored; 12 bits stored"));
 }
 
 TEST_F(ImportDicom, HashesPatientsByTheKey) {
