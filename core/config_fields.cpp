@@ -208,7 +208,7 @@ std::vector<ConfigField> sweep_and_scaling_fields() {
         {"/scaling/timeout_seconds", XB_SLOT(scaling.timeout_seconds), "Longest time of one repeat of a point; 0: no limit.",
          from(0)},
         {"/scaling/seed", XB_SLOT(scaling.seed),
-         "Of the order of runs: each repeat of all points is a block, run in an order drawn anew."},
+         "Of the order of runs: each repeat of all points is a block, run in an order drawn anew.", from(0)},
         {"/scaling/budget_minutes", XB_SLOT(scaling.budget_minutes),
          "Minutes for the sweep: it makes as many whole blocks as fit, at least one, more or fewer than repeats says. 0: "
          "repeats decides.",
