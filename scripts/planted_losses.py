@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Whether the nine factors of a scaling table (docs/factors.md) find losses that are planted into a sweep: the whole loss of
 efficiency in its factor within 2 points, every other factor within 2 points of the same sweep without it. On a quiet machine of
-at least two cores; some minutes. Exit code 0: all were found; 1: not; 77: this machine cannot tell.
+at least two cores, where it takes about a quarter of an hour. Exit code 0: all were found; 1: not; 77: this machine cannot tell.
 
-    planted_losses.py XBENCH [--out FOLDER] [--repeats 9] [--model rsna_cnn] [--batch 32] [--images 1200] [--only jitter,loader]
+    planted_losses.py XBENCH [--out FOLDER] [--repeats 9] [--model rsna_cnn] [--batch 32] [--images 2400] [--only jitter,loader]
 
 A rank that computes longer than the other also raises the mean of both, which is computing and not imbalance. So the sweep that
 imbalance and jitter are compared with has the same delay, shared evenly.
@@ -29,7 +29,7 @@ def arguments():
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--model", default="rsna_cnn")
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--images", type=int, default=1200)
+    parser.add_argument("--images", type=int, default=2400)
     parser.add_argument("--only", default="")
     return parser.parse_args()
 
