@@ -28,6 +28,7 @@
 #include "parallel/comm/comm_staged.h"
 #include "parallel/comm/composed.h"
 #include "parallel/comm/nccl.h"
+#include "parallel/comm/own_gpus.h"
 #include "parallel/comm/setups.h"
 #include "parallel/comm/shm_probe.h"
 
@@ -147,6 +148,7 @@ void run_as_gpu_rank(const CommCommand& command) {
     const std::unique_ptr<Communicator> control = find_setup("gpu_ddp").connect({binding, limit, nullptr});
     try {
         const std::unique_ptr<Device> device = make_device("cuda", 1, local_rank_from_environment());
+        check_own_gpus(*control, *device);
         std::vector<std::unique_ptr<Communicator>> owned;
         measure_on(command, transports_of_gpus(*control, *device, owned));
     } catch (const std::exception& error) {
@@ -158,26 +160,17 @@ void run_as_gpu_rank(const CommCommand& command) {
 
 // As a script would: they meet by a file in a folder of this process.
 void start_gpu_ranks(const CommCommand& command) {
-    const std::string program = this_program(), ranks = std::to_string(command.ranks);
     std::string folder = (temporary_folder() / "xbench-comm-XXXXXX").string();
     if (mkdtemp(folder.data()) == nullptr) throw Error("cannot be made", folder);
-    std::vector<std::string> words = command.command_line;
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
+    Launch launch;
+    launch.command = command.command_line;
+    launch.command[0] = this_program();
+    launch.processes = command.ranks;
+    launch.meeting_folder = folder;
     std::fflush(stdout);
-    for (int rank = 0; rank < command.ranks; ++rank) {
-        if (fork() != 0) continue;
-        for (const char* name : {"RANK", "LOCAL_RANK"}) setenv(name, std::to_string(rank).c_str(), 1);
-        for (const char* name : {"WORLD_SIZE", "LOCAL_WORLD_SIZE"}) setenv(name, ranks.c_str(), 1);
-        setenv("XBENCH_RENDEZVOUS", folder.c_str(), 1);
-        execv(program.c_str(), arguments.data());
-        _exit(127);
-    }
-    int worst = 0, status = 0;
-    while (wait(&status) > 0) worst = std::max(worst, WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+    const Outcome outcome = run_process(launch, {}, 0);
     remove_tree(folder);
-    if (worst != 0) throw Error("a rank failed", "xbench comm");
+    if (outcome.exit_code != 0) throw Error("a rank failed", "xbench comm");
 }
 
 void run_on_gpus(CommCommand& command) {

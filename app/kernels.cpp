@@ -8,10 +8,10 @@
 #include "app/device_option.h"
 #include "app/single_process.h"
 #include "bench/base/environment.h"
-#include "bench/kernels/gpu_suite.h"
 #include "bench/kernels/kernel_problems.h"
 #include "bench/kernels/kernel_suite.h"
 #include "bench/kernels/kernel_table.h"
+#include "bench/kernels/layer_prediction.h"
 #include "bench/kernels/prediction_suite.h"
 #include "core/durable_file.h"
 #include "core/error.h"
@@ -24,7 +24,8 @@ namespace {
 struct KernelsOptions {
     KernelSuiteOptions suite;
     std::vector<std::string> forced;
-    std::string json, passport, predict, device = "cpu";
+    std::string json, passport, predict, products = "fp32", device = "cpu";
+    std::vector<int64_t> images;
     bool list = false, no_check = false;
     int threads = 1;
 };
@@ -42,11 +43,26 @@ std::string command_line() {
 
 void print_report(const KernelReport& report) {
     fmt::print("{}\n{}\n", kernel_table_text(report), kernel_summary_text(report));
-    fmt::print("{} thread{}, {}; FMA peak {:.1f} GFLOP/s ({:.1f} at the end), copy from memory {:.1f} GB/s, both measured\n",
-               report.threads, report.threads == 1 ? "" : "s", report.isa, report.peak_gflops, report.peak_gflops_at_end,
-               report.memory.gbytes_per_second);
+    if (!report.untimed.empty()) return fmt::print("{}, {}\n", report.isa, report.untimed);
+    if (report.peak_gflops == 0)
+        fmt::print("{}; copy from memory {:.1f} GB/s, measured\n", report.isa, report.memory.gbytes_per_second);
+    else
+        fmt::print(
+            "{} thread{}, {}; FMA peak {:.1f} GFLOP/s ({:.1f} at the end), copy from memory {:.1f} GB/s, both measured\n",
+            report.threads, report.threads == 1 ? "" : "s", report.isa, report.peak_gflops, report.peak_gflops_at_end,
+            report.memory.gbytes_per_second);
     if (report.left_out > 0)
         fmt::print("{} calls left out that no plan makes; --all-impls times them too\n", report.left_out);
+}
+
+void predict_layers_on(const KernelsOptions& options) {
+    const GpuChip& chip = find_gpu_chip(options.predict);
+    const std::unique_ptr<Device> device = make_device(options.device, options.threads);
+    ProgressLine line(stderr);
+    const auto rows = predict_layers({options.suite.filter, options.images, options.products}, *device, chip,
+                                     [&](const PredictedRow& row) { line.update(0, 1, row.name); });
+    line.finish();
+    fmt::print("{}", predicted_text(rows, chip, false));
 }
 
 void predict_on(const KernelsOptions& options) {
@@ -62,47 +78,37 @@ void predict_on(const KernelsOptions& options) {
     fmt::print("{}", predicted_text(rows, chip, false));
 }
 
-void run_on_gpu(const KernelsOptions& options) {
-    if (!options.json.empty() || !options.passport.empty())
-        throw UsageError("there is no file of the kernels on a GPU yet", "--device", "leave --json and --passport out");
-    const std::unique_ptr<Device> device = make_device(options.device, options.threads);
-    const std::vector<LayerProblem> problems = bundled_problems();
-    if (options.list) return print_list(select_entries(problems, options.suite, device->target()));
-    const bool terminal = isatty(STDERR_FILENO) != 0;
-    size_t done = 0, failed = 0;
-    const auto rows = run_gpu_suite(options.suite, problems, *device, [&](const GpuMeasurement& row) {
-        ++done;
-        failed += row.failure.empty() ? 0 : 1;
-        if (terminal) fmt::print(stderr, "\r\033[K{} {}", done, row.name);
-    });
-    if (terminal) fmt::print(stderr, "\r\033[K");
-    fmt::print("{}\n{}{}\n", gpu_table_text(rows), to_string(device->target()),
-               device->is_emulated() ? ", emulated GPU: nothing was timed" : "");
-    if (failed > 0)
-        throw Error(fmt::format("{} of {} kernels did not run or are too far from the reference", failed, done), "kernels",
-                    "see the remarks in the table");
+void refuse_files_without_times(const KernelsOptions& options) {
+    if (options.device == "cuda" && query_gpus().emulated && !(options.json.empty() && options.passport.empty()))
+        throw UsageError("an emulated GPU has no times to write", "--device", "leave --json and --passport out");
+}
+
+// Tried before the suite runs: minutes of measuring shall not be lost to a mistyped path.
+void try_files(const KernelsOptions& options) {
+    if (!options.json.empty() || !options.passport.empty()) refuse_several("xbench kernels", "start it alone");
+    for (const std::string& path : {options.json, options.passport}) {
+        if (!path.empty()) try_output(path);
+    }
 }
 
 void run(KernelsOptions& options) {
     for (const std::string& text : options.forced) options.suite.forced.push_back(parse_choice(text));
     options.suite.check = !options.no_check;
-    if (!options.predict.empty()) return predict_on(options);
-    if (options.device == "cuda") return run_on_gpu(options);
+    if (!options.predict.empty()) return options.images.empty() ? predict_on(options) : predict_layers_on(options);
+    refuse_files_without_times(options);
     const std::vector<LayerProblem> problems = bundled_problems();
-    const KernelSelection selection = select_entries(problems, options.suite, Target{usable_isa()});
+    const bool on_cpu = options.device == "cpu";
+    const Target target = on_cpu ? Target{usable_isa()} : make_device(options.device, 1)->target();
+    const KernelSelection selection = select_entries(problems, options.suite, target);
     if (options.list) return print_list(selection);
-    if (!options.json.empty() || !options.passport.empty()) refuse_several("xbench kernels", "start it alone");
-    // Tried before the suite runs: minutes of measuring shall not be lost to a mistyped path.
-    for (const std::string& path : {options.json, options.passport}) {
-        if (!path.empty()) try_output(path);
-    }
+    try_files(options);
     const Hardware hardware = query_hardware();
-    say_if_crowded(1, options.threads, bind_this_process(0, 1, options.threads).allowed_cores);
+    if (on_cpu) say_if_crowded(1, options.threads, bind_this_process(0, 1, options.threads).allowed_cores);
 
     ProgressLine line(stderr);
     size_t done = 0, failed = 0;
-    Cpu device(options.threads);
-    const KernelReport report = run_kernel_suite(options.suite, problems, device, [&](const KernelMeasurement& row) {
+    const std::unique_ptr<Device> device = make_device(options.device, options.threads);
+    const KernelReport report = run_kernel_suite(options.suite, problems, *device, [&](const KernelMeasurement& row) {
         ++done;
         failed += row.failure.empty() ? 0 : 1;
         line.update(static_cast<double>(done), static_cast<double>(selection.entries.size()),
@@ -114,8 +120,8 @@ void run(KernelsOptions& options) {
     if (!options.passport.empty())
         write_durably(options.passport, kernel_passport(report, hardware, build_info(), command_line()));
     if (failed > 0)
-        throw Error(fmt::format("{} of {} kernels could not be timed or are too far from the reference", failed, done),
-                    "kernels", "see the remarks in the table");
+        throw Error(fmt::format("{} of {} kernels did not run or are too far from the reference", failed, done), "kernels",
+                    "see the remarks in the table");
 }
 
 }  // namespace
@@ -138,6 +144,17 @@ void add_kernels_command(CLI::App& app) {
     command->add_option("--predict", options->predict, "on the emulated GPU: how long each kernel would take on this one")
         ->type_name("GPU")
         ->check(CLI::IsMember({"a100", "h200"}));
+    command
+        ->add_option(
+            "--images", options->images,
+            "of --predict: the convolutions that are only timed, at these batches, extrapolated from 1 and 2 images")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 1 << 20))
+        ->needs("--predict");
+    command->add_option("--products", options->products, "of --images: fp32, tf32, bf16 or fp16")
+        ->check(CLI::IsMember({"fp32", "tf32", "bf16", "fp16"}))
+        ->capture_default_str()
+        ->needs("--images");
     command->add_option("--filter", suite.filter, "regular expression over the names; --list shows them")
         ->type_name("REGEX");
     command->add_option("--threads", options->threads, "compute threads")->check(CLI::Range(1, most_threads));

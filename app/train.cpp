@@ -1,6 +1,7 @@
 // xbench train: one training run, in this process or as one rank of many. Rank 0 writes the run folder.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -33,6 +34,7 @@
 #include "parallel/checkpoint/training_state.h"
 #include "parallel/comm/arrivals_only.h"
 #include "parallel/comm/comm_logged.h"
+#include "parallel/comm/own_gpus.h"
 #include "parallel/comm/setups.h"
 #include "parallel/comm/slow_link.h"
 #include "parallel/train/planted_loss.h"
@@ -135,6 +137,29 @@ std::vector<std::string> gpus_of_ranks(int ranks_on_node) {
     for (const GpuDescription& gpu : query_gpus().gpus) addresses.push_back(gpu.pci_address);
     if (static_cast<int>(addresses.size()) < ranks_on_node) addresses.clear();
     return addresses;
+}
+
+// Ranks that see their own GPU alone (--gpus-per-task=1) learn the others' when they are connected. Before a step computes.
+void bind_beside_gpus(Communicator& communicator, int threads, Binding& binding) {
+    constexpr size_t letters = 32;
+    const std::vector<GpuDescription> seen = query_gpus().gpus;
+    std::string mine = seen.size() == 1 && binding.gpu.empty() ? seen.front().pci_address : "";
+    mine.resize(letters);
+    std::vector<std::byte> bytes(letters);
+    std::transform(mine.begin(), mine.end(), bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
+    const std::vector<std::byte> all = communicator.all_gather_bytes(bytes);
+    const std::vector<int> nodes = communicator.nodes();
+    const auto me = static_cast<size_t>(communicator.rank());
+    std::vector<std::string> gpus;
+    int place = 0;
+    for (size_t rank = 0; rank < nodes.size(); ++rank) {
+        if (nodes[rank] != nodes[me]) continue;
+        if (rank == me) place = static_cast<int>(gpus.size());
+        const char* const text = reinterpret_cast<const char*>(&all[rank * letters]);
+        gpus.emplace_back(text, std::find(text, text + letters, '\0'));
+    }
+    const bool all_known = std::none_of(gpus.begin(), gpus.end(), [](const std::string& gpu) { return gpu.empty(); });
+    if (all_known) binding = bind_again(binding, place, static_cast<int>(gpus.size()), threads, gpus);
 }
 
 FolderUse use_of(const TrainCommand& command) {
@@ -273,6 +298,9 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     const MemoryHog hog(communicator.size() > 1 || copies_from_environment().count > 1 ? planted_loss().hog_share : 0);
     const std::unique_ptr<Device> device =
         make_device(setup.device, command.threads, communicator.size() > 1 ? local_rank_from_environment() : 0);
+    check_own_gpus(communicator, *device);
+    if (const std::string note = note_on_nccl(communicator, *device); first && !note.empty())
+        fmt::print(stderr, "note: {}\n", note);
     const Json per_rank = gather_ranks(communicator, binding);
     ProgressLine line(stderr, command.quiet || !first);
     if (first) detail(command.verbosity, start_details(setup.name, *dataset, communicator, binding, folder.string()));
@@ -334,7 +362,7 @@ void run_train(const TrainCommand& given) {
     // Before the first OpenMP region and before MPI starts its own threads.
     const Copies copies = copies_from_environment();
     const int on_node = alone ? copies.count : ranks_on_node_from_environment();
-    const Binding binding =
+    Binding binding =
         bind_this_process(alone ? copies.index : local_rank_from_environment(), on_node, command.threads,
                           std::string(setup.device) == "cuda" ? gpus_of_ranks(on_node) : std::vector<std::string>{});
     if (binding.oversubscribed && launched().local == 0) say_if_crowded(on_node, command.threads, binding.allowed_cores);
@@ -345,6 +373,7 @@ void run_train(const TrainCommand& given) {
     if (communicator->size() == 1) return train_on(command, config, setup, *communicator, hardware, binding, arrivals.get());
     int code = 0;
     try {
+        if (std::string(setup.device) == "cuda") bind_beside_gpus(*communicator, command.threads, binding);
         train_on(command, config, setup, *communicator, hardware, binding, arrivals.get());
         return;
     } catch (const PeerFailure& failure) {  // that rank has said why

@@ -199,7 +199,9 @@ std::vector<ConfigField> sweep_and_scaling_fields() {
          between(1, 1000)},
         {.path = "/scaling/launcher",
          .slot = XB_SLOT(scaling.launcher),
-         .help = "auto: srun inside a Slurm job, else mpirun; local: no launcher, one process only.",
+         .help =
+             "auto: srun inside a Slurm job, else mpirun, else local; local: no launcher, xbench starts the ranks of GPUs "
+             "of this node itself, and otherwise one process.",
          .choices = {"auto", "mpirun", "srun", "local"}},
         {"/scaling/oversubscribe", XB_SLOT(scaling.oversubscribe),
          "Also run points that need more cores than this machine allows; they are marked and kept out of fits."},

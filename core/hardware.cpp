@@ -16,6 +16,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <utility>
 
 #include "core/cpu_quota.h"
 #include "core/error.h"
@@ -36,6 +37,12 @@ struct BitmapDeleter {
 using Bitmap = std::unique_ptr<hwloc_bitmap_s, BitmapDeleter>;
 
 Bitmap make_bitmap() { return Bitmap(hwloc_bitmap_alloc()); }
+
+Bitmap bitmap_of(const std::vector<unsigned>& cores) {
+    Bitmap bitmap = make_bitmap();
+    for (const unsigned core : cores) hwloc_bitmap_set(bitmap.get(), core);
+    return bitmap;
+}
 
 Topology load_topology(bool with_devices = false) {
     setenv("HWLOC_HIDE_ERRORS", "2", 0);  // what it misses in a bare chroot is ours to say
@@ -258,6 +265,7 @@ Binding bind_this_process(int local_rank, int ranks_on_node, int threads, std::v
     const Bitmap allowed = allowed_set(topology.get());
     const std::vector<unsigned> cores = one_thread_of_each_core(topology.get(), allowed.get());
     Binding binding;
+    binding.allowed = to_text(allowed.get());
     binding.allowed_cores = cores_within(cpu_quota(), cores.size());
     const auto needed = [&] { return static_cast<int64_t>(std::max(ranks_on_node, local_rank + 1)) * threads; };
     // Where all ranks of the node fit into this rank's cores, these may be everybody's.
@@ -267,15 +275,24 @@ Binding bind_this_process(int local_rank, int ranks_on_node, int threads, std::v
         local_rank = 0, ranks_on_node = 1;
     }
     binding.oversubscribed = needed() > binding.allowed_cores;
+    const auto near = near_devices(topology.get(), gpus, cores);
+    if (static_cast<size_t>(local_rank) < gpus.size()) {
+        binding.gpu = gpus[static_cast<size_t>(local_rank)];
+        binding.near_gpu = to_text(bitmap_of(near[static_cast<size_t>(local_rank)]).get());
+    }
     if (!binding.oversubscribed) {
-        const Bitmap mine = make_bitmap();
-        for (const unsigned core : cores_of_rank(cores, near_devices(topology.get(), gpus, cores), local_rank, threads))
-            hwloc_bitmap_set(mine.get(), core);
+        const Bitmap mine = bitmap_of(cores_of_rank(cores, near, local_rank, threads));
         binding.bound =
             hwloc_set_cpubind(topology.get(), mine.get(), HWLOC_CPUBIND_PROCESS) == 0 || set_affinity(mine.get());
     }
     binding.cpuset = to_text(allowed_set(topology.get()).get());
     return binding;
+}
+
+Binding bind_again(const Binding& before, int local_rank, int ranks_on_node, int threads, std::vector<std::string> gpus) {
+    const Bitmap allowed = make_bitmap();
+    if (before.bound && hwloc_bitmap_list_sscanf(allowed.get(), before.allowed.c_str()) == 0) set_affinity(allowed.get());
+    return bind_this_process(local_rank, ranks_on_node, threads, std::move(gpus));
 }
 
 std::string current_cpuset() {

@@ -49,6 +49,9 @@ struct Binding {
     bool oversubscribed = false;  // more ranks x threads than allowed cores: nothing is bound
     int allowed_cores = 0;        // before binding, within the quota
     std::string cpuset;           // that this process has now, "0-3,8"
+    std::string allowed = {};     // what it had before
+    std::string gpu = {};         // the PCI address of this rank's GPU; "": it has none, or nobody knows
+    std::string near_gpu = {};    // the allowed cores of its NUMA node, one thread of each; "": the system does not say
 };
 
 // Gives this rank `threads` cores of its own among the allowed ones, one hardware thread of each. To be called before the
@@ -56,6 +59,8 @@ struct Binding {
 // `gpus`: the PCI address of each rank's GPU, by local rank, so that ranks get cores of their GPU's NUMA node while there
 // are some; empty, or without a rank's, where nobody knows.
 Binding bind_this_process(int local_rank, int ranks_on_node, int threads, std::vector<std::string> gpus = {});
+// The same once more for a process that has been bound, with what the ranks have told each other meanwhile.
+Binding bind_again(const Binding& before, int local_rank, int ranks_on_node, int threads, std::vector<std::string> gpus);
 // The same as a function: near[r] are the cores that rank r would rather have; empty: any. The ranks choose in turn.
 std::vector<unsigned> cores_of_rank(const std::vector<unsigned>& cores, const std::vector<std::vector<unsigned>>& near,
                                     int local_rank, int threads);

@@ -46,6 +46,9 @@ Launched launched() {
         const int ranks = number(l.ranks, 0);
         const bool is_job = std::string_view(l.ranks) != "WORLD_SIZE" || std::getenv(l.rank) != nullptr;
         if (ranks <= 0 || !is_job) continue;
+        const bool by_slurm =
+            std::string_view(l.ranks) == "PMI_SIZE" && !std::getenv(l.local) && number("SLURM_STEP_NUM_TASKS", 0) == ranks;
+        if (by_slurm) continue;  // srun --mpi=pmi2, which says the places on a node in variables of its own
         return {l.ranks, l.launcher, ranks, number(l.rank, 0), std::max(1, number(l.on_node, 1)), number(l.local, 0)};
     }
     // Tasks beyond the first exist in a step only; a batch script's own shell has SLURM_PROCID=0 and SLURM_NTASKS as well.
@@ -66,6 +69,7 @@ Copies copies_from_environment() {
 bool has_mpi_launcher() {
     constexpr std::array of_mpi{"OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_FD", "PMIX_RANK",
                                 "FLUX_JOB_SIZE",        "JSM_NAMESPACE_SIZE"};
+    if (launched().by == "WORLD_SIZE") return false;  // ranks of a script, which may run inside of a step that speaks to MPI
     return std::any_of(of_mpi.begin(), of_mpi.end(), [](const char* name) { return std::getenv(name) != nullptr; });
 }
 

@@ -184,13 +184,14 @@ void Executor::set_block(Block& block, const StepContext& context) {
     if (block.device_context) device_.copy(block.device_context, &block.context, sizeof block.context);
 }
 
-std::unique_ptr<Device::Recording>& Executor::recording() {
-    std::vector<int64_t> shape;
+std::unique_ptr<Device::Recording>& Executor::recording(bool with_more) {
+    std::vector<int64_t> shape{with_more ? 1 : 0};
     for (const Block& block : blocks_) shape.insert(shape.end(), {block.first_image, block.images, block.context.leaves});
     return recordings_[shape];
 }
 
-void Executor::run(const StepContext& context, StepObserver* observer, std::vector<int64_t>* step_ns) {
+void Executor::run(const StepContext& context, StepObserver* observer, std::vector<int64_t>* step_ns,
+                   const std::function<void()>& behind) {
     const int64_t images = context.leaf_begin[context.leaves];
     if (images > plan_.options.max_batch)
         throw Error("a batch of " + std::to_string(images) + " images does not fit a plan for " +
@@ -214,11 +215,14 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
     failure_ = nullptr;
     failed_step_ = SIZE_MAX;
     wanted_calls_ = observer ? observer->wanted_calls() : std::span<const uint8_t>{};
-    auto body = [&](const Team& team) { walk(team, observer, step_ns != nullptr); };
+    auto body = [&](const Team& team) {
+        walk(team, observer, step_ns != nullptr);
+        if (behind && team.rank == 0 && !failure_) call(plan_.steps.size(), behind);
+    };
     if (step_ns || (observer && !observer->may_be_recorded()))
         device_.run(body);
     else
-        run_recorded(body, observer);
+        run_recorded(body, observer, static_cast<bool>(behind));
     if (failure_) std::rethrow_exception(failure_);
     if (!step_ns) return;
     device_.wait();
@@ -227,9 +231,9 @@ void Executor::run(const StepContext& context, StepObserver* observer, std::vect
 }
 
 template <class Body>
-void Executor::run_recorded(Body&& body, StepObserver* observer) {
+void Executor::run_recorded(Body&& body, StepObserver* observer, bool with_more) {
     walked_ = false;
-    device_.run(recording(), body);
+    device_.run(recording(with_more), body);
     if (!walked_ && observer) observer->replayed();
 }
 

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -67,8 +68,11 @@ public:
     void bind_span(Arena arena, const FlatSpan& span, void* base);
     // Runs all steps on context.leaf_begin[context.leaves] images, at most the plan's max_batch; leaf_begin is the host's
     // and sample_ids the device's memory. Without an observer the sums of this rank are taken as the sums of all. step_ns,
-    // when given, receives each step's time in nanoseconds, for which the host waits.
-    void run(const StepContext& context, StepObserver* observer = nullptr, std::vector<int64_t>* step_ns = nullptr);
+    // when given, receives each step's time in nanoseconds, for which the host waits. `behind` is called after the last
+    // step, by one thread: what it puts into the order of the device is kept with the steps where these are, and happens
+    // with them.
+    void run(const StepContext& context, StepObserver* observer = nullptr, std::vector<int64_t>* step_ns = nullptr,
+             const std::function<void()>& behind = {});
     // What the device keeps of runs, which may hold calls of an observer's communicators: those are destroyed after it.
     void forget_recordings() { recordings_.clear(); }
     // A value's place in the device's memory now: valid until the next run, and only for values that are still alive at the
@@ -92,13 +96,13 @@ private:
     void find_block_sums();
     void set_block(Block& block, const StepContext& context);
     void set_batch(Block& block);
-    std::unique_ptr<Device::Recording>& recording();
+    std::unique_ptr<Device::Recording>& recording(bool with_more);
     void set_addresses(size_t block);
     char* start_of(ValueId id) const;
     void* address(ValueId id, size_t block) const;
     void walk(const Team& team, StepObserver* observer, bool timed);
     template <class Body>
-    void run_recorded(Body&& body, StepObserver* observer);
+    void run_recorded(Body&& body, StepObserver* observer, bool with_more);
     void run_step(size_t step, const Team& team, StepObserver* observer);
     void exchange(size_t step, StepObserver* observer);
     void end_exchange(StepObserver* observer);
@@ -120,7 +124,7 @@ private:
     size_t block_stride_bytes_ = 0;    // between the blocks
     AlignedBuffer block_memory_;       // of the statistics that kernels sum over images, when there are several blocks
     // By what may differ between steps of one plan at the same addresses: where each block begins and how many images and
-    // leaves it has.
+    // leaves it has, and whether more comes behind the steps.
     std::map<std::vector<int64_t>, std::unique_ptr<Device::Recording>> recordings_;
     int64_t batch_ = -1;
     bool addresses_set_ = false;

@@ -40,6 +40,8 @@ part() {
     if grep -q '^\[  PASSED  \] 0 tests' "$results/$name.log"; then
         failed=1
         say "$name" FAILED "no test ran"
+    elif [ "$code" = 77 ]; then
+        say "$name" skipped "$(tail -n 1 "$results/$name.log" | sed 's/^skipped: //')"
     elif [ "$code" = 0 ]; then
         say "$name" ok "$((SECONDS - start)) s"
     else
@@ -52,6 +54,12 @@ with() {
     local tool=$1
     shift
     if command -v "$tool" >/dev/null; then "$@"; else say "${2:-$1}" skipped "no $tool here"; fi
+}
+# real NAME ...: a part that makes no sense on an emulated GPU
+real() {
+    local name=$1
+    shift
+    if [ "$emulated" = 0 ]; then "$@"; else say "$name" skipped "an emulated GPU has no times and nothing for other tools to read"; fi
 }
 
 part doctor 60 "$build/xbench" doctor
@@ -81,7 +89,7 @@ ranks() {
     shift 2
     export WORLD_SIZE=$number LOCAL_WORLD_SIZE=$number XBENCH_RENDEZVOUS=$work
     if [ "$gpus" -lt "$number" ]; then
-        export CUDA_VISIBLE_DEVICES=0 NCCL_NET=Socket NCCL_SOCKET_IFNAME=lo NCCL_IB_DISABLE=1 NCCL_MNNVL_ENABLE=0 NCCL_NVLS_ENABLE=0 \
+        export XBENCH_SHARE_GPU=1 CUDA_VISIBLE_DEVICES=0 NCCL_NET=Socket NCCL_SOCKET_IFNAME=lo NCCL_IB_DISABLE=1 NCCL_MNNVL_ENABLE=0 NCCL_NVLS_ENABLE=0 \
             NCCL_CUMEM_ENABLE=0 NCCL_MAX_CTAS=2
     fi
     for ((rank = 0; rank < number; ++rank)); do
@@ -123,6 +131,52 @@ part rows 120 "$build/xbench" kernels --device cuda --no-check --min-time 0.01 -
 for model in $(some 'pneumonia_cnn fracture_cnn rsna_cnn cifar_cnn nih_cnn' pneumonia_cnn); do
     part "$model" 30 "$build/xbench" step --device cuda --model "$model" --seconds 2 --json $(some '' '--batch 4')
 done
+
+# Tables that hold one against another: what Nsight Compute counts beside the emulated GPU's counts, steps predicted beside measured, and
+# steps of the PyTorch that is installed here.
+tables() { python3 scripts/gpu_acceptance_tables.py "$@"; }
+on_emulator() { LD_LIBRARY_PATH=$build/gpu_emulator:${LD_LIBRARY_PATH:-} "$@"; }
+counted_step() { "$@" "$build/xbench" step --device cuda --model pneumonia_cnn --batch 8 --seconds 0.001 --json; }
+ncu_counts() {
+    local metrics=smsp__inst_executed.sum,l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum
+    metrics+=,l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum,l1tex__data_pipe_lsu_wavefronts_mem_shared.sum
+    counted_step ncu --csv --page raw --metrics "$metrics" >"$results/ncu.csv" 2>&1 || {
+        ! grep -q ERR_NVGPUCTRPERM "$results/ncu.csv" || { echo "the driver keeps its counters for root" && exit 77; }
+        tail -n 5 "$results/ncu.csv" && return 1
+    }
+    rm -f "$results/emulated.jsonl"
+    counted_step on_emulator env XBENCH_GPU_MODE=counts XBENCH_GPU_COUNTS="$results/emulated.jsonl" || return 1
+    tables counts "$results/ncu.csv" "$results/emulated.jsonl"
+}
+# At batches that an emulated GPU gets through in seconds.
+predicted() {
+    local chip model
+    case "$(cat "$results/doctor.log")" in
+        *A100*80GB*) chip=a100 XBENCH_EMULATED_SM=80 ;;
+        *H200*) chip=h200 XBENCH_EMULATED_SM=90 ;;
+        *) echo "skipped: no rates of this GPU are known (A100 80GB and H200 are)" && exit 77 ;;
+    esac
+    export XBENCH_EMULATED_SM
+    for model in pneumonia_cnn fracture_cnn cifar_cnn; do
+        on_emulator "$build/xbench" step --device cuda --model $model --batch 8 --predict $chip --json >>"$results/predicted.jsonl" || return 1
+        "$build/xbench" step --device cuda --model $model --batch 8 --seconds 1 --json >>"$results/measured.jsonl" || return 1
+    done
+    tables predicted "$results/predicted.jsonl" "$results/measured.jsonl"
+}
+pytorch() {
+    local code=0 model
+    python3 bench/peers/pytorch_step.py --seconds 1 >"$results/pytorch.jsonl" || code=$?
+    [ $code = 0 ] || { cat "$results/pytorch.jsonl" && exit $code; }
+    for model in pneumonia_cnn fracture_cnn rsna_cnn cifar_cnn nih_cnn; do cat "$results/$model.log"; done >"$results/steps.jsonl"
+    tables steps "$results/steps.jsonl" "$results/pytorch.jsonl"
+}
+export -f tables on_emulator counted_step ncu_counts predicted pytorch
+export results
+with python3 part tables 20 tables self-test
+rm -f "$results"/{predicted,measured}.jsonl
+real counts with ncu part counts 120 ncu_counts
+real predicted with python3 part predicted 120 predicted
+real pytorch with python3 part pytorch 120 pytorch
 [ "$emulated" = 1 ] || nvidia-smi -q >"$results/nvidia-smi.log" 2>&1 || true
 echo "$results"
 exit $failed

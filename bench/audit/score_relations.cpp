@@ -109,8 +109,7 @@ void add_averages(const Group& group, const std::vector<const Row*>& classes, in
 // Counts in the columns predicted_<class>: every score follows from them.
 class Confusion {
 public:
-    Confusion(const Table& table, const Group& group, std::vector<Relation>& relations)
-        : table_(table), relations_(relations) {
+    Confusion(const Group& group, std::vector<Relation>& relations) : relations_(relations) {
         for (const Row* row : class_rows(group))
             if (row->counts.size() == group.predicted.size() && !row->counts.empty()) rows_.push_back(row);
         square_ = !rows_.empty() && rows_.size() == group.predicted.size();
@@ -174,7 +173,6 @@ private:
         relations_.push_back(std::move(relation));
     }
 
-    const Table& table_;
     std::vector<Relation>& relations_;
     std::vector<const Row*> rows_;
     std::vector<int> all_;
@@ -285,7 +283,7 @@ std::vector<Relation> score_relations(const Table& table, const Group& group) {
                                             row->cells.at(Role::support), 0));
     }
     add_averages(group, classes, all ? accuracy.cell : -1, relations);
-    Confusion(table, group, relations).add(accuracy.cell, average_row(group, ReportRow::macro));
+    Confusion(group, relations).add(accuracy.cell, average_row(group, ReportRow::macro));
     return relations;
 }
 

@@ -17,8 +17,7 @@ constexpr double most_flops_to_compare = 2.5e8;  // about a second of the refere
 
 // The same call of the same line with one image.
 LayerProblem with_one_image(const LayerProblem& problem) {
-    std::string line = std::regex_replace(problem.line, std::regex(R"(\bn\d+\b)"), "n1");
-    line = std::regex_replace(line, std::regex(R"(\bleaves\d+\b)"), "leaves1");
+    const std::string line = line_with_images(problem.line, 1, 1);
     const std::vector<LayerProblem> all = parse_problem(problem.line, problem.line), small = parse_problem(line, line);
     const std::string wanted = to_string(problem.problem());
     for (size_t i = 0; i < all.size(); ++i)
@@ -52,12 +51,20 @@ void KernelCase::send_step() {
     device_.copy(sample_ids_.data(), step_.sample_ids, sample_ids_.bytes());
     step_.leaf_begin = leaf_begin_.as<int32_t>();
     step_.sample_ids = sample_ids_.as<int64_t>();
+    if (step_.loss_scale) {
+        loss_scale_ = device_.allocate(sizeof(float));
+        device_.copy(loss_scale_.data(), step_.loss_scale, sizeof(float));
+        step_.loss_scale = loss_scale_.as<float>();
+    }
+    context_ = device_.allocate(sizeof(StepContext));
+    step_.on_device = context_.as<StepContext>();
+    device_.copy(context_.data(), &step_, sizeof step_);
     args_.step = &step_;
 }
 
-double KernelCase::seconds() {
+double KernelCase::seconds(int64_t calls) {
     const DeviceEvent start = device_.record();
-    run();
+    for (int64_t call = 0; call < calls; ++call) run();
     return static_cast<double>(device_.elapsed_ns(start, device_.record())) * 1e-9;
 }
 
@@ -98,6 +105,11 @@ void KernelCase::place() {
         tensor->data = to;
     }
     args_.workspace = workspace_bytes > 0 ? arena_.as<char>() + workspace : nullptr;
+}
+
+std::string line_with_images(const std::string& line, int images, int leaves) {
+    const std::string other = std::regex_replace(line, std::regex(R"(\bn\d+\b)"), "n" + std::to_string(images));
+    return std::regex_replace(other, std::regex(R"(\bleaves\d+\b)"), "leaves" + std::to_string(leaves));
 }
 
 KernelError measure_error(const LayerProblem& problem, const Kernel& kernel, Device& device) {

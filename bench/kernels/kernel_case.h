@@ -24,7 +24,7 @@ public:
     void run() {
         device_.run([this](const Team& team) { device_.launch(kernel_, args_, team); });
     }
-    double seconds();                                     // of one call, by the device's clock, for which it waits
+    double seconds(int64_t calls = 1);                    // of so many calls, by the device's clock, for which it waits
     const KernelArgs& args() const { return args_; }      // in the device's memory
     int64_t working_set() const { return working_set_; }  // bytes of operands and workspace
     const ProblemData& fetch();                           // the operands as the calls so far left them, on the host
@@ -38,7 +38,7 @@ private:
     KernelArgs args_;
     AlignedBuffer arena_;
     StepContext step_{};  // of a device that cannot read the host's
-    AlignedBuffer leaf_begin_, sample_ids_;
+    AlignedBuffer leaf_begin_, sample_ids_, loss_scale_, context_;
     int64_t working_set_ = 0;
 };
 
@@ -47,6 +47,9 @@ struct KernelError {
     int64_t images = 0;   // of the problem that was compared
     std::string message;  // why it is too large; empty when it is not
 };
+
+// The same line with so many images in as many leaves.
+std::string line_with_images(const std::string& line, int images, int leaves);
 
 // Against the f64 reference, which is slow: large convolutions and problems for timing only are compared on one image.
 KernelError measure_error(const LayerProblem& problem, const Kernel& kernel, Device& device);

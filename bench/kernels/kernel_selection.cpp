@@ -123,7 +123,21 @@ std::regex expression(const std::string& filter) {
     }
 }
 
+// Whether a line says in which numbers products are made.
+bool names_products(const std::string& line) { return std::regex_search(line, std::regex(R"(\b(bf16|f16|tf32)\b)")); }
+
 }  // namespace
+
+std::vector<LayerProblem> convolutions_to_time(const std::string& filter) {
+    const std::regex wanted = expression(filter);
+    std::vector<LayerProblem> layers;
+    std::set<std::string> seen;
+    for (const LayerProblem& problem : bundled_problems())
+        if (problem.op == OpKind::conv2d && problem.bench_only && !names_products(problem.line) &&
+            std::regex_search(problem.name, wanted) && seen.insert(problem.name).second)
+            layers.push_back(problem);
+    return layers;
+}
 
 KernelSelection select_entries(std::span<const LayerProblem> problems, const KernelSuiteOptions& options,
                                const Target& target) {

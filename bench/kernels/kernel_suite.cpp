@@ -5,17 +5,16 @@
 #include <benchmark/benchmark.h>
 
 #include <chrono>
-#include <cmath>
 #include <memory>
 #include <regex>
 #include <sstream>
 
 #include "bench/base/environment.h"
+#include "bench/kernels/compared_kernels.h"
 #include "bench/kernels/kernel_case.h"
 #include "bench/kernels/kernel_peer.h"
 #include "core/error.h"
 #include "core/hardware.h"
-#include "kernels/team.h"
 
 namespace xbench {
 namespace {
@@ -24,27 +23,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_between(Clock::time_point start, Clock::time_point end) {
     return std::chrono::duration<double>(end - start).count();
-}
-
-// The two results must be the same up to rounding, or the times compare different things.
-void require_same_result(KernelCase& ours, KernelPeer& peer) {
-    ours.run();
-    peer.run();
-    for (int i = 0; i < ours.args().n_out; ++i) {
-        const KernelTensor& mine = ours.args().out[i];
-        AlignedBuffer memory(static_cast<size_t>(stored_bytes_of(mine)));
-        KernelTensor theirs = mine;
-        theirs.data = memory.data();
-        peer.read_output(i, memory.data());
-        double largest = 0, difference = 0;
-        for (int64_t e = 0; e < elements_of(mine); ++e) {
-            largest = std::max(largest, std::fabs(element(mine, e)));
-            difference = std::max(difference, std::fabs(element(mine, e) - element(theirs, e)));
-        }
-        if (!(difference <= 1e-4 * largest))
-            throw Error("the peer computes something else: " + std::to_string(difference) + " of " + std::to_string(largest),
-                        to_string(ours.args()));
-    }
 }
 
 // What is being measured now: kept over the repetitions of one benchmark.
@@ -57,6 +35,15 @@ struct Current {
         peer = make_peer(ours.args(), *entry.kernel, device);
         if (peer) require_same_result(ours, *peer);
         ours.run();
+        if (!device.is_host() && !peer) calls = calls_between_events();
+    }
+    // Launches of a device that computes later are short beside its events.
+    int64_t calls_between_events() {
+        constexpr int64_t most = 64;
+        constexpr double enough_seconds = 1e-3;
+        int64_t count = 1;
+        while (count < most && ours.seconds(count) < enough_seconds) count *= 2;
+        return count;
     }
     KernelCase ours;
     const CopyBandwidth copy;
@@ -64,6 +51,7 @@ struct Current {
     RooflineBound bound;
     KernelError error;
     std::unique_ptr<KernelPeer> peer;
+    int64_t calls = 1;                                                     // that are timed at once
     std::vector<double> peer_microseconds, peer_ratios, peer_step_ratios;  // of repetitions
 };
 
@@ -165,7 +153,9 @@ void Suite::measure_entry(benchmark::State& state, size_t index) {
         return;
     }
     state.SetLabel(std::string(entries_[index].kernel->name) + " (" + place_of(*entries_[index].kernel) + ")");
-    if (by_calls())
+    if (current_->calls > 1)
+        while (state.KeepRunningBatch(current_->calls)) state.SetIterationTime(current_->ours.seconds(current_->calls));
+    else if (by_calls())
         alternate(state);
     else
         for ([[maybe_unused]] auto iteration : state) current_->ours.run();
@@ -212,12 +202,7 @@ void Suite::set_counters(benchmark::State& state) const {
 
 void Suite::finish_entry(const std::vector<double>& microseconds, const std::string& failure) {
     const KernelSuiteEntry& entry = entries_[index_];
-    KernelMeasurement row;
-    row.name = entry.name;
-    row.op = name_of(entry.problem.op);
-    row.problem = to_string(entry.problem.problem());
-    row.kernel = entry.kernel->name;
-    row.isa = place_of(*entry.kernel);
+    KernelMeasurement row = without_figures(entry);
     row.failure = failure;
     if (current_ && failure.empty()) {
         row.microseconds = interval_of(microseconds);
@@ -231,7 +216,6 @@ void Suite::finish_entry(const std::vector<double>& microseconds, const std::str
         row.share_of_bound = current_->bound.seconds / seconds;
         row.bound_by_arithmetic = current_->bound.by_arithmetic;
         row.error_eps = options_.check ? current_->error.eps : -1;
-        row.error_growth = entry.kernel->error_growth;
         row.failure = current_->error.message;
         if (current_->peer) row.peer_implementation = current_->peer->implementation();
         row.peer_microseconds = median(current_->peer_microseconds);
@@ -287,8 +271,8 @@ KernelReport Suite::run() {
 
 KernelReport run_kernel_suite(const KernelSuiteOptions& options, std::span<const LayerProblem> problems, Device& device,
                               const std::function<void(const KernelMeasurement&)>& progress) {
-    check_team(device.threads());
     KernelSelection selection = select_entries(problems, options, device.target());
+    if (device.is_emulated()) return compare_kernels(options, selection, device, progress);
     Suite suite(options, std::move(selection.entries), device, progress);
     KernelReport report = suite.run();
     report.left_out = selection.left_out;

@@ -43,6 +43,10 @@ struct KernelSelection {
 KernelSelection select_entries(std::span<const LayerProblem> problems, const KernelSuiteOptions& options,
                                const Target& target);
 
+// The convolutions of the bundled lists that are only timed, each once, whose names the expression finds. Throws UsageError
+// for a bad one.
+std::vector<LayerProblem> convolutions_to_time(const std::string& filter);
+
 struct KernelMeasurement {
     std::string name, op, problem, kernel, isa;
     Interval microseconds;  // over repetitions
@@ -62,6 +66,7 @@ struct KernelReport {
     std::vector<KernelMeasurement> rows;
     int threads = 1, repetitions = 0, left_out = 0;
     std::string isa, peer, time_utc;
+    std::string untimed;  // why no row has times; empty: they have
     double peak_gflops = 0, peak_gflops_at_end = 0;
     CopyBandwidth memory;
     Json google_benchmark;  // in its own format

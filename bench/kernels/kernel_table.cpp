@@ -41,7 +41,7 @@ std::vector<std::string> cells_of(const KernelMeasurement& row, bool with_peer) 
         cells.insert(cells.end(),
                      {time_text(row.microseconds.median), spread(row.microseconds),
                       row.work.flops > 0 ? fmt::format("{:.1f}", row.gflops) : "-",
-                      row.work.flops > 0 ? percent(row.share_of_peak) : "-", fmt::format("{:.1f}", row.gbytes_per_second),
+                      row.share_of_peak > 0 ? percent(row.share_of_peak) : "-", fmt::format("{:.1f}", row.gbytes_per_second),
                       percent(row.share_of_copy), fmt::format("{} {}", row.copy.level, bytes_text(row.copy.bytes)),
                       row.bound_by_arithmetic ? "FMA" : row.copy.level, percent(row.share_of_bound), error_text(row)});
         if (with_peer) {
@@ -51,7 +51,9 @@ std::vector<std::string> cells_of(const KernelMeasurement& row, bool with_peer) 
             cells.push_back(row.peer_ratio > 0 ? row.peer_implementation : "-");
         }
     } else {
-        cells.resize(with_peer ? 16 : 12, "-");
+        cells.resize(11, "-");
+        cells.push_back(error_text(row));
+        if (with_peer) cells.resize(16, "-");
     }
     cells.push_back(row.failure);
     return cells;

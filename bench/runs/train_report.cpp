@@ -173,9 +173,13 @@ bool is_finished(const std::filesystem::path& folder, const TrainConfig& config)
 }
 
 Json to_json(const RankInfo& rank) {
-    return Json{{"rank", rank.rank},           {"host", rank.host},
-                {"machine", rank.machine},     {"cpuset", rank.binding.cpuset},
-                {"bound", rank.binding.bound}, {"oversubscribed", rank.binding.oversubscribed}};
+    Json json{{"rank", rank.rank},           {"host", rank.host},
+              {"machine", rank.machine},     {"cpuset", rank.binding.cpuset},
+              {"bound", rank.binding.bound}, {"oversubscribed", rank.binding.oversubscribed}};
+    if (rank.binding.gpu.empty()) return json;
+    json["gpu"] = rank.binding.gpu;  // its PCI address
+    json["cpuset_near_gpu"] = rank.binding.near_gpu.empty() ? Json() : Json(rank.binding.near_gpu);
+    return json;
 }
 
 RankInfo this_rank(int rank, const Binding& binding) { return {rank, query_hardware().host, boot_id(), binding}; }

@@ -22,10 +22,15 @@ struct LaunchRequest {
 struct Launch {
     std::vector<std::string> command;
     std::map<std::string, std::string> environment;  // set in addition to this process' own
+    // Ranks of this node that this process starts itself, each with its RANK, and which meet by a file: of GPUs, which need
+    // no MPI. 1: one plain process.
+    int processes = 1;
+    std::filesystem::path meeting_folder = {};  // of several processes; empty: that of the log
+    double grace_seconds = 3;  // that the others have, once one has failed, to say what they know and to end by themselves
 };
 
 // What this machine can start ranks with. `wanted` is scaling.launcher: auto takes srun inside a Slurm allocation when it is
-// there, else mpirun. An empty reason means that it works.
+// there, else mpirun, else none (local). The reason says why ranks that need MPI cannot be started; empty: they can.
 struct LauncherChoice {
     Launcher launcher = Launcher::local;
     std::string reason;
@@ -43,6 +48,7 @@ std::string find_program(const std::string& name);  // on PATH; "" when it is no
 // The path by which this executable is started again; in a bundle (scripts/bundle.sh) that of its starter.
 std::string this_program();
 std::string shell_text(const std::vector<std::string>& command);  // quoted where a shell needs it
+std::string shell_text(const Launch& launch);                     // for one who wants to repeat it
 
 struct Outcome {
     int exit_code = -1;  // 128 + signal when killed
@@ -51,9 +57,10 @@ struct Outcome {
     std::string reason;  // empty: it went well
 };
 
-// Runs a command with its output in a file, and waits. After `timeout_seconds` (0: never) the whole process group is
-// terminated, and killed 5 seconds later; so it is once `stop` says yes. The child ends when this process dies. `tick` is
-// called about once a second.
+// Runs a command with its output in a file (none: this process' own), and waits. After `timeout_seconds` (0: never) the
+// whole process group is terminated, and killed 5 seconds later; so it is once `stop` says yes. The children end when this
+// process dies. `tick` is called about once a second. Of several processes the first that fails counts, and a moment later
+// the others are ended as well.
 Outcome run_process(const Launch& launch, const std::filesystem::path& log, double timeout_seconds,
                     const std::function<void(double seconds)>& tick = {}, const std::function<bool()>& stop = {});
 

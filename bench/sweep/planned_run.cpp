@@ -63,10 +63,10 @@ Outcome RunLauncher::run(const PlannedRun& target, const std::function<void(doub
         make_folders(outs[copy]);
         launches.push_back(launch_of(target, copy));
         logs.emplace_back(outs[copy].string() + ".log");
-        if (options_.launched) options_.launched(shell_text(launches.back().command));
+        if (options_.launched) options_.launched(shell_text(launches.back()));
     }
     if (target.repeat == 1)
-        write_text(target.folder_in(options_.folder) / "command.txt", shell_text(launches.front().command) + "\n");
+        write_text(target.folder_in(options_.folder) / "command.txt", shell_text(launches.front()) + "\n");
     if (tick) tick(0);
     return run_processes(launches, logs, static_cast<double>(config_.scaling.timeout_seconds), tick, options_.stop);
 }

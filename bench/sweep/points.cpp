@@ -32,6 +32,13 @@ std::string lacks_gpus(const Point& point, const SweepLimits& limits) {
     return fmt::format("needs {} GPU{} a node, this one has {}", on_node, on_node == 1 ? "" : "s", limits.gpus);
 }
 
+// Why its ranks cannot be started here, or "".
+std::string lacks_launcher(const Point& point, const SweepLimits& limits) {
+    if (!needs_launcher(point) || (limits.local && meets_without_mpi(point))) return "";
+    if (!limits.launcher_reason.empty()) return limits.launcher_reason;
+    return limits.local && point.ranks > 1 ? "launcher local starts several ranks only where each has a GPU" : "";
+}
+
 // Why a point cannot run here; fills status and reason.
 void judge(Point& point, const Config& config, const SweepLimits& limits) {
     const TrainerSetup& setup = find_setup(point.trainer, point.device);
@@ -43,10 +50,7 @@ void judge(Point& point, const Config& config, const SweepLimits& limits) {
         return not_run(fmt::format("the precision {} needs a GPU", config.train.precision));
     if (!setup.available) return not_run(setup.reason);
     if (const std::string lacks = lacks_gpus(point, limits); !lacks.empty()) return not_run(lacks);
-    if (needs_launcher(point) && limits.one_process_only && point.ranks > 1)
-        return not_run("launcher local starts one process only");
-    if (needs_launcher(point) && !limits.one_process_only && !limits.launcher_reason.empty())
-        return not_run(limits.launcher_reason);
+    if (const std::string lacks = lacks_launcher(point, limits); !lacks.empty()) return not_run(lacks);
     if (point.processors() <= limits.cores && limits.quota_cores > 0 && limits.quota_cores < 1) {
         point.status = PointStatus::oversubscribed;
         point.reason = fmt::format("its control group's quota is {:.2g} of a core", limits.quota_cores);
@@ -68,14 +72,21 @@ bool needs_launcher(const Point& point) {
     return std::string(find_setup(point.trainer, point.device).communicator) != "self";
 }
 
+bool meets_without_mpi(const Point& point) {
+    return std::string(find_setup(point.trainer, point.device).communicator) == "gpus";
+}
+
 SweepLimits limits_here(const Config& config) {
     SweepLimits limits;
     const Hardware hardware = query_hardware();
     limits.cores = hardware.allowed_cores;
     limits.quota_cores = hardware.quota_cores;
+    const LauncherChoice launcher = choose_launcher(config.scaling.launcher);
+    limits.launcher_reason = launcher.reason;
+    limits.local = launcher.launcher == Launcher::local;
     if (std::getenv("SLURM_JOB_ID") != nullptr) {  // not every cluster binds a job to what it was given
         limits.cores = std::min(limits.cores, number_from_environment("SLURM_CPUS_ON_NODE", limits.cores));
-        limits.nodes = number_from_environment("SLURM_JOB_NUM_NODES", 1);
+        limits.nodes = limits.local ? 1 : number_from_environment("SLURM_JOB_NUM_NODES", 1);
         limits.cores *= limits.nodes;
     }
     const auto wants_gpu = [](const SweepRow& row) { return row.device == "cuda" || row.trainer == "gpu_ddp"; };
@@ -84,8 +95,6 @@ SweepLimits limits_here(const Config& config) {
         limits.gpus = static_cast<int>(system.gpus.size());
         limits.gpu_reason = system.why_not;
     }
-    limits.launcher_reason = choose_launcher(config.scaling.launcher).reason;
-    limits.one_process_only = config.scaling.launcher == "local";
     return limits;
 }
 

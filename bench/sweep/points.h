@@ -13,7 +13,7 @@ namespace xbench {
 struct SweepLimits {
     int cores = 1;                     // over all nodes
     std::string launcher_reason = {};  // why ranks cannot be launched; empty: they can
-    bool one_process_only = false;     // launcher local
+    bool local = false;                // no launcher: only ranks of GPUs, of this node, are started several at a time
     double quota_cores = 0;            // what this process' control groups allow; 0: no limit
     int nodes = 1;
     int gpus = 0;                 // of this node, where some row asks for one
@@ -25,5 +25,7 @@ SweepLimits limits_here(const Config& config);
 std::vector<Point> expand_points(const Config& config, const SweepLimits& limits);
 // Whether its ranks are processes that a launcher starts.
 bool needs_launcher(const Point& point);
+// Whether they can do without MPI, so that this process may start them by itself: ranks with a GPU each.
+bool meets_without_mpi(const Point& point);
 
 }  // namespace xbench

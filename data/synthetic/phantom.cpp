@@ -14,27 +14,12 @@
 #include <cmath>
 
 #include "core/rng.h"
+#include "data/synthetic/canvas.h"
+#include "data/synthetic/opacity.h"
 
 namespace xbench {
+namespace drawing {
 namespace {
-
-struct Point {
-    float x, y;
-};
-
-// 0 below `low`, 1 above `high`, smooth between them.
-inline float step(float low, float high, float value) {
-    const float t = std::clamp((value - low) / (high - low), 0.0f, 1.0f);
-    return t * t * (3 - 2 * t);
-}
-
-// 1 at the centre, 0 from the radius on; takes the squared distance in radii.
-inline float blob(float squared) {
-    const float rest = std::max(0.0f, 1 - squared);
-    return rest * rest;
-}
-
-inline float square(float value) { return value * value; }
 
 // Smooth noise from a small lattice of random values in -1..1, spread over the body frame.
 template <int Cells>
@@ -55,19 +40,6 @@ public:
 
 private:
     std::array<float, size_t{Cells} * Cells> lattice_;
-};
-
-// Everything of the anatomy that is drawn per pixel.
-struct Anatomy {
-    float cosine, sine, scale, shift_x, shift_y;  // pose: body frame from image frame
-    float body_width, neck_width, soft_tissue, spine, spine_bend, trachea;
-    float lung_top, lung_width[2], lung_base[2], air_depth[2], dome, inner;
-    float heart_x, heart_y, heart_rx, heart_ry, heart_tilt, heart_density;
-    float rib_spacing, rib_phase, rib_droop, rib_width, rib_density, front_rib_density;
-    float clavicle_y, clavicle_slope, clavicle_density;
-    float breast[2], breast_y, breast_size, scapula, abdomen, haze;
-    Point bubble;
-    float bubble_size, bubble_depth;
 };
 
 Anatomy draw_anatomy(Random& random) {
@@ -123,23 +95,6 @@ Anatomy draw_anatomy(Random& random) {
     return a;
 }
 
-// The share of air on the way of a ray: 1 deep inside a lung, 0 outside.
-float air_at(const Anatomy& a, Point p, float from_spine) {
-    const int side = from_spine < 0 ? 0 : 1;
-    const float across = std::abs(from_spine), base = a.lung_base[side];
-    const float down = std::clamp((p.y - a.lung_top) / (base - a.lung_top), 0.0f, 1.0f);
-    const float outer = a.lung_width[side] * (0.30f + 0.70f * std::sqrt(1 - square(1 - down)));
-    const float inner = a.inner + 0.06f * square(down);
-    const float floor = base + a.dome * (square(across - 0.33f) - 0.02f);
-    float air = step(-0.02f, 0.07f, outer - across) * step(-0.02f, 0.06f, across - inner);
-    air *= step(-0.01f, 0.10f, p.y - a.lung_top) * step(-0.02f, 0.04f, floor - p.y);
-    if (air <= 0) return 0;
-    const float hx = p.x - a.heart_x, hy = p.y - a.heart_y;
-    const float along = hx + a.heart_tilt * hy, over = hy - 0.4f * a.heart_tilt * hx;
-    const float heart = square(along / a.heart_rx) + square(over / a.heart_ry);
-    return air * (1 - a.heart_density * (1 - step(0.72f, 1.15f, heart)));
-}
-
 // Two families of curved stripes: the ribs at the back slope down outwards, those in front slope down inwards.
 float ribs_at(const Anatomy& a, Point p, float across) {
     const float cage = step(-0.04f, 0.03f, a.lung_width[0] + 0.08f - across) * step(-0.05f, 0.05f, p.y - a.lung_top) *
@@ -183,58 +138,6 @@ float soft_at(const Anatomy& a, Point p, float from_spine) {
     density -= a.bubble_depth * blob((square(p.x - a.bubble.x) + square(p.y - a.bubble.y)) / square(a.bubble_size));
     return density;
 }
-
-// The picture while it is drawn: one density and one share of air a pixel, and an opacity that is being made up.
-class Canvas {
-public:
-    Canvas(int64_t size, const Anatomy& anatomy) : size_(size), anatomy_(anatomy) {
-        density.assign(static_cast<size_t>(size * size), 0.0f);
-        air.assign(density.size(), 0.0f);
-        patch.assign(density.size(), 0.0f);
-    }
-    Point body_point(int64_t column, int64_t row) const {
-        const float u = (2 * static_cast<float>(column) + 1) / static_cast<float>(size_) - 1;
-        const float v = (2 * static_cast<float>(row) + 1) / static_cast<float>(size_) - 1;
-        return {anatomy_.cosine * u - anatomy_.sine * v - anatomy_.shift_x,
-                anatomy_.sine * u + anatomy_.cosine * v - anatomy_.shift_y};
-    }
-    // Calls body(pixel index, column, row, point) for every pixel within `radius` of a point of the body frame.
-    template <class Body>
-    void near(Point centre, float radius, const Body& body) const {
-        const float x = centre.x + anatomy_.shift_x, y = centre.y + anatomy_.shift_y;
-        const float norm = 1 / square(anatomy_.scale);
-        const float u = (anatomy_.cosine * x + anatomy_.sine * y) * norm,
-                    v = (anatomy_.cosine * y - anatomy_.sine * x) * norm;
-        const float reach = radius / anatomy_.scale;
-        const auto pixel = [&](float place) {
-            const float at = (place + 1) * 0.5f * static_cast<float>(size_);
-            return static_cast<int64_t>(std::clamp(at, 0.0f, static_cast<float>(size_)));
-        };
-        for (int64_t row = pixel(v - reach), last = std::min(pixel(v + reach) + 1, size_); row < last; ++row) {
-            for (int64_t column = pixel(u - reach), end = std::min(pixel(u + reach) + 1, size_); column < end; ++column) {
-                body(static_cast<size_t>(row * size_ + column), column, row, body_point(column, row));
-            }
-        }
-    }
-    // A soft line, denser by `amount` at its axis; only as dense as there is air around it when `in_air`.
-    void line(Point from, Point to, float half_width, float amount, bool in_air) {
-        const Point middle{0.5f * (from.x + to.x), 0.5f * (from.y + to.y)};
-        const Point along{to.x - from.x, to.y - from.y};
-        const float squared = square(along.x) + square(along.y) + 1e-9f;
-        near(middle, 0.5f * std::sqrt(squared) + half_width, [&](size_t i, int64_t, int64_t, Point p) {
-            const float t = std::clamp(((p.x - from.x) * along.x + (p.y - from.y) * along.y) / squared, 0.0f, 1.0f);
-            const float distance = square(p.x - from.x - t * along.x) + square(p.y - from.y - t * along.y);
-            density[i] += amount * blob(distance / square(half_width)) * (in_air ? air[i] : 1.0f);
-        });
-    }
-    int64_t size() const { return size_; }
-
-    std::vector<float> density, air, patch;
-
-private:
-    int64_t size_;
-    const Anatomy& anatomy_;
-};
 
 void draw_body(Canvas& canvas, const Anatomy& a, Random& random) {
     const ValueNoise<5> haze(random);
@@ -290,12 +193,14 @@ void draw_devices(Canvas& canvas, Random& random) {
         }
     }
     if (random.uniform() < 0.12f) {  // a pacemaker
-        const Point centre{(random.below(2) ? 1.0f : -1.0f) * random.uniform(0.35f, 0.5f), random.uniform(-0.5f, -0.3f)};
+        const float side = random.below(2) ? 1.0f : -1.0f;
+        const Point centre{side * random.uniform(0.35f, 0.5f), random.uniform(-0.5f, -0.3f)};
         canvas.line({centre.x - 0.03f, centre.y}, {centre.x + 0.03f, centre.y}, 0.13f, 0.45f, false);
         canvas.line(centre, {0.1f, 0.2f}, 0.018f, 0.3f, false);
     }
     if (random.uniform() < 0.4f) {  // a letter at the edge
-        const Point corner{(random.below(2) ? 1.0f : -1.0f) * random.uniform(0.7f, 0.85f), random.uniform(-0.85f, -0.6f)};
+        const float side = random.below(2) ? 1.0f : -1.0f;
+        const Point corner{side * random.uniform(0.7f, 0.85f), random.uniform(-0.85f, -0.6f)};
         canvas.line(corner, {corner.x, corner.y + 0.12f}, 0.025f, 0.5f, false);
         canvas.line({corner.x, corner.y + 0.12f}, {corner.x + 0.06f, corner.y + 0.12f}, 0.025f, 0.5f, false);
     }
@@ -305,55 +210,14 @@ void draw_devices(Canvas& canvas, Random& random) {
 // brightness tells little, but has none of its texture; and it has no box.
 void draw_shadow(Canvas& canvas, const Anatomy& a, Random& random) {
     if (random.uniform() < 0.4f) return;
-    const Point centre{(random.below(2) ? 1.0f : -1.0f) * random.uniform(0.15f, a.lung_width[0]),
-                       random.uniform(-0.5f, 0.45f)};
+    const float side = random.below(2) ? 1.0f : -1.0f;
+    const Point centre{side * random.uniform(0.15f, a.lung_width[0]), random.uniform(-0.5f, 0.45f)};
     const float across = random.uniform(0.20f, 0.50f), down = random.uniform(0.20f, 0.50f),
                 amount = random.uniform(0.06f, 0.26f);
     canvas.near(centre, std::max(across, down), [&](size_t i, int64_t, int64_t, Point p) {
         canvas.density[i] +=
             amount * canvas.air[i] * blob(square((p.x - centre.x) / across) + square((p.y - centre.y) / down));
     });
-}
-
-// A patch of consolidated lung: a haze of a few wide blobs and many small ones that run together, as filled acini do.
-// Returns its box; empty where the place drawn holds too little air, and then nothing was drawn.
-std::vector<Box> draw_opacity(Canvas& canvas, const Anatomy& a, Random& random) {
-    const int side = static_cast<int>(random.below(2));
-    const float reach = random.uniform(0.20f, 0.36f), contrast = random.uniform(0.30f, 0.56f);
-    const Point centre{(side == 0 ? -1.0f : 1.0f) * random.uniform(a.inner + 0.08f, a.lung_width[side] - 0.10f),
-                       random.uniform(a.lung_top + 0.2f, a.lung_base[side])};
-    std::fill(canvas.patch.begin(), canvas.patch.end(), 0.0f);
-    const auto add_blob = [&](float spread, float radius, float weight) {
-        const float angle = random.uniform(0, 6.2832f), distance = spread * std::sqrt(random.uniform());
-        const Point at{centre.x + distance * std::cos(angle), centre.y + distance * std::sin(angle)};
-        canvas.near(at, radius, [&](size_t i, int64_t, int64_t, Point p) {
-            canvas.patch[i] += weight * blob((square(p.x - at.x) + square(p.y - at.y)) / square(radius));
-        });
-    };
-    for (int haze = 0; haze < 4; ++haze)
-        add_blob(0.5f * reach, reach * random.uniform(0.5f, 0.9f), random.uniform(0.15f, 0.35f));
-    const float acinus = random.uniform(0.045f, 0.065f);
-    const int acini = static_cast<int>(0.8f * square(reach / acinus));
-    for (int i = 0; i < acini; ++i) add_blob(reach, acinus * random.uniform(0.8f, 1.3f), random.uniform(0.5f, 1.1f));
-
-    int64_t left = canvas.size(), right = -1, top = canvas.size(), bottom = -1;
-    float area = 0, aerated = 0;
-    canvas.near(centre, 1.4f * reach, [&](size_t i, int64_t column, int64_t row, Point) {
-        const float sum = std::min(canvas.patch[i], 2.0f), cover = sum - 0.25f * square(sum);  // saturates at 1
-        area += cover;
-        aerated += cover * canvas.air[i];
-        canvas.patch[i] = cover * canvas.air[i];
-        if (canvas.patch[i] < 0.3f) return;
-        left = std::min(left, column);
-        right = std::max(right, column);
-        top = std::min(top, row);
-        bottom = std::max(bottom, row);
-    });
-    if (right < left || aerated < 0.6f * area) return {};
-    canvas.near(centre, 1.4f * reach,
-                [&](size_t i, int64_t, int64_t, Point) { canvas.density[i] += contrast * canvas.patch[i]; });
-    return {Box{1, static_cast<float>(left), static_cast<float>(top), static_cast<float>(right - left + 1),
-                static_cast<float>(bottom - top + 1)}};
 }
 
 // From density to gray levels: exposure, contrast curve, collimator edges, noise.
@@ -382,7 +246,26 @@ void expose(const Canvas& canvas, Random& random, std::span<uint8_t> gray) {
 
 }  // namespace
 
+float air_at(const Anatomy& a, Point p, float from_spine) {
+    const int side = from_spine < 0 ? 0 : 1;
+    const float across = std::abs(from_spine), base = a.lung_base[side];
+    const float down = std::clamp((p.y - a.lung_top) / (base - a.lung_top), 0.0f, 1.0f);
+    const float outer = a.lung_width[side] * (0.30f + 0.70f * std::sqrt(1 - square(1 - down)));
+    const float inner = a.inner + 0.06f * square(down);
+    const float floor = base + a.dome * (square(across - 0.33f) - 0.02f);
+    float air = step(-0.02f, 0.07f, outer - across) * step(-0.02f, 0.06f, across - inner);
+    air *= step(-0.01f, 0.10f, p.y - a.lung_top) * step(-0.02f, 0.04f, floor - p.y);
+    if (air <= 0) return 0;
+    const float hx = p.x - a.heart_x, hy = p.y - a.heart_y;
+    const float along = hx + a.heart_tilt * hy, over = hy - 0.4f * a.heart_tilt * hx;
+    const float heart = square(along / a.heart_rx) + square(over / a.heart_ry);
+    return air * (1 - a.heart_density * (1 - step(0.72f, 1.15f, heart)));
+}
+
+}  // namespace drawing
+
 Phantom draw_phantom(uint64_t seed, uint32_t index, int64_t size, std::span<uint8_t> gray) {
+    using namespace drawing;
     Random random(seed, RandomUse::synthetic, index);
     Phantom phantom;
     phantom.pneumonia = random.uniform() < 0.73f;  // 2.7 to 1, as in the pediatric set
@@ -393,9 +276,11 @@ Phantom draw_phantom(uint64_t seed, uint32_t index, int64_t size, std::span<uint
     draw_devices(canvas, random);
     draw_shadow(canvas, anatomy, random);
     const size_t wanted = phantom.pneumonia ? 1 + random.below(3) : 0;
-    // A place without air is drawn again; in an image of very few pixels there may be none at all.
-    for (int tries = 0; tries < 100 && phantom.boxes.size() < wanted; ++tries) {
-        for (const Box& box : draw_opacity(canvas, anatomy, random)) phantom.boxes.push_back(box);
+    OpacityJudge judge(anatomy);
+    for (int tries = 0; tries < 100 && phantom.boxes.size() < wanted; ++tries) {  // a place without air is drawn again
+        const Opacity opacity = draw_opacity(anatomy, random);
+        if (!judge.accepts(opacity)) continue;
+        phantom.boxes.push_back(add_opacity(canvas, opacity));
     }
     phantom.pneumonia = !phantom.boxes.empty();
     expose(canvas, random, gray);

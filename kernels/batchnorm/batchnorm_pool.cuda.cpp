@@ -1,10 +1,8 @@
 // "simt": a batch normalisation in front of a max-pooling, plain f32 images on a GPU. The workspace of the statistics holds
 // the two sums of each channel of each image.
-#include <algorithm>
-
 #include "kernels/cuda/image_sums.h"
 #include "kernels/cuda/row.h"
-#include "kernels/pool2d/pool_shape.h"
+#include "kernels/pool2d/window_grid.h"
 
 namespace xbench {
 namespace {
@@ -17,34 +15,16 @@ XB_CUDA_FUNCTION(sum_pooled_statistics, batchnorm_pool, sum_pooled_statistics);
 XB_CUDA_FUNCTION(normalise_pool_gradient, batchnorm_pool, normalise_pool_gradient);
 XB_CUDA_FUNCTION(normalise_pool_gradient_2x2, batchnorm_pool, normalise_pool_gradient_2x2);
 
-constexpr unsigned threads = 256;
+constexpr unsigned threads = window_threads;
 constexpr int most_pixels_of_a_warp = 1024;  // a larger channel of an image has a block of its own
 
-Support takes_images(const Problem& problem) {
-    const int64_t most =
-        std::max(elements_of_image(problem.in[0]), problem.n_out > 0 ? elements_of_image(problem.out[0]) : 0);
-    return both(plain_f32_input(problem), most < int64_t{1} << 30 ? supported : refused("size"));
-}
-
-// `x` and `y` as the pooling forward has them; a thread takes one of `items` of an image, or `each`.
-PoolShape shape_of(const KernelTensor& x, const KernelTensor& y, int64_t items, int each) {
-    const auto size = [](int64_t value) { return static_cast<int32_t>(value); };
-    const unsigned blocks = blocks_for(items, int64_t{threads} * each);
-    return {size(x.dim[1]), size(x.dim[2]), size(x.dim[3]), size(y.dim[2]), size(y.dim[3]), blocks};
-}
-Extent blocks_of(const PoolShape& shape, const KernelTensor& x) {
-    return {shape.blocks_of_image * static_cast<unsigned>(x.dim[0])};
-}
-
-bool is_halving(const BatchNormPool& a, const KernelTensor& x) {
-    return a.r == 2 && a.s == 2 && x.dim[3] % 2 == 0 && reinterpret_cast<uintptr_t>(x.data) % 8 == 0;
-}
+bool is_halving(const BatchNormPool& a, const KernelTensor& x) { return a.r == 2 && a.s == 2 && has_aligned_pairs(x); }
 
 void enqueue_apply(const KernelArgs& args, CudaQueue& queue) noexcept {
     const auto& a = attributes<BatchNormPool>(args);
     const KernelTensor &x = args.in[0], &y = args.out[0];
     const bool halving = is_halving(a, x);
-    const PoolShape shape = shape_of(x, y, elements_of_image(y), halving ? windows_of_thread : 1);
+    const PoolShape shape = window_shape(x, y, elements_of_image(y), halving ? windows_of_thread : 1);
     queue.launch(halving ? normalise_pool_2x2 : normalise_pool, blocks_of(shape, x), {threads}, 0, address<const float>(x),
                  address<const float>(args.in[1]), address<const float>(args.in[2]), address<const float>(args.in[3]),
                  address<float>(y), address<uint8_t>(args.out, args.n_out, 1), address<float>(args.out, args.n_out, 2),
@@ -74,9 +54,9 @@ void enqueue_statistics(const KernelArgs& args, CudaQueue& queue) noexcept {
 void enqueue_grad_input(const KernelArgs& args, CudaQueue& queue) noexcept {
     const auto& a = attributes<BatchNormPool>(args);
     const KernelTensor &x = args.in[0], &dy = args.in[1];
-    const bool halving = is_halving(a, x) && reinterpret_cast<uintptr_t>(args.out[0].data) % 8 == 0;
-    const int64_t windows = x.dim[1] * ((x.dim[2] + 1) / 2) * (x.dim[3] / 2);
-    const PoolShape shape = halving ? shape_of(x, dy, windows, windows_of_thread) : shape_of(x, dy, elements_of_image(x), 1);
+    const bool halving = is_halving(a, x) && has_aligned_pairs(args.out[0]);
+    const PoolShape shape =
+        halving ? window_shape(x, dy, halving_windows(x), windows_of_thread) : window_shape(x, dy, elements_of_image(x), 1);
     queue.launch(halving ? normalise_pool_gradient_2x2 : normalise_pool_gradient, blocks_of(shape, x), {threads}, 0,
                  address<const float>(x), address<const float>(dy), address<const uint8_t>(args.in[2]),
                  address<const float>(args.in[3]), address<const float>(args.in[4]), address<const double>(args.in[5]),
@@ -84,9 +64,9 @@ void enqueue_grad_input(const KernelArgs& args, CudaQueue& queue) noexcept {
 }
 
 const Kernel rows[] = {
-    cuda_row(OpKind::batchnorm_pool_apply, "simt", takes_images, enqueue_apply),
-    cuda_row(OpKind::batchnorm_pool_grad_statistics, "simt", takes_images, enqueue_statistics, workspace),
-    cuda_row(OpKind::batchnorm_pool_grad_input, "simt", takes_images, enqueue_grad_input),
+    cuda_row(OpKind::batchnorm_pool_apply, "simt", takes_images_of_windows, enqueue_apply),
+    cuda_row(OpKind::batchnorm_pool_grad_statistics, "simt", takes_images_of_windows, enqueue_statistics, workspace),
+    cuda_row(OpKind::batchnorm_pool_grad_input, "simt", takes_images_of_windows, enqueue_grad_input),
 };
 
 }  // namespace

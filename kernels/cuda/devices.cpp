@@ -29,6 +29,11 @@ GpuDescription describe(int ordinal) {
     return description;
 }
 
+std::string hex_digits(unsigned char byte) {
+    constexpr const char* digits = "0123456789abcdef";
+    return {digits[byte >> 4], digits[byte & 15]};
+}
+
 int count_gpus() {
     int count = 0;
     check_cuda(cuda_driver().cuDeviceGetCount(&count), "the GPUs cannot be counted", "device cuda");
@@ -50,6 +55,20 @@ GpuSystem query_gpus() {
     return system;
 }
 
+GpuIdentity identity_of(Device& device) {
+    auto* const cuda = dynamic_cast<CudaDevice*>(&device);
+    if (!cuda) return {};
+    CUuuid uuid{};
+    CUdevice handle = 0;
+    cuda_driver().cuDeviceGet(&handle, cuda->gpu().ordinal());
+    GpuIdentity identity{"", cuda->gpu().where()};
+    if (!cuda_driver().cuDeviceGetUuid || cuda_driver().cuDeviceGetUuid(&uuid, handle) != CUDA_SUCCESS)
+        identity.id = describe(cuda->gpu().ordinal()).pci_address;
+    else
+        for (const char byte : uuid.bytes) identity.id += hex_digits(static_cast<unsigned char>(byte));
+    return identity;
+}
+
 bool is_gpu_memory(const void* data) {
     CUmemorytype type{};
     const CUresult result =
@@ -64,7 +83,7 @@ std::unique_ptr<Device> make_cuda_device(int local_rank) {
     if (ordinal >= count)
         throw Error(
             "rank " + std::to_string(local_rank) + " of this node has no GPU of its own: it sees " + std::to_string(count),
-            "device cuda", "start fewer ranks a node, or ask Slurm for --gpus-per-task=1");
+            "device cuda", "start fewer ranks a node, ask Slurm for --gpus-per-task=1, or look at CUDA_VISIBLE_DEVICES");
     auto device = std::make_unique<CudaDevice>(ordinal);
     if (device->target().compute_capability < oldest_compute_capability)
         throw Error("has " + to_string(device->target()) + ", the kernels need 8.0 or more", device->gpu().where(),

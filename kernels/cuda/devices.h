@@ -29,6 +29,12 @@ GpuSystem query_gpus();
 
 // The GPU of the rank with this number on its node. Throws Error that says why there is none, with a remedy.
 std::unique_ptr<Device> make_cuda_device(int local_rank);
+// Which GPU a device is, for one that looks whether two ranks have the same; empty where it is none.
+struct GpuIdentity {
+    std::string id;     // the driver's for this GPU or part of one (MIG), else its PCI address: at most 32 letters
+    std::string where;  // "GPU 1 (NVIDIA H200)"
+};
+GpuIdentity identity_of(Device& device);
 // Whether it lies in a GPU's memory; false for all of the host's, pinned or not.
 bool is_gpu_memory(const void* data);
 // "cpu" with so many threads, or "cuda".

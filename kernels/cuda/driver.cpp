@@ -112,7 +112,10 @@ std::string remedy_of(CUresult result) {
         case CUDA_ERROR_UNSUPPORTED_PTX_VERSION:
             return "the driver, of CUDA " + version_of_driver() + ", is older than the kernels' PTX: " + update_it;
         case CUDA_ERROR_NO_BINARY_FOR_GPU: return "the kernels need compute capability 8.0 or more";
-        case CUDA_ERROR_DEVICE_UNAVAILABLE: return "another process has the GPU for itself (nvidia-smi -q -d COMPUTE)";
+        case CUDA_ERROR_DEVICE_UNAVAILABLE:
+            return "another process has the GPU for itself, or nobody may have it (nvidia-smi -q -d COMPUTE): use another "
+                   "one, "
+                   "or nvidia-smi -c DEFAULT";
         case CUDA_ERROR_SYSTEM_DRIVER_MISMATCH: return "the driver was updated: reboot, or load its kernel module again";
         case CUDA_ERROR_DEVICE_NOT_LICENSED:
         case CUDA_ERROR_ECC_UNCORRECTABLE:

@@ -25,7 +25,7 @@ namespace xbench {
                                             f(cuGraphExecDestroy) f(cuGraphDestroy) f(cuLaunchKernel)                       \
                                                 f(cuLaunchCooperativeKernel) f(cuTensorMapEncodeTiled)
 // Null where the driver is older than the function.
-#define XB_CUDA_DRIVER_OPTIONAL(f) f(cuFuncGetParamInfo)
+#define XB_CUDA_DRIVER_OPTIONAL(f) f(cuFuncGetParamInfo) f(cuDeviceGetUuid)
 
 struct CudaDriver {
 #define XB_MEMBER(name) decltype(&::name) name = nullptr;

@@ -23,6 +23,20 @@ __device__ __forceinline__ uint32_t place_rows_inside(int k, int chunk) {
     return k * (rows * 4) + ((chunk ^ (k & 3)) << 4);
 }
 
+// Of an operand with its rows inside, whose first row of this lane is at `at`: take(block of 32 rows, kq, the values of 4
+// neighbouring rows at this lane's k of 16 k16 + 4 kq + 0 .. 3).
+template <int rows, int blocks, class Take>
+__device__ __forceinline__ void read_rows_inside(uint32_t at, int k16, Take&& take) {
+#pragma unroll
+    for (int block = 0; block < blocks; ++block)
+#pragma unroll
+        for (int kq = 0; kq < 4; ++kq) {
+            uint32_t four[4];
+            load_vector(four, at + block * 128 + (16 * k16 + 4 * kq) * (rows * 4));
+            take(block, kq, four);
+        }
+}
+
 // Where a lane reads A and B of its warp: addresses are computed once, the loop only adds the stage.
 template <class T, bool k_inside>
 class ReadA;
@@ -58,15 +72,10 @@ public:
         at_ = place_rows_inside<T::rows>(lane & 3, chunk);
     }
     __device__ __forceinline__ void operator()(uint32_t stage, int k16, uint32_t (&raw)[T::matrices][8]) const {
+        read_rows_inside<T::rows, T::matrices / 2>(stage + at_, k16, [&](int block, int kq, const uint32_t(&four)[4]) {
 #pragma unroll
-        for (int i = 0; i < T::matrices; i += 2)
-#pragma unroll
-            for (int kq = 0; kq < 4; ++kq) {
-                uint32_t four[4];
-                load_vector(four, stage + at_ + i / 2 * 128 + (16 * k16 + 4 * kq) * (T::rows * 4));
-#pragma unroll
-                for (int e = 0; e < 4; ++e) raw[i + e / 2][2 * kq + e % 2] = four[e];
-            }
+            for (int e = 0; e < 4; ++e) raw[2 * block + e / 2][2 * kq + e % 2] = four[e];
+        });
     }
 
 private:
@@ -99,15 +108,10 @@ public:
         at_ = T::a_bytes + place_rows_inside<T::columns>(lane & 3, chunk);
     }
     __device__ __forceinline__ void operator()(uint32_t stage, int k16, uint32_t (&raw)[T::eights][4]) const {
+        read_rows_inside<T::columns, T::eights / 4>(stage + at_, k16, [&](int block, int kq, const uint32_t(&four)[4]) {
 #pragma unroll
-        for (int block = 0; block < T::eights; block += 4)
-#pragma unroll
-            for (int kq = 0; kq < 4; ++kq) {
-                uint32_t four[4];
-                load_vector(four, stage + at_ + block / 4 * 128 + (16 * k16 + 4 * kq) * (T::columns * 4));
-#pragma unroll
-                for (int j = 0; j < 4; ++j) raw[block + j][kq] = four[j];
-            }
+            for (int j = 0; j < 4; ++j) raw[4 * block + j][kq] = four[j];
+        });
     }
 
 private:
@@ -154,8 +158,8 @@ __device__ __forceinline__ void multiply_all(Sums<T>& sums, int steps, uint32_t 
     uint32_t reading = ring, filling = ring + (stages - 1) * T::stage_bytes;
 #pragma unroll 1
     for (int step = 0; step < steps; ++step) {
-        if constexpr (!leaves_out(Mutation::no_wait)) wait_for_copies<stages - 2>();
-        if constexpr (!leaves_out(Mutation::no_barrier)) __syncthreads();
+        wait_for_copies<stages - 2>();
+        __syncthreads();
         if (step + stages - 1 < steps) load(filling);
         commit_copies();
         multiply_stage<T, product>(sums, read_a, read_b, reading);

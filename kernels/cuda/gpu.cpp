@@ -23,7 +23,17 @@ CudaGpu::CudaGpu(int ordinal) : ordinal_(ordinal), where_("GPU " + std::to_strin
     check_cuda(driver.cuDeviceGetName(name, sizeof name, device_), "its name cannot be read", where_);
     name_ = name;
     where_ += " (" + name_ + ")";
-    check_cuda(driver.cuDevicePrimaryCtxRetain(&context_, device_), "cannot be used", where_);
+    const CUresult result = driver.cuDevicePrimaryCtxRetain(&context_, device_);
+    check_cuda(result, result == CUDA_ERROR_DEVICE_UNAVAILABLE ? text_of_compute_mode() : "cannot be used", where_);
+}
+
+// Why a GPU that is there is not to be had.
+const char* CudaGpu::text_of_compute_mode() const {
+    switch (attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_MODE)) {
+        case CU_COMPUTEMODE_EXCLUSIVE_PROCESS: return "its compute mode is exclusive, and another process has it";
+        case CU_COMPUTEMODE_PROHIBITED: return "its compute mode is prohibited";
+        default: return "cannot be used";
+    }
 }
 
 int CudaGpu::attribute(CUdevice_attribute which) const {

@@ -55,6 +55,7 @@ public:
     }
 
 private:
+    const char* text_of_compute_mode() const;
     CUmodule module_of(const char* stem);
     void read_parameters(Loaded& loaded) const;
 

@@ -20,6 +20,8 @@ GpuSystem query_gpus() {
     return system;
 }
 
+GpuIdentity identity_of(Device&) { return {}; }
+
 bool is_gpu_memory(const void*) { return false; }
 
 std::unique_ptr<Device> make_cuda_device(int) { throw Error(why_not, "device cuda", remedy); }

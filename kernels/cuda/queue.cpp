@@ -65,6 +65,7 @@ void CudaQueue::throw_failure() {
 void CudaQueue::launch(const CudaFunction& function, Extent blocks, Extent threads, unsigned shared_bytes,
                        const CudaArguments& arguments) noexcept try {
     if (failure_ || blocks.x == 0 || blocks.y == 0 || blocks.z == 0) return;
+    ++launches_;
     gpu_.use();
     CudaGpu::Loaded& loaded = gpu_.load(function);
     if (const std::string why = misfit(loaded, arguments); !why.empty())

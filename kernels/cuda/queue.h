@@ -72,7 +72,8 @@ public:
     // ---- of the device
     // The row and the problem that are launched from now on, for messages.
     void begin(const Kernel& kernel, const KernelArgs& args);
-    void throw_failure();  // the first one, if there is one
+    void throw_failure();                           // the first one, if there is one
+    int64_t launches() const { return launches_; }  // that it was told of: for tests
 
 private:
     void launch(const CudaFunction& function, Extent blocks, Extent threads, unsigned shared_bytes,
@@ -85,6 +86,7 @@ private:
     const StepContext* step_ = nullptr;
     const Kernel* kernel_ = nullptr;
     const KernelArgs* args_ = nullptr;
+    int64_t launches_ = 0;
     int failure_ = 0;  // CUresult
     std::string what_failed_;
     std::exception_ptr thrown_;  // the failure, where it is one that was thrown

@@ -1,12 +1,9 @@
 // The instructions of sm_80 that tensor-core kernels are made of: asynchronous copies into shared memory, ldmatrix, and
 // mma.sync with f32 sums. Operands lie in memory as f32 and are rounded in registers, to nearest: bf16 and f16 with ties to
 // even, tf32 (10 bits of mantissa) with ties away from zero, as cvt.rna does.
-// XB_MUTATE is for the tests alone: it leaves out one barrier, wait or mask (kernels/cuda/mutation.h).
 #pragma once
 
 #include <cstdint>
-
-#include "kernels/cuda/mutation.cuh"
 
 namespace xbench {
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/linear/linear_parts.h"
+
 namespace xbench {
 
 struct LinearGradient {
@@ -12,8 +14,7 @@ struct LinearGradient {
     int32_t x_vectors, dw_vectors;  // whether they may be read and written 128 bits at a time
 };
 
-constexpr int few_leaves = 15;                                      // most of them for which a stack of 4 is enough
-constexpr int outer_columns = 128, outer_lanes = 8;                 // features of a block; threads over outputs
-constexpr int rows_with_few_leaves = 4, rows_with_many_leaves = 1;  // outputs of a thread
+constexpr int outer_columns = 128, outer_lanes = 16, outer_images = 16;  // features of a block; threads over outputs; images
+constexpr int rows_with_few_leaves = 4, rows_with_many_leaves = 1;       // outputs of a thread
 
 }  // namespace xbench

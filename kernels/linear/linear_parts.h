@@ -6,6 +6,8 @@
 namespace xbench {
 
 constexpr int linear_tile = 32, linear_threads = 64;
+constexpr int few_leaves = 15, few_leaves_depth = 4;                         // most of them for which a stack of 4 is enough
+constexpr int wgrad_columns = 128, wgrad_filters = 64, wgrad_threads = 512;  // of a block, 4 x 4 of dw a thread
 constexpr int64_t linear_part = 512;  // of the features that one block adds up, at least
 constexpr int64_t most_linear_parts = 64;
 

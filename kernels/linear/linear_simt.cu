@@ -3,6 +3,7 @@
 // global, rows of 36 floats, so that neither the 128-bit stores nor the 128-bit loads of a quarter warp meet in a bank.
 #include "kernels/cuda/image_sums.cuh"
 #include "kernels/cuda/map.cuh"
+#include "kernels/linear/leaf_ends.cuh"
 #include "kernels/linear/linear_parts.h"
 
 using namespace xbench;
@@ -149,35 +150,43 @@ extern "C" __global__ void linear_wgrad(const float* x, const float* dy, float* 
     store_four(dw + filter * f, total, first, f, vectors);
 }
 
-// The same where there are fewer than 16 leaves, so that the trees of 4 x 4 sums fit into registers: a block makes 32 f of
-// 128 filters, and reads x in whole lines. The bits are the same.
-extern "C" __global__ void __launch_bounds__(256)
-    linear_wgrad_few_leaves(const float* x, const float* dy, float* dw, int k, int64_t f, const StepContext* step,
+// The same where there are fewer than 16 leaves, so that the trees of 4 x 4 sums fit into registers: a block makes 128 f of
+// 64 filters from rows of x and dy in shared memory. The bits are the same.
+extern "C" __global__ void __launch_bounds__(wgrad_threads, 1)
+    linear_wgrad_few_leaves(const float* x, const float* dy, float* dw, int k, int f, const StepContext* step,
                             int vectors, int dy_vectors) {
-    constexpr int images = 16, columns = 32, filters = 128, few = 4;
-    __shared__ float xs[images][columns], dys[images][filters];
-    const int thread = static_cast<int>(threadIdx.x), tx = thread % 8, ty = thread / 8;
-    const int64_t first_column = static_cast<int64_t>(blockIdx.x) * columns;
-    const int first_filter = static_cast<int>(blockIdx.y) * filters, leaves = step->leaves;
-    LeafTree<float, few> tree[4][4];
-    for (int v = 0; v < leaves; ++v) {
+    constexpr int images = 16, columns = wgrad_columns, filters = wgrad_filters, across = columns / 4, down = filters / 4;
+    static_assert(across * down == wgrad_threads);
+    __shared__ __align__(16) float xs[images][columns], dys[images][filters];
+    __shared__ int32_t shared_ends[few_leaves];
+    const int thread = static_cast<int>(threadIdx.x), tx = thread % across, ty = thread / across;
+    const int first_column = static_cast<int>(blockIdx.x) * columns, first_filter = static_cast<int>(blockIdx.y) * filters;
+    const int leaves = step->leaves;
+    const LeafEnds<few_leaves_depth> ends(step, leaves, shared_ends, thread);
+    LeafTree<float, few_leaves_depth> tree[4][4];
+#pragma unroll 1
+    for (int v = 0, begin = 0; v < leaves; ++v) {
         float sum[4][4] = {};
-        const int end = step->leaf_begin[v + 1];
-        for (int n = step->leaf_begin[v]; n < end; n += images) {
+        const int end = ends[v];
+#pragma unroll 1
+        for (int n = begin; n < end; n += images) {
             const int count = min(images, end - n);
             __syncthreads();  // everybody has read what is overwritten
-            for (int at = thread; at < count * columns / 4; at += 256) {
-                const Four four = load_four(x + (n + at / 8) * f, first_column + at % 8 * 4, f, vectors);
-                *reinterpret_cast<float4*>(&xs[at / 8][at % 8 * 4]) =
+#pragma unroll 1
+            for (int at = thread; at < count * across; at += wgrad_threads) {
+                const Four four = load_four(x + static_cast<int64_t>(n + at / across) * f, first_column + at % across * 4, f, vectors);
+                *reinterpret_cast<float4*>(&xs[at / across][at % across * 4]) =
                     make_float4(four.v[0], four.v[1], four.v[2], four.v[3]);
             }
-            for (int at = thread; at < count * filters / 4; at += 256) {
+#pragma unroll 1
+            for (int at = thread; at < count * down; at += wgrad_threads) {
                 const Four four =
-                    load_four(dy + static_cast<int64_t>(n + at / 32) * k, first_filter + at % 32 * 4, k, dy_vectors);
-                *reinterpret_cast<float4*>(&dys[at / 32][at % 32 * 4]) =
+                    load_four(dy + static_cast<int64_t>(n + at / down) * k, first_filter + at % down * 4, k, dy_vectors);
+                *reinterpret_cast<float4*>(&dys[at / down][at % down * 4]) =
                     make_float4(four.v[0], four.v[1], four.v[2], four.v[3]);
             }
             __syncthreads();
+#pragma unroll 1
             for (int i = 0; i < count; ++i) {
                 const float4 row = load_shared_quad(&xs[i][4 * tx]), factor = load_shared_quad(&dys[i][4 * ty]);
                 add_scaled(sum[0], factor.x, row);
@@ -186,6 +195,7 @@ extern "C" __global__ void __launch_bounds__(256)
                 add_scaled(sum[3], factor.w, row);
             }
         }
+        begin = end;
 #pragma unroll
         for (int i = 0; i < 4; ++i)
 #pragma unroll
@@ -197,7 +207,7 @@ extern "C" __global__ void __launch_bounds__(256)
 #pragma unroll
         for (int j = 0; j < 4; ++j) total.v[j] = tree[i][j].total(leaves);
         const int filter = first_filter + 4 * ty + i;
-        if (filter < k && first_column + 4 * tx < f) store_four(dw + filter * f, total, first_column + 4 * tx, f, vectors);
+        if (filter < k && first_column + 4 * tx < f) store_four(dw + static_cast<int64_t>(filter) * f, total, first_column + 4 * tx, f, vectors);
     }
 }
 

@@ -46,8 +46,8 @@ void enqueue_wgrad(const KernelArgs& args, CudaQueue& queue) noexcept {
     auto* dw = address<float>(args.out[0]);
     const int vectors = f % 4 == 0 && are_vectors(x, dw), dy_vectors = k % 4 == 0 && are_vectors(dy);
     if (args.leaves < 16)
-        queue.launch(linear_wgrad_few_leaves, {blocks_for(f, 32), blocks_for(k, 128)}, {256}, 0, x, dy, dw,
-                     static_cast<int>(k), f, queue.step(), vectors, dy_vectors);
+        queue.launch(linear_wgrad_few_leaves, {blocks_for(f, wgrad_columns), blocks_for(k, wgrad_filters)}, {wgrad_threads},
+                     0, x, dy, dw, static_cast<int>(k), static_cast<int>(f), queue.step(), vectors, dy_vectors);
     else
         queue.launch(linear_wgrad, {blocks_for(f, 128), blocks_for(k, 8)}, {32, 8}, 0, x, dy, dw, k, f, queue.step(),
                      vectors);

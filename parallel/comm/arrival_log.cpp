@@ -7,7 +7,7 @@
 
 namespace xbench {
 
-const char* name_of(Collective collective) {
+const char* name_of(CollectiveKind collective) {
     static constexpr std::array names{"all_reduce", "reduce_scatter", "all_gather", "broadcast", "shift", "meet"};
     return names[static_cast<size_t>(collective)];
 }

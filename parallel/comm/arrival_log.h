@@ -12,22 +12,23 @@
 
 namespace xbench {
 
-enum class Collective : uint8_t { all_reduce, reduce_scatter, all_gather, broadcast, shift, meet };
-const char* name_of(Collective collective);
+enum class CollectiveKind : uint8_t { all_reduce, reduce_scatter, all_gather, broadcast, shift, meet };
+const char* name_of(CollectiveKind collective);
 
 struct LoggedCall {
     // A sum in two halves is resumed where its second half is called; any other where it is called.
     int64_t arrived_ns, resumed_ns, done_ns;
     uint64_t bytes;
     uint32_t step, site;  // site: place among the step's calls on this track, from 0
-    Collective collective;
+    CollectiveKind collective;
 };
 
 // The calls of one thread. What does not fit any more is left out, from a whole step on.
 class ArrivalTrack {
 public:
     explicit ArrivalTrack(size_t capacity) : calls_(capacity) {}
-    void add(Collective collective, uint64_t bytes, uint32_t step, int64_t arrived_ns, int64_t resumed_ns, int64_t done_ns) {
+    void add(CollectiveKind collective, uint64_t bytes, uint32_t step, int64_t arrived_ns, int64_t resumed_ns,
+             int64_t done_ns) {
         site_ = step == step_ ? site_ + 1 : 0;
         step_ = step;
         if (used_ < calls_.size()) calls_[used_++] = {arrived_ns, resumed_ns, done_ns, bytes, step, site_, collective};

@@ -24,7 +24,7 @@ namespace xbench {
 struct SiteDelays {
     int track = 0;  // 0: the computing thread's calls; above: those of communication threads
     uint32_t site = 0;
-    Collective collective = Collective::all_reduce;
+    CollectiveKind collective = CollectiveKind::all_reduce;
     uint64_t bytes = 0;
     int64_t steps = 0;
     std::vector<double> share_last;  // by rank: of the steps

@@ -22,16 +22,18 @@ public:
     void abort(int code) override { inner_->abort(code); }
 
     void all_reduce_sum(float* data, size_t count, Reduction how) override {
-        logged(Collective::all_reduce, count * sizeof *data, [&] { inner_->all_reduce_sum(data, count, how); });
+        logged(CollectiveKind::all_reduce, count * sizeof *data, [&] { inner_->all_reduce_sum(data, count, how); });
     }
     void all_reduce_sum(double* data, size_t count, Reduction how) override {
-        logged(Collective::all_reduce, count * sizeof *data, [&] { inner_->all_reduce_sum(data, count, how); });
+        logged(CollectiveKind::all_reduce, count * sizeof *data, [&] { inner_->all_reduce_sum(data, count, how); });
     }
     void all_reduce_tree(float* data, size_t count, size_t stride, const SumTree& tree) override {
-        logged(Collective::all_reduce, count * sizeof *data, [&] { inner_->all_reduce_tree(data, count, stride, tree); });
+        logged(CollectiveKind::all_reduce, count * sizeof *data,
+               [&] { inner_->all_reduce_tree(data, count, stride, tree); });
     }
     void all_reduce_tree(double* data, size_t count, size_t stride, const SumTree& tree) override {
-        logged(Collective::all_reduce, count * sizeof *data, [&] { inner_->all_reduce_tree(data, count, stride, tree); });
+        logged(CollectiveKind::all_reduce, count * sizeof *data,
+               [&] { inner_->all_reduce_tree(data, count, stride, tree); });
     }
     void begin_sum(double* data, size_t count, size_t stride, const SumTree& tree, Reduction how) override {
         begun_ns_ = log_.step() != 0 ? ArrivalLog::now() : 0;
@@ -42,19 +44,19 @@ public:
         if (log_.step() == 0 || begun_ns_ == 0) return inner_->end_sum();
         const int64_t resumed = ArrivalLog::now();
         inner_->end_sum();
-        track_.add(Collective::all_reduce, begun_bytes_, log_.step(), begun_ns_, resumed, ArrivalLog::now());
+        track_.add(CollectiveKind::all_reduce, begun_bytes_, log_.step(), begun_ns_, resumed, ArrivalLog::now());
     }
     void reduce_scatter_sum(float* data, size_t count, Reduction how) override {
-        logged(Collective::reduce_scatter, count * sizeof *data, [&] { inner_->reduce_scatter_sum(data, count, how); });
+        logged(CollectiveKind::reduce_scatter, count * sizeof *data, [&] { inner_->reduce_scatter_sum(data, count, how); });
     }
     void all_gather(float* data, size_t count) override {
-        logged(Collective::all_gather, count * sizeof *data, [&] { inner_->all_gather(data, count); });
+        logged(CollectiveKind::all_gather, count * sizeof *data, [&] { inner_->all_gather(data, count); });
     }
     void broadcast(void* data, size_t bytes, int root) override {
-        logged(Collective::broadcast, bytes, [&] { inner_->broadcast(data, bytes, root); });
+        logged(CollectiveKind::broadcast, bytes, [&] { inner_->broadcast(data, bytes, root); });
     }
     void shift(const void* send, void* receive, size_t bytes, int distance) override {
-        logged(Collective::shift, bytes, [&] { inner_->shift(send, receive, bytes, distance); });
+        logged(CollectiveKind::shift, bytes, [&] { inner_->shift(send, receive, bytes, distance); });
     }
     bool moves_by_this_core() const override { return inner_->moves_by_this_core(); }
     bool goes_into_order() const override { return inner_->goes_into_order(); }
@@ -65,7 +67,7 @@ public:
     AlignedBuffer allocate_common(size_t bytes) override { return inner_->allocate_common(bytes); }
     std::vector<void*> copies(const void* data) const override { return inner_->copies(data); }
     void meet_at_copies(const void* data, size_t bytes) override {
-        logged(Collective::meet, bytes, [&] { inner_->meet_at_copies(data, bytes); });
+        logged(CollectiveKind::meet, bytes, [&] { inner_->meet_at_copies(data, bytes); });
     }
 
     std::unique_ptr<Communicator> split(int group) override { return inner_->split(group); }
@@ -78,7 +80,7 @@ private:
         return channel ? make_logged(std::move(channel), log_) : nullptr;
     }
     template <class F>
-    void logged(Collective collective, size_t bytes, F&& call) {
+    void logged(CollectiveKind collective, size_t bytes, F&& call) {
         const uint32_t step = log_.step();
         if (step == 0) return call();
         const int64_t arrived = ArrivalLog::now();

@@ -202,9 +202,9 @@ std::unique_ptr<Communicator> TcpCommunicator::split(int group) {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_tcp_communicator(int rank, int ranks, const std::filesystem::path& file,
+std::unique_ptr<Communicator> make_tcp_communicator(int rank, int ranks, Meeting& meeting,
                                                     std::shared_ptr<WaitLimit> limit) {
-    auto session = std::make_shared<TcpSession>(rank, ranks, file, std::move(limit));
+    auto session = std::make_shared<TcpSession>(rank, ranks, meeting, std::move(limit));
     const int numbered = session->rank();
     std::vector<int> nodes = session->nodes();
     return std::make_unique<TcpCommunicator>(std::move(session), 0, numbered, std::move(nodes));

@@ -12,8 +12,8 @@
 
 namespace xbench {
 
-// Why these ranks cannot use it, the same on all: libnccl.so.2 is not found, two ranks share a GPU, the GPU is an emulated
-// one and the library is not its double. Empty: they can. Collective.
+// Why these ranks cannot use it, the same on all: libnccl.so.2 is not found or too old, the GPU is an emulated one and the
+// library is not its double. Empty: they can. Collective.
 std::string why_no_nccl(ControlPlane& ranks, Device& device);
 
 // Connects them: the first rank's unique id travels as bytes of `ranks`. Collective. Throws Error. Both outlive it.

@@ -44,7 +44,7 @@ struct Nccl {
     bool is_double = false;  // that of the tests, for emulated GPUs
 };
 
-// Null where there is none.
+// Null where there is none that can be used.
 const Nccl* nccl_library();
 
 }  // namespace xbench

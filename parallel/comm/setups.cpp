@@ -22,19 +22,25 @@ namespace {
 std::unique_ptr<Communicator> connect_self(const Connecting&) { return make_self_communicator(); }
 
 #if XB_HAVE_MPI
+bool is_open_mpi() { return mpi_library_version().starts_with("Open MPI"); }
+
 // MPI starts the ranks; those of one node then talk through shared memory.
 std::unique_ptr<Communicator> connect_ranks(const Connecting& how) {
     return connect_nodes(make_mpi_communicator(how.limit), how.binding.bound && !how.binding.oversubscribed, how.note);
 }
+#else
+bool is_open_mpi() { return false; }
 #endif
 
-// Ranks with a GPU each need MPI for nothing but to know each other: where nobody has started it, they meet by a file.
+// Ranks with a GPU each need MPI for nothing but to know each other: where nobody has started it, or Slurm by a PMI that
+// this MPI does not speak, they meet without it.
 std::unique_ptr<Communicator> connect_gpus(const Connecting& how) {
     const Launched here = launched();
-    const bool without_mpi = !XB_HAVE_MPI || std::getenv("XBENCH_RENDEZVOUS") || !has_mpi_launcher();
+    const bool without_mpi =
+        !XB_HAVE_MPI || std::getenv("XBENCH_RENDEZVOUS") || !has_mpi_launcher() || (has_only_pmi2() && is_open_mpi());
     if (without_mpi && here.ranks == 1) return make_self_communicator();
     if (without_mpi)
-        return connect_nodes(make_tcp_communicator(here.rank, here.ranks, rendezvous_file(), how.limit),
+        return connect_nodes(make_tcp_communicator(here.rank, here.ranks, *choose_meeting(), how.limit),
                              how.binding.bound && !how.binding.oversubscribed, how.note);
 #if XB_HAVE_MPI
     return connect_ranks(how);

@@ -52,22 +52,22 @@ TcpHello hello_of(const Meetingplace& place, TcpPurpose purpose, int rank, int s
 
 }  // namespace
 
-TcpSession::TcpSession(int rank, int ranks, const std::filesystem::path& file, std::shared_ptr<WaitLimit> limit)
+TcpSession::TcpSession(int rank, int ranks, Meeting& meeting, std::shared_ptr<WaitLimit> limit)
     : limit_(std::move(limit)), rank_(rank) {
     if (rank < 0 || rank >= ranks)
         throw UsageError(fmt::format("there is no rank {} of {}", rank, ranks), "RANK, WORLD_SIZE");
-    if (rank == 0) open_hub(ranks, file);
+    if (rank == 0) open_hub(ranks, meeting);
     try {
         for (const auto start = Clock::now();; std::this_thread::sleep_for(std::chrono::milliseconds(20))) {
-            const auto place = rank == 0 ? std::optional(place_) : find_meetingplace(file);
+            const auto place = rank == 0 ? std::optional(place_) : meeting.find(limit_->seconds);
             if (place && come(rank, ranks, *place)) break;
-            if (limit_->seconds > 0 && seconds_since(start) > limit_->seconds) nobody_came(rank, ranks, file);
+            if (limit_->seconds > 0 && seconds_since(start) > limit_->seconds) nobody_came(rank, ranks, meeting);
         }
     } catch (...) {
-        if (hub_) remove_file(file);
+        if (hub_) meeting.end();
         throw;
     }
-    if (hub_) remove_file(file);
+    if (hub_) meeting.end();
     thread_ = std::thread([this] { watch(); });
 }
 
@@ -81,12 +81,12 @@ TcpSession::~TcpSession() {
     thread_.join();
 }
 
-void TcpSession::open_hub(int ranks, const std::filesystem::path& file) {
+void TcpSession::open_hub(int ranks, Meeting& meeting) {
     place_.secret = fresh_secret();
     hub_ = std::make_unique<TcpHub>(ranks, place_.secret);
     place_.port = hub_->port();
     place_.addresses = own_addresses();
-    announce(file, place_);
+    meeting.announce(place_, limit_->seconds);
     place_.addresses = {"127.0.0.1"};
 }
 
@@ -126,12 +126,11 @@ bool TcpSession::hear_welcome(const TcpSocket& line, int ranks) {
     return welcome.accepted != 0;
 }
 
-void TcpSession::nobody_came(int rank, int ranks, const std::filesystem::path& file) {
+void TcpSession::nobody_came(int rank, int ranks, const Meeting& meeting) {
     const int missing = hub_ ? hub_->first_missing() : 0;
     const std::string what =
         fmt::format("rank {} of {} waited {:.3g} s for rank {} in connecting", rank, ranks, limit_->seconds.load(), missing);
-    throw Error(what, file.string(),
-                "all ranks must see this folder (XBENCH_RENDEZVOUS names another) and have one XBENCH_JOB, if any");
+    throw Error(what, meeting.name(), meeting.remedy());
 }
 
 TcpSocket TcpSession::open_line(uint64_t channel, int place, int size) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -18,7 +17,7 @@ namespace xbench {
 class TcpSession {
 public:
     // As the launcher numbers it; waits for all, at most for the limit. Throws Error.
-    TcpSession(int rank, int ranks, const std::filesystem::path& file, std::shared_ptr<WaitLimit> limit);
+    TcpSession(int rank, int ranks, Meeting& meeting, std::shared_ptr<WaitLimit> limit);
     ~TcpSession();
     TcpSession(const TcpSession&) = delete;
     TcpSession& operator=(const TcpSession&) = delete;
@@ -30,10 +29,10 @@ public:
     [[noreturn]] void abort(int code) noexcept;
 
 private:
-    void open_hub(int ranks, const std::filesystem::path& file);
+    void open_hub(int ranks, Meeting& meeting);
     bool come(int rank, int ranks, const Meetingplace& place);
     bool hear_welcome(const TcpSocket& line, int ranks);
-    [[noreturn]] void nobody_came(int rank, int ranks, const std::filesystem::path& file);
+    [[noreturn]] void nobody_came(int rank, int ranks, const Meeting& meeting);
     void watch();
     void lose(int rank);
 

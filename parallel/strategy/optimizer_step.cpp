@@ -167,16 +167,24 @@ void OptimizerStep::clip() {
 }
 
 void OptimizerStep::run(const StepContext& context, Communicator* split_over) {
-    if (scaler_) scaler_->find_overflow();
-    if (scaler_ && split_over) scaler_->agree(*split_over);
+    begin(context);
+    order(split_over);
+}
+
+void OptimizerStep::begin(const StepContext& context) {
     context_ = context;
     context_.leaf_begin = nullptr;  // the host's, and of images: an update has none
     context_.sample_ids = nullptr;
     context_.on_device = device_context_.as<StepContext>();
     if (context_.on_device) device_.copy(device_context_.data(), &context_, sizeof context_);
-    // The order: unscale, clip, update, average. The update applies the factors of the first two.
-    if (norm_) clip();
     for (Piece& piece : pieces_) piece.update.step = piece.average.step = &context_;
+}
+
+// Unscale, clip, update, average. The update applies the factors of the first two.
+void OptimizerStep::order(Communicator* split_over) {
+    if (scaler_) scaler_->find_overflow();
+    if (scaler_ && split_over) scaler_->agree(*split_over);
+    if (norm_) clip();
     device_.run([&](const Team& team) {
         for (const Piece& piece : pieces_) device_.launch(*kernel_, piece.update, team);  // of different memory: no barrier
     });

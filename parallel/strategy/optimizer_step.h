@@ -34,6 +34,11 @@ public:
     // each has all of them. Collective over them, and over the others where gradients are clipped. Throws Error that names
     // a tensor where the norm is not finite, unless the loss is scaled: such an update is skipped.
     void run(const StepContext& context, Communicator* split_over = nullptr);
+    // The same in two halves: what the host does, and what goes into the order of the device, which may be recorded, unless
+    // the host decides something in between.
+    void begin(const StepContext& context);
+    void order(Communicator* split_over = nullptr);
+    bool host_decides() const { return norm_.has_value() || device_.is_host(); }
     // Updates this range of the one part, in elements, on the calling thread of the host; several may do so at once. Never
     // clips.
     void run_range(const StepContext& context, RankRange range) const;

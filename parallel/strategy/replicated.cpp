@@ -2,6 +2,7 @@
 // pass goes on or behind it, and every rank makes the same update; or, in one node, each rank makes a part of it for all
 // (parallel/strategy/fused_update.h).
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "parallel/strategy/compression.h"
@@ -47,7 +48,10 @@ public:
     }
     void replayed() override {
         exposed_.replayed();
-        if (reducer_) reducer_->replayed();
+        if (std::exchange(update_begun_, false))
+            update_exposed_.replayed();  // it was part of the record
+        else if (reducer_)
+            reducer_->replayed();
     }
     std::span<const uint8_t> wanted_calls() const override {
         return reducer_ ? reducer_->wanted_calls() : std::span<const uint8_t>{};
@@ -73,11 +77,20 @@ public:
 
     void update(const StepContext& context) override {
         if (fused_) return fused_->run(context, exposed_);
-        if (reducer_)
-            update_exposed_.time([&] { reducer_->finish(); });
-        else
-            sum_own_blocks();
+        sum_the_rest();
         optimizer_.run(context);
+    }
+    bool update_goes_into_order() const override {
+        return !optimizer_.host_decides() && (sums_.communicator.size() == 1 || sums_.communicator.goes_into_order());
+    }
+    void begin_update(const StepContext& context) override {
+        update_begun_ = true;
+        optimizer_.begin(context);
+    }
+    void order_update() override {
+        update_begun_ = false;
+        sum_the_rest();
+        optimizer_.order();
     }
 
     std::vector<NamedTensor> save() const override {
@@ -116,6 +129,12 @@ private:
     size_t bytes_of(int64_t elements) const {
         return static_cast<size_t>(elements) * sizeof(float) * static_cast<size_t>(sums_.blocks());
     }
+    void sum_the_rest() {
+        if (reducer_)
+            update_exposed_.time([&] { reducer_->finish(); });
+        else
+            sum_own_blocks();
+    }
     // One rank has no peers, but where the leaves are no power of two it has several blocks of them.
     void sum_own_blocks() const {
         if (sums_.blocks() == 1) return;
@@ -148,6 +167,7 @@ private:
     std::optional<HalfSum> half_sum_;
     std::optional<PowerSgd> power_sgd_;
     std::optional<FusedUpdate> fused_;
+    bool update_begun_ = false;             // order_update() is part of the run that comes
     size_t summed_bytes_ = 0;               // of the last step's buckets
     std::optional<BucketReducer> reducer_;  // with several ranks, once a plan is attached
 };

@@ -10,6 +10,7 @@
 //
 // The sums are those of DDP, element by element, so the weights are too, bit for bit.
 #include <algorithm>
+#include <utility>
 
 #include "parallel/strategy/exposed_time.h"
 #include "parallel/strategy/optimizer_step.h"
@@ -54,7 +55,10 @@ public:
     bool may_be_recorded() const override { return sums_.communicator.goes_into_order() && !exposed_.is_sample_due(); }
     void replayed() override {
         exposed_.replayed();
-        transfers_->replayed();
+        if (std::exchange(update_begun_, false))
+            update_exposed_.replayed();  // it was part of the record
+        else
+            transfers_->replayed();
     }
     void before_step(size_t step) override {
         exposed_.time([&] { transfers_->before_step(step); });
@@ -70,11 +74,23 @@ public:
     }
 
     void update(const StepContext& context) override {
+        optimizer_.begin(context);
+        order_update();
+    }
+    bool update_goes_into_order() const override {
+        return !optimizer_.host_decides() && sums_.communicator.goes_into_order();
+    }
+    void begin_update(const StepContext& context) override {
+        update_begun_ = true;
+        optimizer_.begin(context);
+    }
+    void order_update() override {
+        update_begun_ = false;
         update_exposed_.time([&] {
             transfers_->finish();
             if (units_.several_passes()) reduce_passes();
         });
-        optimizer_.run(context, &sums_.communicator);
+        optimizer_.order(&sums_.communicator);
         update_exposed_.time([&] { gather_parameters(); });
     }
     double gradient_norm() const override { return optimizer_.gradient_norm(); }
@@ -169,6 +185,7 @@ private:
     OptimizerStep optimizer_;
     std::optional<UnitTransfers> transfers_;  // once a plan is attached
     ExposedTime exposed_, update_exposed_;    // within the plan's steps, which may be replayed, and behind them
+    bool update_begun_ = false;               // order_update() is part of the run that comes
     Passes passes_{*this};
 };
 

@@ -28,6 +28,11 @@ public:
     virtual PassObserver* pass_observer() { return nullptr; }
     // Makes the gradients of all ranks into one update of the parameters.
     virtual void update(const StepContext& context) = 0;
+    // The same in two halves, where the device alone decides on the way: what the host does first, and what goes into the
+    // order of the device as part of the step, which may be recorded and replayed.
+    virtual bool update_goes_into_order() const { return false; }
+    virtual void begin_update(const StepContext&) {}
+    virtual void order_update() {}
     virtual LossScaler* loss_scaler() { return nullptr; }  // null: the loss is not scaled
     // Of all gradients in the last update, unscaled, before they were clipped; 0 where they are not, not finite where the
     // update was skipped. The same on every rank.

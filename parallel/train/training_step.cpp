@@ -157,20 +157,40 @@ Sharding TrainingStep::sharding() const {
     return how;
 }
 
-void TrainingStep::compute(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
+void TrainingStep::begin(const Batch& batch) {
     describe_batch(batch, context_);
-    double* const losses = losses_.next();
     context_.learning_rate = static_cast<float>(learning_rate_at(config_, context_.step, schedule_));
     context_.update = context_.step + 1;
     communicator_.wait_limit()->step = context_.update;
+}
+
+void TrainingStep::compute(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
+    begin(batch);
     if (micro_batches_) {
-        micro_batches_->run(batch, batch_, executor_, context_, losses);
+        micro_batches_->run(batch, batch_, executor_, context_, losses_.next());
     } else {
         batch_.bind(batch, executor_, context_);
         executor_.run(context_, strategy_.get(), plan_step_ns);
+    }
+    send_losses(batch);
+}
+
+// With the update, so that a device that replays steps replays both as one.
+void TrainingStep::compute_whole(const Batch& batch) {
+    begin(batch);
+    batch_.bind(batch, executor_, context_);
+    strategy_->begin_update(context_);
+    executor_.run(context_, strategy_.get(), nullptr, [this] { strategy_->order_update(); });
+    send_losses(batch);
+    ++context_.step;
+}
+
+// Behind the step. Several passes have put theirs there already.
+void TrainingStep::send_losses(const Batch& batch) {
+    double* const losses = losses_.next();
+    if (!micro_batches_)
         for (int block = 0; block < sums_.blocks(); ++block)
             device_.copy(losses + block, executor_.view_block(plan().graph.output("loss"), block).data, sizeof(double));
-    }
     if (const LossScaler* const scaler = loss_scaler())
         device_.copy(losses + loss_numbers_, scaler->operand().data, scaling_doubles * sizeof(double));
     losses_.send(batch.index, batch.size, context_.update);
@@ -221,11 +241,16 @@ void TrainingStep::check_loss_scale(const double* sent, uint32_t step) const {
 }
 
 void TrainingStep::run(const Batch& batch, std::vector<int64_t>* plan_step_ns) {
-    compute(batch, plan_step_ns);
+    // One thread tells the device of all of it.
+    const bool whole = !plan_step_ns && !micro_batches_ && device_.threads() == 1 && strategy_->update_goes_into_order();
+    if (whole)
+        compute_whole(batch);
+    else
+        compute(batch, plan_step_ns);
     read_losses(device_.is_host() ? 0 : 1);
     if (arrivals_) arrivals_->computed();
     const DeviceEvent before_update = plan_step_ns ? device_.record() : DeviceEvent{};
-    update();
+    if (!whole) update();
     batch_.wait();
     if (plan_step_ns) plan_step_ns->push_back(device_.elapsed_ns(before_update, device_.record()));
     const int64_t every = config_.check_steps;

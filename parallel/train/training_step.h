@@ -2,7 +2,9 @@
 // The trainer, `xbench step` and the tests all run this one: what is timed or compared is what trains.
 //
 // A step is compute(), which runs the plan (once, or once per pass) and leaves this rank's gradients and losses, and
-// update(), which turns the gradients of all ranks into one update of the parameters. Neither allocates anything.
+// update(), which turns the gradients of all ranks into one update of the parameters. Neither allocates anything. On a
+// device that records steps and replays them, run() gives it both as one, where nothing but the device decides about the
+// update.
 #pragma once
 
 #include <cstdint>
@@ -96,6 +98,9 @@ public:
 
 private:
     Sharding sharding() const;
+    void begin(const Batch& batch);
+    void compute_whole(const Batch& batch);
+    void send_losses(const Batch& batch);
     std::span<const double> of_blocks(const double* sent);
     void read_losses(size_t but);
     void check_loss(double loss, uint32_t step) const;

@@ -30,7 +30,7 @@ ArrivalSummary example() {
             const double begin = 100.0 * step + rank;
             trace.marks.push_back({step, at(begin), at(begin + 5), at(begin + 60), at(begin + 90.5)});
             trace.calls.push_back(
-                {rank, {at(begin + 20), at(begin + 22), at(begin + 30), 256, step, 0, Collective::all_reduce}});
+                {rank, {at(begin + 20), at(begin + 22), at(begin + 30), 256, step, 0, CollectiveKind::all_reduce}});
         }
         summary.trace.push_back(trace);
     }

@@ -51,6 +51,38 @@ for way in "2 --trainer gpu_ddp" "3 --trainer gpu_ddp" "2 --trainer sharded --de
 done
 [ -z "$(find . -name '.xbench-ranks-*')" ] || fail "a file of the meeting stays behind"
 
+# On a machine of two NUMA nodes, in hwloc's form, GPU 0 hangs on the second core and GPU 1 on the first. Ranks that each see their own
+# GPU alone, as with --gpus-per-task=1, tell each other, and run beside them; the record says it.
+node() { # NUMBER CPU BUS
+    local sets="cpuset=\"0x0000000$((1 << $2))\" complete_cpuset=\"0x0000000$((1 << $2))\" nodeset=\"0x0000000$((1 << $1))\" complete_nodeset=\"0x0000000$((1 << $1))\""
+    cat <<XML
+<object type="Package" os_index="$1" $sets gp_index="${1}10"><object type="NUMANode" os_index="$1" $sets gp_index="${1}11" local_memory="1048576"/>
+<object type="Core" os_index="$1" $sets gp_index="${1}12"><object type="PU" os_index="$2" $sets gp_index="${1}13"/></object>
+<object type="Bridge" gp_index="${1}14" bridge_type="0-1" depth="0" bridge_pci="0000:[$3-$3]">
+<object type="PCIDev" gp_index="${1}15" pci_busid="0000:$3:00.0" pci_type="0302 [10de:2330] [10de:16c1] a1" pci_link_speed="15.75"/></object></object>
+XML
+}
+{
+    echo '<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE topology SYSTEM "hwloc2.dtd"><topology version="2.0">'
+    echo '<object type="Machine" os_index="0" cpuset="0x00000003" complete_cpuset="0x00000003" allowed_cpuset="0x00000003" nodeset="0x00000003" complete_nodeset="0x00000003" allowed_nodeset="0x00000003" gp_index="1">'
+    node 0 0 02
+    node 1 1 01
+    echo '</object></topology>'
+} >topology.xml
+if [[ "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)" =~ ^0-[1-9] ]]; then
+    ranks=()
+    for rank in 0 1; do
+        HWLOC_XMLFILE=topology.xml HWLOC_THISSYSTEM=1 CUDA_VISIBLE_DEVICES=$rank RANK=$rank WORLD_SIZE=2 LOCAL_RANK=$rank LOCAL_WORLD_SIZE=2 \
+            "$xbench" train --config job.json --quiet --out beside --trainer gpu_ddp --set train.epochs=1 >$rank.log 2>&1 &
+        ranks+=($!)
+    done
+    ended || fail "ranks that each see one GPU"
+    for place in 1:01 0:02; do
+        grep -q "\"cpuset\":\"${place%:*}\",\"bound\":true,\"oversubscribed\":false,\"gpu\":\"0000:${place#*:}:00.0\",\"cpuset_near_gpu\":\"${place%:*}\"" \
+            beside/records.jsonl || fail "not beside their GPUs: $(grep -o '"per_rank":[^]]*' beside/records.jsonl)"
+    done
+fi
+
 # The collectives, checked, in nccl-tests' columns and without times.
 "$xbench" comm --device cuda --ranks 3 -b 4K -e 128K -f 32 --rounds 1 >comm.txt 2>&1 || fail "comm: $(tail -n 1 comm.txt)"
 [ "$(grep -oE 'emulated +0' comm.txt | wc -l)" = 30 ] || fail "comm: not 5 operations of 2 sizes on 3 ways, emulated and right"

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "bench/kernels/layer_prediction.h"
 #include "core/error.h"
 
 namespace xbench {
@@ -72,6 +73,28 @@ TEST(GpuPrediction, ARowIsTheSumOfItsKernelsBoundByTheLongest) {
     EXPECT_EQ(row.bound, "matrix");
     EXPECT_NEAR(row.seconds, 3e-3, 1e-7);
     EXPECT_EQ(row.launches, 2);
+}
+
+// Filters are there once, images as often as there are images.
+TEST(GpuPrediction, ManyImagesAreOneAndAsManyMoreAsTheSecond) {
+    GpuCounts one = counts_with_many_blocks(), two = one;
+    one.blocks = 10, two.blocks = 20;
+    one.compulsory_read_sectors = 1000 + 30, two.compulsory_read_sectors = 1000 + 60;
+    one.local_accesses = two.local_accesses = 7;  // the last of the sums
+    one.registers = two.registers = 99;
+    two.block_threads = 128;
+    const CountedRow row = extrapolated({"a", "b", {{"k", one}}}, {"a", "b", {{"k", two}}}, 64);
+    ASSERT_EQ(row.kernels.size(), 1u);
+    const GpuCounts& all = row.kernels[0].counts;
+    EXPECT_EQ(all.launches, 1u);
+    EXPECT_EQ(all.blocks, 640u);
+    EXPECT_EQ(all.compulsory_read_sectors, 1000u + 64 * 30);
+    EXPECT_EQ(all.local_accesses, 7u);
+    EXPECT_EQ(all.registers, 99);
+    EXPECT_EQ(all.block_threads, 128);
+    EXPECT_EQ(extrapolated({"a", "b", {{"k", one}}}, {"a", "b", {{"k", two}}}, 2).kernels[0].counts.blocks, 20u);
+    EXPECT_EQ(extrapolated({"a", "b", {{"k", one}}}, {"a", "b", {{"k", two}}}, 1).kernels[0].counts.blocks, 10u);
+    EXPECT_THROW(extrapolated({"a", "b", {{"k", one}}}, {"other", "b", {{"k", two}}}, 64), Error);
 }
 
 TEST(GpuPrediction, AnUnknownChipIsAUsageError) { EXPECT_THROW(find_gpu_chip("v100"), UsageError); }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -73,7 +74,10 @@ TEST(Launch, LauncherIsChosenByWhatIsThere) {
     unsetenv("SLURM_JOB_ID");
     std::filesystem::remove(folder + "/mpirun");
     std::filesystem::remove(folder + "/srun");
-    EXPECT_EQ(choose_launcher("auto").reason, "mpirun was not found on PATH; install openmpi-bin");
+    for (const char* wanted : {"auto", "mpirun"})
+        EXPECT_EQ(choose_launcher(wanted).reason, "mpirun was not found on PATH; install openmpi-bin");
+    EXPECT_EQ(choose_launcher("auto").launcher, Launcher::local);
+    EXPECT_EQ(choose_launcher("mpirun").launcher, Launcher::mpirun);
     EXPECT_EQ(choose_launcher("srun").reason, "srun was not found on PATH");
     EXPECT_EQ(choose_launcher("local").reason, "");
     provide("mpirun");
@@ -145,6 +149,74 @@ TEST(RunProcess, TimeLimitEndsTheWholeGroup) {
         usleep(10000);
     }
     EXPECT_TRUE(gone);
+}
+
+// Several processes of one launch: each writes what it is told about itself.
+Outcome ranks(int count, const std::string& script, double timeout = 20) {
+    Launch launch{{"/bin/sh", "-c", script}, {{"XB_LAUNCH_TEST", "x"}}};
+    launch.processes = count;
+    launch.grace_seconds = 0.3;
+    return run_process(launch, log_file(), timeout);
+}
+
+std::vector<std::string> lines_of_log() {
+    std::ifstream file(log_file());
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) lines.push_back(line);
+    std::sort(lines.begin(), lines.end());
+    return lines;
+}
+
+TEST(RunRanks, EachKnowsItsPlaceAndNoOtherLauncher) {
+    setenv("OMPI_COMM_WORLD_SIZE", "1", 1);
+    setenv("PMIX_RANK", "0", 1);
+    setenv("WORLD_SIZE", "9", 1);
+    EXPECT_EQ(ranks(3,
+                    "echo $RANK $LOCAL_RANK $WORLD_SIZE $LOCAL_WORLD_SIZE $XB_LAUNCH_TEST ${OMPI_COMM_WORLD_SIZE-none} "
+                    "${PMIX_RANK-none}")
+                  .reason,
+              "");
+    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "WORLD_SIZE"}) unsetenv(name);
+    EXPECT_EQ(lines_of_log(),
+              (std::vector<std::string>{"0 0 3 3 x none none", "1 1 3 3 x none none", "2 2 3 3 x none none"}));
+    EXPECT_EQ(ranks(2, "echo $XBENCH_RENDEZVOUS $XBENCH_JOB").reason, "");
+    const auto first = lines_of_log();
+    ASSERT_EQ(first.size(), 2u);
+    EXPECT_EQ(first[0], first[1]) << "the ranks of one launch meet at one place";
+    EXPECT_EQ(ranks(2, "echo $XBENCH_RENDEZVOUS $XBENCH_JOB").reason, "");
+    EXPECT_NE(lines_of_log()[0], first[0]) << "two launches meet at the same place";
+}
+
+// The others wait for it for ever.
+TEST(RunRanks, OneThatFailsEndsAll) {
+    const Outcome failed = ranks(3, "[ $RANK = 1 ] && { echo 'xbench train, rank 1: the disk is full'; exit 3; }; sleep 60");
+    EXPECT_EQ(failed.exit_code, 3);
+    EXPECT_FALSE(failed.timed_out);
+    EXPECT_EQ(failed.reason, "exit code 3: xbench train, rank 1: the disk is full");
+    EXPECT_LT(failed.seconds, 20);
+    const Outcome killed = ranks(2, "[ $RANK = 0 ] && kill -9 $$; sleep 60");
+    EXPECT_EQ(killed.exit_code, 128 + 9);
+    EXPECT_EQ(killed.reason, "killed by signal 9: no output");
+    EXPECT_EQ(ranks(2, "[ $RANK = 0 ] && sleep 0.1; exit $((3 + RANK))").exit_code, 4) << "the first that failed counts";
+}
+
+TEST(RunRanks, TheTimeLimitEndsAll) {
+    const Outcome outcome = ranks(2, "echo $$; exec sleep 60", 0.3);
+    EXPECT_TRUE(outcome.timed_out);
+    for (const std::string& line : lines_of_log()) EXPECT_NE(kill(std::atoi(line.c_str()), 0), 0) << line << " still runs";
+}
+
+TEST(RunRanks, ACommandThatCanBeRepeated) {
+    LaunchRequest request;
+    request.needs_launcher = true;
+    request.ranks = 2;
+    request.program = {"/x/xbench", "train"};
+    const Launch launch = make_launch(request, Launcher::local);
+    EXPECT_EQ(launch.processes, 2);
+    EXPECT_EQ(shell_text(launch),
+              "for r in 0 1; do RANK=$r LOCAL_RANK=$r WORLD_SIZE=2 LOCAL_WORLD_SIZE=2 /x/xbench train & done; wait");
+    request.ranks = 1;
+    EXPECT_EQ(shell_text(make_launch(request, Launcher::local)), "/x/xbench train");
 }
 
 }  // namespace

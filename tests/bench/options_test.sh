@@ -152,7 +152,8 @@ line step --reduction '"fast"' "$@" --reduction fast
 line step --virtual-ranks '"virtual_ranks":2' "$@" --virtual-ranks 2
 line step --impl 'no_such' "$@" --impl conv2d=no_such
 line step --activation-checkpointing '"activation_checkpointing":true' "$@" --activation-checkpointing
-line step --predict 'only the emulated GPU of the tests counts' "$@" --predict a100
+no_counts=$'only the emulated GPU of the tests counts\nthis xbench was built without CUDA'  # either
+line step --predict "$no_counts" "$@" --predict a100
 line step --profile '"profile"' "$@" --profile
 
 set -- --op flatten --filter three_elements --min-time 0.001 --repetitions 1
@@ -160,7 +161,9 @@ line kernels --op '| flatten ' "$@"
 line kernels --filter '-17_channels' "$@"
 line kernels --filter '17_channels' --list --op flatten --filter 17_channels
 line kernels --impl '(portable)' "$@" --impl flatten=reference
-line kernels --predict 'only the emulated GPU of the tests counts' --op flatten --predict h200
+line kernels --predict "$no_counts" --op flatten --predict h200
+line kernels --images "$no_counts" --predict h200 --filter resnet50.conv1 --images 64
+line kernels --products 'fp32,tf32,bf16,fp16' --predict h200 --images 64 --products no_such
 line kernels --threads '2 threads' "$@" --threads 2
 line kernels --repetitions 'is negative' --op flatten --repetitions -1
 line kernels --repetitions '"repetitions": 2' --op flatten --filter three_elements --min-time 0.001 --repetitions 2 --json out.csv

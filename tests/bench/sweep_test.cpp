@@ -106,9 +106,25 @@ TEST_F(ExpandPoints, WithoutALauncherOnlySerialRuns) {
     EXPECT_EQ(described(expand_points(config, {.cores = 8, .launcher_reason = "mpirun was not found"})),
               (std::vector<std::string>{"serial-r1-t1 ok", "cpu_ddp-r1-t1 not_run: mpirun was not found",
                                         "cpu_ddp-r2-t1 not_run: mpirun was not found"}));
-    EXPECT_EQ(described(expand_points(config, {.cores = 8, .one_process_only = true})),
-              (std::vector<std::string>{"serial-r1-t1 ok", "cpu_ddp-r1-t1 ok",
-                                        "cpu_ddp-r2-t1 not_run: launcher local starts one process only"}));
+    EXPECT_EQ(
+        described(expand_points(config, {.cores = 8, .local = true})),
+        (std::vector<std::string>{"serial-r1-t1 ok", "cpu_ddp-r1-t1 ok",
+                                  "cpu_ddp-r2-t1 not_run: launcher local starts several ranks only where each has a GPU"}));
+}
+
+// Their ranks meet without MPI: with the launcher local, and with auto where there is no mpirun.
+TEST_F(ExpandPoints, RanksOfGpusNeedNoLauncher) {
+    const Config config = config_of(R"([{"trainer": "gpu_ddp", "ranks": [1, 2, 3]}, {"trainer": "cpu_ddp", "ranks": 1},
+                                        {"trainer": "sharded", "device": "cuda", "ranks": 2, "stage": 3}])");
+    for (const std::string reason : {"", "mpirun was not found"}) {
+        const std::string cpu = reason.empty() ? "cpu_ddp-r1-t1 ok" : "cpu_ddp-r1-t1 not_run: " + reason;
+        EXPECT_EQ(described(expand_points(config, {.cores = 8, .launcher_reason = reason, .local = true, .gpus = 2})),
+                  (std::vector<std::string>{"gpu_ddp-r1-t1-cuda ok", "gpu_ddp-r2-t1-cuda ok",
+                                            "gpu_ddp-r3-t1-cuda not_run: needs 3 GPUs a node, this one has 2", cpu,
+                                            "sharded-r2-t1-cuda-s3 ok"}));
+    }
+    EXPECT_EQ(described(expand_points(config, {.cores = 8, .launcher_reason = "mpirun was not found", .gpus = 2})).front(),
+              "gpu_ddp-r1-t1-cuda not_run: mpirun was not found");  // who asks for mpirun means it
 }
 
 TEST_F(ExpandPoints, WeakModeGrowsTheBatch) {

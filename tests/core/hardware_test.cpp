@@ -1,9 +1,13 @@
 // Binding, instruction sets, rank variables, denormals, digests and the progress line.
 #include "core/hardware.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <unistd.h>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 #include <thread>
 
@@ -163,6 +167,71 @@ TEST(Hardware, RanksTakeCoresOfTheirGpusNode) {
     EXPECT_EQ(cores_of_rank(cores, near, 1, 3), (Cores{7, 0, 1}));  // what is left of its own, then others
     EXPECT_EQ(cores_of_rank(cores, {}, 3, 2), (Cores{6, 7}));       // nobody wants anything: in their order
     EXPECT_EQ(cores_of_rank(cores, {{}, first}, 1, 2), (Cores{2, 3}));
+}
+
+// Two packages of one core, each with a GPU, in hwloc's form: the machine that nobody has here. The cores are two that this
+// process may use, so that it can be bound to them.
+std::string topology_of_two_nodes(int first, int second) {
+    const auto node = [](int number, int cpu, int gpu_bus) {
+        const std::string set = fmt::format("0x{:08x}", 1u << cpu), nodes = fmt::format("0x{:08x}", 1u << number);
+        const std::string sets =
+            fmt::format(R"(cpuset="{0}" complete_cpuset="{0}" nodeset="{1}" complete_nodeset="{1}")", set, nodes);
+        const int id = 100 * (number + 1);
+        return fmt::format(
+            R"(<object type="Package" os_index="{0}" {1} gp_index="{2}">
+                 <object type="NUMANode" os_index="{0}" {1} gp_index="{3}" local_memory="1048576"/>
+                 <object type="Core" os_index="{0}" {1} gp_index="{4}">
+                   <object type="PU" os_index="{5}" {1} gp_index="{6}"/>
+                 </object>
+                 <object type="Bridge" gp_index="{7}" bridge_type="0-1" depth="0" bridge_pci="0000:[{8:02x}-{8:02x}]">
+                   <object type="PCIDev" gp_index="{9}" pci_busid="0000:{8:02x}:00.0" pci_type="0302 [10de:2330] [10de:16c1] a1"
+                           pci_link_speed="15.75"/>
+                 </object>
+               </object>)",
+            number, sets, id, id + 1, id + 2, cpu, id + 3, id + 4, gpu_bus, id + 5);
+    };
+    const std::string all = fmt::format("0x{:08x}", (1u << first) | (1u << second));
+    return fmt::format(R"(<?xml version="1.0" encoding="UTF-8"?>
+        <!DOCTYPE topology SYSTEM "hwloc2.dtd">
+        <topology version="2.0">
+          <object type="Machine" os_index="0" cpuset="{0}" complete_cpuset="{0}" allowed_cpuset="{0}" nodeset="0x00000003"
+                  complete_nodeset="0x00000003" allowed_nodeset="0x00000003" gp_index="1">{1}{2}</object>
+        </topology>)",
+                       all, node(0, first, 0x01), node(1, second, 0x41));
+}
+
+TEST(Hardware, RanksAreBoundBesideTheirGpus) {
+    cpu_set_t set;
+    ASSERT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
+    std::vector<int> cpus;
+    for (int cpu = 0; cpu < 31; ++cpu)
+        if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+    if (cpus.size() < 2 || query_hardware().allowed_cores < 2) GTEST_SKIP() << "fewer than two cores";
+    const std::string file = testing::TempDir() + "/xb_topology_" + std::to_string(getpid()) + ".xml";
+    std::ofstream(file) << topology_of_two_nodes(cpus[0], cpus[1]);
+    const Environment xml("HWLOC_XMLFILE", file.c_str()), here("HWLOC_THISSYSTEM", "1");
+    ASSERT_EQ(query_hardware().numa_nodes, 2) << "hwloc did not read " << file;
+    const std::string first = std::to_string(cpus[0]), second = std::to_string(cpus[1]);
+    const std::vector<std::string> gpus{"0000:41:00.0", "0000:01:00.0"};  // rank 0's is on the second node
+    for (const int rank : {0, 1}) {
+        const KeepsAffinity keeps;
+        const Binding binding = bind_this_process(rank, 2, 1, gpus);
+        EXPECT_TRUE(binding.bound);
+        EXPECT_EQ(binding.cpuset, rank == 0 ? second : first);
+        EXPECT_EQ(binding.gpu, gpus[static_cast<size_t>(rank)]);
+        EXPECT_EQ(binding.near_gpu, binding.cpuset);
+    }
+    const KeepsAffinity keeps;
+    const Binding before = bind_this_process(0, 2, 1);
+    EXPECT_EQ(before.cpuset, first) << "without GPUs: in the machine's order";
+    EXPECT_EQ(before.gpu, "");
+    const Binding again = bind_again(before, 0, 2, 1, gpus);  // and once the ranks have told each other
+    EXPECT_EQ(again.cpuset, second);
+    EXPECT_EQ(again.gpu, gpus[0]);
+    const Binding unknown = bind_this_process(0, 1, 1, {"0000:99:00.0"});  // a GPU that hwloc does not see
+    EXPECT_EQ(unknown.near_gpu, "");
+    EXPECT_EQ(unknown.gpu, "0000:99:00.0");
+    std::filesystem::remove(file);
 }
 
 TEST(Progress, Durations) {

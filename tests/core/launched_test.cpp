@@ -72,6 +72,31 @@ TEST_F(LaunchedBy, EachLauncher) {
          8,
          4,
          0},
+        // srun --mpi=pmi2: the place on the node is Slurm's to say
+        {{{"PMI_SIZE", "4"},
+          {"PMI_RANK", "3"},
+          {"SLURM_STEP_NUM_TASKS", "4"},
+          {"SLURM_PROCID", "3"},
+          {"SLURM_STEP_TASKS_PER_NODE", "2(x2)"},
+          {"SLURM_LOCALID", "1"}},
+         "SLURM_STEP_NUM_TASKS",
+         4,
+         3,
+         2,
+         1},
+        // MPICH's mpiexec inside a Slurm step, with as many ranks as it has tasks
+        {{{"PMI_SIZE", "2"},
+          {"PMI_RANK", "1"},
+          {"MPI_LOCALNRANKS", "2"},
+          {"MPI_LOCALRANKID", "1"},
+          {"SLURM_STEP_NUM_TASKS", "2"},
+          {"SLURM_PROCID", "0"},
+          {"SLURM_LOCALID", "0"}},
+         "PMI_SIZE",
+         2,
+         1,
+         2,
+         1},
         // mpirun inside a Slurm step: the step's tasks are its daemons
         {{{"SLURM_STEP_NUM_TASKS", "2"}, {"OMPI_COMM_WORLD_SIZE", "8"}, {"OMPI_COMM_WORLD_RANK", "5"}},
          "OMPI_COMM_WORLD_SIZE",
@@ -109,6 +134,15 @@ TEST_F(LaunchedBy, CopiesOfASerialRun) {
     for (const char* wrong : {"", "1", "4/4", "-1/2", "x/y"}) EXPECT_EQ(copies(wrong), (std::pair{0, 1})) << wrong;
     only({});
     EXPECT_EQ(copies_from_environment().count, 1);
+}
+
+TEST_F(LaunchedBy, WhoSpeaksToMpi) {
+    only({{"SLURM_STEP_NUM_TASKS", "2"}});
+    EXPECT_FALSE(has_mpi_launcher());
+    only({{"SLURM_STEP_NUM_TASKS", "2"}, {"PMIX_RANK", "1"}});
+    EXPECT_TRUE(has_mpi_launcher());
+    only({{"SLURM_STEP_NUM_TASKS", "1"}, {"PMIX_RANK", "0"}, {"WORLD_SIZE", "4"}, {"RANK", "3"}});  // torchrun in a step
+    EXPECT_FALSE(has_mpi_launcher());
 }
 
 TEST_F(LaunchedBy, FewerInMpiIsRefused) {

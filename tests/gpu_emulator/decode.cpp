@@ -77,8 +77,20 @@ void Decode::run() {
     kernel_.code.resize(parsed_.statements.size());
     kernel_.counters.resize(parsed_.statements.size());
     for (size_t i = 0; i < parsed_.statements.size(); ++i) decode(i);
+    find_plain_code();
     std::sort(kernel_.missing.begin(), kernel_.missing.end());
     kernel_.missing.erase(std::unique(kernel_.missing.begin(), kernel_.missing.end()), kernel_.missing.end());
+}
+
+void Decode::find_plain_code() {
+    constexpr uint16_t most = 60000;
+    const size_t count = kernel_.code.size();
+    kernel_.plain.assign(count, 0);
+    for (size_t i = count; i-- > 0;) {
+        if (kernel_.code[i].control != Control::next || kernel_.code[i].guard != no_register) continue;
+        const bool goes_on = i + 1 < count && !kernel_.leader[i + 1] && kernel_.plain[i + 1] < most;
+        kernel_.plain[i] = static_cast<uint16_t>(1 + (goes_on ? kernel_.plain[i + 1] : 0));
+    }
 }
 
 void Decode::decode(size_t at) {

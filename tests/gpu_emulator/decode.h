@@ -39,6 +39,7 @@ public:
     const uint32_t* keep(std::vector<uint32_t> list);
 
 private:
+    void find_plain_code();
     void decode(size_t at);
     void note_taint();
     void note_width();

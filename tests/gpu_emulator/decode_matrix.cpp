@@ -1,11 +1,12 @@
 // ldmatrix, mma.sync (f16, bf16, tf32; f32 sums) and wgmma (both operands in shared memory). Sums go over ascending k in f32
 // with one rounding each: a GPU's order inside a tensor core is nobody's promise.
-// Fragments as in the PTX manual, "Matrix fragments for mma.m16n8k16": lane = 4 * row group + column pair.
+// Fragments as in the PTX manual, "Matrix fragments for mma.m16n8k16".
 #include <cmath>
 #include <cstring>
 
 #include "tests/gpu_emulator/access.h"
 #include "tests/gpu_emulator/decode.h"
+#include "tests/gpu_emulator/fragments.h"
 #include "tests/gpu_emulator/half.h"
 #include "tests/gpu_emulator/lanewise.h"
 #include "tests/gpu_emulator/report.h"
@@ -100,12 +101,13 @@ void spread_in_product(Warp& warp, const uint32_t* list) {
     }
 }
 
-// D = A B + C for 16x8xK; list: 4 of d, A's, B's, 4 of c. Vectors lie along the 16 rows.
+// D = A B + C for 16x8xK; list: 4 of d, A's, B's, 4 of c.
 template <int a_registers, Operands kind>
 void mma(Warp& warp, const Instruction& i) {
     constexpr int b_registers = a_registers / 2, each = kind == in_tf32 ? 1 : 2;  // elements a register
     constexpr int depth = a_registers / 2 * 4 * each;
-    alignas(64) float a[depth][16], b[depth][8], sum[8][16], values[warp_lanes];
+    Fragments f;
+    alignas(64) float values[warp_lanes];
     const uint32_t *const list = i.list, *const as = list + 4, *const bs = as + a_registers, *const cs = bs + b_registers;
     const auto unpack = [&](uint32_t reg, int half) {
         const uint32_t* const words = warp.lanes<uint32_t>(reg);
@@ -114,27 +116,21 @@ void mma(Warp& warp, const Instruction& i) {
     for (int r = 0; r < a_registers; ++r)
         for (int h = 0; h < each; ++h) {
             unpack(as[r], h);
-            for (int pair = 0; pair < 4; ++pair)
-                for (int group = 0; group < 8; ++group)
-                    a[r / 2 * 4 * each + pair * each + h][group + r % 2 * 8] = values[group * 4 + pair];
+            const int k = r / 2 * 4 * each + h;
+            spread<0>(values, f.a[k][r % 2]);
+            spread<1>(values, f.a[k + each][r % 2]);
+            spread<2>(values, f.a[k + 2 * each][r % 2]);
+            spread<3>(values, f.a[k + 3 * each][r % 2]);
         }
     for (int r = 0; r < b_registers; ++r)
         for (int h = 0; h < each; ++h) {
             unpack(bs[r], h);
             for (int pair = 0; pair < 4; ++pair)
-                for (int group = 0; group < 8; ++group) b[r * 4 * each + pair * each + h][group] = values[group * 4 + pair];
+                for (int n = 0; n < 8; ++n) f.b[r * 4 * each + pair * each + h][n % 2][n / 2] = values[n * 4 + pair];
         }
-    for (int r = 0; r < 4; ++r)
-        for (int l = 0; l < warp_lanes; ++l) sum[l % 4 * 2 + r % 2][l / 4 + r / 2 * 8] = warp.lanes<float>(cs[r])[l];
-    for (int n = 0; n < 8; ++n) {
-        float column[16];
-        std::memcpy(column, sum[n], sizeof column);
-        for (int k = 0; k < depth; ++k)
-            for (int row = 0; row < 16; ++row) column[row] = __builtin_fmaf(a[k][row], b[k][n], column[row]);
-        std::memcpy(sum[n], column, sizeof column);
-    }
-    for (int r = 0; r < 4; ++r)
-        for (int l = 0; l < warp_lanes; ++l) warp.lanes<float>(list[r])[l] = sum[l % 4 * 2 + r % 2][l / 4 + r / 2 * 8];
+    for (int r = 0; r < 4; ++r) std::memcpy(f.sum[r], warp.lanes<float>(cs[r]), sizeof f.sum[r]);
+    multiply(f, depth);
+    for (int r = 0; r < 4; ++r) std::memcpy(warp.lanes<float>(list[r]), f.sum[r], sizeof f.sum[r]);
     if (warp.any_taint) spread_in_product<a_registers>(warp, list);
 }
 

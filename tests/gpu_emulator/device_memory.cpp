@@ -13,7 +13,6 @@ namespace xbench::ptx {
 namespace {
 
 constexpr uint64_t alignment = 512, gap = 4096;
-constexpr int most_devices = 8;
 
 uint8_t* reserve(uint64_t bytes) {
     void* const at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

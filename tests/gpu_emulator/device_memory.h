@@ -10,6 +10,8 @@
 
 namespace xbench::ptx {
 
+constexpr int most_devices = 8;
+
 struct Allocation {
     uint64_t address = 0, bytes = 0;
     std::string label;

@@ -14,7 +14,7 @@ namespace xbench::ptx {
 inline CUresult ready() {
     if (!machine().initialised) return CUDA_ERROR_NOT_INITIALIZED;
     if (!Machine::current()) return CUDA_ERROR_INVALID_CONTEXT;
-    return machine().sticky;
+    return machine().sticky_of_current();
 }
 
 // Of the device that is emulated: an A100's or, from capability 90 on, an H200's.

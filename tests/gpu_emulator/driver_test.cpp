@@ -134,9 +134,50 @@ CUresult load_text(const char* target, const char* version) {
     return XB_CU(cuLaunchKernel)(function, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr);
 }
 
+// What a kernel on device 0 does wrong is the end of device 0 alone, and of nobody who waits for it.
+void fail_on_one_of_two() {
+    constexpr const char* text =
+        ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry stores_nowhere()\n{\n.reg .b64 %rd<2>;\n"
+        "mov.b64 %rd1, 16;\nst.global.b32 [%rd1], 1;\nret;\n}\n";
+    CUcontext contexts[2] = {};
+    CUstream streams[2] = {};
+    CUdeviceptr memory[2] = {};
+    ASSERT_EQ(XB_CU(cuInit)(0), CUDA_SUCCESS);
+    for (int device : {0, 1}) {
+        ASSERT_EQ(XB_CU(cuDevicePrimaryCtxRetain)(&contexts[device], device), CUDA_SUCCESS);
+        XB_CU(cuCtxSetCurrent)(contexts[device]);
+        ASSERT_EQ(XB_CU(cuStreamCreate)(&streams[device], CU_STREAM_NON_BLOCKING), CUDA_SUCCESS);
+        ASSERT_EQ(XB_CU(cuMemAlloc)(&memory[device], 64), CUDA_SUCCESS);
+    }
+    XB_CU(cuCtxSetCurrent)(contexts[0]);
+    CUmodule module = nullptr;
+    CUfunction function = nullptr;
+    CUevent event = nullptr;
+    ASSERT_EQ(XB_CU(cuModuleLoadData)(&module, text), CUDA_SUCCESS);
+    ASSERT_EQ(XB_CU(cuModuleGetFunction)(&function, module, "stores_nowhere"), CUDA_SUCCESS);
+    ASSERT_EQ(XB_CU(cuEventCreate)(&event, CU_EVENT_DEFAULT), CUDA_SUCCESS);
+    ASSERT_EQ(XB_CU(cuLaunchKernel)(function, 1, 1, 1, 32, 1, 1, 0, streams[0], nullptr, nullptr), CUDA_SUCCESS);
+    ASSERT_EQ(XB_CU(cuEventRecord)(event, streams[0]), CUDA_SUCCESS);
+    ASSERT_EQ(XB_CU(cuStreamWaitEvent)(streams[1], event, 0), CUDA_SUCCESS);
+    EXPECT_EQ(XB_CU(cuStreamSynchronize)(streams[0]), CUDA_ERROR_ILLEGAL_ADDRESS);
+    EXPECT_EQ(XB_CU(cuMemsetD32)(memory[0], 5, 16), CUDA_ERROR_ILLEGAL_ADDRESS);
+
+    XB_CU(cuCtxSetCurrent)(contexts[1]);
+    EXPECT_EQ(XB_CU(cuMemsetD32Async)(memory[1], 5, 16, streams[1]), CUDA_SUCCESS);
+    EXPECT_EQ(XB_CU(cuStreamSynchronize)(streams[1]), CUDA_SUCCESS);
+    EXPECT_EQ(XB_CU(cuCtxSynchronize)(), CUDA_SUCCESS);
+    int value = 0;
+    EXPECT_EQ(XB_CU(cuMemcpyDtoH)(&value, memory[1], sizeof value), CUDA_SUCCESS);
+    EXPECT_EQ(value, 5);
+    XB_CU(cuCtxSetCurrent)(contexts[0]);
+    EXPECT_EQ(XB_CU(cuCtxSynchronize)(), CUDA_ERROR_ILLEGAL_ADDRESS);
+    EXPECT_EQ(XB_CU(cuEventQuery)(event), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
 TEST(DriverInAProcess, DoesItsWork) {
     const char* const work = std::getenv("XB_DRIVER_TEST_WORK");
     if (!work) GTEST_SKIP() << "the part of another test";
+    if (std::string(work) == "fail on one of two") return fail_on_one_of_two();
     char target[16], version[16];
     int wanted = -1;
     if (std::sscanf(work, "%15s %15s %d", target, version, &wanted) == 3)
@@ -144,6 +185,8 @@ TEST(DriverInAProcess, DoesItsWork) {
     else
         EXPECT_EQ(XB_CU(cuInit)(0), CUDA_ERROR_NO_DEVICE);
 }
+
+TEST(DriverOfEnvironment, AFaultIsOfItsDeviceAlone) { in_a_process("XBENCH_EMULATED_GPUS", "2", "fail on one of two"); }
 
 TEST(DriverOfEnvironment, OldDriversLostDevicesNoDevices) {
     in_a_process("XBENCH_EMULATED_DRIVER", "12040", "sm_80 9.0 222");  // CUDA_ERROR_UNSUPPORTED_PTX_VERSION

@@ -54,6 +54,101 @@ TEST_F(Emulator, LanesThatPartMeetAgain) {
     }
 }
 
+TEST_F(Emulator, FunctionsAreCalled) {
+    constexpr size_t n = 64;
+    std::vector<double> x(n), y(n);
+    for (size_t i = 0; i < n; ++i) x[i] = 0.37 * static_cast<double>(i + 1), y[i] = static_cast<double>(i % 9) - 3.5;
+    const CUdeviceptr dz = allocate(n * sizeof(double));
+    const auto halvings = [](double value, int limit) {
+        int count = 0;
+        while (value > 1 && count < limit) value /= 2, ++count;
+        return count;
+    };
+    ASSERT_EQ(launch("calls_functions", 1, n, nullptr, upload(x), upload(y), dz), CUDA_SUCCESS);
+    const std::vector<double> z = download<double>(dz, n);
+    for (size_t i = 0; i < n; ++i) {
+        const double right =
+            i % 3 == 0 ? std::pow(x[i], y[i]) : halvings(x[i], 7) + (i % 3 == 1 ? halvings(x[i] * y[i], 50) : 0);
+        EXPECT_NEAR(z[i], right, 1e-14 * std::fabs(right)) << i;
+    }
+}
+
+// y = called(x): a function that is defined behind the kernel and, for odd numbers, called under a guard.
+constexpr const char* calling = R"(.version 8.0
+.target sm_80
+.address_size 64
+.func (.param .b32 result) FUNCTION (.param .b32 number);
+.visible .entry calls(.param .u64 x, .param .u64 y)
+{
+    .reg .pred %p<2>; .reg .b32 %r<4>; .reg .b64 %rd<4>;
+    ld.param.u64 %rd1, [x];
+    ld.param.u64 %rd2, [y];
+    mov.u32 %r1, %tid.x;
+    mul.wide.u32 %rd3, %r1, 4;
+    add.s64 %rd1, %rd1, %rd3;
+    add.s64 %rd2, %rd2, %rd3;
+    ld.global.u32 %r2, [%rd1];
+    and.b32 %r3, %r2, 1;
+    setp.eq.u32 %p1, %r3, 1;
+    {
+        .param .b32 given;
+        .param .b32 back;
+        st.param.b32 [given], %r2;
+        st.param.b32 [back], 7;
+        @%p1 call (back), CALLED, (given);
+        ld.param.b32 %r2, [back];
+    }
+    st.global.u32 [%rd2], %r2;
+    ret;
+}
+.func (.param .b32 result) FUNCTION (.param .b32 number)
+{
+    .reg .b32 %r<3>;
+    ld.param.b32 %r1, [number];
+    BODY
+    st.param.b32 [result], %r1;
+    ret;
+}
+)";
+
+CUresult load_calling(const std::string& called, const std::string& body, CUmodule* module) {
+    std::string text = calling;
+    const auto replace = [&](const std::string& word, const std::string& by) {
+        for (size_t at; (at = text.find(word)) != std::string::npos;) text.replace(at, word.size(), by);
+    };
+    replace("CALLED", called);
+    replace("BODY", body);
+    replace("FUNCTION", "triple");
+    return XB_CU(cuModuleLoadData)(module, text.c_str());
+}
+
+TEST_F(Emulator, FunctionsThatItCannotCallAreRefusedByName) {
+    struct Case {
+        const char *called, *body, *words;
+    };
+    const Case cases[] = {{"from_elsewhere", "", "function from_elsewhere, which the module does not define"},
+                          {"%rd3", "", "a call through the pointer %rd3"},
+                          {"triple", "{ .param .b32 a; .param .b32 b; call (b), triple, (a); }", "triple calls itself"},
+                          {"triple", "{ .param .b32 b; call (b), triple; }", "other parameters"},
+                          {"triple", "call (%r2), triple, (%r1);", "not in .param space"}};
+    set_mode(Mode::plain);
+    for (const Case& one : cases) {
+        const unsigned long long before = reports();
+        EXPECT_EQ(load_calling(one.called, one.body, &module), CUDA_ERROR_INVALID_PTX) << one.words;
+        EXPECT_EQ(reports(), before + 1);
+        EXPECT_NE(last_report().find(one.words), std::string::npos) << last_report();
+    }
+    const unsigned long long before = reports();
+    ASSERT_EQ(load_calling("triple", "mul.lo.u32 %r1, %r1, 3;", &module), CUDA_SUCCESS) << last_report();
+    std::vector<int> x(32);
+    for (int i = 0; i < 32; ++i) x[static_cast<size_t>(i)] = i;
+    const CUdeviceptr dy = allocate(32 * sizeof(int));
+    ASSERT_EQ(launch("calls", 1, 32, nullptr, upload(x), dy), CUDA_SUCCESS);
+    const std::vector<int> y = download<int>(dy, 32);
+    for (int i = 0; i < 32; ++i) EXPECT_EQ(y[static_cast<size_t>(i)], i % 2 ? 3 * i : 7) << i;
+    EXPECT_EQ(reports(), before) << last_report();
+}
+
 uint32_t bf16_pair(float low, float high) {
     uint32_t a, b;
     std::memcpy(&a, &low, 4);
@@ -97,6 +192,7 @@ constexpr Seeded seeded[] = {
     {"unawaited", "awaited", 1, 64, false, "asynchronous copy not waited for"},
     {"awaits_one_too_few", "awaits_enough", 1, 64, false, "asynchronous copy not waited for"},
     {"misaligned", "aligned", 1, 64, false, "misaligned"},
+    {"asserts_too_much", "asserts_what_is", 1, 64, false, "trap"},
     {"past_shared_memory", "inside_shared_memory", 1, 64, false, "out of bounds: shared write"},
     {"without_barrier", "with_barrier", 1, 128, true, "race in shared memory"},
     {"written_too_early", "written_in_time", 1, 128, true, "race in shared memory"},

@@ -1,14 +1,13 @@
-// The emulated GPU on code that nobody of this project wrote (foreign.cu: CUB; Triton): right results, and no report in any
-// mode.
+// The emulated GPU on code that nobody of this project wrote (foreign.cu: CUB; Triton; cutlass_test.cpp has CUTLASS): right
+// results, and no report in any mode.
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <functional>
 #include <numeric>
 
-#include "tests/gpu_emulator/half.h"
+#include "tests/gpu_emulator/foreign_values.h"
 #include "tests/gpu_emulator/test_gpu.h"
 
 namespace {
@@ -134,20 +133,6 @@ protected:
     int shared_bytes = 0;
 };
 
-// Small whole numbers: every product and sum is exact in each type.
-float left(int row, int k) { return static_cast<float>((row * 3 + k * 5) % 7 - 3); }
-float right(int k, int column) { return static_cast<float>((k * 2 + column) % 9 - 4); }
-
-template <class T>
-std::vector<T> stored(int n, float (*f)(int, int), T (*as)(float)) {
-    std::vector<T> values;
-    for (int i = 0; i < n * n; ++i) values.push_back(as(f(i / n, i % n)));
-    return values;
-}
-uint16_t as_bf16(float value) { return static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16); }
-uint16_t as_f16(float value) { return xbench::ptx::Half(static_cast<double>(value)).bits; }
-float as_f32(float value) { return value; }
-
 TEST_F(Triton, ProductsAreRight) {
     constexpr int n = 96;  // one and a half tiles
     for (const int capability : {80, 90})
@@ -158,9 +143,9 @@ TEST_F(Triton, ProductsAreRight) {
                 const bool full = type == "fp32";
                 const auto as16 = type == "bf16" ? as_bf16 : as_f16;
                 const CUdeviceptr a =
-                    full ? upload(stored<float>(n, left, as_f32)) : upload(stored<uint16_t>(n, left, as16));
+                    full ? upload(stored<float>(n, n, left, as_f32)) : upload(stored<uint16_t>(n, n, left, as16));
                 const CUdeviceptr b =
-                    full ? upload(stored<float>(n, right, as_f32)) : upload(stored<uint16_t>(n, right, as16));
+                    full ? upload(stored<float>(n, n, right, as_f32)) : upload(stored<uint16_t>(n, n, right, as16));
                 const CUdeviceptr c = allocate(n * n * sizeof(float));
                 run("product", 2, 2, a, b, c, n);
                 const std::vector<float> made = download<float>(c, n * n);

@@ -134,6 +134,7 @@ struct Kernel {
     std::vector<std::string> text;
     std::vector<uint32_t> order;  // of splits of a warp: the one whose block comes first runs first
     std::vector<uint8_t> leader;  // a block of straight code begins here
+    std::vector<uint16_t> plain;  // so many instructions from here to the block's end, one after the other, always execute
     std::vector<std::vector<uint32_t>> tables;
     std::deque<std::vector<uint32_t>> lists;
     struct Constant {

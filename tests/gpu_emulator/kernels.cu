@@ -1,4 +1,5 @@
 // Kernels that the emulated GPU is tried on: right ones, and pairs of a seeded fault and its clean twin.
+#include <assert.h>
 #include <stdint.h>
 
 extern "C" __global__ void saxpy(int n, float a, const float* x, float* y) {
@@ -233,4 +234,26 @@ extern "C" __global__ void takes_without_waiting(float* x) {
         x[threadIdx.x] = s[threadIdx.x - 32];
         asm volatile("bar.sync 2, 64;" ::: "memory");
     }
+}
+
+extern "C" __global__ void asserts_too_much(float* x) {
+    assert(threadIdx.x < 60);
+    x[threadIdx.x] = 1;
+}
+extern "C" __global__ void asserts_what_is(float* x) {
+    assert(threadIdx.x < 64);
+    x[threadIdx.x] = 1;
+}
+// Functions that are called and not inlined: nvcc keeps them as .func, and defines that of pow behind the kernels.
+__noinline__ __device__ double halvings(double x, int limit) {
+    int count = 0;
+    while (x > 1 && count < limit) x /= 2, ++count;
+    return count;
+}
+extern "C" __global__ void calls_functions(const double* x, const double* y, double* z) {
+    const int i = threadIdx.x;
+    if (i % 3 == 0)
+        z[i] = pow(x[i], y[i]);
+    else
+        z[i] = halvings(x[i], 7) + (i % 3 == 1 ? halvings(x[i] * y[i], 50) : 0);
 }

@@ -87,6 +87,8 @@ int attribute_of(CUdevice_attribute attribute, CUdevice device) {
         case CU_DEVICE_ATTRIBUTE_CLOCK_RATE: return 1000000;  // kHz
         case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID: return physical_device(device) + 1;
         case CU_DEVICE_ATTRIBUTE_ASYNC_ENGINE_COUNT: return 2;
+        case CU_DEVICE_ATTRIBUTE_COMPUTE_MODE:
+            return physical_device(device) == options().busy_device ? options().busy_mode : CU_COMPUTEMODE_DEFAULT;
         case CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING:
         case CU_DEVICE_ATTRIBUTE_CONCURRENT_KERNELS:
         case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
@@ -158,6 +160,7 @@ XB_DRIVER cuDeviceCanAccessPeer(int* can, CUdevice device, CUdevice peer) {
 XB_DRIVER cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
     if (!machine().initialised) return CUDA_ERROR_NOT_INITIALIZED;
     if (!exists(device)) return CUDA_ERROR_INVALID_DEVICE;
+    if (physical_device(device) == options().busy_device) return CUDA_ERROR_DEVICE_UNAVAILABLE;
     const Machine::Lock lock;
     *context = machine().context(device);
     return CUDA_SUCCESS;

@@ -18,6 +18,11 @@ CUresult run_on_host(CUhostFn function, void* data) {
     return CUDA_SUCCESS;
 }
 
+// What the stream's device answers.
+CUresult error_of(CUstream stream) {
+    return machine().sticky(Machine::is_null(stream) ? Machine::current_device() : stream->device);
+}
+
 CUgraphNodeType kind_of(const CUgraphNode_st& node) { return node.work.kind; }
 
 }  // namespace
@@ -51,7 +56,8 @@ XB_DRIVER cuStreamQuery(CUstream stream) {
     if (Machine::is_null(stream)) return machine().run_all(stream);
     if (stream->queue.empty()) return CUDA_SUCCESS;
     machine().advance(stream);
-    return machine().sticky != CUDA_SUCCESS ? machine().sticky : CUDA_ERROR_NOT_READY;
+    const CUresult result = machine().sticky(stream->device);
+    return result != CUDA_SUCCESS ? result : CUDA_ERROR_NOT_READY;
 }
 XB_DRIVER cuStreamGetPriority(CUstream, int* priority) {
     *priority = 0;
@@ -75,7 +81,11 @@ XB_DRIVER cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
     }
     if (capture_of(stream)) return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;  // of what was recorded outside
     const uint64_t wanted = event->recorded;
-    const auto passed = [=] { return event->done < wanted && event->stream ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS; };
+    // Nobody waits for a device that has failed: what was before the event is gone.
+    const auto passed = [=] {
+        const bool comes = event->stream && error_of(event->stream) == CUDA_SUCCESS;
+        return event->done < wanted && comes ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
+    };
     return machine().enqueue(stream, Work{CU_GRAPH_NODE_TYPE_WAIT_EVENT, passed, event->stream, false});
 }
 XB_DRIVER cuLaunchHostFunc(CUstream stream, CUhostFn function, void* data) {
@@ -124,10 +134,11 @@ XB_DRIVER cuEventQuery(CUevent event) {
     const Machine::Lock lock;
     if (!machine().knows(event)) return CUDA_ERROR_INVALID_HANDLE;
     if (event->capture) return CUDA_ERROR_CAPTURED_EVENT;
-    if (machine().sticky != CUDA_SUCCESS) return machine().sticky;
+    if (const CUresult result = error_of(event->stream)) return result;
     if (event->done >= event->recorded) return CUDA_SUCCESS;
     machine().advance(event->stream);
-    return machine().sticky != CUDA_SUCCESS ? machine().sticky : CUDA_ERROR_NOT_READY;
+    const CUresult result = error_of(event->stream);
+    return result != CUDA_SUCCESS ? result : CUDA_ERROR_NOT_READY;
 }
 XB_DRIVER cuEventElapsedTime_v2(float* milliseconds, CUevent from, CUevent to) {
     const Machine::Lock lock;

@@ -8,6 +8,8 @@
 
 #include <cuda.h>
 
+#include <array>
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -17,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/gpu_emulator/device_memory.h"
 #include "tests/gpu_emulator/warp.h"
 
 // CUDA_ERROR_NOT_READY: ask again.
@@ -107,8 +110,9 @@ public:
     };
 
     bool initialised = false;
-    // What a kernel did wrong stays, as on a GPU.
-    CUresult sticky = CUDA_SUCCESS;
+    // What a kernel did wrong stays with its device, as on a GPU: the others go on.
+    CUresult sticky(int device) const { return sticky_[static_cast<size_t>(device)]; }
+    CUresult sticky_of_current() const { return sticky(current_device()); }
     void forgive();
 
     static void write_counts_at_exit();
@@ -159,8 +163,11 @@ private:
     enum class Step { did, blocked, empty };
     Step step(CUstream stream);
     bool step_others(CUstream but);
-    void fail(CUresult result);
+    void fail(int device, CUresult result);
     void pause();
+    static int device_of_stream(CUstream stream) { return is_null(stream) ? current_device() : stream->device; }
+
+    std::array<std::atomic<CUresult>, most_devices> sticky_{};
 
     std::map<int, std::unique_ptr<CUctx_st>> contexts_;
     std::map<Kernel*, std::unique_ptr<CUfunc_st>> functions_;

@@ -27,6 +27,8 @@ Options read_environment() {
         std::sscanf(lost, "%d:%lu:%d", &read.lost_device, &launches, &read.lost_code);
         read.lost_after = launches;
     }
+    if (const char* const busy = std::getenv("XBENCH_EMULATED_GPU_BUSY"))
+        std::sscanf(busy, "%d:%d", &read.busy_device, &read.busy_mode);
     return read;
 }
 

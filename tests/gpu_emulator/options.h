@@ -15,6 +15,8 @@ struct Options {
     // XBENCH_EMULATED_GPU_LOST=DEVICE:LAUNCHES[:CODE]: the device is lost when it has started so many kernels.
     int lost_device = -1, lost_code = 214;  // CUDA_ERROR_ECC_UNCORRECTABLE
     uint64_t lost_after = 0;
+    // XBENCH_EMULATED_GPU_BUSY=DEVICE:MODE: nobody else gets the device; the compute mode is 2, prohibited, or 3, exclusive.
+    int busy_device = -1, busy_mode = 3;
 };
 
 Options& options();

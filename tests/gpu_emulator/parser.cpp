@@ -36,7 +36,20 @@ void Parser::skip_braces() {
     } while (depth > 0);
 }
 
+void Parser::find_functions() {
+    while (here().kind != TokenKind::end) {
+        if (is("{"))
+            skip_braces();
+        else if (accept(".func"))
+            function();
+        else
+            ++at_;
+    }
+    at_ = 0;
+}
+
 ParsedModule Parser::run() {
+    find_functions();
     while (here().kind != TokenKind::end) {
         if (is(".file")) {
             file();
@@ -190,6 +203,7 @@ void Parser::kernel() {
     tables_.clear();
     bound_.clear();
     path_.clear();
+    calls_.clear();
     kernel_.name = take();
     kernel_.parameters = parameters();
     if (!kernel_.parameters.empty())

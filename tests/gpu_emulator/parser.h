@@ -1,6 +1,8 @@
 // The reader's parts: declarations (parser.cpp), bodies of kernels and functions (parser_body.cpp), operands and labels
 // (parser_operands.cpp). Functions (.func) are kept as places in the text and read again, with other names bound to their
-// parameters, at each call: a call costs nothing and needs no stack.
+// parameters, at each call: a call costs nothing and needs no stack. nvcc declares functions first and defines them behind
+// the kernels, so all are found before the first kernel is read. What cannot be read in place (functions of elsewhere, calls
+// through pointers, recursion) is refused by name.
 #pragma once
 
 #include <map>
@@ -60,6 +62,7 @@ private:
     void skip_braces();
 
     // Declarations.
+    void find_functions();
     void file();
     std::vector<Parameter> parameters();
     std::pair<std::string, Variable> variable(Space space);
@@ -74,8 +77,11 @@ private:
     void declare_parameter();
     void label(const std::string& prefix);
     void statement(const std::string& prefix, const std::string& return_label);
-    void call(const std::string& prefix);
+    void call(const std::string& prefix, const Statement& read);
     std::vector<std::string> names_in_parentheses();
+    void bind(std::map<std::string, std::string>& inner, const std::vector<Parameter>& to,
+              const std::vector<std::string>& from, const std::string& function) const;
+    void read_in_place(const std::string& prefix, size_t from, std::map<std::string, std::string> bound);
     Operand operand();
     Operand address();
     Operand list(std::string_view close);
@@ -94,6 +100,7 @@ private:
     std::vector<Scope> scopes_;
     std::string path_;  // of nested braces: "/3/7"
     int instances_ = 0;
+    std::vector<std::string> calls_;            // functions that are being read, one in the other
     std::map<std::string, std::string> bound_;  // names of parameters of calls
     std::map<std::string, uint32_t> labels_;
     std::map<std::string, std::vector<std::string>> tables_;

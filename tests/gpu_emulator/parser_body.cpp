@@ -71,6 +71,7 @@ void Parser::declare_parameter() {
 void Parser::label(const std::string& prefix) {
     const std::string name = prefix + path_ + "/" + take();
     expect(":");
+    if (is(".callprototype") || is(".calltargets")) return skip_to_semicolon();  // of calls that are refused
     if (!accept(".branchtargets")) {
         labels_[name] = static_cast<uint32_t>(kernel_.statements.size());
         return;
@@ -95,7 +96,7 @@ void Parser::statement(const std::string& prefix, const std::string& return_labe
         result.words.push_back(result.opcode.substr(from, dot - from));
         from = dot + 1;
     }
-    if (result.name() == "call") return call(prefix);
+    if (result.name() == "call") return call(prefix, result);
     while (!is(";")) {
         result.operands.push_back(operand());
         accept(",");
@@ -123,8 +124,33 @@ std::vector<std::string> Parser::names_in_parentheses() {
     return names;
 }
 
-// call.uni (results), function, (arguments); - the body is read here, its parameters bound to the caller's.
-void Parser::call(const std::string& prefix) {
+// Parameters of a call are variables of the caller's (.param), which take the places of the function's.
+void Parser::bind(std::map<std::string, std::string>& inner, const std::vector<Parameter>& to,
+                  const std::vector<std::string>& from, const std::string& function) const {
+    if (from.size() != to.size()) fail("the call of function " + function + " has other parameters than the function");
+    for (size_t i = 0; i < from.size(); ++i) {
+        const auto own = bound_.find(from[i]);
+        if (own == bound_.end()) fail("the call of function " + function + " has parameters that are not in .param space");
+        inner[to[i].name] = own->second;
+    }
+}
+
+void Parser::read_in_place(const std::string& prefix, size_t from, std::map<std::string, std::string> bound) {
+    auto outer_names = std::exchange(bound_, std::move(bound));
+    auto outer_scopes = std::exchange(scopes_, std::vector<Scope>(1));
+    auto outer_path = std::exchange(path_, "");
+    const size_t back = std::exchange(at_, from);
+    const std::string own = prefix + "#" + std::to_string(instances_++);
+    body(own, own + "/return");
+    at_ = back;
+    bound_ = std::move(outer_names);
+    scopes_ = std::move(outer_scopes);
+    path_ = std::move(outer_path);
+}
+
+// call.uni (results), function, (arguments); - the body is read here, its parameters bound to the caller's. A guarded call
+// becomes a branch around it. An assertion that does not hold (__assertfail) is a trap.
+void Parser::call(const std::string& prefix, const Statement& read) {
     std::vector<std::string> out, in;
     if (is("(")) {
         out = names_in_parentheses();
@@ -132,29 +158,39 @@ void Parser::call(const std::string& prefix) {
     }
     const std::string name = take();
     if (accept(",") && is("(")) in = names_in_parentheses();
-    skip_to_semicolon();
-    const auto found = functions_.find(name);
-    if (found == functions_.end()) {
-        Statement unknown;
-        unknown.words = {"call"};
-        unknown.opcode = unknown.text = "call " + name;
-        unknown.source_line = source_line_;
-        kernel_.statements.push_back(unknown);
-        return;
+    if (name[0] == '%') fail("a call through the pointer " + name);
+    if (name == "__assertfail") {
+        Statement trap = read;
+        trap.words = {"trap"};
+        trap.opcode = "trap";
+        trap.text = "call __assertfail";
+        kernel_.statements.push_back(trap);
+        return skip_to_semicolon();
     }
+    const auto found = functions_.find(name);
+    if (found == functions_.end()) fail("a call of function " + name + ", which the module does not define");
     std::map<std::string, std::string> inner;
-    for (size_t i = 0; i < out.size(); ++i) inner[found->second.out[i].name] = bound_[out[i]];
-    for (size_t i = 0; i < in.size(); ++i) inner[found->second.in[i].name] = bound_[in[i]];
-    auto outer_names = std::exchange(bound_, inner);
-    auto outer_scopes = std::exchange(scopes_, std::vector<Scope>(1));
-    auto outer_path = std::exchange(path_, "");
-    const size_t back = std::exchange(at_, found->second.body);
-    const std::string own = prefix + "#" + std::to_string(instances_++);
-    body(own, own + "/return");
-    at_ = back;
-    bound_ = std::move(outer_names);
-    scopes_ = std::move(outer_scopes);
-    path_ = std::move(outer_path);
+    bind(inner, found->second.out, out, name);
+    bind(inner, found->second.in, in, name);
+    if (std::find(calls_.begin(), calls_.end(), name) != calls_.end()) fail("function " + name + " calls itself");
+    skip_to_semicolon();
+    const std::string behind = prefix + "#" + std::to_string(instances_++) + "/behind";
+    if (read.guard >= 0) {
+        Statement around = read;
+        Operand target;
+        target.kind = OperandKind::symbol;
+        target.symbol = behind;
+        around.guard_negated = !read.guard_negated;
+        around.words = {"bra"};
+        around.opcode = "bra";
+        around.text = "the guard of call " + name;
+        around.operands = {target};
+        kernel_.statements.push_back(around);
+    }
+    calls_.push_back(name);
+    read_in_place(prefix, found->second.body, std::move(inner));
+    calls_.pop_back();
+    labels_[behind] = static_cast<uint32_t>(kernel_.statements.size());
 }
 
 }  // namespace xbench::ptx

@@ -8,6 +8,10 @@
 
 #include "tests/gpu_emulator/lanewise.h"
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 namespace xbench::ptx {
 
 // Where the block keeps the allocation that accesses by this register met last.
@@ -80,6 +84,45 @@ bool all_defined(const QuickAccess& access) {
     return other == 0;
 }
 
+// Of accesses of 16 bytes.
+inline bool quads_defined(const QuickAccess& access) {
+#if defined(__SSE2__)
+    const __m128i ones = _mm_set1_epi8(written);
+    __m128i other = _mm_setzero_si128();
+    for (size_t l = 0; l < warp_lanes; ++l) {
+        const auto* const at = reinterpret_cast<const __m128i*>(access.shadow + size_t{access.index[l]} * 16);
+        other = _mm_or_si128(other, _mm_xor_si128(_mm_loadu_si128(at), ones));
+    }
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(other, _mm_setzero_si128())) == 0xffff;
+#else
+    QuickAccess halves = access;
+    for (uint32_t& index : halves.index) index *= 2;
+    if (!all_defined<uint64_t>(halves)) return false;
+    for (uint32_t& index : halves.index) ++index;
+    return all_defined<uint64_t>(halves);
+#endif
+}
+
+// Four words of each lane into four registers.
+inline void load_quads(const Warp& warp, const Instruction& i, const QuickAccess& access) {
+    alignas(64) uint32_t out[4][warp_lanes];
+#if defined(__SSE2__)
+    for (size_t l = 0; l < warp_lanes; l += 4) {
+        __m128 rows[4];
+        for (size_t r = 0; r < 4; ++r)
+            rows[r] = _mm_loadu_ps(reinterpret_cast<const float*>(access.data + size_t{access.index[l + r]} * 16));
+        _MM_TRANSPOSE4_PS(rows[0], rows[1], rows[2], rows[3]);
+        for (size_t e = 0; e < 4; ++e) _mm_store_ps(reinterpret_cast<float*>(&out[e][l]), rows[e]);
+    }
+#else
+    for (size_t l = 0; l < warp_lanes; ++l)
+        for (size_t e = 0; e < 4; ++e)
+            std::memcpy(&out[e][l], access.data + size_t{access.index[l]} * 16 + 4 * e, sizeof(uint32_t));
+#endif
+    for (size_t e = 0; e < 4; ++e)
+        if (i.list[e] != no_register) put(warp, i.list[e], out[e]);
+}
+
 inline bool all_defined(const QuickAccess& access, uint32_t bytes) {
     if (access.contiguous) {
         constexpr uint64_t ones = 0x0101010101010101;
@@ -99,11 +142,7 @@ inline bool all_defined(const QuickAccess& access, uint32_t bytes) {
         case 8: return all_defined<uint64_t>(access);
         default: break;
     }
-    QuickAccess halves = access;
-    for (uint32_t& index : halves.index) index *= 2;
-    if (!all_defined<uint64_t>(halves)) return false;
-    for (uint32_t& index : halves.index) ++index;
-    return all_defined<uint64_t>(halves);
+    return quads_defined(access);
 }
 
 // Loads elements of type E into registers of type R. False: nothing was done.
@@ -114,6 +153,11 @@ bool quick_load(Warp& warp, const Instruction& i) {
     if (!quick_access(warp, i, bytes, access) || !all_defined(access, bytes)) return false;
     if (warp.any_taint)
         for (int w = 0; w < i.write_count; ++w) warp.taint[i.writes[w]] &= ~warp.active;
+    if constexpr (sizeof(E) == 4 && sizeof(R) == 4)
+        if (i.count == 4) {
+            load_quads(warp, i, access);
+            return true;
+        }
     const E* const data = reinterpret_cast<const E*>(access.data);
     for (uint32_t e = 0; e < i.count; ++e) {
         if (i.list[e] == no_register) continue;

@@ -11,6 +11,8 @@
 namespace xbench::ptx {
 namespace {
 
+constexpr uint8_t several_lanes = 255;  // of a warp read it
+
 struct GlobalCell {
     uint64_t writer = ~uint64_t{0}, reader = ~uint64_t{0};  // blocks
     bool several_readers = false;
@@ -62,10 +64,11 @@ void SharedRaces::access(const Warp& warp, const Instruction& instruction, int l
     const Clock& mine = clocks_[warp.id];
     const uint32_t now = mine[warp.id];
     const auto conflict = [&](const char* other, uint32_t w, int l) {
+        const std::string who = l == several_lanes ? "warp " + std::to_string(w)
+                                                   : "thread " + std::to_string(w * warp_lanes + static_cast<uint32_t>(l));
         report(warp, instruction, lane, Fault::shared_race,
                std::string(write ? "write" : "read") + " at offset " + std::to_string(address - shared_begin) +
-                   " against a " + other + " of thread " + std::to_string(w * warp_lanes + static_cast<uint32_t>(l)) +
-                   " that nothing orders");
+                   " against a " + other + " of " + who + " that nothing orders");
     };
     // Inside a warp, lanes that ran between two __syncwarp are not ordered either: their times are equal.
     const auto ordered = [&](uint32_t w, uint32_t time, uint8_t l) {
@@ -97,7 +100,7 @@ void SharedRaces::access(const Warp& warp, const Instruction& instruction, int l
             // Two lanes of the warp that read it: another lane's write conflicts with one of them at least.
             const bool again = cell.read_time[warp.id] == now && cell.read_lane[warp.id] != lane;
             cell.read_time[warp.id] = now;
-            cell.read_lane[warp.id] = again ? 255 : static_cast<uint8_t>(lane);
+            cell.read_lane[warp.id] = again ? several_lanes : static_cast<uint8_t>(lane);
         }
     }
 }

@@ -73,14 +73,15 @@ void Machine::destroy_event(CUevent event) {
     old_events_.emplace_back(event);
 }
 
-void Machine::fail(CUresult result) {
-    if (sticky == CUDA_SUCCESS) sticky = result;
+void Machine::fail(int device, CUresult result) {
+    auto& kept = sticky_[static_cast<size_t>(device)];
+    if (kept == CUDA_SUCCESS) kept = result;
     for (const CUstream stream : streams_)
-        if (!stream->busy) stream->queue.clear();
+        if (!stream->busy && stream->device == device) stream->queue.clear();
 }
 
 void Machine::forgive() {
-    sticky = CUDA_SUCCESS;
+    for (auto& kept : sticky_) kept = CUDA_SUCCESS;
     for (const CUstream stream : streams_) stream->queue.clear();
 }
 
@@ -101,7 +102,7 @@ Machine::Step Machine::step(CUstream stream) {
     else
         stream->queue.pop_front();
     stream->busy = false;
-    if (result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY) fail(result);
+    if (result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY) fail(stream->device, result);
     return step_done;
 }
 
@@ -113,12 +114,13 @@ bool Machine::step_others(CUstream but) {
 }
 
 CUresult Machine::run_until(CUstream stream, const std::function<bool()>& done) {
-    while (sticky == CUDA_SUCCESS && knows(stream) && !done()) {
+    const int device = device_of_stream(stream);
+    while (sticky(device) == CUDA_SUCCESS && knows(stream) && !done()) {
         const Step now = step(stream);
         if (now == Step::empty) break;
         if (now == Step::blocked && !step_others(stream)) pause();
     }
-    return sticky;
+    return sticky(device);
 }
 
 CUresult Machine::run_all(CUstream stream) {
@@ -129,12 +131,12 @@ CUresult Machine::run_all(CUstream stream) {
 CUresult Machine::run_device(int device, bool blocking_only) {
     for (const CUstream stream : std::set<CUstream>(streams_))
         if (knows(stream) && stream->device == device && (stream->blocking || !blocking_only)) run_all(stream);
-    return sticky;
+    return sticky(device);
 }
 
 bool Machine::advance(CUstream stream) {
     if (is_null(stream)) return true;
-    while (sticky == CUDA_SUCCESS && step(stream) == Step::did) {
+    while (sticky(stream->device) == CUDA_SUCCESS && step(stream) == Step::did) {
     }
     return stream->queue.empty();
 }
@@ -142,14 +144,14 @@ bool Machine::advance(CUstream stream) {
 void Machine::advance_collectives(int device) {
     const auto waits = [](const Work& work) { return work.collective; };
     for (const CUstream stream : std::set<CUstream>(streams_))
-        while (sticky == CUDA_SUCCESS && knows(stream) && stream->device == device &&
+        while (sticky(device) == CUDA_SUCCESS && knows(stream) && stream->device == device &&
                std::any_of(stream->queue.begin(), stream->queue.end(), waits) && step(stream) == Step::did) {
         }
 }
 
 CUresult Machine::enqueue(CUstream stream, Work work) {
-    if (sticky != CUDA_SUCCESS) return sticky;
     if (!knows(stream)) return CUDA_ERROR_INVALID_HANDLE;
+    if (const CUresult result = sticky(device_of_stream(stream))) return result;
     if (is_null(stream)) return at_once(work.run);
     if (!stream->capture) {
         stream->queue.push_back(std::move(work));
@@ -165,14 +167,14 @@ CUresult Machine::enqueue(CUstream stream, Work work) {
 CUresult Machine::at_once(const Operation& operation) {
     const Lock lock;
     if (const CUresult result = forbidden_in_capture()) return result;
-    run_device(current_device(), true);
-    CUresult result = sticky;
+    const int device = current_device();
+    CUresult result = run_device(device, true);
     while (result == CUDA_SUCCESS && (result = operation()) == CUDA_ERROR_NOT_READY) {
         if (!step_others(nullptr)) pause();
-        result = sticky;
+        result = sticky(device);
     }
     // What only the call got wrong is its own affair; what a kernel did stays.
-    if (result != CUDA_SUCCESS && result != CUDA_ERROR_INVALID_VALUE) fail(result);
+    if (result != CUDA_SUCCESS && result != CUDA_ERROR_INVALID_VALUE) fail(device, result);
     return result;
 }
 

@@ -113,6 +113,21 @@ private:
         counter.lanes += static_cast<uint64_t>(__builtin_popcount(active));
     }
 
+    // Code that nothing interrupts: no guards, no counts, no undefined values. Returns how far it came: an instruction may
+    // find one.
+    uint32_t run_plain(uint32_t at, uint32_t lanes) {
+        warp_.active = lanes;
+        const Instruction* i = &kernel_.code[at];
+        const Instruction* const end = i + kernel_.plain[at];
+        do {
+            i->execute(warp_, *i);
+            ++i;
+        } while (i != end && !warp_.any_taint && !warp_.block->failed);
+        const auto came = static_cast<uint32_t>(i - &kernel_.code[0]);
+        warp_.steps += came - at;
+        return came;
+    }
+
     // Until lanes part, or stand where others may join them.
     Next run_split(size_t s) {
         uint32_t at = split(s).at, lanes = split(s).lanes;
@@ -121,6 +136,11 @@ private:
             if (!first && several && kernel_.leader[at]) {
                 split(s) = {at, lanes, false, warp_.steps};
                 return Next::choose;
+            }
+            if (kernel_.plain[at] > 0 && !warp_.block->counting && !warp_.any_taint) {
+                at = run_plain(at, lanes);
+                if (warp_.block->failed) return Next::choose;
+                continue;
             }
             const Instruction& i = kernel_.code[at];
             const uint32_t active = executing(i, lanes);

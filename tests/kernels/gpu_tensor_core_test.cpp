@@ -7,13 +7,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "core/error.h"
-#include "emulated_gpu.h"
-#include "kernels/cases/device_data.h"
-#include "kernels/cuda/devices.h"
-#include "kernels/op.h"
-#include "kernels/products.h"
-#include "problems.h"
+#include "gpu_rows.h"
 
 namespace xbench {
 namespace {
@@ -59,52 +53,10 @@ std::vector<LayerProblem> tensor_core_problems() {
     return all;
 }
 
-class GpuKernelsOfTensorCores : public testing::Test {
+class GpuKernelsOfTensorCores : public GpuRows {
 protected:
-    void SetUp() override {
-        system_ = query_gpus();
-        if (!system_.why_not.empty()) GTEST_SKIP() << system_.why_not;
-        device_ = make_cuda_device(0);
-        reports_ = test::reports_of_emulator();
-    }
-    void TearDown() override { expect_no_reports(); }
-    void expect_no_reports() {
-        const auto now = test::reports_of_emulator();
-        if (now != reports_) ADD_FAILURE() << now - reports_ << " reports, the last: " << test::last_report_of_emulator();
-        reports_ = now;
-    }
-    std::vector<const Kernel*> rows_for(const LayerProblem& problem) const {
-        std::vector<const Kernel*> rows;
-        for (const Kernel& kernel : kernel_table())
-            if (kernel.op == problem.op && runs_on(kernel, device_->target()) && supports(kernel, problem.problem()) &&
-                !kernel.why_missing)
-                rows.push_back(&kernel);
-        return rows;
-    }
-    void compare(const LayerProblem& problem, DataKind kind) {
-        const auto rows = rows_for(problem);
-        if (rows.empty()) return;
-        const ProblemData data(problem, kind, 1);
-        const Oracle oracle(data, kind != DataKind::exact);
-        for (const Kernel* const kernel : rows) {
-            SCOPED_TRACE(row_name(*kernel) + "\n  " + problem.text());
-            const double k = kind == DataKind::exact ? 0 : tolerance_of(problem, *kernel);
-            try {
-                const Comparison result = check_kernel_on(*device_, *kernel, data, oracle, k, !system_.emulated);
-                EXPECT_TRUE(result.ok) << result.message;
-            } catch (const Error& error) {
-                ADD_FAILURE() << error.what();
-                test::forgive_emulator();
-            }
-            ++compared_;
-            expect_no_reports();
-        }
-    }
     std::vector<float> result_of(const Kernel& kernel, ProblemData& data, int output) {
-        data.reset_outputs();
-        DeviceData there(data, kernel, *device_, false);
-        there.launch();
-        there.fetch();
+        compute_on(*device_, kernel, data);
         const auto* const values = static_cast<const float*>(data.args().out[output].data);
         return {values, values + elements_of(data.args().out[output])};
     }
@@ -135,53 +87,22 @@ protected:
         return result;
     }
     // The bits of the whole batch and of its halves, whose images are those of the whole.
-    void compare_halves(const LayerProblem& whole, const LayerProblem& half) {
+    void compare_halves(const LayerProblem& whole) {
         const auto rows = rows_for(whole);
         ASSERT_FALSE(rows.empty()) << whole.text();
-        for (const Kernel* const kernel : rows) compare_halves(*kernel, whole, half);
+        for (const Kernel* const kernel : rows)
+            EXPECT_EQ(difference_when_split(*device_, *kernel, whole), "") << row_name(*kernel) << "\n  " << whole.text();
     }
-    void compare_halves(const Kernel& kernel, const LayerProblem& whole, const LayerProblem& half) {
-        SCOPED_TRACE(row_name(kernel) + "\n  " + whole.text());
-        ProblemData all(whole, DataKind::random, 5);
-        const Operands& names = operands_of(whole.op);
-        for (size_t output = 0; output < whole.out.size(); ++output) {
-            const std::vector<float> together = result_of(kernel, all, static_cast<int>(output));
-            std::vector<std::vector<float>> parts;
-            for (const int64_t part : {0, 1}) {
-                ProblemData data(half, DataKind::random, 6);
-                for (size_t i = 0; i < half.in.size(); ++i)
-                    take_images(all.args().in[i], data.args().in[i], names.in[i].per_image ? part : 0);
-                parts.push_back(result_of(kernel, data, static_cast<int>(output)));
-            }
-            std::vector<float> joined = parts[0];
-            if (names.out[output].per_image) {
-                joined.insert(joined.end(), parts[1].begin(), parts[1].end());
-            } else {
-                for (size_t i = 0; i < joined.size(); ++i) joined[i] += parts[1][i];  // the root of the tree over leaves
-            }
-            ASSERT_EQ(joined.size(), together.size());
-            EXPECT_EQ(std::memcmp(joined.data(), together.data(), joined.size() * sizeof(float)), 0) << "output " << output;
-        }
-    }
-    static void take_images(const KernelTensor& from, const KernelTensor& to, int64_t part) {
-        const int64_t count = elements_of(to);
-        for (int64_t i = 0; i < count; ++i) set_element(to, i, element(from, part * count + i));
-    }
-
-    GpuSystem system_;
-    std::unique_ptr<Device> device_;
-    unsigned long long reports_ = 0;
-    int compared_ = 0;
 };
 
 TEST_F(GpuKernelsOfTensorCores, AgreeWithTheReference) {
-    for (const LayerProblem& problem : tensor_core_problems()) compare(problem, DataKind::random);
+    for (const LayerProblem& problem : tensor_core_problems()) compare_rows(problem, DataKind::random);
     EXPECT_GT(compared_, 200);
 }
 
 TEST_F(GpuKernelsOfTensorCores, AreExactOnSmallIntegers) {
     for (const LayerProblem& problem : tensor_core_problems())
-        if (products_of(problem.problem()) == DType::f16) compare(problem, DataKind::exact);
+        if (products_of(problem.problem()) == DType::f16) compare_rows(problem, DataKind::exact);
     EXPECT_GT(compared_, 40);
 }
 
@@ -194,10 +115,10 @@ TEST_F(GpuKernelsOfTensorCores, RowsBesideThemAgreeInNhwc) {
         if (is_product(problem.op) || std::ranges::any_of(nhwc.in, blocked) || std::ranges::any_of(nhwc.out, blocked) ||
             !(std::ranges::any_of(nhwc.in, images) || std::ranges::any_of(nhwc.out, images)))
             continue;
-        compare(nhwc, DataKind::random);
+        compare_rows(nhwc, DataKind::random);
         if (problem.op != OpKind::conv2d_statistics && problem.op != OpKind::conv2d_pool) continue;
         for (const DType products : {DType::bf16, DType::f16, DType::tf32})
-            compare(with_plain_filters(in_products(nhwc, products)), DataKind::random);
+            compare_rows(with_plain_filters(in_products(nhwc, products)), DataKind::random);
     }
     EXPECT_GT(compared_, 60);
 }
@@ -211,7 +132,7 @@ TEST_F(GpuKernelsOfTensorCores, FirstLayersReadPlainImages) {
         if (std::ranges::any_of(first.in, blocked) || std::ranges::any_of(first.out, blocked)) continue;
         const bool turned = std::ranges::any_of(first.in, images) || std::ranges::any_of(first.out, images);
         if (turned && products_of(problem.problem()) == DType::f32 && op_def(problem.op).work(problem.problem()).flops < 2e7)
-            compare(first, DataKind::random);
+            compare_rows(first, DataKind::random);
     }
     EXPECT_GT(compared_, 20);
 }
@@ -219,18 +140,13 @@ TEST_F(GpuKernelsOfTensorCores, FirstLayersReadPlainImages) {
 // Partial sums of parts of images, of leaves, and of splits of K; halves of a batch are what two ranks have.
 TEST_F(GpuKernelsOfTensorCores, HaveTheSameBitsForAnySplitOfTheBatch) {
     for (const char* line : {"c16 h9 w11 k20 r3 pad1", "c8 h24 w23 k12 r3 pad1 stride2", "c20 h6 k36 r3 pad1",
-                             "c232 h5 k20 r3 pad1", "c5 h9 w11 k7 r3", "c40 h19 w7 k72 r3 pad2"}) {
-        const auto whole = parse_problem(std::string("conv2d n8 leaves8 bf16 ") + line, "test");
-        const auto half = parse_problem(std::string("conv2d n4 leaves4 bf16 ") + line, "test");
-        for (size_t i = 0; i < whole.size(); ++i)
-            if (whole[i].in[0].layout == Layout::plain && whole[i].out[0].layout == Layout::plain)
-                compare_halves(with_plain_filters(in_nhwc(whole[i])), with_plain_filters(in_nhwc(half[i])));
-    }
-    for (const char* line : {"f72 k20", "f2100 k8"}) {
-        const auto whole = parse_problem(std::string("linear n8 leaves8 tf32 ") + line, "test");
-        const auto half = parse_problem(std::string("linear n4 leaves4 tf32 ") + line, "test");
-        for (size_t i = 0; i < whole.size(); ++i) compare_halves(whole[i], half[i]);
-    }
+                             "c232 h5 k20 r3 pad1", "c5 h9 w11 k7 r3", "c40 h19 w7 k72 r3 pad2"})
+        for (const LayerProblem& whole : parse_problem(std::string("conv2d n8 leaves8 bf16 ") + line, "test"))
+            if (whole.in[0].layout == Layout::plain && whole.out[0].layout == Layout::plain)
+                compare_halves(with_plain_filters(in_nhwc(whole)));
+    for (const char* line : {"f72 k20", "f2100 k8"})
+        for (const LayerProblem& whole : parse_problem(std::string("linear n8 leaves8 tf32 ") + line, "test"))
+            compare_halves(whole);
 }
 
 // Plain images are those of nhwc after a copy; few pixels and a long sum are split.
@@ -239,7 +155,7 @@ TEST_F(GpuKernelsOfTensorCores, TakePlainImagesAndSplitLongSums) {
          {"conv2d n3 c20 h7 w9 k36 r3 pad1 relu leaves2 bf16", "conv2d n2 c232 h5 k20 r3 pad1 relu leaves2 bf16"})
         for (const LayerProblem& problem : parse_problem(line, "test"))
             if (problem.in[0].layout == Layout::plain && problem.out[0].layout == Layout::plain)
-                compare(problem, DataKind::random);
+                compare_rows(problem, DataKind::random);
     EXPECT_EQ(compared_, 6);
 }
 

@@ -1,5 +1,4 @@
-// The double of NCCL: right results of every collective in every type, their order in streams and graphs, and what it says
-// when ranks disagree, do not come or end.
+// The double of NCCL: right results of every collective in every type, and their order in streams and graphs.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
@@ -7,86 +6,10 @@
 #include <chrono>
 #include <cstring>
 
-#include "tests/nccl_double/ranks.h"
+#include "tests/nccl_double/rank.h"
 
 namespace xbench::nccl {
 namespace {
-
-class Rank {
-public:
-    explicit Rank(const Ranks& ranks, bool blocking = true) : ranks_(ranks) {
-        XB_WANT(XB_CU(cuStreamCreate)(&stream, CU_STREAM_NON_BLOCKING) == CUDA_SUCCESS);
-        Config config{sizeof(Config), config_magic, version_code, blocking};
-        const Result result = XB_NCCL_CALL(ncclCommInitRankConfig, Handle*, int, UniqueId, int, Config*)(
-            &comm, ranks.count, ranks.id, ranks.rank, &config);
-        XB_WANT(result == (blocking ? success : in_progress));
-        wait();
-    }
-    // Until nothing is in progress.
-    void wait() const {
-        while (error() == in_progress) usleep(100);
-    }
-    Result error() const {
-        Result now = success;
-        XB_NCCL_CALL(ncclCommGetAsyncError, Handle, Result*)(comm, &now);
-        return now;
-    }
-    void destroy() const { XB_WANT(XB_NCCL_CALL(ncclCommDestroy, Handle)(comm) == success); }
-    void abort() const { XB_WANT(XB_NCCL_CALL(ncclCommAbort, Handle)(comm) == success); }
-    CUresult synchronize() const { return XB_CU(cuStreamSynchronize)(stream); }
-
-    Result all_reduce(CUdeviceptr from, CUdeviceptr to, size_t n, int type = type_f32, int reduction = sum) const {
-        return XB_NCCL_CALL(ncclAllReduce, CUdeviceptr, CUdeviceptr, size_t, int, int, Handle, CUstream)(
-            from, to, n, type, reduction, comm, stream);
-    }
-    Result rooted(const char* name, CUdeviceptr from, CUdeviceptr to, size_t n, int root) const {
-        if (std::string(name) == "ncclBroadcast")
-            return XB_NCCL_CALL(ncclBroadcast, CUdeviceptr, CUdeviceptr, size_t, int, int, Handle, CUstream)(
-                from, to, n, type_f32, root, comm, stream);
-        return XB_NCCL_CALL(ncclReduce, CUdeviceptr, CUdeviceptr, size_t, int, int, int, Handle, CUstream)(
-            from, to, n, type_f32, sum, root, comm, stream);
-    }
-    Result reduce_scatter(CUdeviceptr from, CUdeviceptr to, size_t n) const {
-        return XB_NCCL_CALL(ncclReduceScatter, CUdeviceptr, CUdeviceptr, size_t, int, int, Handle, CUstream)(
-            from, to, n, type_f32, sum, comm, stream);
-    }
-    Result all_gather(CUdeviceptr from, CUdeviceptr to, size_t n) const {
-        return XB_NCCL_CALL(ncclAllGather, CUdeviceptr, CUdeviceptr, size_t, int, Handle, CUstream)(from, to, n, type_f32,
-                                                                                                    comm, stream);
-    }
-
-    Handle comm = nullptr;
-    CUstream stream = nullptr;
-
-private:
-    Ranks ranks_;
-};
-
-CUdeviceptr allocate(size_t bytes) {
-    CUdeviceptr at = 0;
-    XB_WANT(XB_CU(cuMemAlloc)(&at, bytes) == CUDA_SUCCESS);
-    return at;
-}
-template <class T>
-CUdeviceptr upload(const std::vector<T>& values) {
-    const CUdeviceptr at = allocate(values.size() * sizeof(T));
-    XB_WANT(XB_CU(cuMemcpyHtoD)(at, values.data(), values.size() * sizeof(T)) == CUDA_SUCCESS);
-    return at;
-}
-template <class T>
-std::vector<T> download(CUdeviceptr at, size_t n) {
-    std::vector<T> values(n);
-    XB_WANT(XB_CU(cuMemcpyDtoH)(values.data(), at, n * sizeof(T)) == CUDA_SUCCESS);
-    return values;
-}
-unsigned long long reports() { return XB_EMU(unsigned long long(), emu_reports)(); }
-std::string last_report() { return XB_EMU(const char*(), emu_last_report)(); }
-
-std::vector<float> pattern(int rank, size_t n) {
-    std::vector<float> values(n);
-    for (size_t i = 0; i < n; ++i) values[i] = static_cast<float>((i * 7 + static_cast<size_t>(rank) * 3) % 101);
-    return values;
-}
 
 constexpr size_t several_windows = 40000;
 
@@ -292,110 +215,6 @@ TEST(NcclDouble, DestroyedBeforeItsGraphIsReported) {
                                     XB_WANT(reports() == (graph_first ? 0u : 1u));
                                 }),
                   "");
-}
-
-TEST(NcclDouble, DisagreementIsReported) {
-    const auto other_count = [](const Ranks& ranks) {
-        const Rank rank(ranks);
-        const CUdeviceptr at = upload(std::vector<float>(64, 1));
-        rank.all_reduce(at, at, ranks.rank == 0 ? 64 : 63);
-        XB_WANT(rank.synchronize() != CUDA_SUCCESS);
-        XB_WANT(last_report().find("the ranks disagree: here AllReduce of 6") != std::string::npos);
-        XB_WANT(rank.error() == invalid_usage);
-    };
-    EXPECT_EQ(run_processes(2, other_count), "");
-    const auto other_call = [](const Ranks& ranks) {
-        const Rank rank(ranks);
-        const CUdeviceptr at = upload(std::vector<float>(64, 1));
-        if (ranks.rank == 0)
-            rank.all_reduce(at, at, 64);
-        else
-            rank.rooted("ncclBroadcast", at, at, 64, 0);
-        XB_WANT(rank.synchronize() != CUDA_SUCCESS && reports() == 1);
-    };
-    EXPECT_EQ(run_processes(2, other_call), "");
-}
-
-TEST(NcclDouble, RankThatDoesNotComeIsNamed) {
-    setenv("XBENCH_NCCL_TIMEOUT", "0.5", 1);
-    EXPECT_EQ(
-        run_processes(2,
-                      [](const Ranks& ranks) {
-                          const Rank rank(ranks);
-                          const CUdeviceptr at = upload(std::vector<float>(64, 1));
-                          if (ranks.rank == 1) {
-                              usleep(1000000);
-                              return;
-                          }
-                          rank.all_reduce(at, at, 64);
-                          XB_WANT(rank.synchronize() != CUDA_SUCCESS);
-                          XB_WANT(last_report().find("rank 1 has not come; its last was nothing") != std::string::npos);
-                      }),
-        "");
-    EXPECT_EQ(run_processes(1,
-                            [](Ranks ranks) {
-                                ranks.count = 2;
-                                Handle comm = nullptr;
-                                XB_WANT(XB_NCCL_CALL(ncclCommInitRankConfig, Handle*, int, UniqueId, int, Config*)(
-                                            &comm, 2, ranks.id, 0, nullptr) == remote_error);
-                                XB_WANT(last_report().find("rank 1 of 2 has not joined") != std::string::npos);
-                            }),
-              "");
-    unsetenv("XBENCH_NCCL_TIMEOUT");
-}
-
-TEST(NcclDouble, AbortEndsWhatWaits) {
-    EXPECT_EQ(run_processes(2,
-                            [](const Ranks& ranks) {
-                                const Rank rank(ranks);
-                                const CUdeviceptr at = upload(std::vector<float>(64, 1));
-                                if (ranks.rank == 1) return rank.abort();
-                                rank.all_reduce(at, at, 64);
-                                for (int tries = 0; rank.error() == success && tries < 10000; ++tries) {
-                                    XB_WANT(XB_CU(cuStreamQuery)(rank.stream) == CUDA_ERROR_NOT_READY);
-                                    usleep(1000);
-                                }
-                                XB_WANT(rank.error() == remote_error);
-                                rank.abort();
-                                XB_WANT(rank.synchronize() == CUDA_SUCCESS && reports() == 0);
-                            }),
-              "");
-}
-
-TEST(NcclDouble, ProcessThatEndsIsNoticed) {
-    EXPECT_EQ(run_processes(2,
-                            [](const Ranks& ranks) {
-                                const Rank rank(ranks);
-                                const CUdeviceptr at = upload(std::vector<float>(64, 1));
-                                if (ranks.rank == 1) _exit(0);
-                                rank.all_reduce(at, at, 64);
-                                XB_CU(cuStreamQuery)(rank.stream);
-                                for (int tries = 0; rank.error() == success && tries < 10000; ++tries) {
-                                    XB_CU(cuStreamQuery)(rank.stream);
-                                    usleep(1000);
-                                }
-                                XB_WANT(rank.error() == remote_error);
-                                rank.abort();
-                            }),
-              "");
-}
-
-TEST(NcclDouble, BuffersAreLivingDeviceMemory) {
-    EXPECT_EQ(run_processes(1,
-                            [](const Ranks& ranks) {
-                                std::vector<float> host(64);
-                                const CUdeviceptr at = upload(std::vector<float>(64, 1)), freed = allocate(256);
-                                XB_CU(cuMemFree)(freed);
-                                const CUdeviceptr bad[] = {reinterpret_cast<CUdeviceptr>(host.data()), freed, at + 4};
-                                for (size_t i = 0; i < std::size(bad); ++i) {
-                                    Ranks own = ranks;
-                                    own.id.internal[20] = static_cast<char>(i + 1);
-                                    const Rank rank(own);
-                                    XB_WANT(rank.all_reduce(at, bad[i], 64) == invalid_argument && reports() == i + 1);
-                                    rank.abort();
-                                }
-                            }),
-              "");
 }
 
 TEST(NcclDouble, Split) {

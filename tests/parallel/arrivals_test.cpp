@@ -36,7 +36,7 @@ ArrivalSummary summary_of(const std::vector<std::vector<Times>>& calls, const st
                 const double lead = r == 0 ? 0 : static_cast<double>(drift_ns) * ms / 1000;
                 return ns(ms) + shift_ns[r] + static_cast<int64_t>(lead);
             };
-            track.add(Collective::all_reduce, 64, ++step, own(t.arrived_ms), own(t.resumed_ms), own(t.done_ms));
+            track.add(CollectiveKind::all_reduce, 64, ++step, own(t.arrived_ms), own(t.resumed_ms), own(t.done_ms));
         }
         const ClockOffset before{shift_ns[r], shift_ns[r]},
             after{ns(1000) + shift_ns[r] + (r == 0 ? 0 : drift_ns), shift_ns[r] + (r == 0 ? 0 : drift_ns)};
@@ -101,7 +101,7 @@ TEST(Arrivals, TheFirstStepsAreLeftOut) {
 TEST(Arrivals, AFullTrackEndsWithAWholeStep) {
     ArrivalTrack track(5);
     for (uint32_t step = 1; step <= 3; ++step)
-        for (int call = 0; call < 2; ++call) track.add(Collective::meet, 8, step, 1, 1, 2);
+        for (int call = 0; call < 2; ++call) track.add(CollectiveKind::meet, 8, step, 1, 1, 2);
     ASSERT_EQ(track.calls().size(), 5u);
     EXPECT_TRUE(track.is_full());
     EXPECT_EQ(track.calls()[3].site, 1u);

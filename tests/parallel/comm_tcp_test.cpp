@@ -36,7 +36,7 @@ std::shared_ptr<WaitLimit> limit_of(double seconds) {
 
 // What a rank's body said or threw.
 std::string run_rank(int rank, int ranks, const std::filesystem::path& file, double seconds, const Body& body) try {
-    return body(*make_tcp_communicator(rank, ranks, file, limit_of(seconds)));
+    return body(*make_tcp_communicator(rank, ranks, *meeting_by_file(file), limit_of(seconds)));
 } catch (const Error& error) {
     return error.what();
 }
@@ -105,6 +105,45 @@ TEST(TcpCommunicator, TheNameOfTheFileIsTheJobs) {
     setenv("XBENCH_JOB", "a/b", 1);
     EXPECT_EQ(rendezvous_file(), "/shared/folder/.xbench-ranks-a_b");
     for (const char* name : {"XBENCH_JOB", "SLURM_JOB_ID", "SLURM_STEP_ID", "XBENCH_RENDEZVOUS"}) unsetenv(name);
+}
+
+// What a launcher carries is one short line.
+TEST(TcpCommunicator, APlaceGoesIntoALine) {
+    Meetingplace place{std::string(32, 'd'), 40001, {"10.0.0.7", "127.0.0.1"}};
+    EXPECT_EQ(one_line(place), std::string(32, 'd') + ":40001:10.0.0.7,127.0.0.1");
+    const auto same = meetingplace_from(one_line(place));
+    ASSERT_TRUE(same);
+    EXPECT_EQ(same->secret, place.secret);
+    EXPECT_EQ(same->port, place.port);
+    EXPECT_EQ(same->addresses, place.addresses);
+    place.addresses.assign(500, "192.168.100.200");
+    EXPECT_LE(one_line(place).size(), 1000u);
+    EXPECT_EQ(meetingplace_from(one_line(place))->addresses.front(), "192.168.100.200");
+    for (const char* wrong : {"", ":", "short:40001:1.2.3.4", "dddddddddddddddddddddddddddddddd:0:1.2.3.4",
+                              "dddddddddddddddddddddddddddddddd:70000:1.2.3.4", "dddddddddddddddddddddddddddddddd"})
+        EXPECT_FALSE(meetingplace_from(wrong)) << wrong;
+}
+
+TEST(TcpCommunicator, TheMeetingFollowsTheLauncher) {
+    const std::vector<const char*> names{"XBENCH_RENDEZVOUS", "PMIX_RANK", "PMIX_NAMESPACE", "PMI_FD", "SLURM_STEP_ID"};
+    const auto only = [&](std::initializer_list<std::pair<const char*, const char*>> variables) {
+        for (const char* name : names) unsetenv(name);
+        for (const auto& [name, value] : variables) setenv(name, value, 1);
+    };
+    only({});
+    EXPECT_EQ(pmi_of_launcher(), PmiKind::none);
+    EXPECT_THAT(choose_meeting()->name(), HasSubstr(".xbench-ranks-"));
+    only({{"PMIX_RANK", "0"}, {"PMIX_NAMESPACE", "slurm.1.0"}});
+    EXPECT_EQ(pmi_of_launcher(), PmiKind::pmix);
+    only({{"PMI_FD", "9"}});  // MPICH's mpiexec, which speaks PMI-1
+    EXPECT_EQ(pmi_of_launcher(), PmiKind::none);
+    only({{"PMI_FD", "9"}, {"SLURM_STEP_ID", "0"}});
+    EXPECT_EQ(pmi_of_launcher(), PmiKind::pmi2);
+    only({{"PMI_FD", "9"}, {"SLURM_STEP_ID", "0"}, {"XBENCH_RENDEZVOUS", "/folder"}});  // who names a folder gets it
+    EXPECT_THAT(choose_meeting()->name(), HasSubstr("/folder/.xbench-ranks-"));
+    only({{"XBENCH_RENDEZVOUS", "pmi3"}});
+    EXPECT_THAT(choose_meeting()->name(), HasSubstr("pmi3/.xbench-ranks-"));
+    only({});
 }
 
 TEST(TcpCommunicator, ARankThatDoesNotComeIsNamed) {

@@ -1,6 +1,7 @@
 // Whole trainings on GPUs: close to the CPU's, and of one weights_hash for any number of GPUs, replicated or sharded, over
 // NCCL or through the host, replayed from graphs or not, resumed or not. Ranks are threads; under CTest on the emulated GPU
 // and over the double of NCCL.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,9 +10,13 @@
 #include <cstdlib>
 
 #include "data/datasets.h"
+#include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/devices.h"
+#include "models/registry.h"
 #include "parallel/train/inference.h"
+#include "parallel/train/resolved_training.h"
 #include "parallel/train/trainer.h"
+#include "tests/parallel/rank_steps.h"
 #include "tests/parallel/temporary_folder.h"
 #include "tests/parallel/training_ways.h"
 
@@ -67,22 +72,45 @@ TEST_F(GpuTrainer, ACheckpointMovesBetweenCpuAndGpu) {
     }
 }
 
-TEST_F(GpuTrainer, GoesOnWithAnotherNumberOfGpus) {
-    if (gpus_ < 2) GTEST_SKIP() << "there is one GPU";
-    Way two = small_way();
-    two.ranks = 2;
-    Way sharded = two;
-    sharded.stage = 3;
+// Interrupted within an epoch on some GPUs in one stage, and resumed on others in another: with everything that a checkpoint
+// has to carry, the average of the weights, moments, loss scale and a schedule that counts steps.
+struct Handover {
+    int ranks, stage, then_ranks, then_stage;
+};
+class GpuHandover : public testing::TestWithParam<Handover> {};
+
+TEST_P(GpuHandover, HasTheBitsOfOneGpu) {
+    setenv("XBENCH_EMULATED_GPUS", "4", 0);
+    const Handover& h = GetParam();
+    const int gpus_here = static_cast<int>(query_gpus().gpus.size());
+    if (std::max(h.ranks, h.then_ranks) > gpus_here) GTEST_SKIP() << "there are " << gpus_here << " GPUs";
+    Way way{"", h.ranks, h.stage, 1, [](Config& c) {
+                c.data.synthetic.count = 60, c.train.ema_decay = 0.9, c.train.precision = "fp16";
+                c.train.lr_schedule = "cosine", c.train.lr_interval = "step", c.train.warmup_steps = 2;
+            }};
     TemporaryFolder folder;
     TrainOptions options;
     options.checkpoint_dir = folder.path();
     int asked = 0;
     options.stop = [&] { return ++asked == 3; };
-    EXPECT_TRUE(train_on(two, gpus, options).interrupted);
+    EXPECT_TRUE(train_on(way, gpus, options).interrupted);
     options.stop = nullptr;
     options.resume = true;
-    EXPECT_EQ(train_on(sharded, gpus, options).weights_hash, train_on(small_way(), gpus).weights_hash);
+    way.ranks = h.then_ranks, way.stage = h.then_stage;
+    const TrainResult rest = train_on(way, gpus, options);
+    EXPECT_EQ(rest.resumed_at, 3u);
+    way.ranks = 1, way.stage = 0;
+    EXPECT_EQ(rest.final_weights_hash, train_on(way, gpus).final_weights_hash);
 }
+
+INSTANTIATE_TEST_SUITE_P(Ways, GpuHandover,
+                         testing::Values(Handover{2, 0, 1, 0}, Handover{2, 0, 3, 3}, Handover{3, 1, 2, 0},
+                                         Handover{2, 2, 4, 1}, Handover{1, 0, 2, 3}, Handover{3, 3, 2, 2}),
+                         [](const auto& h) {
+                             const Handover& from = h.param;
+                             return fmt::format("{}_stage{}_then_{}_stage{}", from.ranks, from.stage, from.then_ranks,
+                                                from.then_stage);
+                         });
 
 TEST_F(GpuTrainer, ACheckpointGoesOnWhereItWasTaken) {
     for (const auto& [ranks, stage] : {std::pair{1, 0}, std::pair{2, 0}, std::pair{3, 1}, std::pair{2, 3}}) {
@@ -182,6 +210,42 @@ TEST_F(GpuTrainer, StepsOfSeveralRanksAreCapturedWithTheSameBits) {
                 EXPECT_EQ(replays > way.ranks, captured) << replays;
             }
     }
+}
+
+// What one more step of this rank tells the driver to launch, once its steps are replayed, beside the graph.
+int64_t launches_of_a_step(Communicator& ranks, const TrainConfig& config, int stage) {
+    const std::unique_ptr<Device> device = make_cuda_device(ranks.rank());
+    CudaQueue& queue = dynamic_cast<CudaDevice&>(*device).queue();
+    ModelConfig model;
+    model.name = "pneumonia_cnn", model.widths = {4, 4, 4}, model.size = 16, model.classes = 3;
+    const Graph graph = training_graph(resolve_model(model), config);
+    RankSteps steps(graph, ranks, *device, {.stage = stage}, config);
+    const auto step = [&] {
+        steps.step();
+        steps.training().take_exposed_ns();
+    };
+    for (int before = 0; before < 4; ++before) step();  // sampled, run, captured, replayed
+    const int64_t launches = queue.launches(), replays = device->replays();
+    step();
+    EXPECT_EQ(device->replays(), replays + 1);
+    return queue.launches() - launches;
+}
+
+TEST_F(GpuTrainer, AStepThatIsReplayedIsOneLaunchWithItsUpdate) {
+    for (const auto& [ranks, stage] : {std::pair{1, 0}, std::pair{2, 0}, std::pair{2, 1}, std::pair{2, 3}})
+        for (const char* precision : {"fp32", "fp16"}) {
+            if (ranks > gpus_) continue;
+            SCOPED_TRACE(testing::Message() << ranks << " ranks, stage " << stage << ", " << precision);
+            TrainConfig config = eight_images();
+            config.precision = precision;
+            config.ema_decay = 0.9;
+            on_ranks(ranks, [&, stage = stage](Communicator& communicator) {
+                EXPECT_EQ(launches_of_a_step(communicator, config, stage), 0);
+            });
+        }
+    TrainConfig clipped = eight_images();
+    clipped.clip_norm = 1;  // the host decides, so that the update comes behind the graph
+    on_ranks(1, [&](Communicator& communicator) { EXPECT_GT(launches_of_a_step(communicator, clipped, 0), 0); });
 }
 
 TEST_F(GpuTrainer, ThroughTheHostTheBitsAreTheSame) {

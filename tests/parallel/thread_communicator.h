@@ -104,7 +104,9 @@ public:
     bool has_channels() const override { return true; }
     std::unique_ptr<Communicator> channel() override {
         auto team = rank_ == 0 ? std::make_shared<ThreadTeam>(team_.nodes) : nullptr;
-        share(&team, [&] { team = *of<std::shared_ptr<ThreadTeam>>(0); });
+        share(&team, [&] {  // rank 0 would write, of the same value, while others read
+            if (rank_ != 0) team = *of<std::shared_ptr<ThreadTeam>>(0);
+        });
         return std::make_unique<ThreadCommunicator>(team, rank_, known_as_, wait_limit());
     }
     void barrier() override { team_.meet.arrive_and_wait(); }

@@ -124,6 +124,18 @@ inline const std::vector<Way> ways{
          c.train.clip_norm = 0.1, c.train.ema_decay = 0.9, c.train.loss = "focal", c.train.class_weights = {1, 3};
          c.train.weight_decay = 0.1, c.train.decay_exclude = "bias_and_norm";
      }},
+    {"clipped_zero1", 2, 1, 1, [](Config& c) { c.train.clip_norm = 0.1, c.train.optimizer = "adamw"; }},
+    {"average_zero2", 3, 2, 1, [](Config& c) { c.train.ema_decay = 0.9, c.train.optimizer = "sgd"; }},
+    {"schedule_step", 2, 1, 1,
+     [](Config& c) {
+         c.train.lr_schedule = "step", c.train.lr_interval = "step", c.train.lr_step_size = 3, c.train.warmup_steps = 2;
+     }},
+    {"schedule_plateau", 2, 0, 1,
+     [](Config& c) {
+         c.train.lr_schedule = "plateau", c.train.lr_patience = 0, c.train.lr_threshold = 10, c.train.epochs = 3;
+     }},
+    {"buckets_inline", 3, 0, 1, [](Config& c) { c.train.overlap = "inline"; }},
+    {"buckets_in_the_end", 3, 0, 1, [](Config& c) { c.train.overlap = "none"; }},
     {"frozen", 2, 2, 1,
      [](Config& c) {
          make_deep(c), c.train.freeze = {"f.0.*", "f.2.*", "f.5.*", "f.10.bias"};

@@ -36,7 +36,7 @@ public:
         const int filter = first_filter + threadIdx.x % across * vec, first = threadIdx.x / across;
         at_ = p.gradient + static_cast<int64_t>(pixels.first + first) * p.filters + filter;
         row_ = static_cast<int64_t>(apart) * p.filters;
-        left_ = filter < p.filters || leaves_out(Mutation::no_column_mask) ? pixels.end - pixels.first - first : 0;
+        left_ = filter < p.filters ? pixels.end - pixels.first - first : 0;
     }
     __device__ __forceinline__ void operator()(uint32_t stage) {
         const int first = threadIdx.x / across, column = threadIdx.x % across;
@@ -45,7 +45,7 @@ public:
             const int k = first + j * apart;
             const uint32_t to = vec == 4 ? place_rows_inside<T::rows>(first, column) + j * apart * T::rows * 4
                                          : place_rows_inside<T::rows>(k, column / 4) + column % 4 * 4;
-            copy_async<4 * vec>(stage + to, at_, leaves_out(Mutation::no_k_mask) || j * apart < left_);
+            copy_async<4 * vec>(stage + to, at_, j * apart < left_);
         }
         left_ -= k_of_stage;
     }
@@ -80,7 +80,7 @@ public:
         h_ = tap_h * p.h.dilation;
         w_ = tap_w * p.w.dilation;
         offset_ = ((h_ * p.w.source + w_) * p.channels + channel) * static_cast<int>(sizeof(float));
-        if (tap_h >= p.h.taps && !leaves_out(Mutation::no_column_mask)) h_ = -(1 << 30);  // misses every image
+        if (tap_h >= p.h.taps) h_ = -(1 << 30);  // misses every image
         pixel_ = pixels.first + threadIdx.x % 32, end_ = pixels.end;
         note_pixels(0);
         note_pixels(1);
@@ -112,7 +112,7 @@ private:
         const uint32_t to =
             vec == 4 ? (place_rows_inside<T::columns>(first, column) ^ (j * apart % 4 << 4)) + j * apart * T::columns * 4
                      : place_rows_inside<T::columns>(first + j * apart, column / 4) + column % 4 * 4;
-        copy_async<4 * vec>(stage + T::a_bytes + to, source + offset_, hit || leaves_out(Mutation::no_source_mask));
+        copy_async<4 * vec>(stage + T::a_bytes + to, source + offset_, hit);
     }
     __device__ __forceinline__ void note_pixels(int step) {
         if (step % (T::threads / 32) != threadIdx.x / 32) return;
@@ -123,7 +123,7 @@ private:
         at.h = i * p_.h.stride - p_.h.pad, at.w = j * p_.w.stride - p_.w.pad;
         const int64_t row = static_cast<int64_t>(image * p_.h.source + at.h) * p_.w.source + at.w;
         at.source = reinterpret_cast<const char*>(p_.source + row * p_.channels);
-        if (pixel >= end_ && !leaves_out(Mutation::no_k_mask)) at.h = -(1 << 30);
+        if (pixel >= end_) at.h = -(1 << 30);
         tables_[step % pixel_tables * k_of_stage + threadIdx.x % 32] = at;
     }
 
@@ -150,7 +150,7 @@ __device__ __forceinline__ void filter_gradient(const FilterGradient& p, const S
     float* const partial = p.partial + unit * p.width;
     for_each_four<T>(sums, [&](int row, int column, float4 value) {
         row += tile_row * T::rows, column += tile_column * T::columns;
-        if ((row < p.filters || leaves_out(Mutation::no_store_mask)) && column < p.pitch)
+        if (row < p.filters && column < p.pitch)
             *reinterpret_cast<float4*>(partial + static_cast<int64_t>(row) * p.pitch + column) = value;
     });
 }
@@ -167,7 +167,7 @@ __device__ __forceinline__ void bias_gradient(const FilterGradient& p, const Ste
         for (int pixel = pixels.first + threadIdx.y; pixel < pixels.end; pixel += 8)
             sum += rounded<product>(p.gradient[static_cast<int64_t>(pixel) * p.filters + filter]);
     sums[threadIdx.y][threadIdx.x] = sum;
-    if constexpr (!leaves_out(Mutation::no_barrier)) __syncthreads();
+    __syncthreads();
     if (threadIdx.y > 0 || filter >= p.filters) return;
     for (int row = 1; row < 8; ++row) sum += sums[row][threadIdx.x];
     p.partial[unit * p.width + static_cast<int64_t>(p.filters) * p.pitch + filter] = sum;

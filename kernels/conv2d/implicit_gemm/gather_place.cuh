@@ -4,7 +4,6 @@
 
 #include "kernels/conv2d/implicit_gemm/implicit_gemm.h"
 #include "kernels/cuda/gemm_shape.h"
-#include "kernels/cuda/mutation.cuh"
 
 namespace xbench {
 
@@ -43,8 +42,7 @@ __device__ __forceinline__ uint32_t hits(const Walk& walk, int source, int i) {
     uint32_t mask = 0;
     int at = walk.start + walk.move * i;
     for (int tap = 0; tap < walk.taps; ++tap, at += walk.tap_move)
-        mask |= (leaves_out(Mutation::no_source_mask) || static_cast<unsigned>(at) < static_cast<unsigned>(source) ? 1u : 0u)
-                << tap;
+        mask |= (static_cast<unsigned>(at) < static_cast<unsigned>(source) ? 1u : 0u) << tap;
     return mask;
 }
 
@@ -90,7 +88,7 @@ public:
     __device__ __forceinline__ Place next(const GatherProduct& p) {
         const int tap = divide(k_, p.by_channels), channel = k_ - tap * p.channels;
         const int tap_h = tap * by_taps_w_ >> 16, tap_w = tap - tap_h * taps_w_;
-        const bool inside = leaves_out(Mutation::no_k_mask) || k_ < end_;
+        const bool inside = k_ < end_;
         k_ += k_of_stage;
         return {inside ? 1u << tap_h : 0u, inside ? 1u << tap_w : 0u, tap_h * source_h_ + tap_w * source_w_ + channel,
                 filter_ + tap_h * filter_h_ + tap_w * filter_w_ + channel};

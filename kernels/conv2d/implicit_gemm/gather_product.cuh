@@ -92,7 +92,7 @@ public:
         const int column = block.first_column + first;
         filters_ = p.filters + static_cast<int64_t>(column) * pitch;
         step_ = static_cast<int64_t>(apart) * pitch;
-        left_ = leaves_out(Mutation::no_column_mask) ? T::columns : p.columns - column;
+        left_ = p.columns - column;
         to_[0] = T::a_bytes + place_k_inside(first, threadIdx.x % across * vec / 4) + threadIdx.x % across * vec % 4 * 4;
         to_[1] = to_[0] ^ (apart / 4 % 8 << 4);
     }
@@ -129,7 +129,7 @@ public:
         const int column = block.first_column + threadIdx.x % across * vec, first = threadIdx.x / across;
         filters_ = p.filters + static_cast<int64_t>(block.k_begin + first) * p.columns + column;
         step_ = static_cast<int64_t>(apart) * p.columns;
-        left_ = column < p.columns || leaves_out(Mutation::no_column_mask) ? block.k_end - block.k_begin - first : 0;
+        left_ = column < p.columns ? block.k_end - block.k_begin - first : 0;
     }
     __device__ __forceinline__ void operator()(uint32_t stage, const Place&) {
         const int first = threadIdx.x / across, column = threadIdx.x % across;
@@ -137,7 +137,7 @@ public:
         for (int j = 0; j < copies; ++j, filters_ += step_) {
             const uint32_t to = vec == 4 ? place_rows_inside<T::columns>(first, column) + j * apart * T::columns * 4
                                          : place_rows_inside<T::columns>(first + j * apart, column / 4) + column % 4 * 4;
-            copy_async<4 * vec>(stage + T::a_bytes + to, filters_, leaves_out(Mutation::no_k_mask) || j * apart < left_);
+            copy_async<4 * vec>(stage + T::a_bytes + to, filters_, j * apart < left_);
         }
         left_ -= k_of_stage;
     }
@@ -219,7 +219,7 @@ __device__ __forceinline__ void store_product(const GatherProduct& p, const Bloc
     for_each_four<T>(sums, [&](int row, int at, float4 value) {
         row += block.first_row;
         const int left = p.columns - block.first_column - at;
-        if ((row >= block.rows && !leaves_out(Mutation::no_store_mask)) || left <= 0) return;
+        if (row >= block.rows || left <= 0) return;
         const float4 all = split ? value : finish(value, biases[at >> 4 & 1], p.relu);
         store_four(result + place_of_row(p, block, row) + block.first_column + at, all, left, vectors);
     });
