@@ -1,5 +1,5 @@
-// The kernel multiplexes more events than the processor counts at once; a value is then scaled by the share of the time that it
-// was counted.
+// The kernel multiplexes more events than the processor counts at once; a value is then scaled by the share of the time that
+// it was counted.
 #include "bench/base/processor_counters.h"
 
 #include <fmt/format.h>
@@ -47,7 +47,8 @@ std::optional<double> read_counter(int file) {
     struct {
         uint64_t value, enabled, running;
     } now{};
-    if (file < 0 || read(file, &now, sizeof now) != static_cast<ssize_t>(sizeof now) || now.running == 0) return std::nullopt;
+    if (file < 0 || read(file, &now, sizeof now) != static_cast<ssize_t>(sizeof now) || now.running == 0)
+        return std::nullopt;
     return static_cast<double>(now.value) * static_cast<double>(now.enabled) / static_cast<double>(now.running);
 }
 

@@ -1,4 +1,5 @@
-// Instructions and cycles of this process, by Linux' perf_event, where the system has such counters and this user may read them.
+// Instructions and cycles of this process, by Linux' perf_event, where the system has such counters and this user may read
+// them.
 #pragma once
 
 #include <optional>
@@ -29,8 +30,8 @@ private:
     std::string why_;
 };
 
-// The sums over all ranks, on every rank: instructions, cycles, processor_seconds; or null each, with processor_counters_why.
-// Collective.
+// The sums over all ranks, on every rank: instructions, cycles, processor_seconds; or null each, with
+// processor_counters_why. Collective.
 Json processor_counters_of_ranks(const ProcessorCounters& mine, ControlPlane& ranks);
 
 }  // namespace xbench

@@ -1,6 +1,6 @@
 // An ideal network, by measurement: a communicator whose collectives wait until all ranks have arrived and move no data.
-// Everything else is the wrapped communicator's, so that trainers choose the same way of reducing and allocate the same memory.
-// What trains over it has wrong weights; the time of its steps is what waiting for each other alone costs.
+// Everything else is the wrapped communicator's, so that trainers choose the same way of reducing and allocate the same
+// memory. What trains over it has wrong weights; the time of its steps is what waiting for each other alone costs.
 #pragma once
 
 #include <memory>

@@ -102,7 +102,7 @@ public:
     void shift(const void* send, void* receive, size_t bytes, int distance) override;
     void broadcast(void* data, size_t bytes, int root) override;
     std::vector<std::byte> all_gather_bytes(const std::vector<std::byte>& mine) override;
-    void barrier() override { meeting_.meet({Collective::barrier, 0, 0, 0}); }
+    void barrier() override { meeting_.meet({MeetingCall::barrier, 0, 0, 0}); }
     AlignedBuffer allocate(size_t bytes) override;
     bool shares_memory() const override { return true; }
     AlignedBuffer allocate_common(size_t bytes) override;
@@ -204,17 +204,17 @@ SharedMemory ShmCommunicator::create_together(const std::string& name, size_t by
     } catch (const Error& error) {
         failure = error;
     }
-    const bool all = meeting_.all_well(!failure, {Collective::allocate, 1, bytes, 0});
+    const bool all = meeting_.all_well(!failure, {MeetingCall::allocate, 1, bytes, 0});
     if (all) return made;
     if (made.data() != nullptr) SharedMemory::remove(name);
-    meeting_.meet({Collective::allocate, 0, bytes, 0});  // all have removed theirs: now the job may end
+    meeting_.meet({MeetingCall::allocate, 0, bytes, 0});  // all have removed theirs: now the job may end
     if (failure) throw *failure;
     throw PeerFailure("another rank has no shared memory left", fmt::format("rank {}", known_as()));
 }
 
 std::shared_ptr<Region> ShmCommunicator::share(size_t bytes) {
     const auto object = [&](int r) { return fmt::format("{}-{}-{}", meeting_.name(), allocations_, r); };
-    const Purpose purpose{Collective::allocate, 0, bytes, 0};
+    const Purpose purpose{MeetingCall::allocate, 0, bytes, 0};
     auto region = std::make_shared<Region>();
     region->bytes = std::max<size_t>(bytes, 64);
     SharedMemory mine;
@@ -241,7 +241,7 @@ AlignedBuffer ShmCommunicator::allocate(size_t bytes) {
 
 AlignedBuffer ShmCommunicator::allocate_common(size_t bytes) {
     const std::string object = fmt::format("{}-{}-common", meeting_.name(), allocations_++);
-    const Purpose purpose{Collective::allocate, 0, bytes, 0};
+    const Purpose purpose{MeetingCall::allocate, 0, bytes, 0};
     SharedMemory memory;
     try {
         memory = create_together(object, std::max<size_t>(bytes, 64), rank() == 0);
@@ -266,7 +266,7 @@ std::vector<void*> ShmCommunicator::copies(const void* data) const {
 
 void ShmCommunicator::meet_at_copies(const void* data, size_t bytes) {
     const auto offset = static_cast<const char*>(data) - shared(data, bytes)->base;
-    meeting_.meet({Collective::update, 0, bytes, static_cast<uint64_t>(offset)});
+    meeting_.meet({MeetingCall::update, 0, bytes, static_cast<uint64_t>(offset)});
 }
 
 std::unique_ptr<NodeCommunicator> ShmCommunicator::node_channel() {
@@ -282,7 +282,7 @@ void ShmCommunicator::sum(T* data, size_t count, size_t stride, const SumTree& t
     const auto region = region_of(data, ((most_addends(tree) - 1) * stride + count) * sizeof(T));
     if (!region || count * sizeof(T) <= redundant_bytes) return sum_staged(data, count, stride, tree);
     const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
-    const Purpose purpose{Collective::all_reduce, 0, count * sizeof(T), offset};
+    const Purpose purpose{MeetingCall::all_reduce, 0, count * sizeof(T), offset};
     const auto copies = copies_of(*region, data);
     meeting_.meet(purpose);
     add_all<T>(copies, stride, tree, copies, range_of_rank(count, rank(), size()));
@@ -294,7 +294,7 @@ void ShmCommunicator::begin_sum(double* data, size_t count, size_t stride, const
     const SumTree& added = how == Reduction::invariant ? tree : over_ranks_;
     if (count * sizeof(double) > redundant_bytes) return sum(data, count, stride, added);
     begun_ = BegunSum{data, count, &added, stage_addends(data, count, stride, added, count)};
-    meeting_.arrive({Collective::all_reduce, 1, count * sizeof(double), 0});
+    meeting_.arrive({MeetingCall::all_reduce, 1, count * sizeof(double), 0});
 }
 
 void ShmCommunicator::end_sum() {
@@ -307,7 +307,7 @@ void ShmCommunicator::end_sum() {
 template <class T>
 void ShmCommunicator::sum_staged(T* data, size_t count, size_t stride, const SumTree& tree) {
     const size_t room = piece_bytes / sizeof(T) / most_addends(tree);
-    const Purpose purpose{Collective::all_reduce, 1, count * sizeof(T), 0};
+    const Purpose purpose{MeetingCall::all_reduce, 1, count * sizeof(T), 0};
     in_pieces(count, room, [&](size_t begin, size_t part) {
         T* const mine = data + begin;
         const auto stage = stage_addends<T>(mine, part, stride, tree, room);
@@ -327,7 +327,7 @@ void ShmCommunicator::reduce_to_first(T* data, size_t count, size_t stride, cons
     const auto region = region_of(data, ((most_addends(tree) - 1) * stride + count) * sizeof(T));
     if (region && total == data && count * sizeof(T) > redundant_bytes) {
         const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
-        const Purpose purpose{Collective::reduce, 0, count * sizeof(T), offset};
+        const Purpose purpose{MeetingCall::reduce, 0, count * sizeof(T), offset};
         const auto copies = copies_of(*region, data);
         meeting_.meet(purpose);
         add_all<T>(copies, stride, tree, copies.first(1), range_of_rank(count, rank(), size()));
@@ -335,7 +335,7 @@ void ShmCommunicator::reduce_to_first(T* data, size_t count, size_t stride, cons
         return;
     }
     const size_t room = piece_bytes / sizeof(T) / most_addends(tree);
-    const Purpose purpose{Collective::reduce, 1, count * sizeof(T), 0};
+    const Purpose purpose{MeetingCall::reduce, 1, count * sizeof(T), 0};
     in_pieces(count, room, [&](size_t begin, size_t part) {
         const auto stage = stage_addends<T>(data + begin, part, stride, tree, room);
         meeting_.meet(purpose);
@@ -345,7 +345,7 @@ void ShmCommunicator::reduce_to_first(T* data, size_t count, size_t stride, cons
 }
 
 void ShmCommunicator::all_reduce_max(double* data, size_t count) {
-    const Purpose purpose{Collective::all_reduce_max, 1, count * sizeof(double), 0};
+    const Purpose purpose{MeetingCall::all_reduce_max, 1, count * sizeof(double), 0};
     in_pieces(count, piece_bytes / sizeof(double), [&](size_t begin, size_t part) {
         const auto stage = next_stage<double>();
         std::memcpy(stage[static_cast<size_t>(rank())], data + begin, part * sizeof(double));
@@ -359,7 +359,7 @@ void ShmCommunicator::reduce_scatter_sum(float* data, size_t count, Reduction) {
     const auto region = region_of(data, count * sizeof(float));
     if (!region) return sum_staged(data, count, 0, over_ranks_);  // more than asked for: the staging bounds it
     const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
-    const Purpose purpose{Collective::reduce_scatter, 0, count * sizeof(float), offset};
+    const Purpose purpose{MeetingCall::reduce_scatter, 0, count * sizeof(float), offset};
     const auto copies = copies_of(*region, data);
     meeting_.meet(purpose);
     add_all<float>(copies, 0, over_ranks_, {&data, 1}, range_of_rank(count, rank(), size()));
@@ -380,14 +380,14 @@ void ShmCommunicator::gather_ranges(float* data, size_t count, const std::vector
     };
     if (const auto region = region_of(data, count * sizeof(float))) {
         const auto offset = static_cast<uint64_t>(reinterpret_cast<char*>(data) - region->base);
-        const Purpose purpose{Collective::all_gather, 0, count * sizeof(float), offset};
+        const Purpose purpose{MeetingCall::all_gather, 0, count * sizeof(float), offset};
         const auto copies = copies_of(*region, data);
         meeting_.meet(purpose);
         for (size_t r = 0; r < ranges.size(); ++r) copy(r, copies[r], 0, ranges[r]);
         meeting_.meet(purpose);
         return;
     }
-    const Purpose purpose{Collective::all_gather, 1, count * sizeof(float), 0};
+    const Purpose purpose{MeetingCall::all_gather, 1, count * sizeof(float), 0};
     size_t longest = 0;
     for (const RankRange& range : ranges) longest = std::max(longest, range.end - range.begin);
     in_pieces(longest, piece_bytes / sizeof(float), [&](size_t begin, size_t part) {
@@ -407,7 +407,7 @@ void ShmCommunicator::gather_ranges(float* data, size_t count, const std::vector
 
 void ShmCommunicator::shift(const void* send, void* receive, size_t bytes, int distance) {
     const auto source = static_cast<size_t>((rank() - distance + size()) % size());
-    const Purpose purpose{Collective::shift, 1, bytes, static_cast<uint64_t>(distance)};
+    const Purpose purpose{MeetingCall::shift, 1, bytes, static_cast<uint64_t>(distance)};
     in_pieces(bytes, piece_bytes, [&](size_t begin, size_t part) {
         const auto stage = next_stage<char>();
         std::memcpy(stage[static_cast<size_t>(rank())], static_cast<const char*>(send) + begin, part);
@@ -419,13 +419,13 @@ void ShmCommunicator::shift(const void* send, void* receive, size_t bytes, int d
 void ShmCommunicator::broadcast(void* data, size_t bytes, int root) {
     if (const auto region = bytes > redundant_bytes ? region_of(data, bytes) : nullptr) {
         const auto offset = static_cast<uint64_t>(static_cast<char*>(data) - region->base);
-        const Purpose purpose{Collective::broadcast, 0, bytes, offset};
+        const Purpose purpose{MeetingCall::broadcast, 0, bytes, offset};
         meeting_.meet(purpose);
         if (rank() != root) std::memcpy(data, region->copies[static_cast<size_t>(root)].as<char>() + offset, bytes);
         meeting_.meet(purpose);  // before the root changes it
         return;
     }
-    const Purpose purpose{Collective::broadcast, 1, bytes, static_cast<uint64_t>(root)};
+    const Purpose purpose{MeetingCall::broadcast, 1, bytes, static_cast<uint64_t>(root)};
     in_pieces(bytes, piece_bytes, [&](size_t begin, size_t part) {
         const auto stage = next_stage<char>();
         char* const here = static_cast<char*>(data) + begin;
@@ -451,7 +451,7 @@ std::vector<std::byte> ShmCommunicator::all_gather_bytes(const std::vector<std::
         const auto stage = next_stage<std::byte>();
         const auto me = static_cast<size_t>(rank());
         if (const size_t part = part_of(me, begin, most)) std::memcpy(stage[me], mine.data() + begin, part);
-        meeting_.meet({Collective::gather_bytes, 1, longest, 0});
+        meeting_.meet({MeetingCall::gather_bytes, 1, longest, 0});
         for (size_t r = 0; r < stage.size(); ++r)
             if (const size_t part = part_of(r, begin, most)) std::memcpy(all.data() + starts[r] + begin, stage[r], part);
     });

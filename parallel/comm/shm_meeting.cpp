@@ -44,7 +44,7 @@ std::string text_of(const Purpose& purpose) {
 
 }  // namespace
 
-const char* name_of(Collective operation) {
+const char* name_of(MeetingCall operation) {
     static constexpr std::array names{"join",   "barrier",        "all_reduce", "all_reduce_max",
                                       "reduce", "reduce_scatter", "all_gather", "broadcast",
                                       "shift",  "gather_bytes",   "allocate",   "update"};
@@ -88,7 +88,7 @@ Meeting::Meeting(const MeetingOptions& options) : options_(options) {
     control_->slots()[options.rank].known_as.store(options_.known_as);
     control_->slots()[options.rank].pid.store(getpid());
     try {
-        meet({Collective::join, 0, 0, 0});
+        meet({MeetingCall::join, 0, 0, 0});
     } catch (...) {
         if (options.rank == 0) SharedMemory::remove(options.name);
         throw;

@@ -17,7 +17,7 @@
 
 namespace xbench {
 
-enum class Collective : int32_t {
+enum class MeetingCall : int32_t {
     join,
     barrier,
     all_reduce,
@@ -31,11 +31,11 @@ enum class Collective : int32_t {
     allocate,
     update
 };
-const char* name_of(Collective operation);
+const char* name_of(MeetingCall operation);
 
 // What a rank comes to a meeting for. All ranks must come for the same: a difference is an error on every rank.
 struct Purpose {
-    Collective operation;
+    MeetingCall operation;
     int32_t staged;  // 1 through the staging buffers, 0 in place in shared buffers
     uint64_t bytes;
     uint64_t offset;  // in a shared buffer

@@ -1,5 +1,5 @@
-// Losses that are planted into a training, to prove that the factors of a scaling table (docs/factors.md) find them. They come
-// from the environment variable XBENCH_PLANT, "KEY=VALUE" separated by spaces, and stand in the record of the run; no
+// Losses that are planted into a training, to prove that the factors of a scaling table (docs/factors.md) find them. They
+// come from the environment variable XBENCH_PLANT, "KEY=VALUE" separated by spaces, and stand in the record of the run; no
 // configuration asks for them. Times are milliseconds of a step.
 //
 //   delay=0,2    rank r of a job with several ranks computes so much longer
@@ -26,9 +26,9 @@ struct PlantedLoss {
     double delay_of(int rank, int ranks, uint32_t step) const;
 };
 
-std::string planted_text();     // of the environment; empty: nothing is planted
-PlantedLoss planted_loss();     // the same, read; throws UsageError
-void compute_for(double ms);    // keeps the calling core busy
+std::string planted_text();   // of the environment; empty: nothing is planted
+PlantedLoss planted_loss();   // the same, read; throws UsageError
+void compute_for(double ms);  // keeps the calling core busy
 
 // As long as it lives; a share of 0 starts nothing.
 class MemoryHog {

@@ -74,7 +74,8 @@ TEST(ProbeTraining, HasTimesAndNothingElse) {
     const TrainResult full = run_on(2, small_run());
     EXPECT_EQ(full.times.useful_of_rank_ns.size(), 2u);
     for (const char* kind : {"steps", "preloaded", "arrivals"})
-        for (const int stage : {0, 1, 2, 3}) {
+        for (const int stage : {0, 2, 3}) {
+            if (stage > 0 && std::string(kind) != "arrivals") continue;
             SCOPED_TRACE(std::string(kind) + ", stage " + std::to_string(stage));
             const TrainResult probe = probe_on(2, kind, stage);
             EXPECT_EQ(probe.times.step_ns.size(), full.times.step_ns.size());
