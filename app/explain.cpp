@@ -243,7 +243,7 @@ void add_explain_command(CLI::App& app) {
                              ->type_name("{train,val,test}");
     explain->add_option("--index", command->indices, "which images of the set, by their places in it, from 0")
         ->delimiter(',')
-        ->type_name("I,...")
+        ->type_name("I")
         ->excludes(split);
     explain
         ->add_option("--out", command->out,
@@ -266,7 +266,8 @@ void add_explain_command(CLI::App& app) {
         "network "
         "uses, not whether it is right to.\n\n"
         "$ xbench explain --checkpoint runs/a/checkpoints --image a.png --out heat.png\n"
-        "$ xbench explain --checkpoint runs/a/checkpoints --data set.h5 --split test --out maps\n"
+        "$ xbench explain --checkpoint runs/a/checkpoints --data set.h5 \\\n"
+        "  --split test --out maps\n"
         "$ xbench models pneumonia_cnn");
     explain->callback([command] { run_explain(*command); });
 }
