@@ -12,6 +12,7 @@
 #include "app/data_ranks.h"
 #include "app/data_tables.h"
 #include "app/single_process.h"
+#include "app/verbosity.h"
 #include "core/durable_file.h"
 #include "core/error.h"
 #include "core/hardware.h"
@@ -29,10 +30,11 @@ struct SynthCommand {
     std::string out;
     int threads = 0;
     bool quiet = false;
+    Verbosity verbosity;
 };
 
 ImageSet draw_with_progress(const SynthCommand& command, const InterruptGuard& guard) {
-    ProgressLine line(stderr, command.quiet);
+    ProgressLine line(stderr, command.quiet || !command.verbosity.progress());
     const auto total = static_cast<double>(command.config.count);
     return make_synthetic(command.config, command.threads, [&](int64_t done) {
         guard.check();
@@ -48,6 +50,9 @@ void synthesise(const SynthCommand& command, const InterruptGuard& guard) {
     ImageSet set = draw_with_progress(command, guard);
     set.records.created_by = "xbench data synth";
     write_h5(command.out, set);
+    detail(command.verbosity,
+           fmt::format("{} threads, seed {}", command.threads > 0 ? command.threads : usable_cores(), command.config.seed));
+    if (!command.verbosity.report()) return;
     const SetSummary summary = summarise(set.records, command.out);
     print_counts(summary.info.class_names, summary.counts, summary.images);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -74,6 +79,7 @@ void add_synth(CLI::App& data) {
         ->capture_default_str()
         ->check(CLI::Range(0, most_threads));
     app->add_flag("--quiet", command->quiet, "No progress line");
+    add_level_option(*app, command->verbosity);
     app->footer("$ xbench data synth --out set.h5 --count 2000 --size 64");
     app->callback([command] { run_synth(*command); });
 }

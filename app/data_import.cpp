@@ -15,6 +15,7 @@
 #include "app/data_tables.h"
 #include "app/installed.h"
 #include "app/single_process.h"
+#include "app/verbosity.h"
 #include "core/error.h"
 #include "core/hardware.h"
 #include "core/parallel_for.h"
@@ -33,6 +34,7 @@ struct ImportCommand {
     std::string columns, split, separator = "comma", leaks = "report", drop_labels, class_names;
     std::string patient_key;
     bool quiet = false, resume = false;
+    Verbosity verbosity;
 };
 
 // Files from which on an import that is killed can go on; fewer are decoded again as fast.
@@ -54,11 +56,20 @@ std::map<std::string, std::string> parse_columns(const std::string& text) {
     return columns;
 }
 
-void print_report(const ImportReport& report, const ImportOptions& options) {
-    print_counts(report.class_names, report.counts, report.split_counts);
-    if (report.resumed > 0) fmt::print("{} files had been decoded by an import that was interrupted\n", report.resumed);
+// On which a split or a result may hang: said before the report, and where there is none.
+void print_remarks(const ImportReport& report) {
     for (const std::string& note : report.notes) fmt::print("note: {}\n", note);
     for (const std::string& warning : report.warnings) fmt::print("WARNING: {}\n", warning);
+}
+
+void print_report(const ImportReport& report, const ImportOptions& options, const Verbosity& verbosity) {
+    if (!verbosity.report()) {
+        if (verbosity.warnings()) print_remarks(report);
+        return;
+    }
+    print_counts(report.class_names, report.counts, report.split_counts);
+    if (report.resumed > 0) fmt::print("{} files had been decoded by an import that was interrupted\n", report.resumed);
+    print_remarks(report);
     fmt::print("{} files below {}: {} imported, {} quarantined, {} ignored by rule; the account is {}.import.json\n",
                report.files_met, escape_bytes(options.source), report.files_imported, report.files_quarantined,
                report.ignored.size(), options.out);
@@ -90,7 +101,7 @@ int threads_of_rank(int wanted) {
 }
 
 void import_with_progress(ImportCommand& command, const InterruptGuard& guard, SharedImport* shared) {
-    ProgressLine line(stderr, command.quiet);
+    ProgressLine line(stderr, command.quiet || !command.verbosity.progress());
     const ImportReport report = import_images(
         command.options,
         [&](const ImportProgress& progress) {
@@ -101,7 +112,7 @@ void import_with_progress(ImportCommand& command, const InterruptGuard& guard, S
         },
         shared);
     line.finish();
-    print_report(report, command.options);
+    print_report(report, command.options, command.verbosity);
 }
 
 void run_import(ImportCommand& command) {
@@ -124,6 +135,8 @@ void run_import(ImportCommand& command) {
     const std::unique_ptr<Communicator> ranks = connect_ranks();
     if (ranks != nullptr) command.options.threads = threads_of_rank(command.options.threads);
     if (ranks != nullptr && ranks->rank() != 0) return serve_import(command.options, *ranks, command.options.threads);
+    detail(command.verbosity, fmt::format("{} ranks of {} threads; files are decoded by {}", ranks ? ranks->size() : 1,
+                                          threads_of_rank(command.options.threads), command.options.worker_program));
     in_order([&](const InterruptGuard& guard) {
         std::optional<SharedImport> shared;
         if (ranks != nullptr) shared.emplace(*ranks);
@@ -153,6 +166,12 @@ void add_label_options(CLI::App& app, ImportCommand& command) {
                    "site; labels=FIRST..LAST or A+B: a column a class; box=X+Y+WIDTH+HEIGHT "
                    "or corners=LEFT+TOP+RIGHT+BOTTOM: a row a box; reader=NAME")
         ->type_name("ROLE=NAME,...");
+    app.add_option(
+           "--join", options.joins,
+           "One more CSV for the rows of --labels, by the columns that both have, or FILE:KEY+KEY, where a KEY may be "
+           "THEIRS=OURS")
+        ->type_name(value::file)
+        ->allow_extra_args(false);
     app.add_option("--uncertain", options.uncertain, "What -1 in a column of a class becomes; ignore masks it")
         ->type_name(policies)
         ->capture_default_str();
@@ -223,6 +242,7 @@ void add_data_import(CLI::App& data) {
                   "Keep what is decoded until the set is whole, so that the same command goes on after a kill (always from "
                   "10,000 files on)");
     app->add_flag("--quiet", command->quiet, "No progress line");
+    add_level_option(*app, command->verbosity);
     app->footer(
         "Every file below the source is imported, quarantined with its reason, or ignored under a named rule; "
         "SET.import.json "

@@ -139,9 +139,8 @@ void run_eval(const EvalCommand& given) {
     const Truth truth{dataset->labels(), dataset->targets(), dataset->info().class_names};
     write_text(out / "predictions.csv",
                predictions_csv(predictions, names, model.description.model.multilabel, dataset->ids(), truth));
-    write_text(out / "model_card.html",
-               model_card_of({model, *dataset, records, predictions, evaluation, subgroups, command.data, command.split,
-                              command.layer, command.cases, device->threads()}));
+    write_text(out / "model_card.html", model_card_of({model, *dataset, records, predictions, evaluation, subgroups,
+                                                       command.data, command.split, command.layer, command.cases, *device}));
     if (command.verbosity.report()) fmt::print("{}\n{}\n", evaluation_report(evaluation), out.string());
 }
 

@@ -7,7 +7,6 @@
 #include "bench/draw/heat_overlay.h"
 #include "bench/runs/model_card.h"
 #include "eval/gradcam.h"
-#include "kernels/cuda/devices.h"
 #include "parallel/train/explainer.h"
 
 namespace xbench {
@@ -20,9 +19,8 @@ std::vector<ExplainedCase> drawn(const CardRequest& request, const std::vector<E
     const Dataset& dataset = request.dataset;
     std::vector<HeatQuestion> questions;
     for (const EvaluatedCase& one : cases) questions.push_back({request.predictions.samples[one.row], one.of_class});
-    const std::unique_ptr<Device> device = make_device("cpu", request.threads);
     const std::vector<HeatMap> maps = explain(request.model.graph, request.model.weights, request.model.description, dataset,
-                                              questions, request.layer, *device);
+                                              questions, request.layer, request.device);
     const DatasetInfo& info = dataset.info();
     std::vector<float> pixels(static_cast<size_t>(info.channels * info.height * info.width));
     std::vector<ExplainedCase> all;

@@ -20,7 +20,7 @@ struct CardRequest {
     const std::vector<Subgroup>& subgroups;
     std::string set, split, layer;  // layer: empty, the last convolution
     int64_t cases;                  // right ones, and as many wrong ones
-    int threads;
+    Device& device;
 };
 
 std::string model_card_of(const CardRequest& request);

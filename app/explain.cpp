@@ -1,7 +1,9 @@
 // xbench explain: where in an image a network finds what speaks for a class, as a picture (Grad-CAM, eval/gradcam.h).
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <numeric>
 #include <set>
 
 #include <fmt/core.h>
@@ -9,7 +11,9 @@
 #include "app/checkpoint_input.h"
 #include "app/command_table.h"
 #include "app/commands.h"
+#include "app/device_option.h"
 #include "app/image_files.h"
+#include "app/predictions_csv.h"
 #include "app/single_process.h"
 #include "app/verbosity.h"
 #include "bench/base/record.h"
@@ -33,10 +37,14 @@ constexpr const char* table = "explain.csv";  // of a folder's pictures
 
 struct ExplainCommand {
     CheckpointOptions model;
-    std::string image, out, of_class, layer;
+    std::string image, data, split, out, of_class, layer, device = "cpu";
+    std::vector<int64_t> indices;  // of the images of `data`
     bool raw = false;
     int threads = 0;
     Verbosity verbosity;
+    const std::string& source() const { return data.empty() ? image : data; }
+    // Whether it makes one picture, not a folder of them.
+    bool one_picture() const { return data.empty() ? !is_folder(image) : indices.size() == 1; }
 };
 
 std::filesystem::path raw_file(std::filesystem::path picture) { return picture.replace_extension(".npy"); }
@@ -106,7 +114,7 @@ void write_picture(const ExplainCommand& command, const Dataset& images, const H
 class Output {
 public:
     // Tried before the work.
-    explicit Output(const ExplainCommand& command) : command_(command), folder_(is_folder(command.image)) {
+    explicit Output(const ExplainCommand& command) : command_(command), folder_(!command.one_picture()) {
         if (folder_) {
             make_folders(command.out);
             try_output(std::filesystem::path(command.out) / table);
@@ -118,9 +126,9 @@ public:
         if (command.raw) try_output(raw_file(command.out));
     }
 
-    void write(const Dataset& images, const std::vector<std::string>& classes, const Predictions& predictions,
-               const std::vector<HeatMap>& maps) const {
-        std::string csv = "id,class,probability,logit,map_maximum,picture\n";
+    void write(const Dataset& images, const Truth& truth, const std::vector<std::string>& classes,
+               const Predictions& predictions, const std::vector<HeatMap>& maps) const {
+        std::string csv = "id,label,class,probability,logit,map_maximum,picture\n";
         std::set<std::string> taken{table};
         for (size_t i = 0; i < maps.size(); ++i) {
             const HeatMap& heat = maps[i];
@@ -131,8 +139,9 @@ public:
             write_picture(command_, images, heat, file);
             const float p = predictions.probabilities[i * static_cast<size_t>(predictions.classes) + shown];
             const float most = *std::max_element(heat.map.begin(), heat.map.end());
-            csv += fmt::format("{},{},{:.9g},{:.9g},{:.9g},{}\n", csv_field(id), csv_field(classes[shown]), p, heat.logit,
-                               most, csv_field(file.filename().string()));
+            csv +=
+                fmt::format("{},{},{},{:.9g},{:.9g},{:.9g},{}\n", csv_field(id), csv_field(truth.of(heat.question.sample)),
+                            csv_field(classes[shown]), p, heat.logit, most, csv_field(file.filename().string()));
             say(file.string(), classes[shown], p, most);
         }
         if (folder_) write_text(std::filesystem::path(command_.out) / table, csv);
@@ -148,33 +157,75 @@ private:
     const bool folder_;
 };
 
+void check_source(const ExplainCommand& command) {
+    if (command.image.empty() == command.data.empty())
+        throw UsageError("wants images, or a data set", "xbench explain", "give either --image or --data");
+    if (!path_exists(command.source()))
+        throw UsageError("is not there", command.source(), "name an image file, a folder or a data set");
+    const bool files = is_image_source(command.source());
+    if (command.data.empty() && !files)
+        throw UsageError("is a data set", command.image, "give it as --data, with --index or --split");
+    if (!command.data.empty() && files) throw UsageError("is no data set", command.data, "give image files as --image");
+    if (command.data.empty() && !(command.split.empty() && command.indices.empty()))
+        throw UsageError("image files have no splits and no order", command.split.empty() ? "--index" : "--split",
+                         "leave it out");
+}
+
+// The images of the set that are asked about, ascending, each once.
+std::vector<int64_t> chosen_images(const ExplainCommand& command, const Dataset& images) {
+    const int64_t count = images.info().count;
+    std::vector<int64_t> chosen = command.indices;
+    if (!command.split.empty()) {
+        chosen = images.indices(split_from(command.split));
+    } else if (chosen.empty()) {
+        chosen.resize(static_cast<size_t>(count));
+        std::iota(chosen.begin(), chosen.end(), int64_t{0});
+    }
+    for (const int64_t index : chosen)
+        if (index < 0 || index >= count)
+            throw UsageError(fmt::format("the set has no image {}", index), "--index",
+                             fmt::format("its images are 0 to {}", count - 1));
+    if (chosen.empty()) throw Error("no images to explain", command.source(), "choose another --split or data set");
+    std::sort(chosen.begin(), chosen.end());
+    chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+    return chosen;
+}
+
+void explain_images(const ExplainCommand& command, const LoadedModel& model, const Dataset& source, const Output& output) {
+    const std::vector<std::string>& classes = model.description.class_names;
+    const int64_t wanted = class_from(command.of_class, classes);
+    check_images_fit(model, source.info());
+    const WithoutLabels images(source, model);
+    const std::vector<int64_t> chosen = chosen_images(command, images);
+    const std::unique_ptr<Device> device = make_device(command.device, command.threads);
+    ProgressLine line(stderr, !command.verbosity.progress());
+    const auto start = std::chrono::steady_clock::now();
+    const Predictions predictions = predict(model.graph, model.weights, model.description, images, chosen, *device);
+    const std::vector<HeatMap> maps = explain(model.graph, model.weights, model.description, images,
+                                              questions_for(predictions, wanted), command.layer, *device, show_images(line));
+    line.finish();
+    detail(command.verbosity, details_of(model, predictions.count(), *device, start));
+    // Of image files the labels that their import gave them say nothing.
+    const Truth truth = command.data.empty() ? Truth{} : Truth{source.labels(), source.targets(), source.info().class_names};
+    output.write(images, truth, classes, predictions, maps);
+    if (command.verbosity.report() && !command.one_picture())
+        fmt::print("{}: {} images\n", command.out, predictions.count());
+}
+
 void run_explain(const ExplainCommand& given) {
     refuse_several("xbench explain", "start it alone");
     ExplainCommand command = given;
     command.threads = threads_to_use(command.threads);
-    if (!path_exists(command.image)) throw UsageError("is not there", command.image, "name an image file or a folder");
-    if (!is_image_source(command.image))
-        throw UsageError("is a data set", command.image, "give image files; `xbench eval` explains cases of a set");
-    const LoadedModel model = load_model(command.model, nullptr);
+    check_source(command);
+    std::unique_ptr<Dataset> images = command.data.empty() ? nullptr : open_h5(command.data);
+    const LoadedModel model = load_model(command.model, images ? &images->info() : nullptr);
     note(command.verbosity, model.note);
-    const std::vector<std::string>& classes = model.description.class_names;
-    const int64_t wanted = class_from(command.of_class, classes);
-    gradcam_layer(model.graph, command.layer);  // refuses before the work
+    class_from(command.of_class, model.description.class_names);  // what it refuses is said before the work
+    gradcam_layer(model.graph, command.layer);
+    if (images) chosen_images(command, *images);
     const Output output(command);
-    const std::unique_ptr<Dataset> files = import_files({command.image, command.threads, command.verbosity}, model);
-    check_images_fit(model, files->info());
-    const WithoutLabels images(*files, model);
-    std::vector<int64_t> all;
-    for (int64_t i = 0; i < images.info().count; ++i) all.push_back(i);
-    const std::unique_ptr<Device> device = make_device("cpu", command.threads);
-    ProgressLine line(stderr, !command.verbosity.progress());
-    const Predictions predictions = predict(model.graph, model.weights, model.description, images, all, *device);
-    const std::vector<HeatMap> maps = explain(model.graph, model.weights, model.description, images,
-                                              questions_for(predictions, wanted), command.layer, *device, show_images(line));
-    line.finish();
-    output.write(images, classes, predictions, maps);
-    if (command.verbosity.report() && is_folder(command.image))
-        fmt::print("{}: {} images\n", command.out, predictions.count());
+    if (!images) images = import_files({command.image, command.threads, command.verbosity}, model);
+    explain_images(command, model, *images, output);
 }
 
 }  // namespace
@@ -183,12 +234,20 @@ void add_explain_command(CLI::App& app) {
     CLI::App* explain = app.add_subcommand("explain", "where an image shows what speaks for a class (Grad-CAM)");
     auto command = std::make_shared<ExplainCommand>();
     add_checkpoint_options(*explain, command->model);
-    explain->add_option("--image", command->image, "a PNG, JPEG or DICOM file, or a folder of them")
-        ->type_name(value::path)
-        ->required();
+    CLI::Option* image = explain->add_option("--image", command->image, "a PNG, JPEG or DICOM file, or a folder of them")
+                             ->type_name(value::path);
+    explain->add_option("--data", command->data, "in place of --image: an HDF5 set")
+        ->type_name(value::file)
+        ->excludes(image);
+    CLI::Option* split = explain->add_option("--split", command->split, "which images of the set (default: all)")
+                             ->type_name("{train,val,test}");
+    explain->add_option("--index", command->indices, "which images of the set, by their places in it, from 0")
+        ->delimiter(',')
+        ->type_name("I")
+        ->excludes(split);
     explain
         ->add_option("--out", command->out,
-                     "the picture (PNG); of a folder's images a folder, with one picture each and explain.csv")
+                     "the picture (PNG); of several images a folder, with one picture each and explain.csv")
         ->type_name(value::path)
         ->required();
     explain->add_option("--class", command->of_class, "its name or number (default: the most probable of each image)")
@@ -200,12 +259,15 @@ void add_explain_command(CLI::App& app) {
     explain->add_option("--threads", command->threads, "threads; 0: all cores that this process may use")
         ->capture_default_str()
         ->check(CLI::Range(0, most_threads));
+    add_device_option(*explain, command->device);
     add_verbosity_options(*explain, command->verbosity);
     explain->footer(
         "Inferno's colours over the image: the brighter, the more the place speaks for the class. The map says what a "
         "network "
         "uses, not whether it is right to.\n\n"
         "$ xbench explain --checkpoint runs/a/checkpoints --image a.png --out heat.png\n"
+        "$ xbench explain --checkpoint runs/a/checkpoints --data set.h5 \\\n"
+        "  --split test --out maps\n"
         "$ xbench models pneumonia_cnn");
     explain->callback([command] { run_explain(*command); });
 }

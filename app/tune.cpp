@@ -89,8 +89,13 @@ std::unique_ptr<RunFolder> take_folder(const TuneCommand& command, const Config&
 void check_same_search(const fs::path& folder, const Config& config) {
     const fs::path kept = folder / "config.resolved.json";
     const auto identity = [](const Config& c) {
+        const Json all = to_json(c);
         Json json = identity_of(c, "");
-        json["tune"] = to_json(c).at("tune");
+        json["tune"] = all.at("tune");
+        // A training may go on for longer; trials that ended by other rules cannot be compared.
+        for (const char* key :
+             {"epochs", "patience", "min_delta", "baseline", "start_from_epoch", "early_stopping", "restore_best"})
+            json["train"][key] = all.at("train").at(key);
         json["tune"].erase("repeats");
         return json;
     };

@@ -19,10 +19,14 @@ int Verbosity::rank_of_level() const {
     return static_cast<int>(std::find(std::begin(levels), std::end(levels), level) - std::begin(levels));
 }
 
+CLI::Option* add_level_option(CLI::App& command, Verbosity& verbosity) {
+    return command.add_option("--log-level", verbosity.level, "how much is said")
+        ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
+        ->capture_default_str();
+}
+
 void add_verbosity_options(CLI::App& command, Verbosity& verbosity) {
-    auto* level = command.add_option("--log-level", verbosity.level, "how much is said")
-                      ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
-                      ->capture_default_str();
+    auto* level = add_level_option(command, verbosity);
     command.add_flag("--quiet", verbosity.quiet, "no progress and no report, as --log-level error")->excludes(level);
 }
 

@@ -22,6 +22,8 @@ struct Verbosity {
     bool debug() const { return rank_of_level() >= 3; }
 };
 
+// Adds --log-level alone, for commands whose --quiet leaves the report.
+CLI::Option* add_level_option(CLI::App& command, Verbosity& verbosity);
 // Adds --quiet and --log-level; giving both is refused.
 void add_verbosity_options(CLI::App& command, Verbosity& verbosity);
 // A line on stderr; nothing when `text` is empty.

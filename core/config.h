@@ -80,7 +80,8 @@ struct TrainConfig {
     double lr_threshold = 1e-4;
     std::string lr_threshold_mode = "rel";  // rel | abs
     std::string early_stopping = "best";    // best | keras | first_rise: what patience counts
-    double min_delta = 0;
+    double min_delta = 0, baseline = -1;    // of keras and first_rise; baseline negative: none
+    int64_t start_from_epoch = 0;           // of keras and first_rise: epochs before the first that counts
     bool restore_best = true;
     std::string loss = "cross_entropy";          // cross_entropy | focal
     double focal_gamma = 2, focal_alpha = 0.25;  // alpha: of several labels

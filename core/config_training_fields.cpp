@@ -56,6 +56,17 @@ std::vector<ConfigField> stopping_fields() {
          .choices = {"best", "keras", "first_rise"}},
         {"/train/min_delta", XB_SLOT(train.min_delta), "Of keras and first_rise: a smaller change is no improvement.",
          from(0)},
+        {.path = "/train/baseline",
+         .slot = XB_SLOT(train.baseline),
+         .help =
+             "Of keras and first_rise: the wait begins anew only where an improvement is one on this value of monitor, too; "
+             "null: on the best so far alone.",
+         .range = from(0),
+         .nullable = true},
+        {"/train/start_from_epoch", XB_SLOT(train.start_from_epoch),
+         "Of keras and first_rise: so many epochs pass before one is compared; none of them is restored unless no other "
+         "follows.",
+         from(0)},
         {"/train/restore_best", XB_SLOT(train.restore_best),
          "Test the best epoch's weights, also where no patience ended the run; false: the last epoch's. Checkpoints keep "
          "both."},

@@ -81,6 +81,7 @@ private:
     int line_ = 1;
 };
 
+constexpr std::string_view gzip = "\x1f\x8b";
 constexpr std::string_view bom8 = "\xef\xbb\xbf", bom16_little = "\xff\xfe", bom16_big = "\xfe\xff",
                            no_break_space = "\xc2\xa0";
 
@@ -195,12 +196,15 @@ CsvTable parse_csv(const std::string& bytes, const std::string& path, char separ
     return table;
 }
 
-CsvTable read_csv(const std::string& path, char separator) {
+CsvTable read_csv(const std::string& path, char separator, const char* option) {
     std::error_code failure;
     if (std::filesystem::is_directory(path, failure)) throw UsageError("is a folder, not a table", path, "name a CSV file");
     errno = 0;
     const std::optional<std::string> bytes = file_text(path);
-    if (!bytes) throw UsageError(std::string("cannot be read: ") + std::strerror(errno), path, "check the path of --labels");
+    if (!bytes)
+        throw UsageError(std::string("cannot be read: ") + std::strerror(errno), path,
+                         std::string("check the path of ") + option);
+    if (bytes->starts_with(gzip)) throw UsageError("is compressed with gzip", path, "unpack it: gunzip FILE");
     return parse_csv(*bytes, path, separator);
 }
 

@@ -18,8 +18,8 @@ struct CsvTable {
     std::vector<int> lines;                      // where each row starts, from 1
 };
 
-// Throws UsageError with file and line; for another separator than the header's, with a proposal.
-CsvTable read_csv(const std::string& path, char separator = ',');
+// Throws UsageError with file and line; for another separator than the header's, with a proposal. `option` names the file.
+CsvTable read_csv(const std::string& path, char separator = ',', const char* option = "--labels");
 CsvTable parse_csv(const std::string& bytes, const std::string& path, char separator = ',');
 // Where the column of this name stands; nothing where there is none. Throws UsageError where there are two.
 std::optional<size_t> column_of(const CsvTable& table, const std::string& name);

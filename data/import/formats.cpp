@@ -74,6 +74,9 @@ ImportList list_images(const ImportOptions& options) {
     if (format.table == Table::none && !options.labels.empty()) {
         throw UsageError(fmt::format("format {} takes no table", format.name), "--labels", "use --format csv");
     }
+    if (!options.joins.empty() && format.list != list_csv)
+        throw UsageError(fmt::format("format {} joins no tables", format.name), "--join",
+                         "give a CSV as --labels, and --format csv");
     ImportList list = format.list(options);
     if (!options.group_regex.empty()) group_by_name(list, options.group_regex);
     if (list.records == nullptr) std::sort(list.items.begin(), list.items.end(), by_path);

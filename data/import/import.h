@@ -18,9 +18,10 @@
 namespace xbench {
 
 struct ImportOptions {
-    std::string source;  // folder
-    std::string out;     // the HDF5 set
-    std::string labels;  // CSV, or empty: folders name the classes
+    std::string source;              // folder
+    std::string out;                 // the HDF5 set
+    std::string labels;              // CSV, or empty: folders name the classes
+    std::vector<std::string> joins;  // more tables for its rows (data/import/csv_join.h)
     std::map<std::string, std::string>
         columns;           // path, label, labels, split, group, view ... -> their name in the CSV's header
     char separator = ',';  // of the CSV

@@ -12,6 +12,7 @@
 #include "core/utf8.h"
 #include "data/import/csv.h"
 #include "data/import/csv_boxes.h"
+#include "data/import/csv_join.h"
 #include "data/import/csv_labels.h"
 #include "data/import/csv_paths.h"
 #include "data/import/import_list.h"
@@ -101,8 +102,9 @@ void split_by_path(ImportList& list) {
 // The rows one by one.
 class TableLister {
 public:
-    TableLister(const ImportOptions& options, CsvTable table, const FolderWalk& walk)
-        : table_(std::move(table)),
+    TableLister(const ImportOptions& options, JoinedTable joined, const FolderWalk& walk)
+        : table_(std::move(joined.table)),
+          without_(std::move(joined.without)),
           columns_(find_columns(table_, options)),
           label_columns_(table_, options),
           boxes_(table_, options),
@@ -112,11 +114,11 @@ public:
           list_(start_list(walk)) {
         for (const auto& [role, at] : columns_.meta) list_.meta_names.push_back(role);
         list_.multilabel = options.multilabel || boxes_.given();
+        list_.notes = std::move(joined.notes);
     }
 
     ImportList list() {
-        for (size_t i = 0; i < table_.rows.size(); ++i)
-            take(table_.rows[i], fmt::format("{}:{}", table_.path, table_.lines[i]), table_.lines[i]);
+        for (size_t i = 0; i < table_.rows.size(); ++i) take(i, fmt::format("{}:{}", table_.path, table_.lines[i]));
         if (seen_.empty()) {
             throw UsageError(fmt::format("none of its {} paths is a file below {}; the first is '{}'{}", table_.rows.size(),
                                          source_, table_.rows[0][columns_.path], files_.hint(table_.rows[0][columns_.path])),
@@ -140,7 +142,8 @@ public:
     }
 
 private:
-    void take(const std::vector<std::string>& row, const std::string& place, int line) {
+    void take(size_t number, const std::string& place) {
+        const std::vector<std::string>& row = table_.rows[number];
         ImportItem item;
         item.path = files_.find(row[columns_.path], place);
         if (item.path.empty()) {
@@ -149,12 +152,14 @@ private:
                 {row[columns_.path], fmt::format("{}: no such file below the source{}", place, hint), false});
             return;
         }
-        const auto [first, fresh] = seen_.emplace(item.path, line);
+        const auto [first, fresh] = seen_.emplace(item.path, table_.lines[number]);
         if (!fresh && boxes_.given()) return take_again(item.path, row, place);
         if (!fresh) {
             throw UsageError(fmt::format("'{}' was already listed in line {}", escape_bytes(item.path), first->second),
                              place, "keep one row an image");
         }
+        if (!without_[number].empty())
+            return list_.quarantined.push_back({item.path, fmt::format("{}: {}", place, without_[number])});
         RowLabels labels = label_columns_.read(row, place);
         if (labels.missing) return quarantine(item, place, "label", label_columns_.cell(row));
         if (columns_.split != no_column) {
@@ -196,6 +201,7 @@ private:
     }
 
     const CsvTable table_;
+    const std::vector<std::string> without_;  // of its rows
     const Columns columns_;
     const LabelColumns label_columns_;
     BoxColumns boxes_;
@@ -212,9 +218,9 @@ private:
 }  // namespace
 
 ImportList list_csv(const ImportOptions& options) {
-    CsvTable table = read_csv(options.labels, options.separator);
+    JoinedTable joined = read_joined(options);
     const FolderWalk walk = walk_folder(options.source);
-    return TableLister(options, std::move(table), walk).list();
+    return TableLister(options, std::move(joined), walk).list();
 }
 
 }  // namespace xbench

@@ -1,4 +1,5 @@
-// The Lanczos-3 resize. Both passes run over samples that lie side by side, so that the compiler makes vectors of them:
+// The Lanczos-3 resize. A side that stays as it is needs no pass: there the window is 1 at its middle and 0 at all other
+// samples. Both passes run over samples that lie side by side, so that the compiler makes vectors of them:
 // the vertical one over a row, the horizontal one over a strip of rows that was transposed first.
 #include "data/import/resize.h"
 
@@ -88,11 +89,17 @@ const Resizer::Taps& Resizer::taps_for(int64_t from, int64_t to) {
 
 // The horizontal pass of one channel, into rows_.
 template <class T>
-void Resizer::resize_rows(const Image& image, int channel, const Taps& across, int64_t width) {
+void Resizer::resize_rows(const Image& image, int channel, int64_t width) {
     const T* samples = reinterpret_cast<const T*>(image.samples.data()) + channel;
     const int64_t step = image.channels, pitch = padded(width);
-    columns_.resize(static_cast<size_t>(image.width * strip));
     rows_.resize(static_cast<size_t>(image.height * pitch));
+    if (image.width == width) {
+        for (int64_t y = 0; y < image.height; ++y)
+            for (int64_t x = 0; x < width; ++x) rows_[static_cast<size_t>(y * pitch + x)] = samples[(y * width + x) * step];
+        return;
+    }
+    const Taps& across = taps_for(image.width, width);
+    columns_.resize(static_cast<size_t>(image.width * strip));
     for (int64_t top = 0; top < image.height; top += strip) {
         const int64_t count = std::min(strip, image.height - top);
         for (int64_t r = 0; r < count; ++r) {
@@ -111,7 +118,19 @@ void Resizer::resize_rows(const Image& image, int channel, const Taps& across, i
 
 template <class T>
 void Resizer::resize_plane(const Image& image, int channel, int64_t width, int64_t height, T* plane) {
-    resize_rows<T>(image, channel, taps_for(image.width, width), width);
+    if (image.width == width && image.height == height) {
+        const T* samples = reinterpret_cast<const T*>(image.samples.data()) + channel;
+        for (int64_t i = 0; i < width * height; ++i) plane[i] = samples[i * image.channels];
+        return;
+    }
+    resize_rows<T>(image, channel, width);
+    if (image.height == height) {
+        const int64_t pitch = padded(width);
+        for (int64_t y = 0; y < height; ++y)
+            for (int64_t x = 0; x < width; ++x)
+                plane[y * width + x] = static_cast<T>(rows_[static_cast<size_t>(y * pitch + x)]);
+        return;
+    }
     const Taps& down = taps_for(image.height, height);
     const int64_t pitch = padded(width);
     for (int64_t y = 0; y < height; ++y) {

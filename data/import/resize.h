@@ -29,7 +29,7 @@ private:
     template <class T>
     void resize_plane(const Image& image, int channel, int64_t width, int64_t height, T* plane);
     template <class T>
-    void resize_rows(const Image& image, int channel, const Taps& across, int64_t width);
+    void resize_rows(const Image& image, int channel, int64_t width);
 
     std::map<std::pair<int64_t, int64_t>, Taps> tables_;
     std::vector<float> columns_;  // a strip of rows of the image, transposed: {width, strip}

@@ -22,7 +22,7 @@ Split split_from(const std::string& name) {
     std::transform(lower.begin(), lower.end(), lower.begin(),
                    [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
     if (lower == "train" || lower == "training") return Split::train;
-    if (lower == "val" || lower == "valid" || lower == "validation") return Split::val;
+    if (lower == "val" || lower == "valid" || lower == "validation" || lower == "validate") return Split::val;
     if (lower == "test" || lower == "testing") return Split::test;
     throw UsageError("'" + name + "' is not a split", {}, "use train, val or test");
 }

@@ -184,9 +184,9 @@ Json identity_of(const Config& config, const std::string& data_digest) {
     const Json all = xbench::to_json(config);
     Json identity{
         {"model", all.at("model")}, {"data", all.at("data")}, {"train", all.at("train")}, {"data_sha", data_digest}};
-    for (const char* key : {"epochs", "patience", "min_delta", "early_stopping", "restore_best", "constants", "check_steps",
-                            "checkpoint_steps", "checkpoint_keep", "overlap", "arrivals", "activation_checkpointing",
-                            "hybrid_sharding", "collective_timeout_seconds"})
+    for (const char* key : {"epochs", "patience", "min_delta", "baseline", "start_from_epoch", "early_stopping",
+                            "restore_best", "constants", "check_steps", "checkpoint_steps", "checkpoint_keep", "overlap",
+                            "arrivals", "activation_checkpointing", "hybrid_sharding", "collective_timeout_seconds"})
         identity["train"].erase(key);
     if (config.train.weights.empty()) identity["train"].erase("weights");
     for (const char* key : {"workers", "path"}) identity["data"].erase(key);  // a set may move

@@ -18,19 +18,25 @@ EarlyStopping early_stopping(const TrainConfig& config, std::span<const EpochRes
     const std::string monitor = first_rise ? "val_loss" : config.monitor;
     const int64_t patience = first_rise ? 1 : config.patience;
     const bool less = monitor == "val_loss";
+    const auto improves_on = [&](double now, double on) {
+        return less ? now + config.min_delta < on : now - config.min_delta > on;
+    };
     constexpr double infinity = std::numeric_limits<double>::infinity();
     EarlyStopping state;
     state.best = less ? infinity : -infinity;
+    const auto start = static_cast<size_t>(config.start_from_epoch);
     for (size_t i = 0; i < history.size(); ++i) {
-        if (i == 0) state.best_epoch = history[i].epoch;
+        if (i <= start) state.best_epoch = history[i].epoch;
+        if (i < start) continue;
         const double now = metric_of(monitor, history[i]);
         ++state.wait;
-        if (less ? now + config.min_delta < state.best : now - config.min_delta > state.best) {
+        if (improves_on(now, state.best)) {
             state.best = now;
             state.best_epoch = history[i].epoch;
-            state.wait = 0;
+            if (config.baseline < 0 || improves_on(now, config.baseline)) state.wait = 0;
+        } else if (patience > 0 && state.wait >= patience && i > 0) {
+            state.stop = true;
         }
-        if (patience > 0 && state.wait >= patience && i > 0) state.stop = true;
     }
     return state;
 }

@@ -16,8 +16,8 @@ struct EarlyStopping {
     int64_t wait = 0;        // epochs since without improvement
     bool stop = false;
 };
-// After these epochs, with early_stopping keras or first_rise. The epoch that is restored is best_epoch; where nothing ever
-// improved (all NaN) it is the first.
+// After these epochs, with early_stopping keras or first_rise. The epoch that is restored is best_epoch. Where nothing ever
+// improved (all NaN) it is the first that counts; while none counts (start_from_epoch) it is the newest.
 EarlyStopping early_stopping(const TrainConfig& config, std::span<const EpochResult> history);
 
 }  // namespace xbench

@@ -33,12 +33,17 @@ WeightSet RunCheckpoints::described_weights(const Predictions* val, const char* 
     about.precision = config_.train.precision;
     about.evaluation_batch = evaluation_batch(config_.train.batch_size);
     about.virtual_ranks = step_.sums().leaves_of_all;
-    if (val && step_.place().rank == 0) {
+    if (val && step_.place().rank == 0)
         for (const Threshold& threshold : best_thresholds(*val)) about.thresholds.push_back(threshold.value);
-        about.temperature = fit_temperature(*val);
-    }
     describe(about, weights);
     return weights;
+}
+
+void RunCheckpoints::save_calibrated(const char* name, WeightSet& weights, const Predictions& val) const {
+    ModelDescription about = description_of(weights, name);
+    about.temperature = fit_temperature(val);
+    describe(about, weights);
+    save(name, weights);
 }
 
 void RunCheckpoints::save(const char* name, const WeightSet& weights) const {

@@ -39,12 +39,15 @@ public:
                    int64_t batches, std::filesystem::path folder);
 
     // The weights that are evaluated (while the average has taken their place, where there is one) with all that describes
-    // them; collective. On rank 0, which writes them, thresholds and a temperature are chosen by predictions of the
-    // validation split, where they are given.
+    // them; collective. On rank 0, which writes them, thresholds are chosen by predictions of the validation split, where
+    // they are given.
     WeightSet evaluated_weights(const Predictions* val = nullptr) const {
         return described_weights(val, train_.ema_decay > 0 ? "ema" : "trained");
     }
     void save(const char* name, const WeightSet& weights) const;
+    // The same with a temperature, fitted to their predictions of the validation split. It takes some fifty passes over
+    // these: once behind a training, not in each of its epochs.
+    void save_calibrated(const char* name, WeightSet& weights, const Predictions& val) const;
 
     // Takes a snapshot and writes it in the background; collective.
     void snapshot(const RunState& run, int64_t epoch);

@@ -51,6 +51,8 @@ private:
     void snapshot(int64_t epoch);
     bool is_best(const EpochResult& epoch) const;
     void follow_history();
+    void measure_best();
+    void calibrate_best();
     void sum_losses(EpochResult& epoch);
     template <class F>
     void with_average(F&& work);
@@ -78,9 +80,10 @@ private:
     RunCheckpoints checkpoints_;
     ProgressReport progress_;
     RunPosition from_;
-    bool stopped_ = false;    // early, after the newest epoch
-    Metrics last_val_;        // of the newest epoch
-    double newest_loss_ = 0;  // an image, of the newest batch whose loss the host has
+    bool stopped_ = false;                 // early, after the newest epoch
+    Metrics last_val_;                     // of the newest epoch
+    std::optional<Predictions> best_val_;  // on rank 0: the best epoch's of the validation split, until it is calibrated
+    double newest_loss_ = 0;               // an image, of the newest batch whose loss the host has
     TrainResult result_;
     ClockOffset clock_before_;  // the steps
     Clock::time_point start_ = Clock::now(), epoch_start_ = start_;
@@ -303,7 +306,7 @@ void Training::end_epoch(EpochResult& epoch) {
         return progress_.after_epoch(epoch, step_.done());
     }
     with_average([&] {
-        const Predictions predictions = predict(Split::val);
+        Predictions predictions = predict(Split::val);
         last_val_ = compute_metrics(predictions, dataset_.info().class_names);
         epoch.val_loss = last_val_.loss;
         epoch.val_accuracy = last_val_.accuracy;
@@ -311,6 +314,7 @@ void Training::end_epoch(EpochResult& epoch) {
         epoch.val_seconds = seconds_since(start);
         epoch.best = is_best(epoch);
         if (epoch.best) run_.best = {epoch, checkpoints_.evaluated_weights(&predictions), last_val_};
+        if (epoch.best && communicator_.rank() == 0) best_val_ = std::move(predictions);
     });
     if (epoch.best) checkpoints_.save("best.safetensors", run_.best.weights);
     run_.history.push_back(epoch);
@@ -367,8 +371,23 @@ void Training::sum_history() {
     }
 }
 
+// Where an earlier process found the best epoch; its weights take the step's place. Collective.
+void Training::measure_best() {
+    step_.state().set_weights(run_.best.weights, "the best epoch");
+    Predictions predictions = predict(Split::val);
+    run_.best.val = compute_metrics(predictions, dataset_.info().class_names);
+    if (communicator_.rank() == 0) best_val_ = std::move(predictions);
+}
+
+void Training::calibrate_best() {
+    if (!best_val_) return;
+    checkpoints_.save_calibrated("best.safetensors", run_.best.weights, *best_val_);
+    best_val_.reset();
+}
+
 TrainResult Training::interrupted() {
     result_.interrupted = true;
+    calibrate_best();
     sum_history();
     checkpoints_.wait();
     communicator_.barrier();
@@ -389,6 +408,8 @@ TrainResult Training::finish() {
     with_average([&] { last = checkpoints_.evaluated_weights(); });
     checkpoints_.save("last.safetensors", last);
     result_.final_weights_hash = weights_hash(last);
+    if (run_.best.val.count == 0) measure_best();
+    calibrate_best();
     const WeightSet& kept = train_.restore_best ? run_.best.weights : last;
     step_.state().set_weights(kept, train_.restore_best ? "the best epoch" : "the last epoch");
     result_.weights_hash = weights_hash(kept);

@@ -45,6 +45,14 @@ done
 awk -F , 'NR == FNR { p[FNR] = $4; next } FNR > 1 { d = p[FNR] - $4; if (d < -1e-4 || d > 1e-4) exit 1 }' cpu.csv cuda.csv ||
     fail "predictions of CPU and GPU differ"
 
+# Grad-CAM on both devices: the same maps, within rounding.
+for device in cpu cuda; do
+    on_gpus "$xbench" explain --checkpoint trained --data set.h5 --index 1,5 --class pneumonia --device $device --out map_$device --quiet || fail "explain on $device"
+done
+[ "$(tail -n +2 map_cuda/explain.csv | wc -l)" = 2 ] || fail "explain on cuda"
+paste -d , map_cpu/explain.csv map_cuda/explain.csv | awk -F , 'NR > 1 { for (i = 4; i <= 6; ++i) { d = $i - $(i + 7); if (d < -1e-4 || d > 1e-4) exit 1 } }' ||
+    fail "maps of CPU and GPU differ"
+
 # One line with a remedy.
 says() {
     local text=$1

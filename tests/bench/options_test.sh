@@ -116,6 +116,10 @@ mkdir -p one && printf "$png" >one/a.png && cp one/a.png one/b.png
 line explain --checkpoint 'absent' --checkpoint absent --image one/a.png --out out.png
 line explain --image 'absent.png: is not there' --checkpoint base --image absent.png --out out.png
 line explain --image 'b.png,' --checkpoint base --image one --out out
+line explain --data 'absent.h5: is not there' --checkpoint base --data absent.h5 --out out.png
+line explain --split 'tset' --checkpoint base --data set.h5 --out out --split tset
+line explain --index 'no image 64' --checkpoint base --data set.h5 --out out.png --index 64
+line explain --device '{cpu,cuda}' --checkpoint base --image one/a.png --out out.png --device tpu
 line explain --out 'ends in .png' --checkpoint base --image one/a.png --out out.jpg
 line explain --class 'normal 0.' --checkpoint base --image one/a.png --out out.png --class normal
 line explain --layer 'did you mean f.' --checkpoint base --image one/a.png --out out.png --layer g.8
@@ -214,6 +218,7 @@ set_line --size '1x8x8' --size 8
 set_line --channels '3x8x8' --size 8 --channels 3
 set_line --labels 'no column' --size 8 --labels labels.csv
 set_line --columns '"ill"' --size 8 --labels labels.csv --columns path=file,label=class,split=fold,group=patient
+set_line --join 'labels.csv is joined by file' --size 8 --labels labels.csv --columns path=file,label=class --join labels.csv:file
 set_line --separator '"ill"' --size 8 --labels semicolons.csv --separator semicolon --columns path=file,label=class
 set_line --patient-key 'no_such_key' --size 8 --patient-key no_such_key
 seen="${seen}data import--keep-ids "  # says something of DICOM patients alone: tests/data
@@ -239,6 +244,9 @@ set_line --val-share '-became one' --size 8 --val-share 0
 set_line --seed 'seed 7' --size 8 --split 50,25,25 --seed 7
 set_line --threads 'not in range' --size 8 --threads -1
 set_line --quiet '-100%' --size 8 --quiet
+line "data import" --log-level '-elsewhere.h5' img --out elsewhere.h5 --size 8 --log-level error
+line "data import" --log-level '-images/s' img --out elsewhere.h5 --size 8 --log-level warning
+line "data import" --log-level 'files are decoded by' img --out elsewhere.h5 --size 8 --log-level debug
 
 "$xbench" data import img --out copies.h5 --size 8 --quiet >/dev/null 2>&1
 line "data leaks" --json '"schema": "xbench.leaks/1"' copies.h5 --json
@@ -266,6 +274,7 @@ line "data synth" --size '1x24x24' --out out.h5 --count 8 --size 24
 line "data synth" --channels '3x16x16' "$@" --channels 3
 line "data synth" --threads 'not in range' "$@" --threads -1
 line "data synth" --quiet '-%' "$@" --quiet
+line "data synth" --log-level '-images' "$@" --log-level error
 "$xbench" data synth "$@" --quiet >/dev/null && cp out.h5 one.h5
 line "data synth" --seed '8 images' "$@" --seed 2
 cmp -s one.h5 out.h5 && fail "data synth --seed changes nothing"

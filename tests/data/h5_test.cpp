@@ -69,6 +69,26 @@ TEST(H5, ReadsWhatItWrote) {
     }
 }
 
+// The library compares them when it reads: odd sizes, sums that run over, nothing but zeros.
+TEST(H5, ChecksumsAreTheLibrarys) {
+    const TemporaryFolder folder;
+    for (const int64_t side : {1, 3, 19, 27, 64, 1000}) {
+        for (const int bytes : {1, 2}) {
+            for (const int value : {0, 255, -1}) {
+                ImageSet set;
+                set.records.info = {"somewhere", 2, 1, side, side, bytes, {"a", "b"}, false};
+                set.records.labels = {0, 1};
+                set.records.splits = {0, 0};
+                set.records.ids = {"a", "b"};
+                for (size_t i = 0; i < 2 * set.image_bytes(); ++i)
+                    set.pixels.push_back(static_cast<uint8_t>(value < 0 ? i * i * 31 + i / 7 : static_cast<size_t>(value)));
+                write_h5(folder / "set.h5", set);
+                EXPECT_EQ(read_h5(folder / "set.h5").pixels, set.pixels) << side << ' ' << bytes << ' ' << value;
+            }
+        }
+    }
+}
+
 TEST(H5, CountsPixelStatisticsOverTheTrainingImages) {
     const TemporaryFolder folder;
     ImageSet set = small_set();

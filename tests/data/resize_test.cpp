@@ -49,6 +49,24 @@ TEST(Resize, KeepsWhatHasTheRightSize) {
     EXPECT_EQ(resized(image, 21, 17), image.samples);
 }
 
+// Where one side stays, each of its lines is resized as if it were alone.
+TEST(Resize, ASideThatStaysTakesNoPart) {
+    const Image image = pattern(21, 17);
+    const auto narrow = resized(image, 9, 17), low = resized(image, 21, 30);
+    for (int64_t y = 0; y < 17; ++y) {
+        Image row{21, 1, 1, 1, {image.samples.begin() + y * 21, image.samples.begin() + (y + 1) * 21}};
+        const std::vector<uint8_t> part(narrow.begin() + y * 9, narrow.begin() + (y + 1) * 9);
+        EXPECT_EQ(resized(row, 9, 1), part) << y;
+    }
+    for (int64_t x = 0; x < 21; ++x) {
+        Image column{1, 17, 1, 1, {}};
+        std::vector<uint8_t> part;
+        for (int64_t y = 0; y < 17; ++y) column.samples.push_back(image.samples[static_cast<size_t>(y * 21 + x)]);
+        for (int64_t y = 0; y < 30; ++y) part.push_back(low[static_cast<size_t>(y * 21 + x)]);
+        EXPECT_EQ(resized(column, 1, 30), part) << x;
+    }
+}
+
 TEST(Resize, KeepsAFlatImageFlat) {
     for (const int64_t size : {1, 3, 16, 37, 64}) {
         const Image flat{50, 23, 1, 1, std::vector<uint8_t>(50 * 23, 201)};

@@ -86,8 +86,20 @@ weights="--checkpoint $golden/pytorch/one_label.safetensors --model pneumonia_cn
     "$xbench" explain $weights --image files --out maps --raw --quiet 2>noted.txt || fail "explain a folder: $(cat noted.txt)"
     refused 'did you mean f.8' $weights --image files --out x --layer f.88
     refused 'its classes are c0, c1, c2' $weights --image files --out x --class oedema
-    refused 'xbench eval' $weights --image set.h5 --out x.png
+    refused 'give it as --data' $weights --image set.h5 --out x.png
+    refused 'either --image or --data' $weights --out x.png
+    refused 'have no splits' $weights --image files --split test --out x
 }
+# Of a set: by place, where the picture is one; a split's, with the truth beside the class that is shown.
+"$xbench" explain --checkpoint run --data set.h5 --index 7 --class pneumonia --out seven.png --raw --quiet || fail "explain --index"
+"$xbench" explain --checkpoint run --data set.h5 --split test --class pneumonia --out of_test --raw --quiet || fail "explain --split"
+"$xbench" explain --checkpoint run --data set.h5 --index 9,7 --class pneumonia --out two --raw --quiet || fail "explain --index 9,7"
+"$xbench" predict --checkpoint run --data set.h5 --out all.csv --quiet || fail "predict"
+refused 'its images are 0 to 119' --checkpoint run --data set.h5 --index 3,120 --out x
+refused 'excludes' --checkpoint run --data set.h5 --split test --index 7 --out x
+refused 'is no data set' --checkpoint run --data files --out x
+refused 'ends in .png' --checkpoint run --data set.h5 --index 7 --out x
+refused 'is not a split' --checkpoint run --data set.h5 --split tset --out x
 [ -e x ] && fail "a refused command left a folder"
 python3 - <<'PY' || fail "pictures and maps"
 import ast, csv, os, struct
@@ -108,6 +120,16 @@ assert array("heat.npy")[:2] == (6, 6) and min(array("heat.npy")[2]) >= 0
 rows = list(csv.DictReader(open("maps/explain.csv")))
 assert sorted(row["id"] for row in rows) == ["sub/a.png", "sub_a.png"], rows
 assert len({row["picture"] for row in rows}) == 2
+images = {row["id"]: row for row in csv.DictReader(open("all.csv"))}
+order = list(images)
+split = list(csv.DictReader(open("of_test/explain.csv")))
+assert 5 < len(split) < 60 and all(row["label"] == images[row["id"]]["label"] != "" for row in split), split
+for row in split:
+    assert row["class"] == "pneumonia" and abs(float(row["probability"]) - float(images[row["id"]]["p_1"])) < 1e-6, row
+two = list(csv.DictReader(open("two/explain.csv")))
+assert [row["id"] for row in two] == [order[7], order[9]], two
+assert array("seven.npy") == array(os.path.join("two", two[0]["picture"][:-4] + ".npy"))
+assert rows[0]["label"] == "", "image files have no labels"
 for row in rows:
     size(os.path.join("maps", row["picture"]))
     assert abs(max(array(os.path.join("maps", row["picture"][:-4] + ".npy"))[2]) - float(row["map_maximum"])) < 1e-6

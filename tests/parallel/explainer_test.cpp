@@ -11,6 +11,7 @@
 #include "core/rng.h"
 #include "data/set/h5.h"
 #include "eval/gradcam.h"
+#include "kernels/cuda/devices.h"
 #include "models/registry.h"
 
 namespace xbench {
@@ -35,9 +36,12 @@ struct Case {
         weights = load_weights(folder + "pytorch/" + name + ".safetensors");
         images = open_h5(folder + "pytorch/" + name + ".h5");
     }
+    std::vector<HeatMap> ask(const std::vector<HeatQuestion>& questions, const std::string& layer, Device& device) const {
+        return explain(graph, weights, about, *images, questions, layer, device);
+    }
     std::vector<HeatMap> ask(const std::vector<HeatQuestion>& questions, const std::string& layer, int threads = 1) const {
         Cpu device(threads);
-        return explain(graph, weights, about, *images, questions, layer, device);
+        return ask(questions, layer, device);
     }
     ModelDescription about;
     Graph graph;
@@ -59,34 +63,47 @@ double difference(const std::vector<float>& a, const std::vector<float>& b) {
     return most;
 }
 
-TEST(Explainer, MapsArePyTorchsByHooks) {
+void expect_pytorchs(const Case& one, const Json& expected, Device& device) {
+    const std::string layer = expected.at("layer").get<std::string>();
+    const HeatQuestion question{expected.at("image").get<int64_t>(), expected.at("class").get<int64_t>()};
+    SCOPED_TRACE(layer + ", image " + std::to_string(question.sample) + ", class " + std::to_string(question.of_class));
+    const HeatMap heat = one.ask({question}, layer, device)[0];
+    const auto map = expected.at("map").get<std::vector<float>>();
+    EXPECT_EQ(heat.rows * heat.columns, static_cast<int64_t>(map.size()));
+    EXPECT_LE(difference(heat.map, map), tolerance * largest(map) + 1e-9);
+    const double logit = expected.at("logit").get<double>();
+    EXPECT_NEAR(heat.logit, logit, tolerance * std::max(1.0, std::fabs(logit)));
+    if (!expected.contains("enlarged")) return;
+    std::vector<float> large = enlarged(heat.map, heat.rows, heat.columns, one.about.model.size, one.about.model.size);
+    divide_by_maximum(large);
+    EXPECT_LE(difference(large, expected.at("enlarged").get<std::vector<float>>()), tolerance);
+}
+
+// All maps of the file on this device.
+void expect_all_pytorchs(Device& device) {
     int compared = 0, with_evidence = 0;
     const Json cases = Json::parse(*file_text(folder + "gradcam.json"));
     for (const auto& [name, json] : cases.items()) {
+        SCOPED_TRACE(name);
         const Case one(name, json);
         for (const Json& expected : json.at("maps")) {
-            const std::string layer = expected.at("layer").get<std::string>();
-            const HeatQuestion question{expected.at("image").get<int64_t>(), expected.at("class").get<int64_t>()};
-            SCOPED_TRACE(name + " " + layer + ", image " + std::to_string(question.sample) + ", class " +
-                         std::to_string(question.of_class));
-            const HeatMap heat = one.ask({question}, layer)[0];
-            const auto map = expected.at("map").get<std::vector<float>>();
-            EXPECT_EQ(heat.rows * heat.columns, static_cast<int64_t>(map.size()));
-            EXPECT_LE(difference(heat.map, map), tolerance * largest(map) + 1e-9);
-            const double logit = expected.at("logit").get<double>();
-            EXPECT_NEAR(heat.logit, logit, tolerance * std::max(1.0, std::fabs(logit)));
-            if (expected.contains("enlarged")) {
-                std::vector<float> large =
-                    enlarged(heat.map, heat.rows, heat.columns, one.about.model.size, one.about.model.size);
-                divide_by_maximum(large);
-                EXPECT_LE(difference(large, expected.at("enlarged").get<std::vector<float>>()), tolerance);
-            }
+            expect_pytorchs(one, expected, device);
             ++compared;
-            with_evidence += largest(map) > 0;
+            with_evidence += largest(expected.at("map").get<std::vector<float>>()) > 0;
         }
     }
     EXPECT_GE(compared, 30);
     EXPECT_GE(with_evidence, 20);
+}
+
+TEST(Explainer, MapsArePyTorchsByHooks) {
+    Cpu device;
+    expect_all_pytorchs(device);
+}
+
+TEST(GpuExplainer, MapsArePyTorchsByHooks) {
+    if (const GpuSystem system = query_gpus(); !system.why_not.empty()) GTEST_SKIP() << system.why_not;
+    expect_all_pytorchs(*make_cuda_device(0));
 }
 
 TEST(Explainer, ABatchAndThreadsChangeNothing) {
