@@ -18,9 +18,9 @@ jobs=${XBENCH_JOBS:-$(nproc)}
 
 build() { cmake --preset "$1" >/dev/null && cmake --build "build/$1" -j "$jobs" ${2:+--target} ${2:-}; }
 # House tests read the sources alone, and assertions on time mean nothing in a slow build.
-fast() { ctest --preset "$1" -j "$jobs" -L fast -LE 'house|timing' --no-tests=error; }
+fast() { ctest --preset "$1" -j "$jobs" -L fast -LE "house|timing${2:+|$2}" --no-tests=error; }
 
-check_asan() { build asan && fast asan; }
+check_asan() { build asan && fast asan no_asan; }
 check_clang() { build clang && fast clang; }
 check_tsan() {
     build tsan "test_core test_data test_parallel" || return 1
