@@ -34,11 +34,17 @@ constexpr Entry environment[] = {
     {"XBENCH_NO_NCCL",
      "Set: GPUs of several ranks exchange gradients through the host. By default NCCL does it where it is."},
     {"XBENCH_RENDEZVOUS",
-     "A folder that all ranks see, where ranks of GPUs that were started without MPI find each other (default: the working "
-     "folder)."},
+     "Where ranks of GPUs that were started without MPI find each other: a folder that all of them see (default: the "
+     "working "
+     "folder), or pmix or pmi2, Slurm's own service."},
+    {"XBENCH_SHARE_GPU", "Set: two ranks may share a GPU, to check results. By default that is refused."},
     {"XBENCH_JOB", "Any word that is the same on the ranks of one job alone; Slurm's jobs need none."},
     {"XBENCH_PROGRAM", "The program that a sweep starts its ranks with (default: this one)."},
     {"XBENCH_ONE_RANK", "Set: a parallel trainer without a launcher trains as one rank."},
+    {"XBENCH_COPY", "1/4: the second of four serial runs that a sweep starts at once, each on cores of its own."},
+    {"XBENCH_PLANT",
+     "Losses that are planted into a training, to see that the factors of a scaling table find them; records and tables say "
+     "so."},
     {"OMP_NUM_THREADS, OMP_THREAD_LIMIT", "Limits of OpenMP count as cores: more threads are refused."},
 };
 constexpr Entry files[] = {
