@@ -44,7 +44,7 @@ for i in 1 2 3 4 5 6 7 8 9; do printf "$png" >img/a/$i.png && printf "$png" >img
 cat >job.json <<'JSON'
 {"name": "job", "model": {"name": "pneumonia_cnn", "widths": [4, 4, 4]}, "data": {"path": "set.h5"},
  "train": {"batch_size": 8, "collective_timeout_seconds": 20},
- "sweep": [{"trainer": "serial"}, {"trainer": "cpu_ddp", "ranks": 2}], "scaling": {"repeats": 1, "oversubscribe": true}}
+ "sweep": [{"trainer": "serial"}, {"trainer": "cpu_ddp", "ranks": 2}], "scaling": {"repeats": 1, "factors": false, "oversubscribe": true}}
 JSON
 do_it version --version
 do_it doctor doctor
