@@ -24,6 +24,7 @@
 #include "core/error.h"
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/gather.h"
 #include "core/interrupt.h"
 #include "core/launched.h"
 #include "core/progress.h"
@@ -141,13 +142,9 @@ std::vector<std::string> gpus_of_ranks(int ranks_on_node) {
 
 // Ranks that see their own GPU alone (--gpus-per-task=1) learn the others' when they are connected. Before a step computes.
 void bind_beside_gpus(Communicator& communicator, int threads, Binding& binding) {
-    constexpr size_t letters = 32;
     const std::vector<GpuDescription> seen = query_gpus().gpus;
-    std::string mine = seen.size() == 1 && binding.gpu.empty() ? seen.front().pci_address : "";
-    mine.resize(letters);
-    std::vector<std::byte> bytes(letters);
-    std::transform(mine.begin(), mine.end(), bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
-    const std::vector<std::byte> all = communicator.all_gather_bytes(bytes);
+    const bool sees_its_own = seen.size() == 1 && binding.gpu.empty();
+    const std::vector<std::string> all = gather_texts(communicator, sees_its_own ? seen.front().pci_address : "");
     const std::vector<int> nodes = communicator.nodes();
     const auto me = static_cast<size_t>(communicator.rank());
     std::vector<std::string> gpus;
@@ -155,8 +152,7 @@ void bind_beside_gpus(Communicator& communicator, int threads, Binding& binding)
     for (size_t rank = 0; rank < nodes.size(); ++rank) {
         if (nodes[rank] != nodes[me]) continue;
         if (rank == me) place = static_cast<int>(gpus.size());
-        const char* const text = reinterpret_cast<const char*>(&all[rank * letters]);
-        gpus.emplace_back(text, std::find(text, text + letters, '\0'));
+        gpus.push_back(all[rank]);
     }
     const bool all_known = std::none_of(gpus.begin(), gpus.end(), [](const std::string& gpu) { return gpu.empty(); });
     if (all_known) binding = bind_again(binding, place, static_cast<int>(gpus.size()), threads, gpus);
@@ -183,15 +179,6 @@ std::unique_ptr<RunFolder> take_folder(const TrainCommand& command, const Config
             ? make_unique_folder(config.output, fmt::format("{}-train-{}", config.name, utc_time("%Y%m%dT%H%M%SZ")))
             : fs::path(command.out);
     return std::make_unique<RunFolder>(path, use_of(command));
-}
-
-std::string from_rank_0(const std::string& text, Communicator& communicator) {
-    std::vector<std::byte> bytes;
-    if (communicator.rank() == 0)
-        for (const char c : text) bytes.push_back(static_cast<std::byte>(c));
-    std::string all;
-    for (const std::byte byte : communicator.all_gather_bytes(bytes)) all += static_cast<char>(byte);
-    return all;
 }
 
 // Whether there is nothing left to resume, because the run has ended. Throws where it is another one.
@@ -289,9 +276,9 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     const bool probe = is_probe(config.train);
     if (first && !probe) look_for_leaks(config, *dataset, command.threads);
     const std::unique_ptr<RunFolder> owned = first ? take_folder(command, config) : nullptr;
-    const fs::path folder = from_rank_0(first ? owned->path().string() : "", communicator);
+    const fs::path folder = from_rank_0(communicator, first ? owned->path().string() : "");
     const bool finished = first && command.resume && says_finished(folder, config);
-    if (!from_rank_0(finished ? "finished" : "", communicator).empty()) return;
+    if (!from_rank_0(communicator, finished ? "finished" : "").empty()) return;
     if (first && !probe && dataset->indices(Split::test).empty())
         fmt::print(stderr, "xbench train: {} has no test split; there will be no test scores\n", dataset->info().source);
     const ProcessorCounters processor;  // before there are threads

@@ -18,6 +18,7 @@
 #include "core/error.h"
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/gather.h"
 #include "core/hardware.h"
 #include "core/interrupt.h"
 #include "core/launched.h"
@@ -66,15 +67,6 @@ std::unique_ptr<Communicator> connect(const Binding& binding) {
     return setup.connect({binding, std::make_shared<WaitLimit>(), &note});
 }
 
-std::string from_rank_0(const std::string& text, Communicator& workers) {
-    std::vector<std::byte> bytes;
-    if (workers.rank() == 0)
-        for (const char c : text) bytes.push_back(static_cast<std::byte>(c));
-    std::string all;
-    for (const std::byte byte : workers.all_gather_bytes(bytes)) all += static_cast<char>(byte);
-    return all;
-}
-
 std::unique_ptr<RunFolder> take_folder(const TuneCommand& command, const Config& config) {
     const fs::path path =
         command.out.empty()
@@ -117,7 +109,7 @@ void tune_on(const TuneCommand& command, const Config& config, Communicator& wor
     const std::unique_ptr<Dataset> dataset = open_dataset(config.data);
     for (const Split split : {Split::train, Split::val}) check_split(*dataset, split);
     const std::unique_ptr<RunFolder> owned = first ? take_folder(command, config) : nullptr;
-    const fs::path folder = from_rank_0(first ? owned->path().string() : "", workers);
+    const fs::path folder = from_rank_0(workers, first ? owned->path().string() : "");
     if (first) {
         if (command.resume && path_exists(folder / "config.resolved.json")) check_same_search(folder, config);
         write_text(folder / "config.resolved.json", json_text(to_json(with_absolute_paths(config)), 2) + "\n");

@@ -1,6 +1,7 @@
 // The kernel multiplexes more events than the processor counts at once; a value is then scaled by the share of the time that
 // it was counted.
 #include "bench/base/processor_counters.h"
+#include "core/gather.h"
 
 #include <fmt/format.h>
 #include <linux/perf_event.h>
@@ -82,14 +83,9 @@ std::optional<ProcessorCounters::Counts> ProcessorCounters::counts() const {
 Json processor_counters_of_ranks(const ProcessorCounters& mine, ControlPlane& ranks) {
     const auto counts = mine.counts();
     const ProcessorCounters::Counts none{-1, -1, -1}, sent = counts ? *counts : none;
-    std::vector<std::byte> bytes(sizeof sent);
-    std::memcpy(bytes.data(), &sent, sizeof sent);
-    const std::vector<std::byte> all = ranks.all_gather_bytes(bytes);
     ProcessorCounters::Counts sum;
     bool complete = true;
-    for (size_t at = 0; at + sizeof sum <= all.size(); at += sizeof sum) {
-        ProcessorCounters::Counts one;
-        std::memcpy(&one, all.data() + at, sizeof one);
+    for (const ProcessorCounters::Counts& one : gather_values(ranks, std::vector<ProcessorCounters::Counts>{sent})) {
         complete = complete && one.cycles > 0;
         sum.instructions += one.instructions;
         sum.cycles += one.cycles;

@@ -11,12 +11,14 @@
 #include <sstream>
 
 #include "bench/base/change_points.h"
+#include "bench/base/machine_state.h"
 #include "bench/base/measure.h"
 #include "bench/runs/arrival_files.h"
 #include "bench/runs/charts.h"
 #include "bench/runs/history_file.h"
 #include "bench/runs/memory_report.h"
 #include "core/files.h"
+#include "core/gather.h"
 #include "core/hash.h"
 #include "core/progress.h"
 #include "models/registry.h"
@@ -34,19 +36,6 @@ std::string boot_id() {
     std::string id;
     std::getline(file, id);
     return id;
-}
-
-// "0-3,8" -> {0, 1, 2, 3, 8}
-std::vector<int> cpus_of(const std::string& cpuset) {
-    std::vector<int> cpus;
-    std::stringstream parts(cpuset);
-    for (std::string part; std::getline(parts, part, ',');) {
-        const int first = std::atoi(part.c_str());
-        const size_t dash = part.find('-');
-        const int last = dash == std::string::npos ? first : std::atoi(part.c_str() + dash + 1);
-        for (int cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
-    }
-    return cpus;
 }
 
 int64_t sum_from(const std::vector<int64_t>& values, size_t first) {
@@ -186,12 +175,8 @@ RankInfo this_rank(int rank, const Binding& binding) { return {rank, query_hardw
 
 Json gather_ranks(ControlPlane& communicator, const Binding& binding) {
     const std::string mine = json_text(to_json(this_rank(communicator.rank(), binding))) + "\n";
-    std::vector<std::byte> bytes(mine.size());
-    std::transform(mine.begin(), mine.end(), bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
-    std::string all;
-    for (const std::byte byte : communicator.all_gather_bytes(bytes)) all += static_cast<char>(byte);
     Json ranks = Json::array();
-    std::stringstream lines(all);
+    std::stringstream lines(gather_text(communicator, mine));
     for (std::string line; std::getline(lines, line);) ranks.push_back(parse_json(line).value_or(Json::object()));
     return ranks;
 }
@@ -202,7 +187,7 @@ bool cores_are_shared(const Json& per_rank, int threads) {
     for (const Json& rank : per_rank) {
         if (rank.value("oversubscribed", false)) return true;
         const std::string machine = rank.value("machine", "");
-        const std::vector<int> cpus = cpus_of(rank.value("cpuset", ""));
+        const std::vector<int> cpus = cpus_in(rank.value("cpuset", ""));
         if (!rank.value("bound", false)) {
             loose[machine].insert(cpus.begin(), cpus.end());
             loose_threads[machine] += static_cast<size_t>(threads);

@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/gather.h"
 #include "models/registry.h"
 #include "parallel/train/inference.h"
 #include "parallel/train/trainer.h"
@@ -134,10 +135,7 @@ TrialRecord Search::run_trial(int64_t trial, int64_t rung, int64_t epochs) {
 std::vector<Json> Search::gather(const std::vector<Json>& mine) {
     std::string text;
     for (const Json& json : mine) text += json_text(json) + "\n";
-    std::vector<std::byte> bytes(text.size());
-    if (!text.empty()) std::memcpy(bytes.data(), text.data(), text.size());
-    const std::vector<std::byte> all = workers_.all_gather_bytes(bytes);
-    std::istringstream lines(std::string(reinterpret_cast<const char*>(all.data()), all.size()));
+    std::istringstream lines(gather_text(workers_, text));
     std::vector<Json> result;
     for (std::string line; std::getline(lines, line);) result.push_back(parse_json(line).value_or(Json::object()));
     return result;

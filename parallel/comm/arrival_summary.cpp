@@ -1,8 +1,8 @@
 // Each rank keeps its own times; what is compared goes through maxima and sums over the ranks.
 #include "parallel/comm/arrival_summary.h"
+#include "core/gather.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 
 namespace xbench {
@@ -11,20 +11,6 @@ namespace {
 constexpr int meetings = 32;
 constexpr uint32_t settling_steps = 5;                  // left out where there are ten times as many
 constexpr size_t most_events = 40000, most_steps = 20;  // of the trace, over all ranks
-
-template <class T>
-std::vector<std::byte> bytes_of(const std::vector<T>& values) {
-    std::vector<std::byte> bytes(values.size() * sizeof(T));
-    if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
-    return bytes;
-}
-
-template <class T>
-std::vector<T> values_of(const std::vector<std::byte>& bytes) {
-    std::vector<T> values(bytes.size() / sizeof(T));
-    if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
-    return values;
-}
 
 bool on_one_node(const ControlPlane& communicator) {
     const std::vector<int> nodes = communicator.nodes();
@@ -199,7 +185,7 @@ ClockOffset clock_offset(ControlPlane& communicator) {
         communicator.barrier();
         left.push_back(ArrivalLog::now());
     }
-    const std::vector<int64_t> all = values_of<int64_t>(communicator.all_gather_bytes(bytes_of(left)));
+    const std::vector<int64_t> all = gather_values(communicator, left);
     std::vector<int64_t> differences;
     for (size_t i = 0; i < left.size(); ++i) differences.push_back(left[i] - all[i]);  // rank 0's come first
     std::nth_element(differences.begin(), differences.begin() + meetings / 2, differences.end());
@@ -211,8 +197,7 @@ ArrivalSummary summarise(const ArrivalLog& log, Communicator& communicator, cons
     ArrivalSummary summary;
     summary.clock = on_one_node(communicator) ? "one machine's" : "compared at barriers before and after the steps";
     const ToCommonClock common(before, after);
-    const int64_t base_ns =
-        values_of<int64_t>(communicator.all_gather_bytes(bytes_of(std::vector<int64_t>{common(before.at_ns)}))).front();
+    const int64_t base_ns = gather_values(communicator, std::vector<int64_t>{common(before.at_ns)}).front();
     std::vector<std::vector<LoggedCall>> tracks;
     for (const ArrivalTrack& track : log.tracks()) {
         tracks.push_back(common_calls(track, common, communicator));

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <deque>
 
+#include "core/gather.h"
 #include "parallel/comm/comm_shm.h"
 #include "parallel/comm/shm_probe.h"
 
@@ -40,14 +41,10 @@ std::string why_not_inside(Communicator& network) {
     const int node = network.nodes()[static_cast<size_t>(network.rank())];
     const std::unique_ptr<Communicator> inside = network.split(node);
     const std::string reason = inside->size() > 1 ? why_no_shared_memory(*inside, shm_bytes_to_connect()) : "";
-    const auto* const text = reinterpret_cast<const std::byte*>(reason.data());
-    std::vector<std::byte> bytes(text, text + reason.size());
     // One rank of a node speaks for it, and the first node for all.
     double speaker = reason.empty() || inside->rank() > 0 ? -network.size() : -network.rank();
     network.all_reduce_max(&speaker, 1);
-    if (-speaker != network.rank()) bytes.clear();
-    const std::vector<std::byte> all = network.all_gather_bytes(bytes);
-    return {reinterpret_cast<const char*>(all.data()), all.size()};
+    return gather_text(network, -speaker == network.rank() ? reason : "");
 }
 
 Lines connect_lines(std::unique_ptr<Communicator> network, bool own_cores) {

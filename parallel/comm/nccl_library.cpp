@@ -3,10 +3,10 @@
 
 #include <dlfcn.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <string>
 
+#include "core/gather.h"
 #include "parallel/comm/nccl.h"
 
 namespace xbench {
@@ -101,10 +101,7 @@ std::string objection(const Device& device) {
 
 std::string why_no_nccl(ControlPlane& ranks, Device& device) {
     const std::string mine = std::string(device.name()) == "cuda" ? objection(device) : "the device is no GPU";
-    std::vector<std::byte> bytes(mine.size());
-    std::transform(mine.begin(), mine.end(), bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
-    std::string all;
-    for (const std::byte byte : ranks.all_gather_bytes(bytes)) all += static_cast<char>(byte);
+    const std::string all = gather_text(ranks, mine);
     return mine.empty() ? all : mine;
 }
 

@@ -3,32 +3,23 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 
 #include "core/error.h"
+#include "core/gather.h"
 #include "kernels/cuda/devices.h"
 #include "parallel/comm/nccl.h"
 
 namespace xbench {
-namespace {
-
-constexpr size_t letters = 64;  // of a rank
-
-}  // namespace
 
 void check_own_gpus(Communicator& ranks, Device& device) {
     if (device.is_host() || ranks.size() == 1) return;
     const GpuIdentity mine = identity_of(device);
-    std::vector<std::byte> bytes(letters);
-    std::memcpy(bytes.data(), mine.id.data(), std::min(letters, mine.id.size()));
-    const std::vector<std::byte> all = ranks.all_gather_bytes(bytes);
+    const std::vector<std::string> all = gather_texts(ranks, mine.id);
     const std::vector<int> nodes = ranks.nodes();
     const auto me = static_cast<size_t>(ranks.rank());
     for (size_t other = 0; other < me; ++other)
-        if (nodes[other] == nodes[me] && std::equal(bytes.begin(), bytes.end(), &all[other * letters]) &&
-            !std::getenv("XBENCH_SHARE_GPU"))
+        if (nodes[other] == nodes[me] && all[other] == mine.id && !std::getenv("XBENCH_SHARE_GPU"))
             throw Error(
                 fmt::format("rank {} has the same GPU as rank {}", me, other), mine.where,
                 "start as many ranks a node as it has GPUs, and give each its own: srun --gpus-per-task=1, or show all "

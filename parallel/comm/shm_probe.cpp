@@ -14,21 +14,11 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/gather.h"
 #include "parallel/comm/shared_memory.h"
 
 namespace xbench {
 namespace {
-
-std::vector<std::string> gather_texts(ControlPlane& ranks, const std::string& mine) {
-    std::vector<std::byte> bytes(mine.size() + 1);
-    std::memcpy(bytes.data(), mine.c_str(), mine.size() + 1);
-    const std::vector<std::byte> all = ranks.all_gather_bytes(bytes);
-    std::vector<std::string> texts;
-    for (const char *at = reinterpret_cast<const char*>(all.data()), *end = at + all.size(); at < end;
-         at += texts.back().size() + 1)
-        texts.emplace_back(at);
-    return texts;
-}
 
 std::string first_of(ControlPlane& ranks, const std::string& mine) {
     for (const std::string& text : gather_texts(ranks, mine))

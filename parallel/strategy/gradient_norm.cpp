@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "core/error.h"
+#include "core/gather.h"
 
 namespace xbench {
 namespace {
@@ -21,15 +21,6 @@ void merge_equals(std::vector<BlockSum>& stack) {
         stack.back().lines *= 2;
         stack.back().sum += last.sum;
     }
-}
-
-std::vector<BlockSum> of_all_ranks(const std::vector<BlockSum>& mine, ControlPlane& ranks) {
-    std::vector<std::byte> bytes(mine.size() * sizeof(BlockSum));
-    if (!mine.empty()) std::memcpy(bytes.data(), mine.data(), bytes.size());
-    const std::vector<std::byte> all = ranks.all_gather_bytes(bytes);
-    std::vector<BlockSum> blocks(all.size() / sizeof(BlockSum));
-    if (!all.empty()) std::memcpy(blocks.data(), all.data(), all.size());
-    return blocks;
 }
 
 }  // namespace
@@ -105,7 +96,7 @@ double GradientNorm::operator()() {
             sums += count;
         }
     });
-    return std::sqrt(sum_of_blocks(others_ ? of_all_ranks(blocks, *others_) : std::move(blocks)));
+    return std::sqrt(sum_of_blocks(others_ ? gather_values(*others_, blocks) : std::move(blocks)));
 }
 
 }  // namespace xbench

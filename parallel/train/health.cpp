@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/gather.h"
 #include "core/hash.h"
 
 namespace xbench {
@@ -31,14 +32,10 @@ void check_replicas(const ModelState& state, uint32_t step, ControlPlane& commun
     };
     if (state.whole_parameters()) add(state.parameters, state.flat.parameter_elements);
     add(state.state, state.flat.state_elements);
-    const std::string mine = hash.hex();
-    std::vector<std::byte> bytes(mine.size());
-    std::memcpy(bytes.data(), mine.data(), mine.size());
-    const std::vector<std::byte> all = communicator.all_gather_bytes(bytes);
+    const std::vector<std::string> all = gather_texts(communicator, hash.hex());
     std::string others;
-    for (int rank = 1; rank < communicator.size(); ++rank)
-        if (std::memcmp(all.data(), all.data() + static_cast<size_t>(rank) * mine.size(), mine.size()) != 0)
-            others += fmt::format("{}{}", others.empty() ? "" : ", ", rank);
+    for (size_t rank = 1; rank < all.size(); ++rank)
+        if (all[rank] != all[0]) others += fmt::format("{}{}", others.empty() ? "" : ", ", rank);
     if (!others.empty())
         throw Error(fmt::format("rank {} no longer has rank 0's weights", others),
                     fmt::format("after training step {}", step),

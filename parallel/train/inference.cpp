@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/gather.h"
 #include "core/plain_nan.h"
 #include "parallel/comm/comm_staged.h"
 #include "parallel/comm/host_sums.h"
@@ -71,16 +72,6 @@ double loss_of(const Executor& executor, int block) {
     return executor.device().read(executor.view_block(executor.plan().graph.output("loss"), block).as<double>());
 }
 
-template <class T>
-std::vector<T> gather(const std::vector<T>& mine, ControlPlane& communicator) {
-    std::vector<std::byte> bytes(mine.size() * sizeof(T));
-    if (!mine.empty()) std::memcpy(bytes.data(), mine.data(), bytes.size());
-    const auto all = communicator.all_gather_bytes(bytes);
-    std::vector<T> result(all.size() / sizeof(T));
-    if (!all.empty()) std::memcpy(result.data(), all.data(), all.size());
-    return result;
-}
-
 // Rows of `width` elements in the order of `rows`.
 template <class T>
 std::vector<T> reordered(const std::vector<T>& data, const std::vector<size_t>& rows, int64_t width) {
@@ -96,14 +87,14 @@ std::vector<T> reordered(const std::vector<T>& data, const std::vector<size_t>& 
 Predictions gather(const Predictions& mine, ControlPlane& communicator) {
     Predictions all;
     all.classes = mine.classes;
-    const auto samples = gather(mine.samples, communicator);
+    const auto samples = gather_values(communicator, mine.samples);
     std::vector<size_t> rows(samples.size());
     std::iota(rows.begin(), rows.end(), size_t{0});
     std::sort(rows.begin(), rows.end(), [&](size_t a, size_t b) { return samples[a] < samples[b]; });
     all.samples = reordered(samples, rows, 1);
-    all.probabilities = reordered(gather(mine.probabilities, communicator), rows, mine.classes);
-    all.labels = reordered(gather(mine.labels, communicator), rows, 1);
-    all.targets = reordered(gather(mine.targets, communicator), rows, mine.classes);
+    all.probabilities = reordered(gather_values(communicator, mine.probabilities), rows, mine.classes);
+    all.labels = reordered(gather_values(communicator, mine.labels), rows, 1);
+    all.targets = reordered(gather_values(communicator, mine.targets), rows, mine.classes);
     return all;
 }
 

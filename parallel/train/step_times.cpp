@@ -1,8 +1,8 @@
 // Times of steps, on one rank and over all.
 #include "parallel/train/step_times.h"
+#include "core/gather.h"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 #include <numeric>
 
@@ -13,16 +13,6 @@ void slowest_of_all_ranks(std::vector<int64_t>& times, ControlPlane& communicato
     std::vector<double> slowest(times.begin(), times.end());
     communicator.all_reduce_max(slowest.data(), slowest.size());
     std::transform(slowest.begin(), slowest.end(), times.begin(), [](double ns) { return static_cast<int64_t>(ns); });
-}
-
-// One number of each rank, in rank order.
-std::vector<double> of_all_ranks(double mine, ControlPlane& communicator) {
-    std::vector<std::byte> bytes(sizeof mine);
-    std::memcpy(bytes.data(), &mine, sizeof mine);
-    const std::vector<std::byte> all = communicator.all_gather_bytes(bytes);
-    std::vector<double> numbers(all.size() / sizeof mine);
-    std::memcpy(numbers.data(), all.data(), all.size());
-    return numbers;
 }
 
 }  // namespace
@@ -42,7 +32,7 @@ void StepTimes::merge_useful(ControlPlane& communicator) {
     const size_t skip = warmup_steps(useful_ns.size()), steps = useful_ns.size() - skip;
     const auto first = useful_ns.begin() + static_cast<std::ptrdiff_t>(skip);
     const auto sum = static_cast<double>(std::accumulate(first, useful_ns.end(), int64_t{0}));
-    useful_of_rank_ns = of_all_ranks(steps > 0 ? sum / static_cast<double>(steps) : 0, communicator);
+    useful_of_rank_ns = gather_values(communicator, std::vector<double>{steps > 0 ? sum / static_cast<double>(steps) : 0});
     slowest_of_all_ranks(useful_ns, communicator);
 }
 
