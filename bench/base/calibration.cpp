@@ -12,6 +12,7 @@
 
 #include "bench/base/measure.h"
 #include "core/files.h"
+#include "core/json_member.h"
 #include "core/json_number.h"
 #include "core/seconds_since.h"
 
@@ -59,11 +60,6 @@ double milliseconds_of(F&& work) {
     return median(times);
 }
 
-std::optional<double> number_at(const Json& json, const char* key) {
-    const auto found = json.find(key);
-    return found != json.end() && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
-}
-
 }  // namespace
 
 Json to_json(const MachineCalibration& c) {
@@ -76,9 +72,9 @@ Json to_json(const MachineCalibration& c) {
 
 std::optional<MachineCalibration> calibration_from(const Json& json) {
     if (!json.is_object()) return std::nullopt;
-    const auto arithmetic = number_at(json, "arithmetic_ms"), memory = number_at(json, "memory_ms");
+    const auto arithmetic = number_in(json, "arithmetic_ms"), memory = number_in(json, "memory_ms");
     if (!arithmetic || !memory || *arithmetic <= 0 || *memory <= 0) return std::nullopt;
-    return MachineCalibration{*arithmetic, *memory, number_at(json, "load_average"), number_at(json, "mhz")};
+    return MachineCalibration{*arithmetic, *memory, number_in(json, "load_average"), number_in(json, "mhz")};
 }
 
 Calibrator::Calibrator() : memory_(memory_bytes) {

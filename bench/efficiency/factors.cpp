@@ -13,20 +13,14 @@
 #include "bench/base/text_table.h"
 #include "bench/efficiency/chain.h"
 #include "bench/efficiency/levels.h"
+#include "core/json_member.h"
 
 namespace xbench {
 namespace {
 
-std::string text_in(const Json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 std::optional<double> positive_in(const Json& object, const char* key) {
-    const auto found = object.find(key);
-    if (found == object.end() || !found->is_number()) return std::nullopt;
-    const double value = found->get<double>();
-    return std::isfinite(value) && value > 0 ? std::optional(value) : std::nullopt;
+    const std::optional<double> value = number_in(object, key);
+    return value && std::isfinite(*value) && *value > 0 ? value : std::nullopt;
 }
 
 // The records of a sweep by run and repetition; copies that ran at once together.

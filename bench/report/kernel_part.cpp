@@ -14,23 +14,14 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json.h"
+#include "core/json_member.h"
 
 namespace xbench {
 namespace {
 
-std::string text_in(const Json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-double number_in(const Json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_number() ? found->get<double>() : 0;
-}
-
 const Json* object_in(const Json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_object() ? &*found : nullptr;
+    const Json* const found = member(object, key);
+    return found != nullptr && found->is_object() ? found : nullptr;
 }
 
 struct Repetitions {
@@ -49,11 +40,13 @@ void take(Repetitions& all, const Json& entry) {
         return;
     }
     all.kernel.implementation = text_in(entry, "label");
-    all.values["us"].push_back(number_in(entry, "real_time") * nanoseconds_of(text_in(entry, "time_unit")) / 1e3);
+    all.values["us"].push_back(number_in(entry, "real_time").value_or(0) * nanoseconds_of(text_in(entry, "time_unit")) /
+                               1e3);
     for (const char* key : {"flops_per_second", "bytes_per_second", "share_of_peak", "share_of_bound"})
-        all.values[key].push_back(number_in(entry, key));
-    if (const double share = number_in(entry, "share_of_copy"); share > 0)  // of a copy with as large a working set
-        all.values["copy"].push_back(number_in(entry, "bytes_per_second") / share);
+        all.values[key].push_back(number_in(entry, key).value_or(0));
+    if (const double share = number_in(entry, "share_of_copy").value_or(0);
+        share > 0)  // of a copy with as large a working set
+        all.values["copy"].push_back(number_in(entry, "bytes_per_second").value_or(0) / share);
 }
 
 KernelResult result_of(Repetitions& all) {
@@ -159,9 +152,9 @@ KernelResults read_kernels(const std::filesystem::path& file) {
     results.host = text_in(context, "host_name");
     if (const Json* own = object_in(context, "xbench")) {
         results.isa = text_in(*own, "isa");
-        results.threads = static_cast<int>(number_in(*own, "threads"));
-        results.peak_gflops = number_in(*own, "peak_gflops");
-        results.copy_gbytes_per_second = number_in(*own, "memory_copy_gbytes_per_second");
+        results.threads = static_cast<int>(number_in(*own, "threads").value_or(0));
+        results.peak_gflops = number_in(*own, "peak_gflops").value_or(0);
+        results.copy_gbytes_per_second = number_in(*own, "memory_copy_gbytes_per_second").value_or(0);
     }
     results.kernels = kernels_of((*json)["benchmarks"]);
     if (results.kernels.empty() || object_in(context, "xbench") == nullptr)

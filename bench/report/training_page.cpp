@@ -15,24 +15,13 @@
 #include "bench/report/scaling_charts.h"
 #include "bench/runs/charts.h"
 #include "bench/sweep/row_details.h"
+#include "core/json_member.h"
 #include "core/plain_nan.h"
 
 namespace xbench {
 namespace {
 
 using Cells = std::vector<std::string>;
-
-std::optional<double> number_in(const Json& object, const char* key) {
-    if (!object.is_object()) return std::nullopt;
-    const auto found = object.find(key);
-    if (found == object.end() || !found->is_number()) return std::nullopt;
-    return found->get<double>();
-}
-
-std::string text_in(const Json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 std::string number_text(const std::optional<double>& value, const char* format = "{:.4f}") {
     return value ? fmt::format(fmt::runtime(format), *value) : "";

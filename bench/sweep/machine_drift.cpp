@@ -10,6 +10,7 @@
 #include "bench/base/compare.h"
 #include "bench/base/measure.h"
 #include "bench/sweep/sweep_folder.h"
+#include "core/json_member.h"
 
 namespace xbench {
 namespace {
@@ -22,11 +23,6 @@ struct Beside {
     MachineCalibration before, after;
 };
 
-int64_t order_of(const Record& record) {
-    const auto found = record.params.find("order");
-    return found != record.params.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
-}
-
 // One of each run, in the order of the runs.
 std::vector<Beside> calibrations_of(std::span<const Record> records) {
     std::vector<Beside> found;
@@ -36,8 +32,9 @@ std::vector<Beside> calibrations_of(std::span<const Record> records) {
         const auto after = calibration_from(record.counters.value("calibration_after", Json()));
         if (before && after) found.push_back({&record, *before, *after});
     }
+    const auto order_of = [](const Beside& one) { return integer_in(one.record->params, "order").value_or(0); };
     std::stable_sort(found.begin(), found.end(),
-                     [](const Beside& a, const Beside& b) { return order_of(*a.record) < order_of(*b.record); });
+                     [&](const Beside& a, const Beside& b) { return order_of(a) < order_of(b); });
     const auto same_run = [](const Beside& a, const Beside& b) {  // its copies
         return run_of(*a.record) == run_of(*b.record) && a.record->rep == b.record->rep;
     };

@@ -6,20 +6,10 @@
 #include <map>
 
 #include "bench/base/measure.h"
+#include "core/json_member.h"
 
 namespace xbench {
 namespace {
-
-const Json* member(const Json& object, const char* key) {
-    if (!object.is_object()) return nullptr;
-    const auto found = object.find(key);
-    return found == object.end() ? nullptr : &*found;
-}
-
-double number(const Json& object, const char* key) {
-    const Json* value = member(object, key);
-    return value != nullptr && value->is_number() ? value->get<double>() : 0;
-}
 
 std::vector<double> numbers(const Json& object, const char* key) {
     std::vector<double> values;
@@ -48,12 +38,12 @@ RowMemory memory_of(const Record& record) {
     RowMemory memory;
     const Json* all = member(record.counters, "memory");
     const Json* in_step = all == nullptr ? nullptr : member(*all, "in_step");
-    memory.total = number(record.counters, "memory_bytes");
+    memory.total = number_in(record.counters, "memory_bytes").value_or(0);
     if (in_step == nullptr || !in_step->is_object()) return memory;
     for (const char* category : {"parameters", "gradients", "optimizer", "activations", "buffers", "batches", "workspace"})
-        memory.categories.emplace_back(category, number(*in_step, category));
-    memory.total = number(*in_step, "total");
-    if (const Json* predicted = member(*all, "predicted")) memory.predicted = number(*predicted, "total");
+        memory.categories.emplace_back(category, number_in(*in_step, category).value_or(0));
+    memory.total = number_in(*in_step, "total").value_or(0);
+    if (const Json* predicted = member(*all, "predicted")) memory.predicted = number_in(*predicted, "total").value_or(0);
     return memory;
 }
 
@@ -96,11 +86,11 @@ std::vector<BucketDelay> delays_of(const std::vector<const Record*>& records) {
             if (!found.contains(bucket)) order.push_back(bucket);
             DelayValues& values = found[bucket];
             values.collective = text_of(member(one, "collective"));
-            values.bytes = static_cast<int64_t>(number(one, "bytes"));
-            ++values.ranks[static_cast<int>(number(one, "rank"))];
-            values.share.push_back(number(one, "share_last"));
-            values.delay.push_back(number(one, "delay_ms"));
-            values.transfer.push_back(number(one, "transfer_ms"));
+            values.bytes = static_cast<int64_t>(number_in(one, "bytes").value_or(0));
+            ++values.ranks[static_cast<int>(number_in(one, "rank").value_or(0))];
+            values.share.push_back(number_in(one, "share_last").value_or(0));
+            values.delay.push_back(number_in(one, "delay_ms").value_or(0));
+            values.transfer.push_back(number_in(one, "transfer_ms").value_or(0));
         }
     }
     std::vector<BucketDelay> delays;

@@ -10,30 +10,25 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_member.h"
 
 namespace xbench {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string text_in(const Json& object, const char* key, const std::string& otherwise) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : otherwise;
-}
-
-int number_in(const Json& object, const char* key, int otherwise) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_number() ? static_cast<int>(found->get<double>()) : otherwise;
+int count_in(const Json& object, const char* key, int otherwise) {
+    return static_cast<int>(number_in(object, key).value_or(otherwise));
 }
 
 Point point_of(const Json& params) {
     Point point;
     point.trainer = text_in(params, "trainer", "serial");
     point.device = text_in(params, "device", "cpu");
-    point.ranks = number_in(params, "ranks", 1);
-    point.threads = number_in(params, "threads", 1);
-    point.stage = number_in(params, "stage", 0);
-    point.global_batch = number_in(params, "global_batch", 0);
+    point.ranks = count_in(params, "ranks", 1);
+    point.threads = count_in(params, "threads", 1);
+    point.stage = count_in(params, "stage", 0);
+    point.global_batch = count_in(params, "global_batch", 0);
     return point;
 }
 
@@ -168,7 +163,7 @@ std::string machine_line(const Json& environment) {
     const Json machine = environment.value("machine", Json::object()), build = environment.value("build", Json::object());
     if (machine.empty()) return "not recorded";
     return fmt::format("{}, {} cores allowed of {}, governor {}, {}; environment {}", text_in(machine, "cpu", "?"),
-                       number_in(machine, "allowed_cores", 0), number_in(machine, "cores", 0),
+                       count_in(machine, "allowed_cores", 0), count_in(machine, "cores", 0),
                        text_in(machine, "governor", "?"), text_in(build, "compiler", "?"),
                        text_in(environment, "env_id", "?"));
 }
@@ -178,7 +173,7 @@ std::string machine_key(const Json& environment) {
     if (machine.empty()) return "";
     const auto memory = machine.find("memory_bytes");
     std::string key = fmt::format("{}, {}, {} cores, {:.0f} GiB", text_in(machine, "host", "?"),
-                                  text_in(machine, "cpu", "?"), number_in(machine, "cores", 0),
+                                  text_in(machine, "cpu", "?"), count_in(machine, "cores", 0),
                                   memory != machine.end() && memory->is_number() ? memory->get<double>() / (1 << 30) : 0.0);
     for (const Json& gpu : machine.value("gpus", Json::array()))
         if (gpu.is_object()) key += ", " + text_in(gpu, "name", "?");

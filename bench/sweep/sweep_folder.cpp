@@ -8,19 +8,12 @@
 #include "bench/base/run_folder.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_member.h"
 #include "parallel/checkpoint/training_state.h"
 
 namespace xbench {
-namespace {
 
 namespace fs = std::filesystem;
-
-int64_t count_in(const Json& params, const char* key, int64_t otherwise) {
-    const auto found = params.find(key);
-    return found != params.end() && found->is_number_integer() ? found->get<int64_t>() : otherwise;
-}
-
-}  // namespace
 
 void check_same_sweep(const fs::path& folder, const Config& config) {
     const fs::path saved = folder / "config.resolved.json";
@@ -38,17 +31,13 @@ void check_same_sweep(const fs::path& folder, const Config& config) {
 }
 
 std::string run_of(const Record& record) {
-    const auto text = [&](const char* key) {
-        const auto found = record.params.find(key);
-        return found != record.params.end() && found->is_string() ? found->get<std::string>() : std::string();
-    };
-    return record.kind == "probe" ? run_of_probe(text("probe")) : run_of_point(text("point"));
+    return record.kind == "probe" ? run_of_probe(text_in(record.params, "probe"))
+                                  : run_of_point(text_in(record.params, "point"));
 }
 
 double seconds_of(const Record& record) {
-    const auto seconds = record.counters.find("process_seconds");
-    const bool told = seconds != record.counters.end() && seconds->is_number() && count_in(record.params, "copy", 0) == 0;
-    return told ? seconds->get<double>() : 0;
+    const bool is_a_copy = integer_in(record.params, "copy").value_or(0) != 0;  // they ran at once
+    return is_a_copy ? 0 : number_in(record.counters, "process_seconds").value_or(0);
 }
 
 std::vector<Record> keep_measured(const fs::path& folder) {
@@ -60,8 +49,8 @@ std::vector<Record> keep_measured(const fs::path& folder) {
     for (Record& record : read_records(file)) {
         if (record.kind != "rep" && record.kind != "probe") continue;
         const std::string run = run_of(record);
-        if (!seen.emplace(run, record.rep, count_in(record.params, "copy", 0)).second) continue;
-        copies_left.emplace(std::pair(run, record.rep), count_in(record.params, "copies", 1)).first->second -= 1;
+        if (!seen.emplace(run, record.rep, integer_in(record.params, "copy").value_or(0)).second) continue;
+        copies_left.emplace(std::pair(run, record.rep), integer_in(record.params, "copies").value_or(1)).first->second -= 1;
         found.push_back(std::move(record));
     }
     std::string kept;
