@@ -12,9 +12,11 @@
 #include <utility>
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/nearest.h"
 #include "core/utf8.h"
 
 namespace xbench {
@@ -216,6 +218,14 @@ std::optional<size_t> column_of(const CsvTable& table, const std::string& name) 
         throw UsageError(fmt::format("columns {} and {} are both called '{}'", found - begin + 1, again - begin + 1, name),
                          table.path + ":1", "rename or remove one of them");
     return static_cast<size_t>(found - begin);
+}
+
+size_t column_named(const CsvTable& table, const std::string& name, const std::string& remedy) {
+    if (const auto at = column_of(table, name)) return *at;
+    const std::string guess = nearest(name, table.header);
+    throw UsageError(fmt::format("no column '{}'; the header is {}{}", name, fmt::join(table.header, ","),
+                                 guess.empty() ? "" : "; did you mean " + guess + "?"),
+                     table.path + ":1", remedy);
 }
 
 std::vector<std::string> header_of(const std::string& path) {

@@ -23,6 +23,8 @@ CsvTable read_csv(const std::string& path, char separator = ',', const char* opt
 CsvTable parse_csv(const std::string& bytes, const std::string& path, char separator = ',');
 // Where the column of this name stands; nothing where there is none. Throws UsageError where there are two.
 std::optional<size_t> column_of(const CsvTable& table, const std::string& name);
+// The same; throws UsageError with the remedy, and the nearest name, where there is none.
+size_t column_named(const CsvTable& table, const std::string& name, const std::string& remedy);
 // The names of the columns, from the first line alone; none where there is no such file, or no text. Never throws.
 std::vector<std::string> header_of(const std::string& path);
 // Without blanks (no-break spaces too) at either end.

@@ -10,7 +10,6 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "core/nearest.h"
 #include "data/import/csv_labels.h"
 #include "data/import/import_list.h"
 
@@ -24,21 +23,16 @@ struct KeyColumns {
     std::vector<std::string> names;  // theirs
 };
 
-size_t column_named(const CsvTable& table, const std::string& name) {
-    if (const auto at = column_of(table, name)) return *at;
-    const std::string guess = nearest(name, table.header);
-    throw UsageError(fmt::format("no column '{}'; the header is {}{}", name, fmt::join(table.header, ","),
-                                 guess.empty() ? "" : "; did you mean " + guess + "?"),
-                     table.path + ":1", "name keys that both tables have: --join FILE:KEY+KEY, or THEIRS=OURS");
-}
+constexpr const char* name_keys = "name keys that both tables have: --join FILE:KEY+KEY, or THEIRS=OURS";
 
 KeyColumns named_keys(const std::string& keys, const CsvTable& ours, const CsvTable& theirs) {
     KeyColumns columns;
     for (const std::string& key : split_text(keys, '+')) {
         const size_t equals = key.find('=');
         const std::string there = trimmed(key.substr(0, equals));
-        columns.theirs.push_back(column_named(theirs, there));
-        columns.ours.push_back(column_named(ours, equals == std::string::npos ? there : trimmed(key.substr(equals + 1))));
+        columns.theirs.push_back(column_named(theirs, there, name_keys));
+        columns.ours.push_back(
+            column_named(ours, equals == std::string::npos ? there : trimmed(key.substr(equals + 1)), name_keys));
         columns.names.push_back(there);
     }
     return columns;
@@ -49,8 +43,8 @@ KeyColumns shared_keys(const CsvTable& ours, const CsvTable& theirs) {
     for (size_t i = 0; i < theirs.header.size(); ++i) {
         const std::string& name = theirs.header[i];
         if (std::find(ours.header.begin(), ours.header.end(), name) == ours.header.end()) continue;
-        columns.theirs.push_back(column_named(theirs, name));
-        columns.ours.push_back(column_named(ours, name));
+        columns.theirs.push_back(column_named(theirs, name, name_keys));
+        columns.ours.push_back(column_named(ours, name, name_keys));
         columns.names.push_back(name);
     }
     if (columns.names.empty())

@@ -8,7 +8,6 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "core/nearest.h"
 #include "data/import/import_list.h"
 
 namespace xbench {
@@ -35,13 +34,7 @@ std::vector<std::string> python_list(const std::string& cell, const std::string&
     return parts;
 }
 
-size_t column_named(const CsvTable& table, const std::string& name) {
-    if (const auto at = column_of(table, name)) return *at;
-    const std::string guess = nearest(name, table.header);
-    throw UsageError(fmt::format("no column '{}'; the header is {}{}", name, fmt::join(table.header, ","),
-                                 guess.empty() ? "" : "; did you mean " + guess + "?"),
-                     table.path + ":1", "name columns with --columns labels=FIRST..LAST or labels=A+B");
-}
+constexpr const char* name_labels = "name columns with --columns labels=FIRST..LAST or labels=A+B";
 
 void check_policy(const std::string& policy, const char* option) {
     if (policy != "zeros" && policy != "ones" && policy != "ignore")
@@ -59,12 +52,8 @@ bool is_missing(const std::string& cell) {
 size_t find_column(const CsvTable& table, const ImportOptions& options, const std::string& role, bool required) {
     const auto mapped = options.columns.find(role);
     const std::string name = mapped == options.columns.end() ? role : mapped->second;
-    if (const auto at = column_of(table, name)) return *at;
-    if (!required && mapped == options.columns.end()) return no_column;
-    const std::string guess = nearest(name, table.header);
-    throw UsageError(fmt::format("no column '{}'; the header is {}{}", name, fmt::join(table.header, ","),
-                                 guess.empty() ? "" : "; did you mean " + guess + "?"),
-                     table.path + ":1", fmt::format("name it with --columns {}=NAME", role));
+    if (!required && mapped == options.columns.end()) return column_of(table, name).value_or(no_column);
+    return column_named(table, name, fmt::format("name it with --columns {}=NAME", role));
 }
 
 LabelColumns::LabelColumns(const CsvTable& table, const ImportOptions& options) : options_(options) {
@@ -77,14 +66,14 @@ LabelColumns::LabelColumns(const CsvTable& table, const ImportOptions& options) 
     }
     const size_t dots = mapped->second.find("..");
     if (dots != std::string::npos) {
-        const size_t first = column_named(table, trimmed(mapped->second.substr(0, dots))),
-                     last = column_named(table, trimmed(mapped->second.substr(dots + 2)));
+        const size_t first = column_named(table, trimmed(mapped->second.substr(0, dots)), name_labels),
+                     last = column_named(table, trimmed(mapped->second.substr(dots + 2)), name_labels);
         if (first > last)
             throw UsageError("the first column of the range stands behind the last", "--columns", "write FIRST..LAST");
         for (size_t i = first; i <= last; ++i) columns_.push_back(i);
     } else {
         for (const std::string& name : split_text(mapped->second, '+'))
-            columns_.push_back(column_named(table, trimmed(name)));
+            columns_.push_back(column_named(table, trimmed(name), name_labels));
     }
     for (const size_t column : columns_) classes_.push_back(table.header[column]);
 }
