@@ -69,9 +69,24 @@ struct PmixValue {
 constexpr uint16_t pmix_string = 3;
 constexpr uint8_t pmix_global = 3;
 
-class Pmix final : public PmiClient {
+class Patient : public PmiClient {
+protected:
+    explicit Patient(PmiKind kind) : kind_(kind) {}
+    void wait(double seconds, const char* doing, std::function<int()> call) {
+        given_up_ = true;
+        within(seconds, doing, kind_, std::move(call));
+        given_up_ = false;
+    }
+    bool given_up() const { return given_up_; }  // a call is under way for ever: to finalize would wait for it
+
+private:
+    const PmiKind kind_;
+    bool given_up_ = false;
+};
+
+class Pmix final : public Patient {
 public:
-    Pmix() {
+    Pmix() : Patient(PmiKind::pmix) {
         void* const library = open_library(pmix_library, "libpmix2", PmiKind::pmix);
         find(library, "PMIx_Init", init_, PmiKind::pmix);
         find(library, "PMIx_Put", put_, PmiKind::pmix);
@@ -82,7 +97,7 @@ public:
         check(init_(&me_, nullptr, 0), "joining the ranks", PmiKind::pmix);
     }
     ~Pmix() override {
-        if (!given_up_) finalize_(nullptr, 0);
+        if (!given_up()) finalize_(nullptr, 0);
     }
     void put(const std::string& text, double seconds) override {
         text_ = text;
@@ -105,11 +120,6 @@ public:
     }
 
 private:
-    void wait(double seconds, const char* doing, std::function<int()> call) {
-        given_up_ = true;
-        within(seconds, doing, PmiKind::pmix, std::move(call));
-        given_up_ = false;
-    }
     int (*init_)(PmixProcess*, void*, size_t) = nullptr;
     int (*put_)(uint8_t, const char*, PmixValue*) = nullptr;
     int (*commit_)() = nullptr;
@@ -118,12 +128,11 @@ private:
     int (*finalize_)(const void*, size_t) = nullptr;
     PmixProcess me_;
     std::string text_;
-    bool given_up_ = false;  // a call is under way for ever: to finalize would wait for it
 };
 
-class Pmi2 final : public PmiClient {
+class Pmi2 final : public Patient {
 public:
-    Pmi2() {
+    Pmi2() : Patient(PmiKind::pmi2) {
         void* const library = open_library(pmi2_library, "libpmi2-0", PmiKind::pmi2);
         find(library, "PMI2_Init", init_, PmiKind::pmi2);
         find(library, "PMI2_KVS_Put", put_, PmiKind::pmi2);
@@ -134,7 +143,7 @@ public:
         check(init_(&spawned, &size, &rank_, &number), "joining the ranks", PmiKind::pmi2);
     }
     ~Pmi2() override {
-        if (!given_up_) finalize_();
+        if (!given_up()) finalize_();
     }
     void put(const std::string& text, double seconds) override {
         if (rank_ == 0) check(put_(key, text.c_str()), "saying where rank 0 is", PmiKind::pmi2);
@@ -150,18 +159,12 @@ public:
 
 private:
     static constexpr int longest_value = 1024, any_rank = -1;
-    void wait(double seconds, const char* doing, std::function<int()> call) {
-        given_up_ = true;
-        within(seconds, doing, PmiKind::pmi2, std::move(call));
-        given_up_ = false;
-    }
     int (*init_)(int*, int*, int*, int*) = nullptr;
     int (*put_)(const char*, const char*) = nullptr;
     int (*fence_)() = nullptr;
     int (*get_)(const char*, int, const char*, char*, int, int*) = nullptr;
     int (*finalize_)() = nullptr;
     int rank_ = 0;
-    bool given_up_ = false;
 };
 
 bool is_set(const char* name) { return std::getenv(name) != nullptr; }
