@@ -19,6 +19,7 @@ struct Point {
     PointStatus status = PointStatus::ok;  // as planned
     std::string reason;                    // of not_run and failed
 
+    bool runs() const { return status == PointStatus::ok || status == PointStatus::oversubscribed; }
     int processors() const { return ranks * threads; }
     std::string id() const;  // "cpu_ddp-r2-t1", "sharded-cuda-r2-t1-s3"
 };

@@ -14,14 +14,12 @@ namespace {
 
 constexpr int64_t blocks_shown = 20;
 
-bool will_run(const Point& point) { return point.status == PointStatus::ok || point.status == PointStatus::oversubscribed; }
-
 std::string block_line(const Config& config, std::span<const Point> points, std::span<const Probe> probes, int64_t block) {
     std::string line = fmt::format("block {}:", block);
     for (const ScheduledRun& run : schedule_block(points, block, config.scaling.seed, probes))
         if (!run.probe.empty())
             line += " " + run_of_probe(run.probe) + ",";
-        else if (will_run(points[run.point]))
+        else if (points[run.point].runs())
             line += " " + points[run.point].id() + ",";
     line.pop_back();
     return line + "\n";
@@ -30,8 +28,8 @@ std::string block_line(const Config& config, std::span<const Point> points, std:
 std::string points_table(std::span<const Point> points, int64_t blocks, const RunTimes& times) {
     std::vector<std::vector<std::string>> rows;
     for (const Point& point : points) {
-        const std::optional<double> each = will_run(point) ? times.of(run_of_point(point.id())) : std::nullopt;
-        rows.push_back({point.id(), std::to_string(point.global_batch), will_run(point) ? std::to_string(blocks) : "0",
+        const std::optional<double> each = point.runs() ? times.of(run_of_point(point.id())) : std::nullopt;
+        rows.push_back({point.id(), std::to_string(point.global_batch), point.runs() ? std::to_string(blocks) : "0",
                         each ? fmt::format("{:.2g}", *each) : "", name_of(point.status), point.reason});
     }
     return markdown_table({{"point", false}, {"global batch"}, {"runs"}, {"s each"}, {"status", false}, {"reason", false}},
@@ -44,7 +42,7 @@ std::string dry_run_text(const Config& config, std::span<const Point> points, st
                          const RunTimes& times) {
     std::vector<std::string> block;
     for (const Point& point : points)
-        if (will_run(point)) block.push_back(run_of_point(point.id()));
+        if (point.runs()) block.push_back(run_of_point(point.id()));
     for (const Probe& probe : probes) block.push_back(run_of_probe(probe.id));
     const std::optional<double> each = times.of_all(block);
     const double budget_seconds = config.scaling.budget_minutes * 60;
@@ -58,9 +56,7 @@ std::string dry_run_text(const Config& config, std::span<const Point> points, st
     text += "\n" + price_text(count, blocks, each ? std::optional(*each * static_cast<double>(blocks)) : std::nullopt);
     if (budget_seconds > 0)
         text += each ? fmt::format("; the budget of {:g} minutes chose the blocks{}", config.scaling.budget_minutes,
-                                   blocks < config.scaling.repeats
-                                       ? fmt::format(", FEWER than the {} repeats asked for", config.scaling.repeats)
-                                       : "")
+                                   fewer_text(blocks, config.scaling.repeats))
                      : fmt::format("; the budget of {:g} minutes chooses the blocks once the first is made",
                                    config.scaling.budget_minutes);
     return text + fmt::format("\n{}, {} epochs each; order by scaling.seed {}; nothing was run (--dry-run)\n",

@@ -44,6 +44,10 @@ int64_t blocks_in_budget(double budget_seconds, double spent_seconds, int64_t ma
     return std::clamp<int64_t>(static_cast<int64_t>(blocks), 1, most_blocks);
 }
 
+std::string fewer_text(int64_t blocks, int64_t asked) {
+    return blocks < asked ? fmt::format(", FEWER than the {} repeats asked for", asked) : "";
+}
+
 std::string price_text(int64_t runs, int64_t blocks, std::optional<double> seconds) {
     const std::string each = blocks > 0 && runs % blocks == 0 ? fmt::format(" of {}", runs / blocks) : "";
     return fmt::format("{} run{}: {} block{}{}{}", runs, runs == 1 ? "" : "s", blocks, blocks == 1 ? "" : "s", each,

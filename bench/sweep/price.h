@@ -29,6 +29,9 @@ private:
 inline constexpr int64_t most_blocks = 1000;
 int64_t blocks_in_budget(double budget_seconds, double spent_seconds, int64_t made, double block_seconds);
 
+// ", FEWER than the 9 repeats asked for", or "".
+std::string fewer_text(int64_t blocks, int64_t asked);
+
 // "27 runs: 9 blocks of 3; about 4 min 30 s"; without a time where it is not known.
 std::string price_text(int64_t runs, int64_t blocks, std::optional<double> seconds);
 

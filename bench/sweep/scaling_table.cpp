@@ -12,16 +12,10 @@
 #include "bench/laws/laws.h"
 #include "bench/sweep/equal_work.h"
 #include "bench/sweep/scaling_notes.h"
+#include "core/json_member.h"
 
 namespace xbench {
 namespace {
-
-// A file of records may have been written by another version, or by hand.
-std::optional<double> number_in(const Json& counters, const char* key) {
-    const auto found = counters.find(key);
-    if (found == counters.end() || !found->is_number()) return std::nullopt;
-    return found->get<double>();
-}
 
 std::vector<double> counters_of(const std::vector<const Record*>& records, const char* key) {
     std::vector<double> values;
@@ -74,7 +68,7 @@ ScalingRow make_row(const Point& point, const std::vector<const Record*>& record
     ScalingRow row;
     row.point = point;
     row.repeats = static_cast<int>(records.size());
-    row.has_result = !records.empty() && (point.status == PointStatus::ok || point.status == PointStatus::oversubscribed);
+    row.has_result = !records.empty() && point.runs();
     if (!row.has_result) return row;
     row.emulated = records.front()->params.value("emulated", false);
     std::set<std::string> hashes;

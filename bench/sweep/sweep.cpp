@@ -109,7 +109,7 @@ PlannedRun Sweep::planned(const ScheduledRun& run) {
 bool Sweep::is_missing(const PlannedRun& target) const {
     if (done_.contains({target.run(), target.repeat})) return false;
     if (target.probe != nullptr) return !failed_probes_.contains(target.probe->id);
-    return target.point->status == PointStatus::ok || target.point->status == PointStatus::oversubscribed;
+    return target.point->runs();
 }
 
 // What a record says about its row.
@@ -252,10 +252,7 @@ void Sweep::choose_blocks() {
     if (allowed == blocks_) return;
     blocks_ = allowed;
     say(fmt::format("the budget of {:g} minutes allows {} block{} of {}{}", config_.scaling.budget_minutes, blocks_,
-                    blocks_ == 1 ? "" : "s", duration_text(*block_seconds),
-                    blocks_ < config_.scaling.repeats
-                        ? fmt::format(", FEWER than the {} repeats asked for", config_.scaling.repeats)
-                        : ""));
+                    blocks_ == 1 ? "" : "s", duration_text(*block_seconds), fewer_text(blocks_, config_.scaling.repeats)));
 }
 
 void Sweep::say_price() {
