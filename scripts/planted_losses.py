@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """Whether the nine factors of a scaling table (docs/factors.md) find losses that are planted into a sweep: the whole loss of
 efficiency in its factor within 2 points, every other factor within 2 points of the same sweep without it. On a quiet machine of
-at least two cores, where it takes about a quarter of an hour. Exit code 0: all were found; 1: not; 77: this machine cannot tell.
+at least two cores, where it takes about half an hour. Exit code 0: all were found; 1: not; 77: this machine cannot tell.
 
-    planted_losses.py XBENCH [--out FOLDER] [--repeats 9] [--model rsna_cnn] [--batch 32] [--images 2400] [--only jitter,loader]
+    planted_losses.py XBENCH [--out FOLDER] [--rounds 15] [--model pneumonia_cnn] [--batch 64] [--images 20000] [--only jitter,loader]
+
+A round is one repeat of every sweep, with and without each loss. Each loss is judged by the median over rounds of the ratio of
+its sweep to the one beside it, as a virtual machine drifts by more than 2 points in the minutes that whole sweeps are apart.
+The intervals are of that median (order statistics, about 95%). Losses are small beside the noise of one run, so they need rounds.
 
 A rank that computes longer than the other also raises the mean of both, which is computing and not imbalance. So the sweep that
 imbalance and jitter are compared with has the same delay, shared evenly.
@@ -26,39 +30,59 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("xbench")
     parser.add_argument("--out")
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--model", default="rsna_cnn")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--images", type=int, default=2400)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--model", default="pneumonia_cnn")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--images", type=int, default=20000)
     parser.add_argument("--only", default="")
     return parser.parse_args()
 
 
+def median_interval(values):
+    """Median and the order statistics that hold it in 95 of 100 cases or the most that so few values give."""
+    ordered, n = sorted(values), len(values)
+    rank, below, chosen = 0, 0.0, 0
+    for rank in range(n // 2):
+        below += _binomial(n, rank)
+        if below > 0.025:
+            break
+        chosen = rank + 1
+    low = max(chosen - 1, 0)
+    return statistics.median(ordered), ordered[low], ordered[n - 1 - low]
+
+
+def _binomial(n, k):
+    ways = 1
+    for i in range(k):
+        ways = ways * (n - i) // (i + 1)
+    return ways / 2.0 ** n
+
+
 class Sweeps:
     def __init__(self, given, folder):
-        self.given, self.folder, self.known = given, folder, {}
-        config = {"name": "planted", "model": given.model, "data": {"synthetic": {"count": given.images, "size": 64}},
+        self.given, self.folder = given, folder
+        data = os.path.join(folder, "planted.h5")
+        subprocess.run([given.xbench, "data", "synth", "--out", data, "--count", str(given.images), "--quiet"], check=True,
+                       stdout=subprocess.DEVNULL)
+        config = {"name": "planted", "model": given.model, "data": {"path": data},
                   "train": {"batch_size": given.batch, "epochs": 1, "virtual_ranks": 8},
-                  "sweep": [{"trainer": "serial"}, {"trainer": "cpu_ddp", "ranks": 2}], "scaling": {"repeats": given.repeats}}
+                  "sweep": [{"trainer": "serial"}, {"trainer": "cpu_ddp", "ranks": 2}], "scaling": {"repeats": 1}}
         with open(os.path.join(folder, "planted.json"), "w") as file:
             json.dump(config, file)
 
-    def run(self, name, plant="", settings=()):
-        """The factors of the row and its efficiency, and the times behind them, of the sweep with this loss."""
-        if name in self.known:
-            return self.known[name]
-        out = os.path.join(self.folder, name)
+    def run(self, name, round_, plant="", settings=()):
+        """The factors of the row, its efficiency and the records behind them, of one repeat with this loss."""
+        out = os.path.join(self.folder, name, "round%02d" % round_)
         command = [self.given.xbench, "--config", os.path.join(self.folder, "planted.json"), "--out", out, "--quiet"]
-        for setting in settings:
+        for setting in (*settings, "scaling.seed=%d" % (round_ + 1)):
             command += ["--set", setting]
         environment = dict(os.environ)
         environment.pop("XBENCH_PLANT", None)
         if plant:
             environment["XBENCH_PLANT"] = plant
-        print("sweep %s: %s" % (name, plant or "no loss"), *settings, flush=True)
         ended = subprocess.run(command, env=environment, capture_output=True, text=True)
         if ended.returncode != 0:
-            sys.exit("the sweep %s failed: %s" % (name, ended.stderr.strip().splitlines()[-1:] or ended.stdout[-300:]))
+            sys.exit("the sweep %s failed: see %s\n%s" % (name, os.path.join(out, "scaling.md"), ended.stderr.strip()[-300:]))
         rows = [line for line in csv.DictReader(open(os.path.join(out, "efficiency.csv"))) if line["row"] == ROW]
         if len(rows) != len(FACTORS):
             sys.exit("the sweep %s has no factors: see %s" % (name, os.path.join(out, "scaling.md")))
@@ -67,8 +91,7 @@ class Sweeps:
         for value in factors.values():
             efficiency *= value
         records = [json.loads(line) for line in open(os.path.join(out, "records.jsonl"))]
-        self.known[name] = {"factors": factors, "efficiency": efficiency, "records": records}
-        return self.known[name]
+        return {"factors": factors, "efficiency": efficiency, "records": records}
 
 
 def of_row(sweep, key):
@@ -82,29 +105,51 @@ def ms_of_serial(sweep, probe):
     return statistics.median(found)
 
 
-def plants(sweeps):
-    """Of each loss: its factor, the sweep without it, the sweep with it, and the ratio that follows from what was planted."""
-    clean = sweeps.run("clean")
+def plants(clean, given):
+    """Of each loss: its factor, the sweep without it, the sweep with it (plant, settings), and the ratio that follows from what
+    was planted, where that is known beforehand."""
     useful, step = of_row(clean, "useful_ms"), of_row(clean, "step_ms")
     delay = 0.1 * useful
-    even = lambda: sweeps.run("even", "delay=%.4f,%.4f" % (delay / 2, delay / 2))
-    imbalance = (useful + delay / 2) / (useful + delay)
     name = next(record["params"]["probe"] for record in clean["records"]
-                if record["params"].get("probe", "").startswith("serial-t1-b%d-" % (sweeps.given.batch // 2))
+                if record["params"].get("probe", "").startswith("serial-t1-b%d-" % (given.batch // 2))
                 and record["params"].get("copies", 1) == 1)
     whole, part = ms_of_serial(clean, ""), ms_of_serial(clean, name)
     fixed = 0.15 * part
-    rate = of_row(clean, "gradient_bytes") / (0.3e-3 * step) / 1e6
-    link = lambda mb: ["scaling.slow_link_mb_per_s=%.6g" % mb]
-    return {
-        "load_balance": (even, lambda: sweeps.run("load_balance", "delay=0,%.4f" % delay), imbalance),
-        "jitter": (even, lambda: sweeps.run("jitter", "delay=0,%.4f rotate=1" % delay), imbalance),
-        "transfer": (lambda: sweeps.run("fast_link", "", link(1e7)), lambda: sweeps.run("transfer", "", link(rate)), None),
-        "loader": (lambda: clean, lambda: sweeps.run("loader", "starve=%.4f" % (1.3 * step)), None),
-        "contention": (lambda: clean, lambda: sweeps.run("contention", "hog=0.15"), None),
-        "granularity": (lambda: clean, lambda: sweeps.run("granularity", "step=%.4f" % fixed),
-                        ((whole + fixed) / (part + fixed)) / (whole / part)),
+    rate = of_row(clean, "gradient_bytes") / (0.15e-3 * step) / 1e6
+    link = lambda mb: ("", ["scaling.slow_link_mb_per_s=%.6g" % mb])
+    imbalance = (useful + delay / 2) / (useful + delay)
+    sweeps = {
+        "clean": ("", []),
+        "even": ("delay=%.4f,%.4f" % (delay / 2, delay / 2), []),
+        "load_balance": ("delay=0,%.4f" % delay, []),
+        "jitter": ("delay=0,%.4f rotate=1" % delay, []),
+        "fast_link": link(1e7),
+        "transfer": link(rate),
+        "loader": ("starve=%.4f" % (1.2 * step), []),
+        "contention": ("hog=0.15", []),
+        "granularity": ("step=%.4f" % fixed, []),
     }
+    losses = {
+        "load_balance": ("even", imbalance),
+        "jitter": ("even", imbalance),
+        "transfer": ("fast_link", None),
+        "loader": ("clean", None),
+        "contention": ("clean", None),
+        "granularity": ("clean", ((whole + fixed) / (part + fixed)) / (whole / part)),
+    }
+    return sweeps, losses
+
+
+def verdict(factor, expected, before, after):
+    """One line, and whether the loss was found."""
+    ratios = {name: median_interval([b["factors"][name] / a["factors"][name] for a, b in zip(before, after)]) for name in FACTORS}
+    lost = median_interval([b["efficiency"] / a["efficiency"] for a, b in zip(before, after)])
+    other = max((name for name in FACTORS if name != factor), key=lambda name: abs(ratios[name][0] - 1))
+    found = abs(ratios[factor][0] - (expected if expected else lost[0])) <= POINTS and abs(ratios[other][0] - 1) <= POINTS
+    shown = lambda values: "x %.3f (%.3f to %.3f)" % values
+    return "%-12s  efficiency %s  its factor %s%s  largest other: %s %s  %s" % (
+        factor, shown(lost), shown(ratios[factor]), ", planted %.3f" % expected if expected else "", other, shown(ratios[other]),
+        "found" if found else "NOT FOUND"), found
 
 
 def main():
@@ -114,22 +159,24 @@ def main():
         return 77
     folder = given.out or tempfile.mkdtemp(prefix="planted-")
     os.makedirs(folder, exist_ok=True)
-    sweeps, failed, lines = Sweeps(given, folder), 0, []
+    runner = Sweeps(given, folder)
+    sweeps, losses = plants(runner.run("first", 0), given)
     wanted = [name for name in given.only.split(",") if name]
-    for factor, (without, planted, expected) in plants(sweeps).items():
-        if wanted and factor not in wanted:
-            continue
-        before, after = without(), planted()
-        ratio = {name: after["factors"][name] / before["factors"][name] for name in FACTORS}
-        lost = after["efficiency"] / before["efficiency"]
-        other = max((name for name in FACTORS if name != factor), key=lambda name: abs(ratio[name] - 1))
-        found = abs(ratio[factor] - (expected if expected else lost)) <= POINTS and abs(ratio[other] - 1) <= POINTS
+    losses = {factor: loss for factor, loss in losses.items() if not wanted or factor in wanted}
+    needed = [name for name in sweeps if name in losses or name in [loss[0] for loss in losses.values()]]
+    for name in needed:
+        print("sweep %-12s %s" % (name, " ".join(filter(None, [sweeps[name][0], *sweeps[name][1]])) or "no loss"), flush=True)
+    made = {name: [] for name in needed}
+    for round_ in range(given.rounds):
+        for name in needed:
+            made[name].append(runner.run(name, round_, *sweeps[name]))
+        print("round %d of %d" % (round_ + 1, given.rounds), flush=True)
+    failed = 0
+    for factor, (without, expected) in losses.items():
+        line, found = verdict(factor, expected, made[without], made[factor])
         failed += not found
-        lines.append("%-13s efficiency x %.3f  its factor x %.3f%s  largest other %s x %.3f  %s" % (
-            factor, lost, ratio[factor], " (planted %.3f)" % expected if expected else "", other, ratio[other],
-            "found" if found else "NOT FOUND"))
-        print(lines[-1], flush=True)
-    print("%d of %d planted losses found within %g points; sweeps in %s" % (len(lines) - failed, len(lines), 100 * POINTS, folder))
+        print(line, flush=True)
+    print("%d of %d planted losses found within %g points; sweeps in %s" % (len(losses) - failed, len(losses), 100 * POINTS, folder))
     return 1 if failed else 0
 
 
