@@ -143,6 +143,12 @@ void HtmlPage::download(const std::string& file, const std::string& text, bool b
     body_ += "<p class=\"file\">CSV: " + fmt::format("{}", fmt::join(links, ", ")) + "</p>\n";
 }
 
+void HtmlPage::link(const std::string& file, const std::string& text, const std::string& rest) {
+    if (has_parts_) return paragraph(fmt::format("{} ({}){}", text, file, rest));
+    body_ +=
+        fmt::format("<p><a href=\"{}\">{}</a>{}</p>\n", escaped_markup(file), escaped_markup(text), escaped_markup(rest));
+}
+
 void HtmlPage::code(const std::string& text) { body_ += tagged("pre", text); }
 
 void HtmlPage::begin_folded(const std::string& summary) { body_ += "<details>" + tagged("summary", summary); }
