@@ -39,11 +39,12 @@ void add_trial(const Json& json, Newest& trials) {
 
 // Of a search that has not ended: the files that its workers go on from, in the order of their names.
 void add_kept_trials(const fs::path& folder, Newest& trials) {
-    std::set<fs::path> files;
-    std::error_code unreadable;
-    for (const auto& trial : fs::directory_iterator(folder / "trials", unreadable))
-        for (const auto& file : fs::directory_iterator(trial.path(), unreadable))
-            if (file.path().filename().string().starts_with("record-")) files.insert(file.path());
+    std::vector<fs::path> files;
+    if (!is_folder(folder / "trials")) return;
+    for (const fs::path& trial : list_folder(folder / "trials"))
+        if (is_folder(trial))
+            for (const fs::path& file : list_folder(trial))
+                if (file.filename().string().starts_with("record-")) files.push_back(file);
     for (const fs::path& file : files)
         if (const auto json = parse_json(file_text(file).value_or(""))) add_trial(*json, trials);
 }

@@ -40,8 +40,8 @@ std::string ratio_text(const ScalingRow& row, const ScalingRow& other) {
     std::string text = fmt::format("{:.2f} times as fast as {}",
                                    row.images_per_second.median / other.images_per_second.median, named(other));
     if (ratio.level > 0)
-        text += fmt::format(" ({:.2f} to {:.2f}{})", ratio.low, ratio.high,
-                            ratio.excludes_one() ? "" : ", within the noise");
+        text +=
+            fmt::format(" ({:.2f} to {:.2f}{})", ratio.low, ratio.high, ratio.excludes_one() ? "" : ", within the noise");
     return text;
 }
 

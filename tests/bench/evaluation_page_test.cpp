@@ -69,9 +69,9 @@ struct Evaluated {
         json["subgroups"] = to_json(subgroups);
         json.update(Json{{"split", "val"},
                          {"model", "tiny"},
-                         {"checkpoint", "/home/someone/best.safetensors"},
+                         {"checkpoint", "/srv/someone/best.safetensors"},
                          {"weights_hash", "0123abcd"},
-                         {"data", "/home/someone/set.h5"},
+                         {"data", "/srv/someone/set.h5"},
                          {"data_sha", "fedc"},
                          {"leaks", {{"data", "none"}, {"training_data", nullptr}}}});
         write("metrics.json", json_text(json));
@@ -110,7 +110,7 @@ TEST(EvaluationPage, ShowsWhatTheCardShows) {
                                  "on 90 images", "sick, &quot;very&quot;", "odd &lt;b&gt;", "0123abcd", "set.h5", "fedc",
                                  "Precision and recall", "Calibration", "Subgroups", "<td>F</td>", "xbench report FOLDER"})
             EXPECT_THAT(page, HasSubstr(text));
-        for (const char* text : {"/home/someone", "model_card.html", "<script"}) EXPECT_THAT(page, Not(HasSubstr(text)));
+        for (const char* text : {"/srv/someone", "model_card.html", "<script"}) EXPECT_THAT(page, Not(HasSubstr(text)));
         EXPECT_EQ(page, here.page());
         here.write("model_card.html", "");
         EXPECT_THAT(here.page(), HasSubstr("<a href=\"model_card.html\">The model card</a>"));

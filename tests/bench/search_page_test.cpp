@@ -53,7 +53,7 @@ struct Search {
         result.records[3].status = "failed";
         result.records[3].reason = "the loss is <NaN>";
         result.winner = result.records.back();
-        result.weights = "/home/someone/best.safetensors";
+        result.weights = "/srv/someone/best.safetensors";
         result.val.accuracy = result.winner.val_accuracy;
         result.test.count = 30;
         result.test.accuracy = 0.9;
@@ -81,7 +81,7 @@ TEST(SearchPage, ShowsTheWinnerAndAllTrials) {
           "<dt>train.learning_rate</dt>\n<dd>0.01</dd>", "log10 of train.learning_rate", "<td>a&lt;b&gt;m</td>",
           "Trial 3 failed: the loss is &lt;NaN&gt;.", "<td>77</td>", "download=\"trials.csv\""})
         EXPECT_THAT(page, HasSubstr(text));
-    for (const char* text : {"/home/someone", "<script", "| ---", "nan", "over train.optimizer", "not complete"})
+    for (const char* text : {"/srv/someone", "<script", "| ---", "nan", "over train.optimizer", "not complete"})
         EXPECT_THAT(page, Not(HasSubstr(text)));
     EXPECT_EQ(page, search.page());
     EXPECT_THAT(report_of_several({search.folder, search.folder}), HasSubstr(": a search"));
