@@ -2,21 +2,19 @@
 // plain MPI side by side; or over ranks with a GPU each, by NCCL and through the host. Started alone it starts its ranks
 // itself, on this machine: by mpirun where this build has MPI, else, and for GPUs, as processes of its own.
 #include <fmt/format.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 
+#include "app/comm_start.h"
 #include "app/command_table.h"
 #include "app/commands.h"
 #include "app/device_option.h"
 #include "app/single_process.h"
 #include "bench/base/environment.h"
 #include "bench/comm/comm_suite.h"
-#include "bench/sweep/launch.h"
 #include "core/error.h"
 #include "core/failure.h"
 #include "core/files.h"
@@ -40,10 +38,9 @@ constexpr double least_factor = 1.01;
 struct CommCommand {
     std::string begin = "1K", end = "64M";
     CommSuiteOptions suite;
-    int ranks = 0;
+    RankStart start;
     std::string device = "cpu";
     bool json = false;
-    std::vector<std::string> command_line;
 };
 
 void print_timings(const CommCommand& command, const std::vector<Transport>& transports,
@@ -158,82 +155,38 @@ void run_as_gpu_rank(const CommCommand& command) {
     }
 }
 
-// As a script would: they meet by a file in a folder of this process.
-void start_gpu_ranks(const CommCommand& command) {
-    std::string folder = (temporary_folder() / "xbench-comm-XXXXXX").string();
-    if (mkdtemp(folder.data()) == nullptr) throw Error("cannot be made", folder);
-    Launch launch;
-    launch.command = command.command_line;
-    launch.command[0] = this_program();
-    launch.processes = command.ranks;
-    launch.meeting_folder = folder;
-    std::fflush(stdout);
-    const Outcome outcome = run_process(launch, {}, 0);
-    remove_tree(folder);
-    if (outcome.exit_code != 0) throw Error("a rank failed", "xbench comm");
-}
-
 void run_on_gpus(CommCommand& command) {
     if (ranks_from_environment() > 1) return run_as_gpu_rank(command);
     const GpuSystem system = query_gpus();
     if (!system.why_not.empty()) throw Error(system.why_not, "xbench comm");
     const auto gpus = static_cast<int>(system.gpus.size());
-    if (command.ranks == 0) command.ranks = gpus;
-    if (command.ranks < 2 || command.ranks > gpus)
-        throw UsageError(fmt::format("{} rank{} with a GPU each, and this machine has {}", command.ranks,
-                                     command.ranks == 1 ? "" : "s", gpus),
+    if (command.start.ranks == 0) command.start.ranks = gpus;
+    if (command.start.ranks < 2 || command.start.ranks > gpus)
+        throw UsageError(fmt::format("{} rank{} with a GPU each, and this machine has {}", command.start.ranks,
+                                     command.start.ranks == 1 ? "" : "s", gpus),
                          "--ranks",
                          "give 2 or more, at most one for each GPU; mpirun or srun starts them on several machines");
-    start_gpu_ranks(command);
+    start_gpu_ranks(command.start);
 }
 
-// Becomes mpirun.
-[[noreturn]] void start_under_mpi(const CommCommand& command, bool oversubscribe) {
-    LaunchRequest request;
-    request.needs_launcher = true;
-    request.ranks = command.ranks;
-    request.oversubscribe = oversubscribe;
-    request.program = command.command_line;
-    request.program[0] = this_program();
-    const LauncherChoice launcher = choose_launcher("auto");
-    if (!launcher.reason.empty()) throw Error(launcher.reason, "xbench comm");
-    if (launcher.launcher == Launcher::srun) request.srun_mpi = srun_mpi_here();
-    const Launch launch = make_launch(request, launcher.launcher);
-    for (const auto& [name, value] : launch.environment) setenv(name.c_str(), value.c_str(), 1);
-    std::vector<std::string> words = launch.command;
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    execvp(arguments[0], arguments.data());
-    throw Error("cannot be started", words[0]);
-}
-
-int run_as_shm_rank(CommCommand command, const MeetingOptions& meeting) {
+// A rank that start_cpu_ranks() started without MPI.
+void run_as_own_rank(CommCommand& command, const char* meeting_name) {
+    const Launched here = launched();
+    const Binding binding = bind_this_process(here.local, here.on_node, 1);
+    MeetingOptions meeting;
+    meeting.name = meeting_name;
+    meeting.rank = here.rank;
+    meeting.ranks = here.ranks;
+    meeting.own_cores = binding.bound && !binding.oversubscribed;
     try {
-        bind_this_process(meeting.rank, meeting.ranks, 1);
         const auto shm = make_shm_communicator(meeting);
         fit_into_shared_memory(command, *shm);
         measure_on(command, {{"shm", shm.get(), Reduction::invariant}});
-        return 0;
     } catch (const std::exception& error) {
         const Failure failure = failure_of(error);
         fmt::print(stderr, "xbench comm, rank {}: {}\n", meeting.rank, failure.line);
-        return static_cast<int>(failure.code);
+        throw ExitWith{failure.code};
     }
-}
-
-void run_own_ranks(const CommCommand& command, bool oversubscribe) {
-    MeetingOptions meeting;
-    meeting.name = fmt::format("/xbench-comm-{}", getpid());
-    meeting.ranks = command.ranks;
-    meeting.own_cores = !oversubscribe;
-    std::fflush(stdout);
-    for (meeting.rank = 1; meeting.rank < meeting.ranks; ++meeting.rank)
-        if (fork() == 0) _exit(run_as_shm_rank(command, meeting));
-    meeting.rank = 0;
-    int worst = run_as_shm_rank(command, meeting), status = 0;
-    while (wait(&status) > 0) worst = std::max(worst, WIFEXITED(status) ? WEXITSTATUS(status) : 1);
-    if (worst != 0) throw Error("a rank failed", "xbench comm");
 }
 
 void run(CommCommand& command) {
@@ -250,14 +203,10 @@ void run(CommCommand& command) {
             throw UsageError("unknown collective " + operation, "--op", fmt::format("there are {}", fmt::join(known, ", ")));
     }
     if (command.device == "cuda") return run_on_gpus(command);
+    if (const char* const name = std::getenv(meeting_variable); name != nullptr && *name != '\0')
+        return run_as_own_rank(command, name);
     if (ranks_from_environment() > 1) return run_as_mpi_rank(command);
-    const int cores = query_hardware().allowed_cores;
-    if (command.ranks == 0) command.ranks = std::max(2, cores);
-    if (command.ranks == 1) throw UsageError("one rank has nobody to talk to", "--ranks", "give 2 or more");
-    const bool oversubscribe = command.ranks > cores;
-    if (oversubscribe) say_if_crowded(command.ranks, 1, cores);
-    if (mpi_connector() != nullptr) start_under_mpi(command, oversubscribe);
-    run_own_ranks(command, oversubscribe);
+    start_cpu_ranks(command.start);
 }
 
 }  // namespace
@@ -272,7 +221,8 @@ void add_comm_command(CLI::App& app) {
     comm->add_option("-f,--factor", command->suite.factor, "from one size to the next")->capture_default_str();
     comm->add_option("--op", command->suite.operations, "only this collective")->type_name(value::one_of(comm_operations()));
     add_device_option(*comm, command->device);
-    comm->add_option("--ranks", command->ranks, "processes (default: the cores of this machine, at least 2, or its GPUs)")
+    comm->add_option("--ranks", command->start.ranks,
+                     "processes (default: the cores of this machine, at least 2, or its GPUs)")
         ->check(CLI::Range(1, most_threads));
     comm->add_option("--rounds", command->suite.rounds, "measurements of each size")
         ->capture_default_str()
@@ -284,7 +234,7 @@ void add_comm_command(CLI::App& app) {
         "$ mpirun --hostfile hosts -n 8 xbench comm --op all_reduce\n"
         "$ xbench comm --device cuda");
     comm->callback([command] {
-        command->command_line = this_command_line();
+        command->start.command_line = this_command_line();
         run(*command);
     });
 }

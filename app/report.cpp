@@ -96,9 +96,11 @@ void add_report_command(CLI::App& app) {
         "report", "Report and tables of runs again, from their records; two of one configuration compared");
     auto options = std::make_shared<ReportOptions>();
     command
-        ->add_option("run", options->runs,
-                     "Sweeps, trainings, searches, or JSON of `xbench kernels`; two runs of one configuration are compared "
-                     "(code 1: a regression)")
+        ->add_option(
+            "run", options->runs,
+            "Sweeps, trainings, searches, evaluations, or JSON of `xbench kernels`; two runs of one configuration are "
+            "compared "
+            "(code 1: a regression)")
         ->type_name(value::folder)
         ->required();
     command->add_option("--export", options->format, "Write the run in a format of other tools instead")

@@ -22,9 +22,10 @@ namespace xbench {
 namespace {
 
 // What the runs will take. Nobody has to know it: what stands against it is said by whoever needs the data.
-RunTimes price_of(const Config& config, std::span<const Point> points, std::span<const Probe> probes) {
+RunTimes price_of(const Config& config, std::span<const Point> points, std::span<const Probe> probes,
+                  const SweepLimits& limits) {
     try {
-        return expected_times(config, points, probes);
+        return expected_times(config, points, probes, limits);
     } catch (const Error& error) {
         fmt::print(stderr, "note: no estimate of the time: {}\n", error.what());
         return {};
@@ -35,7 +36,7 @@ void print_plan(const Config& config) {
     const SweepLimits limits = limits_here(config);
     const std::vector<Point> points = expand_points(config, limits);
     const std::vector<Probe> probes = probes_for(config, points, limits.nodes);
-    fmt::print("{}", dry_run_text(config, points, probes, price_of(config, points, probes)));
+    fmt::print("{}", dry_run_text(config, points, probes, price_of(config, points, probes, limits)));
 }
 
 // From the records, as `xbench report` makes them again. The table's path is the last line: scripts read it there.
@@ -75,7 +76,7 @@ void run_sweep_command(const RunOptions& options) {
     const std::vector<Point> points = expand_points(config, *sweep.limits);
     sweep.probes = probes_for(config, points, sweep.limits->nodes);
     sweep.command_line = this_command_line();
-    sweep.expected = price_of(config, points, sweep.probes);
+    sweep.expected = price_of(config, points, sweep.probes, *sweep.limits);
     ProgressLine line(stderr, !options.verbosity.progress());
     sweep.progress = [&](const SweepProgress& progress) {
         if (!progress.finished.empty())

@@ -1,9 +1,7 @@
 // xbench train: one training run, in this process or as one rank of many. Rank 0 writes the run folder.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
@@ -12,6 +10,7 @@
 #include "app/installed.h"
 #include "app/single_process.h"
 #include "app/train_lines.h"
+#include "app/train_ranks.h"
 #include "bench/base/energy.h"
 #include "bench/base/environment.h"
 #include "bench/base/processor_counters.h"
@@ -33,11 +32,9 @@
 #include "kernels/cuda/devices.h"
 #include "models/registry.h"
 #include "parallel/checkpoint/training_state.h"
-#include "parallel/comm/arrivals_only.h"
 #include "parallel/comm/comm_logged.h"
 #include "parallel/comm/own_gpus.h"
 #include "parallel/comm/setups.h"
-#include "parallel/comm/slow_link.h"
 #include "parallel/train/planted_loss.h"
 #include "parallel/train/probe_kind.h"
 
@@ -88,43 +85,6 @@ Config read_config(const TrainCommand& command) {
     return config;
 }
 
-// Throws where a call can; inside MPI a watching thread says it and ends this process, and the launcher ends the others.
-std::shared_ptr<WaitLimit> limited_waits(int rank, double seconds) {
-    auto limit = std::make_shared<WaitLimit>();
-    limit->expired = [rank](const Error& error) {
-        fmt::print(stderr, "xbench train, rank {}: {}\n", rank, error.what());
-        std::_Exit(static_cast<int>(error.code()));
-    };
-    limit->stopped = [rank](const std::string& text) { fmt::print(stderr, "xbench train, rank {}: {}\n", rank, text); };
-    limit->seconds = seconds;
-    return limit;
-}
-
-// The ranks find each other. A rank that fails says so in one line, and its end is the others'.
-std::unique_ptr<Communicator> connect(const TrainerSetup& setup, const Config& config, const Binding& binding) {
-    const Launched here = launched();
-    std::string note;
-    std::unique_ptr<Communicator> communicator;
-    try {
-        communicator = setup.connect({binding, limited_waits(here.rank, config.train.collective_timeout_seconds), &note});
-    } catch (const UsageError&) {  // the same on all ranks
-        if (here.rank > 0) throw ExitWith{ExitCode::usage};
-        throw;
-    }
-    if (!note.empty() && communicator->rank() == 0) fmt::print(stderr, "note: {}\n", note);
-    return communicator;
-}
-
-// With the slow link or the ideal network that the configuration asks for. Over an ideal network ranks reduce in the way
-// that they choose over the real one.
-std::unique_ptr<Communicator> over_network(std::unique_ptr<Communicator> ranks, const Config& config) {
-    LinkSpeed link{config.scaling.slow_link_mb_per_s * 1e6, config.scaling.slow_link_latency_us * 1e-6};
-    const bool slow = link.bytes_per_second > 0 || link.latency_seconds > 0, ideal = moves_no_data(config.train);
-    if (ideal) link = {};
-    if (slow) ranks = make_slow_link(std::move(ranks), link);
-    return ideal ? make_arrivals_only(std::move(ranks)) : std::move(ranks);
-}
-
 const TrainerSetup& usable_setup(const TrainCommand& command) {
     const TrainerSetup& setup = find_setup(command.trainer, command.device);
     if (const std::string why_not = why_not_here(setup); !why_not.empty())
@@ -132,44 +92,8 @@ const TrainerSetup& usable_setup(const TrainCommand& command) {
     return setup;
 }
 
-// Their PCI addresses, where this process sees one for each rank of the node.
-std::vector<std::string> gpus_of_ranks(int ranks_on_node) {
-    std::vector<std::string> addresses;
-    for (const GpuDescription& gpu : query_gpus().gpus) addresses.push_back(gpu.pci_address);
-    if (static_cast<int>(addresses.size()) < ranks_on_node) addresses.clear();
-    return addresses;
-}
-
-// Ranks that see their own GPU alone (--gpus-per-task=1) learn the others' when they are connected. Before a step computes.
-void bind_beside_gpus(Communicator& communicator, int threads, Binding& binding) {
-    const std::vector<GpuDescription> seen = query_gpus().gpus;
-    const bool sees_its_own = seen.size() == 1 && binding.gpu.empty();
-    const std::vector<std::string> all = gather_texts(communicator, sees_its_own ? seen.front().pci_address : "");
-    const std::vector<int> nodes = communicator.nodes();
-    const auto me = static_cast<size_t>(communicator.rank());
-    std::vector<std::string> gpus;
-    int place = 0;
-    for (size_t rank = 0; rank < nodes.size(); ++rank) {
-        if (nodes[rank] != nodes[me]) continue;
-        if (rank == me) place = static_cast<int>(gpus.size());
-        gpus.push_back(all[rank]);
-    }
-    const bool all_known = std::none_of(gpus.begin(), gpus.end(), [](const std::string& gpu) { return gpu.empty(); });
-    if (all_known) binding = bind_again(binding, place, static_cast<int>(gpus.size()), threads, gpus);
-}
-
 FolderUse use_of(const TrainCommand& command) {
     return command.resume ? FolderUse::resume : command.overwrite ? FolderUse::overwrite : FolderUse::fresh;
-}
-
-// Null: ranks' arrivals are not logged.
-std::unique_ptr<ArrivalLog> arrival_log(const TrainConfig& train, const TrainerSetup& setup) {
-    const bool host = std::string(setup.device) != "cuda";
-    if (train.arrivals == "off" || (train.arrivals == "auto" && !host)) return nullptr;
-    if (!host)
-        throw UsageError("a GPU's ranks have left a collective before it is done", "/train/arrivals", "use auto or off");
-    return std::make_unique<ArrivalLog>(train.arrivals == "alternate" ? ArrivalLog::When::alternate
-                                                                      : ArrivalLog::When::always);
 }
 
 // Rank 0's; by default under a name that no other run has.
@@ -354,7 +278,7 @@ void run_train(const TrainCommand& given) {
                           std::string(setup.device) == "cuda" ? gpus_of_ranks(on_node) : std::vector<std::string>{});
     if (binding.oversubscribed && launched().local == 0) say_if_crowded(on_node, command.threads, binding.allowed_cores);
     const std::unique_ptr<ArrivalLog> arrivals = arrival_log(config.train, setup);
-    std::unique_ptr<Communicator> communicator = connect(setup, config, binding);
+    std::unique_ptr<Communicator> communicator = connect_ranks(setup, config, binding);
     communicator = over_network(std::move(communicator), config);
     if (arrivals && communicator->size() > 1) communicator = make_logged(std::move(communicator), *arrivals);
     if (communicator->size() == 1) return train_on(command, config, setup, *communicator, hardware, binding, arrivals.get());

@@ -13,6 +13,7 @@
 #include "bench/base/environment.h"
 #include "bench/base/record.h"
 #include "bench/base/run_folder.h"
+#include "bench/report/search_page.h"
 #include "bench/tune/search_space.h"
 #include "bench/tune/tune.h"
 #include "core/error.h"
@@ -104,7 +105,7 @@ void say(const TuneCommand& command, const TrialRecord& record, const Config& co
              : fmt::format("trial {} rung {} failed: {},{}", record.trial, record.rung, record.reason, settings));
 }
 
-void tune_on(const TuneCommand& command, const Config& config, Communicator& workers) {
+void tune_on(const TuneCommand& command, const Config& config, Communicator& workers, const Hardware& hardware) {
     const bool first = workers.rank() == 0;
     const std::unique_ptr<Dataset> dataset = open_dataset(config.data);
     for (const Split split : {Split::train, Split::val}) check_split(*dataset, split);
@@ -113,6 +114,7 @@ void tune_on(const TuneCommand& command, const Config& config, Communicator& wor
     if (first) {
         if (command.resume && path_exists(folder / "config.resolved.json")) check_same_search(folder, config);
         write_text(folder / "config.resolved.json", json_text(to_json(with_absolute_paths(config)), 2) + "\n");
+        write_text(folder / "env.json", json_text(describe_environment(this_command_line(), hardware), 2) + "\n");
     }
     workers.barrier();
     const auto device = make_device(command.device, command.threads, workers.size() > 1 ? local_rank_from_environment() : 0);
@@ -134,6 +136,7 @@ void tune_on(const TuneCommand& command, const Config& config, Communicator& wor
     write_text(folder / "best.json",
                json_text(to_json(with_absolute_paths(configuration(command, result.winner.settings))), 2) + "\n");
     write_tune_files(result, config, folder);
+    write_text(folder / "report.html", search_page(read_search(folder)));
     if (command.verbosity.report()) fmt::print("{}{}\n", tune_report(result, config), folder.string());
 }
 
@@ -141,14 +144,15 @@ void run_tune(const TuneCommand& command) {
     if (command.resume && command.out.empty())
         throw UsageError("--resume does not know which search to go on with", "xbench tune", "give its folder with --out");
     const Config config = configuration(command);
-    draw_trials(config.tune);  // what is wrong with it is said before the work
+    draw_trials(config.tune);                    // what is wrong with it is said before the work
+    const Hardware hardware = query_hardware();  // before this process is bound to a part of it
     const Binding binding =
         bind_this_process(local_rank_from_environment(), ranks_on_node_from_environment(), command.threads, {});
     const std::unique_ptr<Communicator> workers = connect(binding);
-    if (workers->size() == 1) return tune_on(command, config, *workers);
+    if (workers->size() == 1) return tune_on(command, config, *workers, hardware);
     int code = 0;
     try {
-        return tune_on(command, config, *workers);
+        return tune_on(command, config, *workers, hardware);
     } catch (const ExitWith&) {  // all of them
         throw;
     } catch (const std::exception& error) {
@@ -160,8 +164,10 @@ void run_tune(const TuneCommand& command) {
 }
 
 constexpr const char* notes =
-    "The folder holds a record of every trial, failed ones too, trials.csv, tune.json, tune.md and best.json, the winner's "
-    "configuration. Several workers are started by mpirun or srun; each trains whole trials by itself, and any number of "
+    "The folder holds a record of every trial, failed ones too, trials.csv, tune.json, tune.md, report.html and best.json, "
+    "the "
+    "winner's configuration. Several workers are started by mpirun or srun; each trains whole trials by itself, and any "
+    "number of "
     "them "
     "finds the same winner. Trials are compared on the validation split; the test split is looked at once.\n\n"
     "$ xbench tune --config run.json --search train.learning_rate=0.001,0.01 \\\n"

@@ -172,7 +172,155 @@ def pair(root, records):
     return lines
 
 
-TABLES = {"measured": measured, "steps": steps, "convolutions": convolutions, "seeds": seeds, "pair": pair}
+def sections_of(file):
+    """By heading of the second level ("" before the first): its lines."""
+    sections, name = {"": []}, ""
+    for line in lines_of(file):
+        if line.startswith("## "):
+            name = line[3:].strip()
+        sections.setdefault(name, []).append(line)
+    return sections
+
+
+def tables_in(lines):
+    """Tables of Markdown, each a list of rows: column -> cell."""
+    found, header = [], None
+    for line in lines:
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else None
+        if cells is None:
+            header = None
+        elif header is None:
+            header = cells
+            found.append([])
+        elif not set(line) <= set("|-: "):
+            found[-1].append(dict(zip(header, cells)))
+    return found
+
+
+def blocks_of(file):
+    """What programs printed, with the machine that the text above names: "Zen 4" -> lines."""
+    found, text, machine, printed = {}, "", "", False
+    for line in lines_of(file):
+        if line.startswith("```"):
+            printed = not printed
+            if printed:
+                machine = re.findall(r"Zen \d|Intel Xeon", text)[-1] if re.search(r"Zen \d|Intel Xeon", text) else machine
+                text = ""
+        elif printed:
+            found.setdefault(machine, []).append(line)
+        else:
+            text += line + " "
+    return found
+
+
+def span(values, digits=2, unit=""):
+    low, high = f"{min(values):.{digits}f}{unit}", f"{max(values):.{digits}f}{unit}"
+    return low if low == high else f"{low} to {high}"
+
+
+def by_machine(figures):
+    return "; ".join(f"{machine}: {figure}" for machine, figure in figures.items())
+
+
+def all_reduce_ratios(file):
+    return {machine: span([float(line.split("|")[-1]) for line in lines if re.match(r" +\d", line)], 0, "x") for machine, lines in blocks_of(file).items()}
+
+
+def stage_3_ratios(file):
+    figures = {}
+    for machine, lines in blocks_of(file).items():
+        ratios, model = {}, ""
+        for line in lines:
+            if not line.startswith(" "):
+                model = line.split(",")[0]
+            elif "stage 3" in line:
+                ratios.setdefault(model, []).append(float(re.search(r"([\d.]+) of DDP", line)[1]))
+        figures[machine] = ", ".join(f"{model} {span(values)}" for model, values in ratios.items())
+    return figures
+
+
+def ranks_over_copies(file):
+    figures = {}
+    for name, lines in sections_of(file).items():
+        for table in tables_in(lines):
+            if table and "ranks / copies" in table[0] and name:
+                figures[name] = ", ".join(f"{row['model, batch on a core'].split(',')[0]} {float(row['ranks / copies']):.2f}" for row in table)
+    return figures
+
+
+def hidden_shares(file):
+    figures = {}
+    for name, lines in sections_of(file).items():
+        for table in tables_in(lines):
+            if table and "hidden" in table[0]:
+                shares = {}
+                for row in table:
+                    shares.setdefault(row["model"], []).append(int(row["hidden"].rstrip("%")))
+                figures[name] = ", ".join(f"{model} {span(values, 0)}%" for model, values in shares.items())
+    return figures
+
+
+def convolution_figures(passport):
+    """Against oneDNN that reorders its filters, and the mean share of the peak."""
+    cells = {row[1]: row for row in ([""] + [cell.strip() for cell in line.strip("|").split("|")] for line in lines_of(passport)) if len(row) == 9}
+    ratios = [cells[name][8] + "x" for name in ("conv2d", "conv2d_wgrad", "conv2d_dgrad")]
+    return f"{ratios[0]} forward, {ratios[1]} and {ratios[2]} backward; on average {span([int(cells[name][4].rstrip('%')) for name in ('conv2d', 'conv2d_wgrad', 'conv2d_dgrad')], 0)}% of the FMA peak"
+
+
+def kill_figures(file):
+    counts = re.findall(r"(\d+) kills, (\d+) of them inside a save", file.read_text())
+    resumed = re.findall(r"(\d+) runs resumed to their end", file.read_text())
+    return f"{sum(map(int, resumed))} of {sum(int(kills) for kills, _ in counts)} resumed to the same bits, {sum(int(inside) for _, inside in counts)} of them killed inside a save"
+
+
+def import_ratio(file):
+    rates = {row[""].split(",")[0].strip("`"): [float(rate) for rate in row["images/s"].split(",")] for table in tables_in(lines_of(file)) if table and list(table[0]) == ["", "images/s"] for row in table}
+    ours, theirs = rates["xbench data import"], rates["Pillow"]
+    return f"{statistics.median(a / b for a, b in zip(ours, theirs)):.1f}x the images/s of Pillow on the same cores"
+
+
+def figures(root, passport, comm, sharding, two_ranks, overlap, hashes, kills, runs, systems, pair, imports):
+    """What results/ holds besides steps and kernels, a line each."""
+    ways = [row for row in tables_in(lines_of(root / hashes))[0]]
+    accuracy, error = mean_and_error([run["accuracy"] for run in seed_runs(root / runs)])
+    torch, torch_error = mean_and_error(PYTORCH)
+    apart = re.search(r"\| by patient \| ([\d.]+) \| ([\d.]+) \|", (root / systems).read_text())
+    rates = repeats_of(root / pair)
+    lines = ["| what | figure |", "| --- | --- |"]
+    for what, figure in (
+            ("ResNet-50's convolutions, one core of a Zen 4, against oneDNN 2.6 where it reorders its filters as a training step must", convolution_figures(root / passport)),
+            ("all-reduce of 64 KiB to 64 MiB between two ranks, times as fast as MPI_Allreduce", by_machine(all_reduce_ratios(root / comm))),
+            ("a step of ZeRO stage 3 on two ranks, of DDP's time", by_machine(stage_3_ratios(root / sharding))),
+            ("two ranks against two serial programs at once, the machine's ceiling", by_machine(ranks_over_copies(root / two_ranks))),
+            ("communication hidden behind computing, over links that take 20 to 60% of a step's computing", by_machine(hidden_shares(root / overlap))),
+            ("one weights_hash on the Kaggle chest X-rays", f"{len(ways)} ways to train, {len({row['weights_hash of the last epoch'] for row in ways})} hashes: one more for BatchNorm per virtual rank"),
+            ("runs killed at random moments, in one process and over two ranks", kill_figures(root / kills)),
+            ("pneumonia_cnn on the Kaggle chest X-rays, five seeds", f"test accuracy {share(accuracy)} +- {share(error)} on a split that leaks patients, {share(float(apart[1]))} +- {share(float(apart[2]))} split by patient; "
+             f"PyTorch on the same split {share(torch)} +- {share(torch_error)}"),
+            ("its training on two ranks, same weights bit for bit", f"{statistics.median(rates['cpu_ddp-r2-t1']) / statistics.median(rates['serial-r1-t1']):.2f}x of the serial program"),
+            ("import of 5,856 JPEG at 64x64", import_ratio(root / imports))):
+        lines.append(f"| {what} | {figure} |")
+    return lines
+
+
+def factors(root, *runs):
+    """A line a sweep: its noise, the efficiencies of its rows, and the largest loss of any."""
+    lines = ["| folder | model | images | repeats | noise | efficiency of its rows | largest loss |", "| --- | --- | ---: | ---: | ---: | ---: | --- |"]
+    for run in runs:
+        config = json.loads((root / run / "config.resolved.json").read_text())
+        rates, rows = repeats_of(root / run / "records.jsonl"), {}
+        with (root / run / "efficiency.csv").open() as table:
+            for line in csv.DictReader(table):
+                rows.setdefault(line["row"], {})[line["factor"]] = float(line["value"])
+        noise = statistics.median(statistics.stdev(values) / statistics.mean(values) for values in rates.values())
+        value, factor, row = min((value, factor, row) for row, found in rows.items() for factor, value in found.items())
+        name = pathlib.PurePath(run).name
+        lines.append(f"| [{name}]({name}/scaling.md) | {config['model']['name']} | {config['data']['synthetic']['count']:,} | {max(map(len, rates.values()))} | {100 * noise:.1f}% "
+                     f"| {span([math.prod(found.values()) for found in rows.values()], 3)} | {factor.replace('_', ' ')} {share(value)}, of {row} |")
+    return lines
+
+
+TABLES = {"measured": measured, "steps": steps, "convolutions": convolutions, "seeds": seeds, "pair": pair, "figures": figures, "factors": factors}
 
 
 # ---- files ------------------------------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums
 .caption+.wide{margin-top:.25rem}
 th,td{padding:.25rem .75rem .25rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;overflow-wrap:normal}
 th{font-weight:600;white-space:nowrap}
-.numbers th+th,.numbers td+td{text-align:right;white-space:nowrap}
+.numbers td{white-space:nowrap}
+.numbers th+th,.numbers td+td{text-align:right}
 figure{margin:1rem 0}
 figcaption{font-size:.85rem}
 figure svg{display:block}
@@ -140,6 +141,12 @@ void HtmlPage::download(const std::string& file, const std::string& text, bool b
     }
     if (links.empty()) return;
     body_ += "<p class=\"file\">CSV: " + fmt::format("{}", fmt::join(links, ", ")) + "</p>\n";
+}
+
+void HtmlPage::link(const std::string& file, const std::string& text, const std::string& rest) {
+    if (has_parts_) return paragraph(fmt::format("{} ({}){}", text, file, rest));
+    body_ +=
+        fmt::format("<p><a href=\"{}\">{}</a>{}</p>\n", escaped_markup(file), escaped_markup(text), escaped_markup(rest));
 }
 
 void HtmlPage::code(const std::string& text) { body_ += tagged("pre", text); }

@@ -37,6 +37,8 @@ public:
     // Below a table: a link to the bytes of its file inside the page, and to the file beside the page, where there is one.
     // One file is embedded once.
     void download(const std::string& file, const std::string& text, bool beside = true);
+    // A paragraph: a link to a file beside the page, and what follows it. Of a page with parts the text alone.
+    void link(const std::string& file, const std::string& text, const std::string& rest = "");
     void code(const std::string& text);  // a command, as it is typed
     // What few readers need, folded away by the browser; its parts are those added until end_folded().
     void begin_folded(const std::string& summary);

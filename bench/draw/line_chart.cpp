@@ -14,7 +14,7 @@ namespace {
 
 // Okabe and Ito's colours that read on white and on black.
 constexpr std::array colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
-constexpr int left = 64, right = 16, top = 40, bottom = 52, legend_row = 18, least_legend_width = 190;
+constexpr int left = 70, right = 16, top = 40, bottom = 52, legend_row = 18, least_legend_width = 190;
 
 struct Scale {
     double low, high, from, to;
@@ -66,8 +66,8 @@ std::string axes(const LineChart& chart, const Scale& x, const Scale& y) {
     svg += fmt::format("<text class=\"t\" x=\"{:.2f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", (x.from + x.to) / 2,
                        y.from + 40, escaped_markup(chart.x_label));
     return svg + fmt::format(
-                     "<text class=\"t\" x=\"16\" y=\"{0:.2f}\" text-anchor=\"middle\" "
-                     "transform=\"rotate(-90 16 {0:.2f})\">{1}</text>\n",
+                     "<text class=\"t\" x=\"14\" y=\"{0:.2f}\" text-anchor=\"middle\" "
+                     "transform=\"rotate(-90 14 {0:.2f})\">{1}</text>\n",
                      (y.from + y.to) / 2, escaped_markup(chart.y_label));
 }
 

@@ -51,7 +51,11 @@ std::string talp_json(const RunFiles& run, const ScalingRow& row) {
     const Point& p = row.point;
     const UsefulTime useful = useful_time(run, row);
     const double step = row.step_ms.median, most = useful.most, mean = useful.mean;
-    const double elapsed_ns = row.train_seconds * 1e9, share = step > 0 ? mean / step : 1;
+    // At the rate of steady steps, so that what readers make of two rows' times is the efficiency of docs/factors.md:
+    // warm-up and the time between epochs are in train_seconds, and in none of the factors.
+    const double rate = row.images_per_second.median;
+    const double elapsed_ns = rate > 0 ? 1e9 * static_cast<double>(row.images_trained) / rate : 0,
+                 share = step > 0 ? mean / step : 1;
     const double balance = most > 0 ? mean / most : 1, communication = step > 0 ? most / step : 1;
     const Json resources{
         {"numCpus", p.processors()}, {"numMpiRanks", p.ranks}, {"numGpus", p.device == "cuda" ? p.ranks : 0}};

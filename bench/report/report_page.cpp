@@ -3,13 +3,15 @@
 
 #include <fmt/format.h>
 
+#include "bench/draw/html_page.h"
+#include "bench/report/evaluation_page.h"
 #include "bench/report/kernel_part.h"
-#include "bench/report/report_parts.h"
 #include "bench/report/scaling_page.h"
+#include "bench/report/search_page.h"
 #include "bench/report/training_page.h"
+#include "bench/sweep/scaling_model.h"
 #include "core/error.h"
 #include "core/files.h"
-#include "data/import/csv.h"
 
 namespace xbench {
 namespace {
@@ -36,41 +38,17 @@ std::vector<ReportFile> sweep_files(const fs::path& folder, const ReportRequest&
     return files;
 }
 
-// The words of tune.md below its heading, and all trials.
-void add_search(HtmlPage& page, const fs::path& folder) {
-    std::string words = file_text(folder / "tune.md").value_or("");
-    if (words.rfind("# ", 0) == 0) words.erase(0, words.find('\n') + 1);
-    page.heading("What was found");
-    page.code(words);
-    const std::string csv = file_text(folder / "trials.csv").value_or("");
-    if (csv.empty()) return;
-    page.heading("All trials");
-    const CsvTable table = parse_csv(csv, (folder / "trials.csv").string());
-    page.table(table.header, table.rows, "", HtmlPage::Columns::text);
-    page.download("trials.csv", csv);
-}
-
-std::string search_page(const fs::path& folder) {
-    HtmlPage page("Search over keys of a configuration");
-    add_search(page, folder);
-    page.heading("Where it was measured");
-    const Json environment = environment_in(folder);
-    add_environment(page, "", environment);
-    page.heading("How to run it again");
-    add_command(page, environment, "xbench tune --config config.resolved.json --out NEW_FOLDER");
-    return page.text();
-}
-
 // The folder's own name, and no path of this machine.
 std::string short_name(const fs::path& run) { return absolute_path(run).filename().string(); }
 
 void add_part(HtmlPage& page, const fs::path& run, const ReportRequest& request) {
     const RunKind kind = kind_of_run(run);
-    page.part(fmt::format("{}: a {}", short_name(run), name_of(kind)));
+    page.part(fmt::format("{}: {} {}", short_name(run), kind == RunKind::evaluation ? "an" : "a", name_of(kind)));
     switch (kind) {
         case RunKind::sweep: return add_scaling(page, read_run(run, request.target_accuracy), kernels_beside(run, request));
         case RunKind::training: return add_training(page, read_training(run));
-        case RunKind::search: return add_search(page, run);
+        case RunKind::search: return add_search(page, read_search(run));
+        case RunKind::evaluation: return add_evaluation(page, read_evaluation(run));
         case RunKind::kernels: return add_kernels(page, read_kernels(run));
     }
 }
@@ -78,7 +56,7 @@ void add_part(HtmlPage& page, const fs::path& run, const ReportRequest& request)
 }  // namespace
 
 const char* name_of(RunKind kind) {
-    constexpr const char* names[] = {"sweep", "training", "search", "suite of kernels"};
+    constexpr const char* names[] = {"sweep", "training", "search", "evaluation", "suite of kernels"};
     return names[static_cast<int>(kind)];
 }
 
@@ -86,20 +64,22 @@ RunKind kind_of_run(const fs::path& run) {
     if (is_kernels_file(run)) return RunKind::kernels;
     if (!is_folder(run))
         throw UsageError("is neither a folder nor the JSON of `xbench kernels`", run.string(), "name what a run has left");
-    if (path_exists(run / "trials.csv") || path_exists(run / "tune.json")) return RunKind::search;
+    if (is_search(run)) return RunKind::search;
     if (is_training(run)) return RunKind::training;
     if (path_exists(run / "config.resolved.json")) return RunKind::sweep;
-    if (path_exists(run / "model_card.html"))
-        throw UsageError("is an evaluation, whose report is its model_card.html", run.string(), "open that");
+    if (is_evaluation(run)) return RunKind::evaluation;
     if (is_kernels_file(run / "kernels.json"))
         throw UsageError("is no run, but holds kernels", run.string(), "name " + (run / "kernels.json").string());
-    throw UsageError("is no run: there is no config.resolved.json", run.string(), "name a folder that a run has left");
+    throw UsageError("is nothing that has a report", run.string(),
+                     "name the folder of a sweep or a training (it holds config.resolved.json), of a search (trials.csv) or "
+                     "of an evaluation (metrics.json and predictions.csv), or the JSON of `xbench kernels`");
 }
 
 std::vector<ReportFile> report_files(const fs::path& run, const ReportRequest& request) {
     switch (kind_of_run(run)) {
         case RunKind::training: return {{"report.html", training_page(read_training(run))}};
-        case RunKind::search: return {{"report.html", search_page(run)}};
+        case RunKind::search: return {{"report.html", search_page(read_search(run))}};
+        case RunKind::evaluation: return {{"report.html", evaluation_page(read_evaluation(run))}};
         case RunKind::kernels: {
             const KernelResults results = read_kernels(run);
             return {{"kernels.csv", kernels_csv(results)}, {"report.html", kernels_page(results)}};

@@ -1,5 +1,5 @@
-// `xbench report RUN...` for runs of every kind: sweeps, single trainings, searches, and the kernels' JSON. Each leaves one
-// self-contained report.html; several can stand on one page.
+// `xbench report RUN...` for runs of every kind: sweeps, single trainings, searches, evaluations, and the kernels' JSON.
+// Each leaves one self-contained report.html; several can stand on one page.
 #pragma once
 
 #include <filesystem>
@@ -9,7 +9,7 @@
 
 namespace xbench {
 
-enum class RunKind { sweep, training, search, kernels };
+enum class RunKind { sweep, training, search, evaluation, kernels };
 const char* name_of(RunKind kind);
 
 // By what lies there. Throws UsageError where it is nothing that has a report.

@@ -42,7 +42,11 @@ void add_efficiency(HtmlPage& page, const ScalingTable& table, const ScalingMode
         add_table(page, model.factor_intervals, efficiency_csv(table.efficiency));
         page.end_folded();
     }
-    page.list(plain_texts(model.factor_items));
+    const std::vector<std::string> words = plain_texts(model.factor_items);
+    if (waterfalls.empty()) return page.list(words);
+    page.begin_folded("The same in words, and why a row has no factors");
+    page.list(words);
+    page.end_folded();
 }
 
 void add_results(HtmlPage& page, const ScalingTable& table, const ScalingModel& model) {

@@ -71,7 +71,7 @@ std::string roc_svg(const std::vector<Curve>& curves, int width, int height) {
 std::string pr_svg(const std::vector<Curve>& curves, int width, int height) {
     LineChart chart = unit_square("Precision and recall", "recall", "precision");
     for (const Curve& curve : curves) {
-        if (!has_both(curve)) continue;
+        if (!has_both(curve) || curve.points.empty()) continue;
         ChartLine line{fmt::format("{} {:.3f}", curve.name, curve.average_precision), {}};
         for (const CurvePoint& point : curve.points) line.points.emplace_back(point.true_positive_rate, point.precision);
         chart.lines.push_back(std::move(line));

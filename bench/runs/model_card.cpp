@@ -114,16 +114,7 @@ std::string leak_verdict(const ModelCard& card) {
 }
 
 void card_summary(const ModelCard& card, HtmlPage& page) {
-    const Evaluation& evaluation = card.evaluation;
-    const Bootstrap& bootstrap = evaluation.bootstrap;
-    CardTable table{{"score", fmt::format("{} ({:g}% interval)", card.split, 100 * bootstrap.options.level)}, {}, {}};
-    table.rows.push_back({"accuracy", with_interval(bootstrap, "accuracy")});
-    table.rows.push_back({"balanced accuracy", with_interval(bootstrap, "balanced_accuracy")});
-    table.rows.push_back({fmt::format("always saying {}", evaluation.metrics.majority_answer),
-                          share_text(evaluation.metrics.majority_baseline)});
-    table.rows.push_back({"macro F1", with_interval(bootstrap, "macro f1")});
-    table.rows.push_back({"images", std::to_string(evaluation.metrics.count)});
-    page.table(table.header, table.rows, table.caption);
+    results_summary(results_of(card), page);
     page.notice(
         HtmlPage::Notice::bad,
         "For research and for measuring training systems. Not a medical device, not clinically evaluated, and not to be "
@@ -222,7 +213,7 @@ std::string model_card_html(const ModelCard& card) {
     card_use(card, page);
     card_data(card, page);
     card_training(card, page);
-    card_results(card, page);
+    results_section(results_of(card), page);
     card_cases(card, page);
     card_caveats(card, page);
     card_checklist(card, page);

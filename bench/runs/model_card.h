@@ -57,6 +57,16 @@ struct ModelCard {
 
 std::string model_card_html(const ModelCard& card);
 
+// What a card shares with the report of the same evaluation (bench/report/evaluation_page.h).
+struct EvaluationResults {
+    const Evaluation& evaluation;
+    std::string split;
+    const std::vector<Subgroup>& subgroups;
+    std::string no_subgroups;  // why there are none
+};
+void results_summary(const EvaluationResults& results, HtmlPage& page);  // the scores that a reader looks for first
+void results_section(const EvaluationResults& results, HtmlPage& page);  // all of them, curves and calibration
+
 // What is known of images or patients that lie in several splits, in one sentence.
 std::string leak_verdict(const ModelCard& card);
 
@@ -69,7 +79,7 @@ void card_model(const ModelCard& card, HtmlPage& page);
 void card_use(const ModelCard& card, HtmlPage& page);
 void card_data(const ModelCard& card, HtmlPage& page);
 void card_training(const ModelCard& card, HtmlPage& page);
-void card_results(const ModelCard& card, HtmlPage& page);
+EvaluationResults results_of(const ModelCard& card);
 void card_cases(const ModelCard& card, HtmlPage& page);
 void card_caveats(const ModelCard& card, HtmlPage& page);
 void card_checklist(const ModelCard& card, HtmlPage& page);

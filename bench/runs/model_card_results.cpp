@@ -16,27 +16,28 @@ constexpr int64_t few_positives = 10;  // images of a class: below it, a score o
 
 std::string three_digits(double value) { return std::isnan(value) ? "undefined" : fmt::format("{:.3f}", value); }
 
-void how_measured(const ModelCard& card, HtmlPage& page) {
-    const Bootstrap& bootstrap = card.evaluation.bootstrap;
+void how_measured(const EvaluationResults& results, HtmlPage& page) {
+    const Bootstrap& bootstrap = results.evaluation.bootstrap;
     page.facts(
         {{"Intervals",
           fmt::format("{:g}%, percentiles of {} replicates of a bootstrap over {} {}, seed {}",
                       100 * bootstrap.options.level, bootstrap.options.replicates, bootstrap.groups,
                       bootstrap.by_patient ? "patients (all images of one come along)" : "images", bootstrap.options.seed)},
-         {"Balanced accuracy", card.evaluation.metrics.multilabel
+         {"Balanced accuracy", results.evaluation.metrics.multilabel
                                    ? "mean of (sensitivity + specificity) / 2 over the classes with images of both kinds"
                                    : "mean recall of the classes that occur"},
-         {"Accuracy", card.evaluation.metrics.multilabel ? "share of images with exactly the right set of classes"
-                                                         : "share of images with the right class"},
+         {"Accuracy", results.evaluation.metrics.multilabel ? "share of images with exactly the right set of classes"
+                                                            : "share of images with the right class"},
          {"What a score of a class counts",
-          card.evaluation.metrics.multilabel
+          results.evaluation.metrics.multilabel
               ? "a class is said from a probability of .5 on; at the chosen thresholds further down"
               : "the most probable class is said"}});
 }
 
 // One score a column, with its interval.
-void score_table(const ModelCard& card, const std::string& caption, const std::vector<std::string>& scores, HtmlPage& page) {
-    const Evaluation& evaluation = card.evaluation;
+void score_table(const EvaluationResults& results, const std::string& caption, const std::vector<std::string>& scores,
+                 HtmlPage& page) {
+    const Evaluation& evaluation = results.evaluation;
     CardTable table{{"class", "images"}, {}, caption};
     for (const std::string& score : scores)
         table.header.push_back(score == "f1"                  ? "F1"
@@ -51,8 +52,8 @@ void score_table(const ModelCard& card, const std::string& caption, const std::v
     page.table(table.header, table.rows, table.caption);
 }
 
-void threshold_table(const ModelCard& card, HtmlPage& page) {
-    const Evaluation& evaluation = card.evaluation;
+void threshold_table(const EvaluationResults& results, HtmlPage& page) {
+    const Evaluation& evaluation = results.evaluation;
     if (evaluation.thresholds.empty()) return;
     CardTable table{{"class", "threshold", "precision", "recall", "F1"},
                     {},
@@ -65,8 +66,8 @@ void threshold_table(const ModelCard& card, HtmlPage& page) {
     page.table(table.header, table.rows, table.caption);
 }
 
-void confusion_table(const ModelCard& card, HtmlPage& page) {
-    const Metrics& metrics = card.evaluation.metrics;
+void confusion_table(const EvaluationResults& results, HtmlPage& page) {
+    const Metrics& metrics = results.evaluation.metrics;
     if (metrics.confusion.empty()) return;
     CardTable table{{"is \\ said"}, {}, "Images by what they are (rows) and what was said (columns)"};
     for (const ClassScore& one : metrics.per_class) table.header.push_back(one.name);
@@ -77,27 +78,24 @@ void confusion_table(const ModelCard& card, HtmlPage& page) {
     page.table(table.header, table.rows, table.caption);
 }
 
-void calibration_table(const ModelCard& card, HtmlPage& page) {
+void calibration_table(const EvaluationResults& results, HtmlPage& page) {
     CardTable table{{"of", "ECE, 15 equal bins", "ECE, equal mass", "largest gap", "Brier", "slope", "intercept"},
                     {},
                     "Whether a probability means what it says: slope 1 and intercept 0 are perfect"};
-    for (const Calibration& one : card.evaluation.calibrations)
+    for (const Calibration& one : results.evaluation.calibrations)
         table.rows.push_back({one.name, three_digits(one.ece), three_digits(one.ece_equal_mass), three_digits(one.mce),
                               three_digits(one.brier), three_digits(one.slope), three_digits(one.intercept)});
     page.table(table.header, table.rows, table.caption);
 }
 
-void subgroup_table(const ModelCard& card, HtmlPage& page) {
+void subgroup_table(const EvaluationResults& results, HtmlPage& page) {
     page.subheading("Subgroups");
-    if (card.subgroups.empty()) {
-        page.paragraph(card.columns.empty()
-                           ? "The set has no column of sex, age, view or site, so nobody can say whether the model is worth "
-                             "as much to everybody."
-                           : "The columns of the set do not divide these images: each has one value, or too many.");
+    if (results.subgroups.empty()) {
+        page.paragraph(results.no_subgroups);
         return;
     }
     CardTable table{{"column", "value", "images", "accuracy", "balanced accuracy", "mean ROC AUC"}, {}, {}};
-    for (const Subgroup& group : card.subgroups) {
+    for (const Subgroup& group : results.subgroups) {
         double sum = 0;
         int defined = 0;
         for (const ScoreInterval& score : group.scores.scores)
@@ -136,20 +134,40 @@ std::string one_sided_classes(const ModelCard& card) {
 
 }  // namespace
 
-void card_results(const ModelCard& card, HtmlPage& page) {
-    page.heading(fmt::format("Results on the {} split", card.split));
-    how_measured(card, page);
-    score_table(card, "Decisions, each class against the rest", {"precision", "recall", "f1"}, page);
-    score_table(card, "Ranking, each class against the rest", {"roc_auc", "average_precision"}, page);
-    threshold_table(card, page);
-    confusion_table(card, page);
+EvaluationResults results_of(const ModelCard& card) {
+    return {card.evaluation, card.split, card.subgroups,
+            card.columns.empty() ? "The set has no column of sex, age, view or site, so nobody can say whether the model is "
+                                   "worth as much to everybody."
+                                 : "The columns of the set do not divide these images: each has one value, or too many."};
+}
+
+void results_summary(const EvaluationResults& results, HtmlPage& page) {
+    const Metrics& metrics = results.evaluation.metrics;
+    const Bootstrap& bootstrap = results.evaluation.bootstrap;
+    CardTable table{{"score", fmt::format("{} ({:g}% interval)", results.split, 100 * bootstrap.options.level)}, {}, {}};
+    table.rows.push_back({"accuracy", with_interval(bootstrap, "accuracy")});
+    table.rows.push_back({"balanced accuracy", with_interval(bootstrap, "balanced_accuracy")});
+    table.rows.push_back(
+        {fmt::format("always saying {}", metrics.majority_answer), three_digits(metrics.majority_baseline)});
+    table.rows.push_back({"macro F1", with_interval(bootstrap, "macro f1")});
+    table.rows.push_back({"images", std::to_string(metrics.count)});
+    page.table(table.header, table.rows, table.caption);
+}
+
+void results_section(const EvaluationResults& results, HtmlPage& page) {
+    page.heading(fmt::format("Results on the {} split", results.split));
+    how_measured(results, page);
+    score_table(results, "Decisions, each class against the rest", {"precision", "recall", "f1"}, page);
+    score_table(results, "Ranking, each class against the rest", {"roc_auc", "average_precision"}, page);
+    threshold_table(results, page);
+    confusion_table(results, page);
     page.subheading("Curves");
-    page.svgs_in_columns({roc_svg(card.evaluation.curves, card_chart_width, card_chart_height),
-                          pr_svg(card.evaluation.curves, card_chart_width, card_chart_height)});
+    page.svgs_in_columns({roc_svg(results.evaluation.curves, card_chart_width, card_chart_height),
+                          pr_svg(results.evaluation.curves, card_chart_width, card_chart_height)});
     page.subheading("Calibration");
-    page.svg(calibration_svg(card.evaluation.calibrations, card_chart_width, card_chart_height));
-    calibration_table(card, page);
-    subgroup_table(card, page);
+    page.svg(calibration_svg(results.evaluation.calibrations, card_chart_width, card_chart_height));
+    calibration_table(results, page);
+    subgroup_table(results, page);
 }
 
 void card_cases(const ModelCard& card, HtmlPage& page) {

@@ -1,4 +1,4 @@
-// Cells and sentences of the model. The curve's are in scaling_curve.cpp.
+// Cells and sentences of the model. The verdict is in scaling_verdict.cpp, what the curve says in scaling_curve.cpp.
 #include "bench/sweep/scaling_model.h"
 
 #include <fmt/format.h>
@@ -173,28 +173,6 @@ std::vector<std::string> reasons_of(const ScalingTable& table) {
     return reasons;
 }
 
-const ScalingRow* fastest(const ScalingTable& table) {
-    const ScalingRow* best = nullptr;
-    for (const ScalingRow& row : table.rows)
-        if (row.speedup && row.point.status == PointStatus::ok && row.relative_cores > 1 &&
-            (best == nullptr || *row.speedup > *best->speedup))
-            best = &row;
-    return best;
-}
-
-std::string weights_verdict(const ScalingTable& table) {
-    for (const std::string& note : table.notes)
-        if (note.rfind("Weights: ", 0) == 0 || note.rfind("**Weights: ", 0) == 0) return " " + note;
-    return "";
-}
-
-std::string missing_rows(const ScalingTable& table) {
-    const auto missing =
-        std::count_if(table.rows.begin(), table.rows.end(), [](const ScalingRow& row) { return !row.has_result; });
-    if (missing == 0) return "";
-    return fmt::format(" {} of {} rows ha{} no result.", missing, table.rows.size(), missing == 1 ? "s" : "ve");
-}
-
 }  // namespace
 
 const char* const column_explanations =
@@ -213,19 +191,6 @@ const char* const factor_explanation =
     "of two "
     "times of this sweep (docs/factors.md). A factor below 1 is a loss; milliseconds are what it adds to the ideal step. In "
     "parentheses: 95% of a bootstrap over whole repeats. efficiency.csv has all of it.";
-
-std::string verdict_of(const ScalingTable& table) {
-    const ScalingRow* best = fastest(table);
-    std::string text = "No row has a speed-up.";
-    if (best != nullptr) {
-        const std::string bounds = interval(best->speedup_low, best->speedup_high, 2);
-        text = fmt::format(
-            "{} on {} x {} cores trains {:.2f} times as fast as the serial program{}, at an efficiency of {:.2f}.",
-            family_of(*best), best->point.ranks, best->point.threads, *best->speedup,
-            bounds.empty() ? "" : " (" + bounds + ")", best->efficiency.value_or(0));
-    }
-    return text + weights_verdict(table) + missing_rows(table);
-}
 
 ScalingModel scaling_model(const ScalingTable& table) {
     ScalingModel model;

@@ -43,6 +43,7 @@ struct ScalingModel {
 ScalingModel scaling_model(const ScalingTable& table);
 
 // "cpu_ddp on 16 x 1 cores trains 8.07 times as fast as the serial program (8.01 to 8.13), at an efficiency of 0.50. ..."
+// scaling_verdict.cpp
 std::string verdict_of(const ScalingTable& table);
 // Laws that were fitted, or what is missing for one; Karp-Flatt. Each an item.
 std::vector<std::string> curve_items(const ScalingTable& table);

@@ -120,7 +120,11 @@ void compare_with_baseline(ScalingTable& table) {
     }
     for (ScalingRow& row : table.rows) {
         const int own = baseline_of(table, row.point.device);  // cores and GPUs are not counted together
-        if (!row.timed() || own < 0) continue;
+        if (!row.timed()) continue;
+        if (own < 0) {
+            row.no_speedup = "has no serial row of its device to stand against";
+            continue;
+        }
         const ScalingRow& baseline = table.rows[static_cast<size_t>(own)];
         row.no_speedup = other_work(row, baseline, table.mode, table.reduction);
         if (!row.no_speedup.empty()) {

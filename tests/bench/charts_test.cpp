@@ -30,8 +30,8 @@ TEST(LineChart, PointsLieWhereTheScaleSays) {
     LineChart chart{"t", "x", "y", {{"a", {{0, 0}, {1, 1}}}}};
     chart.x_low = chart.y_low = 0;
     chart.x_high = chart.y_high = 1;
-    // The legend's row is 18 high: from x 64 to 384, from y 266 (below) to 58.
-    EXPECT_THAT(line_chart_svg(chart, 400, 300), HasSubstr("d=\"M64.00 266.00L384.00 58.00\""));
+    // The legend's row is 18 high: from x 70 to 384, from y 266 (below) to 58.
+    EXPECT_THAT(line_chart_svg(chart, 400, 300), HasSubstr("d=\"M70.00 266.00L384.00 58.00\""));
 }
 
 TEST(LineChart, ABreakInTheLineWhereAPointIsNotFinite) {
@@ -70,8 +70,8 @@ TEST(LineChart, ABandLiesBetweenLowAndHigh) {
     chart.lines[0].band = {{.25, .75}, {.5, .5}};
     chart.x_low = chart.y_low = 0;
     chart.x_high = chart.y_high = 1;
-    // From x 64 to 384, from y 248 (below) to 40.
-    EXPECT_THAT(line_chart_svg(chart, 400, 300), HasSubstr("d=\"M64.00 92.00L384.00 144.00L384.00 144.00L64.00 196.00Z\""));
+    // From x 70 to 384, from y 248 (below) to 40.
+    EXPECT_THAT(line_chart_svg(chart, 400, 300), HasSubstr("d=\"M70.00 92.00L384.00 144.00L384.00 144.00L70.00 196.00Z\""));
     chart.lines[0].band.pop_back();  // not one for each point: none is drawn
     EXPECT_THAT(line_chart_svg(chart, 400, 300), Not(HasSubstr("fill-opacity")));
 }
@@ -165,7 +165,7 @@ TEST(Roofline, PointsLieOnLogarithmicAxesUnderTheirRoofs) {
     RooflineChart chart{"t", 100, {{"memory", 10}}, {{"a", 1, 10, "on the slope"}, {"a", 100, 100, "under the roof"}}};
     const std::string svg = roofline_svg(chart, 464, 300);
     // x from 1 to 100 over 384 pixels, y from 10 to 100; the knee at 10 FLOP a byte.
-    EXPECT_THAT(svg, HasSubstr("M64.00 266.00L256.00 58.00"));  // the slope
+    EXPECT_THAT(svg, HasSubstr("M70.00 266.00L256.00 58.00"));  // the slope
     EXPECT_THAT(svg, HasSubstr("M256.00 58.00H448.00"));        // the flat roof
     EXPECT_THAT(svg, HasSubstr("on the slope"));
     EXPECT_EQ(roofline_svg({"t", 100, {}, {{"a", 0, 10, ""}, {"b", 1, 0, ""}}}), "");

@@ -408,6 +408,13 @@ TEST(Factors, TalpHasPopsEfficiencies) {
     EXPECT_NEAR(talp["parallelEfficiency"].get<double>(), pop["PE"], 1e-12);
     EXPECT_NEAR(talp["mpiLoadBalance"].get<double>(), pop["LB"], 1e-12);
     EXPECT_NEAR(talp["mpiCommunicationEfficiency"].get<double>(), pop["CommE"], 1e-12);
+    // The ratio of both rows' times, over the cores. What lies outside of steady steps is no part of it.
+    run.table.rows[1].train_seconds *= 3;
+    const auto elapsed = [&](size_t row) {
+        return Json::parse(talp_json(run, run.table.rows[row]))["Application"]["Global"]["elapsedTime"].get<double>();
+    };
+    ASSERT_GT(elapsed(1), 0);
+    EXPECT_NEAR(elapsed(0) / elapsed(1) / run.table.rows[1].point.processors(), pop["GE"], 1e-6 * pop["GE"]);
 }
 
 }  // namespace

@@ -26,7 +26,11 @@ diff "$folder/series.ours" "$folder/series.theirs" && echo "$(wc -l <"$folder/se
 "$python" "$source/tests/bench/oracles/mlscore_check.py" "$folder/cases.txt" >"$folder/cases.theirs" 2>"$folder/log"
 diff "$folder/cases.ours" "$folder/cases.theirs" && echo "$(wc -l <"$folder/cases.txt") cases: the verdicts of mlscorecheck"
 
-# talp-pages finds POP's metrics of a row in its export, as the product of its factors says them.
+# talp-pages finds POP's metrics of a row in its export, as the product of its factors says them: of a sweep that was made up,
+# and of measured ones.
 "$xbench" report "$folder/factors" >/dev/null
-"$xbench" report "$folder/factors" --export talp >/dev/null
-"$python" "$source/tests/bench/oracles/factors_check.py" "$folder/factors"
+for run in "$folder/factors" "$source"/results/factors/*/; do
+    rm -rf "$folder/exported"
+    "$xbench" report "$run" --export talp --out "$folder/exported" >/dev/null
+    "$python" "$source/tests/bench/oracles/factors_check.py" "$run" "$folder/exported"
+done

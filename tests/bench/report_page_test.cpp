@@ -81,7 +81,7 @@ TEST(ScalingPage, AnInterruptedSweepHasOneToo) {
     copy.change_records([](Json& json) { return json["kind"] == "rep" && json["params"]["ranks"] == 1 && json["rep"] < 3; });
     const std::string page = files_of(copy.folder)["report.html"];
     EXPECT_THAT(page, HasSubstr("this report is not complete"));
-    EXPECT_THAT(page, HasSubstr("No row has a speed-up."));
+    EXPECT_THAT(page, HasSubstr("No row has a speed-up over the baseline, serial on 1 x 1 cores"));
     EXPECT_THAT(page, HasSubstr("has not run yet"));
     expect_self_contained(page);
     copy.change_records([](Json&) { return false; });  // nothing has run
@@ -357,10 +357,18 @@ TEST(ReportPage, RunsOfSeveralKindsStandOnOnePage) {
 TEST(ReportPage, WhatIsNoRunSaysSo) {
     const fs::path folder = fs::path(testing::TempDir()) / fmt::format("xb_no_run_{}", getpid());
     fs::create_directories(folder);
-    EXPECT_THROW(kind_of_run(folder), UsageError);
     EXPECT_THROW(kind_of_run(folder / "absent"), UsageError);
-    write_text(folder / "model_card.html", "");
-    EXPECT_THROW(kind_of_run(folder), UsageError);
+    for (const char* file : {"", "model_card.html", "metrics.json"}) {  // none of which makes an evaluation
+        if (*file != '\0') write_text(folder / file, "");
+        if (std::string(file) == "metrics.json") fs::remove(folder / "model_card.html");
+        try {
+            kind_of_run(folder);
+            ADD_FAILURE() << file;
+        } catch (const UsageError& error) {
+            for (const char* kind : {"sweep", "training", "search", "evaluation", "xbench kernels", "metrics.json"})
+                EXPECT_THAT(error.what(), HasSubstr(kind));
+        }
+    }
     fs::remove_all(folder);
 }
 

@@ -96,6 +96,51 @@ TEST(ScalingTable, SpeedUpsAreAgainstTheFastestSerialRow) {
     EXPECT_TRUE(table.fits.empty());
 }
 
+// What stands above the table, of rows {trainer, ranks, threads, images/s}.
+TEST(ScalingTable, TheVerdictSaysAgainstWhatAndWhy) {
+    struct Row {
+        Point point;
+        double rate;
+        int64_t images = 12000;
+    };
+    const auto verdict = [](const std::vector<Row>& rows) {
+        std::vector<Point> points;
+        std::vector<Record> records;
+        for (const Row& row : rows) {
+            points.push_back(row.point);
+            if (row.rate == 0) continue;
+            std::vector<Record> repeats = reps(row.point, row.rate, 9);
+            for (Record& record : repeats) record.counters["images_trained"] = row.images;
+            append(records, repeats);
+        }
+        return verdict_of(make_scaling_table(config_of(), points, records));
+    };
+    using testing::HasSubstr;
+    using testing::Not;
+    const Row one{point("serial", 1, 1), 1000}, two{point("serial", 1, 2), 1900}, ranks{point("cpu_ddp", 2, 1), 2090};
+    EXPECT_THAT(verdict({one, ranks}),
+                HasSubstr("cpu_ddp on 2 x 1 cores trains 2.09 times as fast as the serial program ("));
+    EXPECT_THAT(
+        verdict({two, {point("cpu_ddp", 4, 1), 3800}}),
+        HasSubstr("cpu_ddp on 4 x 1 cores trains 2.00 times as fast as the fastest serial row, serial on 1 x 2 cores ("));
+    std::string text = verdict({one, two, ranks});
+    for (const char* part : {"No row has more cores than the baseline, serial on 1 x 2 cores (1900 images/s)",
+                             "cpu_ddp on 2 x 1 cores trains 1.10 times as fast as serial on 1 x 2 cores (1.0",
+                             "and 2.09 times as fast as serial on 1 x 1 cores (", "at an efficiency of 1.0"})
+        EXPECT_THAT(text, HasSubstr(part));
+    EXPECT_THAT(text, Not(HasSubstr("within the noise")));
+    EXPECT_THAT(verdict({one, two, {ranks.point, 1905}}), HasSubstr(", within the noise)"));
+    EXPECT_THAT(verdict({two, {point("cpu_ddp", 1, 1), 950}}),
+                HasSubstr("cpu_ddp on 1 x 1 cores trains 0.50 times as fast as serial on 1 x 2 cores ("));
+    EXPECT_THAT(verdict({one, {ranks.point, 2000, 6000}}),
+                HasSubstr("No row has a speed-up over the baseline, serial on 1 x 1 cores (1000 images/s): cpu_ddp-r2-t1 "
+                          "trained on 6000 images and the baseline on 12000."));
+    EXPECT_THAT(verdict({one, {ranks.point, 0}}),
+                HasSubstr("No row has a speed-up over the baseline, serial on 1 x 1 cores (1000 images/s). "));
+    EXPECT_THAT(verdict({ranks}), HasSubstr("No serial row ran, so there is no speed-up"));
+    EXPECT_THAT(verdict({{one.point, 0}, {ranks.point, 0}}), HasSubstr("No serial row has a result"));
+}
+
 // What ran on an emulated GPU has a score and weights of its own, and no times, speed-ups or fits.
 TEST(ScalingTable, AnEmulatedGpuHasResultsAndNoTimes) {
     std::vector<Point> points{point("serial", 1, 1), point("serial", 1, 1), point("gpu_ddp", 2, 1)};

@@ -5,12 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
 
 #include "bench/sweep/dry_run.h"
 #include "bench/sweep/expected.h"
 #include "bench/sweep/price.h"
+#include "data/synthetic/synthetic.h"
 
 namespace xbench {
 namespace {
@@ -119,12 +121,71 @@ TEST(Price, InWords) {
 TEST(Price, BeforeAnythingRan) {
     TrainConfig train;
     train.epochs = 3;
-    const RunImages images = images_of_run(train, 3000, 900, 600);
+    RunImages images = images_of_run(train, 3000, 900, 600);
     EXPECT_EQ(images.trained, 9000);
     EXPECT_EQ(images.evaluated, 3300);
-    EXPECT_NEAR(run_seconds(images, 100, 1, 8), 0.3 + 101, 1e-9);
-    EXPECT_NEAR(run_seconds(images, 100, 4, 8), 0.3 + 25.25, 1e-9);
-    EXPECT_NEAR(run_seconds(images, 100, 16, 2), 0.3 + 50.5, 1e-9);  // cores that are not there give nothing
+    RunPrices prices;
+    prices.images_per_second = 100;
+    const double start = run_seconds({}, prices, {}, 8);
+    const auto seconds = [&](const RunShape& shape, int cores) { return run_seconds(images, prices, shape, cores) - start; };
+    EXPECT_NEAR(seconds({1, 1}, 8), 101, 1e-9);
+    EXPECT_NEAR(seconds({2, 2}, 8), 25.25, 1e-9);
+    EXPECT_NEAR(seconds({16, 1}, 2), 50.5, 1e-9);        // cores that are not there give nothing
+    EXPECT_NEAR(seconds({1, 1, 1, 3}, 8), 101, 1e-9);    // copies on cores of their own
+    EXPECT_NEAR(seconds({1, 1, 1, 3}, 2), 151.5, 1e-9);  // and on two cores
+    train.probe = "steps";                               // evaluates nothing
+    images = images_of_run(train, 3000, 900, 600);
+    EXPECT_NEAR(seconds({1, 1}, 8), 90, 1e-9);
+}
+
+// Each process opens the set for itself: all draw at once, with their threads.
+TEST(Price, OfOpeningTheSet) {
+    RunPrices prices;
+    prices.draw_seconds = 0.001;
+    prices.read_seconds = 0.002;
+    const double start = run_seconds({}, prices, {}, 8);
+    RunImages images;
+    images.drawn = 4000;
+    const auto seconds = [&](const RunShape& shape, int cores) { return run_seconds(images, prices, shape, cores) - start; };
+    EXPECT_NEAR(seconds({1, 1}, 8), 4, 1e-9);
+    EXPECT_NEAR(seconds({1, 2}, 8), 2, 1e-9);
+    EXPECT_NEAR(seconds({4, 2}, 8), 2, 1e-9);
+    EXPECT_NEAR(seconds({4, 1}, 2), 8, 1e-9);  // four times the images on two cores
+    EXPECT_NEAR(seconds({1, 1, 1, 2}, 1), 8, 1e-9);
+    images = {};
+    images.read_first = 1000;
+    EXPECT_NEAR(seconds({1, 2}, 8), 2, 1e-9);  // by one thread
+    EXPECT_NEAR(seconds({4, 2}, 2), 4, 1e-9);
+    images = {};
+    images.read_beside = 1000;
+    EXPECT_NEAR(seconds({1, 1, 1}, 8), 2, 1e-9);
+    EXPECT_NEAR(seconds({2, 1, 2}, 8), 0.5, 1e-9);
+    images.trained = 3;                           // at one image a second
+    EXPECT_NEAR(seconds({1, 1, 1}, 8), 3, 1e-9);  // the slower of both
+    EXPECT_NEAR(seconds({1, 1, 0}, 8), 5, 1e-9);  // one after the other, where nobody reads ahead
+}
+
+TEST(Price, OfTheLauncher) {
+    RunPrices prices;
+    prices.launch_seconds = 7;
+    EXPECT_GE(run_seconds({}, prices, {2, 1, 1, 1, true}, 2) - run_seconds({}, prices, {2, 1, 1, 1, false}, 2), 7);
+}
+
+// Of a run whose drawing takes far more time than its training, the price has the drawing.
+TEST(PriceTiming, HasTheDrawingOfTheSet) {
+    Config config;
+    config.model.name = "pneumonia_cnn";
+    config.data.synthetic.count = 2048;
+    config.data.synthetic.size = 64;
+    config.train.epochs = 1;
+    Point serial;
+    serial.trainer = "serial";
+    const double price = expected_times(config, std::vector<Point>{serial}, {}, {}).of(serial.id()).value();
+    const auto begin = std::chrono::steady_clock::now();
+    make_synthetic(config.data.synthetic, 1);
+    const double drawn = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    EXPECT_GT(price, drawn / 2);
+    EXPECT_LT(price, drawn * 5 + 2);
 }
 
 TEST(DryRun, ShowsPointsOrderAndPrice) {

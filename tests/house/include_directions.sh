@@ -36,7 +36,7 @@ directions() {
             rooms["parallel/strategy"]   = "comm checkpoint"
             rooms["parallel/comm"]       = ""
             rooms["parallel/checkpoint"] = ""
-            rooms["bench/report"]        = "sweep efficiency laws base draw runs"
+            rooms["bench/report"]        = "sweep efficiency laws base draw runs tune"
             rooms["bench/export"]        = "sweep efficiency laws base"
             rooms["bench/sweep"]         = "efficiency laws base draw"
             rooms["bench/efficiency"]    = "base"
