@@ -17,7 +17,7 @@ struct AuditOptions {
 void run_audit(const AuditOptions& options) {
     const std::optional<std::string> table = file_text(options.table);
     if (!table) throw UsageError("cannot be read", options.table, "name a CSV file with a header");
-    const audit::Report report = audit::audit(parse_csv(*table, options.table));
+    const audit::Report report = audit::audit(audit::parse_table(*table, options.table));
     if (options.json)
         fmt::print("{}\n", json_text(audit::to_json(report), 2));
     else
@@ -31,8 +31,9 @@ void add_audit_command(CLI::App& app) {
     CLI::App* command = app.add_subcommand("audit", "Recompute a published table and mark what does not add up");
     auto options = std::make_shared<AuditOptions>();
     command
-        ->add_option("table", options->table,
-                     "CSV with columns as ranks, seconds, speedup, efficiency, accuracy, f1, support")
+        ->add_option(
+            "table", options->table,
+            "CSV (commas, semicolons or tabs) with columns as ranks, seconds, speedup, efficiency, accuracy, f1, support")
         ->type_name(value::file)
         ->required();
     auto* text = command->add_flag("--text", options->text, "A sentence a line instead of a table");

@@ -106,10 +106,11 @@ std::unique_ptr<RunFolder> take_folder(const TrainCommand& command, const Config
 }
 
 // Whether there is nothing left to resume, because the run has ended. Throws where it is another one.
-bool says_finished(const fs::path& folder, const Config& config) {
-    if (!is_finished(folder, config.train)) return false;
+bool says_finished(const fs::path& folder, const Config& config, const Dataset& dataset) {
+    const std::optional<Record> finished = finished_record(folder, config.train);
+    if (!finished) return false;
     const Config saved = load_config((folder / "config.resolved.json").string(), {}, known_models());
-    check_same_run(identity_of(saved, ""), identity_of(config, ""), folder.string());
+    check_same_run(identity_of(saved, finished->data_sha), identity_of(config, dataset.digest()), folder.string());
     fmt::print(stderr, "xbench train: the run in {} is finished; nothing was done (a larger --epochs goes on with it)\n",
                folder.string());
     return true;
@@ -201,7 +202,7 @@ void train_on(const TrainCommand& command, const Config& config, const TrainerSe
     if (first && !probe) look_for_leaks(config, *dataset, command.threads);
     const std::unique_ptr<RunFolder> owned = first ? take_folder(command, config) : nullptr;
     const fs::path folder = from_rank_0(communicator, first ? owned->path().string() : "");
-    const bool finished = first && command.resume && says_finished(folder, config);
+    const bool finished = first && command.resume && says_finished(folder, config, *dataset);
     if (!from_rank_0(communicator, finished ? "finished" : "").empty()) return;
     if (first && !probe && dataset->indices(Split::test).empty())
         fmt::print(stderr, "xbench train: {} has no test split; there will be no test scores\n", dataset->info().source);
@@ -309,7 +310,8 @@ constexpr const char* train_notes =
 
 std::vector<std::string> setup_names() {
     std::vector<std::string> names;
-    for (const TrainerSetup& setup : trainer_setups()) names.emplace_back(setup.name);
+    for (const TrainerSetup& setup : trainer_setups())  // one of each device, side by side
+        if (names.empty() || names.back() != setup.name) names.emplace_back(setup.name);
     return names;
 }
 

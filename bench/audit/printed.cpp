@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <map>
 
 namespace xbench::audit {
 namespace {
@@ -85,6 +87,18 @@ int decimals_of(const std::string& number) {
     return decimals - exponent;
 }
 
+// Seconds of a unit of time; 0: it is none.
+double seconds_of(std::string unit) {
+    std::transform(unit.begin(), unit.end(), unit.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    static const std::map<std::string, double> units{
+        {"ms", 1e-3}, {"msec", 1e-3}, {"millisecond", 1e-3}, {"s", 1},     {"sec", 1},     {"second", 1}, {"m", 60},
+        {"min", 60},  {"minute", 60}, {"h", 3600},           {"hr", 3600}, {"hour", 3600}, {"d", 86400},  {"day", 86400}};
+    if (unit.size() > 2 && unit.back() == 's') unit.pop_back();
+    const auto found = units.find(unit);
+    return found == units.end() ? 0 : found->second;
+}
+
 }  // namespace
 
 Range everything() { return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()}; }
@@ -122,6 +136,30 @@ std::optional<Printed> parse_printed(const std::string& text) {
     printed.last_digit_is_even = !is_digit(last) || (last - '0') % 2 == 0;
     if (printed.percent) printed.value /= 100, printed.scale = 0.01;
     return printed;
+}
+
+std::optional<Printed> parse_time(const std::string& text) {
+    Printed time;
+    time.text = text;
+    for (size_t at = 0; at < text.size();) {
+        size_t end = 0;
+        const std::string rest = text.substr(at);
+        const std::string number = number_at_head(rest, end);
+        double value = 0;
+        const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+        if (error != std::errc() || stop != number.data() + number.size() || value < 0) return std::nullopt;
+        const size_t word = std::min(rest.find_first_not_of(" \t", end), rest.size());
+        const size_t after = std::min(rest.find_first_of(" \t.0123456789", word), rest.size());
+        const double unit = seconds_of(rest.substr(word, after - word));
+        if (unit == 0 || (time.scale < 1.5 * unit && at > 0)) return std::nullopt;  // from the largest unit on
+        time.value += value * unit;
+        time.scale = unit;
+        time.unit = unit * std::pow(10.0, -decimals_of(number));
+        const char last = number[std::min(number.find('e'), number.size()) - 1];
+        time.last_digit_is_even = !is_digit(last) || (last - '0') % 2 == 0;
+        at += std::min(rest.find_first_not_of(" \t.", after), rest.size());
+    }
+    return time.unit > 0 ? std::optional(time) : std::nullopt;
 }
 
 Range range_of(const Printed& printed, Rounding rounding) {

@@ -33,6 +33,8 @@ struct Printed {
 // "5530", "5,530 s", "1.92x", "1,92", "38 %", ".84", "1.2e-3", "1:32:10" (seconds), "0.91 +- 0.02" (the first number).
 // Nothing for "", "-", "n/a", "10/12", words.
 std::optional<Printed> parse_printed(const std::string& text);
+// Of a time with its units, in seconds: "1h 2m", "31 min", "1.5 hours", "45,5 s", "90 ms". Nothing for others.
+std::optional<Printed> parse_time(const std::string& text);
 
 // nearest: ties go up; half_even: ties go to the even digit; truncated: digits were cut off; any: each number by a rounding
 // of its own, which is the widest.

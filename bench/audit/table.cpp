@@ -64,11 +64,12 @@ Row read_row(Table& table, const CsvTable& csv, const std::vector<Column>& colum
             continue;
         }
         if (is_missing(text)) continue;
-        auto printed = parse_printed(text);
+        const auto time = column.role == Role::seconds ? parse_time(text) : std::nullopt;  // its unit, not the header's
+        auto printed = time ? time : parse_printed(text);
         if (!printed)
             throw UsageError(fmt::format("\"{}\" in column {} is no number", text, csv.header[c]),
                              fmt::format("{}:{}", csv.path, csv.lines[r]), "leave the field empty where there is none");
-        fit_unit(*printed, column);
+        if (!time) fit_unit(*printed, column);
         if (is_divisor(column.role) && printed->value <= 0)
             throw UsageError(fmt::format("{} in column {} is not above 0", text, csv.header[c]),
                              fmt::format("{}:{}", csv.path, csv.lines[r]), "leave the field empty where there is none");
@@ -82,7 +83,49 @@ Row read_row(Table& table, const CsvTable& csv, const std::vector<Column>& colum
     return row;
 }
 
+char separator_of(const std::string& text) {
+    const std::string header = text.substr(0, text.find('\n'));
+    char best = ',';
+    for (const char separator : {';', '\t'})
+        if (std::count(header.begin(), header.end(), separator) > std::count(header.begin(), header.end(), best))
+            best = separator;
+    return best;
+}
+
+// Digits around the one comma of a number; -1 where the cell has no such comma.
+int digits_behind_comma(const std::string& cell) {
+    const auto is_digit = [&](size_t at) { return at < cell.size() && cell[at] >= '0' && cell[at] <= '9'; };
+    const size_t comma = cell.find(',');
+    if (comma == std::string::npos || comma == 0 || cell.find(',', comma + 1) != std::string::npos ||
+        cell.find('.') != std::string::npos || !is_digit(comma - 1))
+        return -1;
+    int digits = 0;
+    while (is_digit(comma + 1 + static_cast<size_t>(digits))) ++digits;
+    return digits > 0 ? digits : -1;
+}
+
+void read_decimal_commas(CsvTable& csv) {
+    const auto is_decimal = [](const std::string& cell) {
+        const int digits = digits_behind_comma(cell);
+        return digits > 0 && (digits != 3 || cell.starts_with("0,"));
+    };
+    const bool decimal = std::any_of(csv.rows.begin(), csv.rows.end(), [&](const std::vector<std::string>& row) {
+        return std::any_of(row.begin(), row.end(), is_decimal);
+    });
+    if (!decimal) return;
+    for (std::vector<std::string>& row : csv.rows)
+        for (std::string& cell : row)
+            if (digits_behind_comma(cell) > 0) cell[cell.find(',')] = '.';
+}
+
 }  // namespace
+
+CsvTable parse_table(const std::string& text, const std::string& path) {
+    const char separator = separator_of(text);
+    CsvTable csv = parse_csv(text, path, separator);
+    if (separator != ',') read_decimal_commas(csv);
+    return csv;
+}
 
 bool Cell::is_share() const { return role != Role::efficiency && audit::is_share(role); }
 

@@ -89,6 +89,9 @@ struct Table {
 };
 
 // Throws UsageError where no column is one that a check reads, or where a cell of such a column is no number.
+// A published table as text, its fields separated by commas, semicolons or tabs, whichever its header has most of. Where it
+// is no comma, and a cell as "1,92" shows that commas are decimal ones, "1,920" is 1.920, too. Throws UsageError.
+CsvTable parse_table(const std::string& text, const std::string& path);
 Table audit_table(const CsvTable& csv);
 
 }  // namespace xbench::audit

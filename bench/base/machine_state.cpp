@@ -27,21 +27,21 @@ std::string chosen(const std::string& line) {
     return open == std::string::npos || close == std::string::npos ? line : line.substr(open + 1, close - open - 1);
 }
 
-std::string on_off(const std::string& line, const char* on) { return line.empty() ? "" : line == on ? "on" : "off"; }
+std::string on_off(const std::string& line, const char* off) { return line.empty() ? "" : line == off ? "off" : "on"; }
 
+// A processor that is off line has none.
 std::vector<std::string> governors_under(const fs::path& root) {
     std::vector<std::string> found;
-    for (int cpu = 0; cpu < 4096; ++cpu) {
+    for (const int cpu : cpus_in(line_of(root / "sys/devices/system/cpu/present"))) {
         const std::string line = line_of(root / fmt::format("sys/devices/system/cpu/cpu{}/cpufreq/scaling_governor", cpu));
-        if (line.empty()) break;
-        if (std::find(found.begin(), found.end(), line) == found.end()) found.push_back(line);
+        if (!line.empty() && std::find(found.begin(), found.end(), line) == found.end()) found.push_back(line);
     }
     return found;
 }
 
 std::string turbo_under(const fs::path& root) {
     const std::string intel = line_of(root / "sys/devices/system/cpu/intel_pstate/no_turbo");
-    return intel.empty() ? on_off(line_of(root / "sys/devices/system/cpu/cpufreq/boost"), "1") : on_off(intel, "0");
+    return intel.empty() ? on_off(line_of(root / "sys/devices/system/cpu/cpufreq/boost"), "0") : on_off(intel, "1");
 }
 
 bool is_there(const fs::path& path) {
@@ -67,7 +67,7 @@ MachineState machine_state(const fs::path& root) {
     state.transparent_hugepages = chosen(line_of(root / "sys/kernel/mm/transparent_hugepage/enabled"));
     state.hugepages_reserved = std::atoll(line_of(root / "proc/sys/vm/nr_hugepages").c_str());
     state.clocksource = line_of(root / "sys/devices/system/clocksource/clocksource0/current_clocksource");
-    state.numa_balancing = on_off(line_of(root / "proc/sys/kernel/numa_balancing"), "1");
+    state.numa_balancing = on_off(line_of(root / "proc/sys/kernel/numa_balancing"), "0");  // 2: between tiers of memory
     state.container = container_under(root);
     return state;
 }

@@ -15,18 +15,20 @@ namespace {
 constexpr double level = 0.05;
 constexpr size_t least_repeats = 4;  // fewer have no such interval
 
+std::string digest_of(const RunFiles& run) { return run.records.empty() ? "" : run.records.front().data_sha; }
+
 // What the times of a run depend on; repeats, order, rows and folders do not count. Nor does the place of the data, where
-// both runs know their digest.
-Json kept(const RunFiles& run) {
+// the other run knows its digest, too: one that has no record yet knows the place alone.
+Json kept(const RunFiles& run, const RunFiles& other) {
     Json json = to_json(run.config);
     for (const char* key : {"name", "sweep", "output"}) json.erase(key);
     if (json.contains("scaling"))
         for (const char* key :
              {"repeats", "launcher", "oversubscribe", "timeout_seconds", "seed", "budget_minutes", "factors"})
             json["scaling"].erase(key);
-    if (!run.records.empty() && !run.records.front().data_sha.empty()) {
+    if (!digest_of(run).empty() && !digest_of(other).empty()) {
         json["data"].erase("path");
-        json["data"]["digest"] = run.records.front().data_sha;
+        json["data"]["digest"] = digest_of(run);
     }
     return json;
 }
@@ -144,11 +146,11 @@ bool RunComparison::regression() const {
     return std::any_of(rows.begin(), rows.end(), [](const RowChange& row) { return row.change == Change::regression; });
 }
 
-bool same_configuration(const RunFiles& a, const RunFiles& b) { return kept(a) == kept(b); }
+bool same_configuration(const RunFiles& a, const RunFiles& b) { return kept(a, b) == kept(b, a); }
 
 std::string configuration_differences(const RunFiles& a, const RunFiles& b) {
     std::vector<std::string> paths;
-    add_paths(kept(a), kept(b), "", paths);
+    add_paths(kept(a, b), kept(b, a), "", paths);
     return fmt::format("their configurations differ in {}", fmt::join(paths, ", "));
 }
 

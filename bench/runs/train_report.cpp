@@ -149,16 +149,36 @@ std::string report_of(const TrainResult& result) {
     return fmt::format("Validation split ({}).\n\n{}", no_test_split, classification_report(result.val));
 }
 
-bool is_finished(const std::filesystem::path& folder, const TrainConfig& config) {
-    if (!path_exists(folder / "records.jsonl")) return false;
-    for (const Record& record : read_records(folder / "records.jsonl")) {
-        if (record.kind != "rep") continue;
+namespace {
+
+// What decides in which epoch a training ends.
+Json stopping_rule(const TrainConfig& train) {
+    return Json{{"patience", train.patience},
+                {"early_stopping", train.early_stopping},
+                {"min_delta", train.min_delta},
+                {"baseline", train.baseline},
+                {"start_from_epoch", train.start_from_epoch}};
+}
+
+// As far as the record knows: those of older versions lack some of it.
+bool says_the_same(const Json& params, const Json& rule) {
+    for (const auto& [key, value] : rule.items())
+        if (const auto told = params.find(key); told != params.end() && *told != value) return false;
+    return true;
+}
+
+}  // namespace
+
+std::optional<Record> finished_record(const std::filesystem::path& folder, const TrainConfig& config) {
+    if (!path_exists(folder / "records.jsonl")) return std::nullopt;
+    for (Record& record : read_records(folder / "records.jsonl")) {
+        if (record.kind != "rep" || !says_the_same(record.params, Json{{"restore_best", config.restore_best}})) continue;
         const bool all_epochs = record.counters.value("epochs_run", int64_t{0}) >= config.epochs;
         const bool same_end = record.params.value("epochs", int64_t{0}) >= config.epochs &&
-                              record.params.value("patience", int64_t{0}) == config.patience;
-        if (all_epochs || same_end) return true;
+                              says_the_same(record.params, stopping_rule(config));
+        if (all_epochs || same_end) return std::move(record);
     }
-    return false;
+    return std::nullopt;
 }
 
 Json to_json(const RankInfo& rank) {
@@ -227,35 +247,36 @@ Json ms_of(const std::vector<double>& ns) {
 
 Json params_of(const TrainRun& run) {
     const TrainConfig& train = run.config.train;
-    return Json{{"model", run.config.model.name},
-                {"trainer", run.trainer},
-                {"device", run.device},
-                {"ranks", run.ranks},
-                {"threads", run.threads},
-                {"stage", run.stage},
-                {"global_batch", train.batch_size},
-                {"epochs", train.epochs},
-                {"patience", train.patience},
-                {"seed", train.seed},
-                {"precision", train.precision},
-                {"reduction", train.reduction},
-                {"virtual_ranks", train.virtual_ranks},
-                {"learning_rate", scaled_learning_rate(train)},
-                {"lr_scaling", train.lr_scaling},
-                {"base_batch", train.base_batch},
-                {"warmup_steps", train.warmup_steps},
-                {"lr_schedule", train.lr_schedule},
-                {"early_stopping", train.early_stopping},
-                {"batchnorm", train.batchnorm},
-                {"accumulate", train.accumulate},
-                {"compression", train.compression},
-                {"isa", run.result.isa},
-                {"communicator", run.result.communicator},
-                {"overlap", run.result.overlap},
-                // Of the processors that efficiency counts, as it has no core of its own.
-                {"communication_threads", run.result.overlap == "thread" ? run.ranks : 0},
-                {"slow_link_mb_per_s", run.config.scaling.slow_link_mb_per_s},
-                {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}};
+    Json params = stopping_rule(train);
+    params["restore_best"] = train.restore_best;
+    params.update(Json{{"model", run.config.model.name},
+                       {"trainer", run.trainer},
+                       {"device", run.device},
+                       {"ranks", run.ranks},
+                       {"threads", run.threads},
+                       {"stage", run.stage},
+                       {"global_batch", train.batch_size},
+                       {"epochs", train.epochs},
+                       {"seed", train.seed},
+                       {"precision", train.precision},
+                       {"reduction", train.reduction},
+                       {"virtual_ranks", train.virtual_ranks},
+                       {"learning_rate", scaled_learning_rate(train)},
+                       {"lr_scaling", train.lr_scaling},
+                       {"base_batch", train.base_batch},
+                       {"warmup_steps", train.warmup_steps},
+                       {"lr_schedule", train.lr_schedule},
+                       {"batchnorm", train.batchnorm},
+                       {"accumulate", train.accumulate},
+                       {"compression", train.compression},
+                       {"isa", run.result.isa},
+                       {"communicator", run.result.communicator},
+                       {"overlap", run.result.overlap},
+                       // Of the processors that efficiency counts, as it has no core of its own.
+                       {"communication_threads", run.result.overlap == "thread" ? run.ranks : 0},
+                       {"slow_link_mb_per_s", run.config.scaling.slow_link_mb_per_s},
+                       {"slow_link_latency_us", run.config.scaling.slow_link_latency_us}});
+    return params;
 }
 
 void add_arrival_counters(const TrainRun& run, Json& counters) {

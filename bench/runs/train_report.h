@@ -48,7 +48,7 @@ void write_train_files(const TrainRun& run, const std::filesystem::path& folder)
 
 // The test split's classification report, or the validation split's where there is no other.
 std::string report_of(const TrainResult& result);
-// Whether the folder has the record of a run that ended as this configuration would.
-bool is_finished(const std::filesystem::path& folder, const TrainConfig& config);
+// The folder's record of a run that ended as this configuration would; nothing where there is none.
+std::optional<Record> finished_record(const std::filesystem::path& folder, const TrainConfig& config);
 
 }  // namespace xbench

@@ -24,11 +24,12 @@ std::vector<double> numbers(const Json& object, const char* key) {
 
 RunHistory history_of_all(const std::vector<const Record*>& records) {
     RunHistory history = history_of(*records.front());
+    std::vector<std::vector<double>> own;
+    for (const Record* record : records) own.push_back(history_of(*record).seconds);
     for (size_t epoch = 0; epoch < history.seconds.size(); ++epoch) {
         std::vector<double> seconds;
-        for (const Record* record : records)
-            if (const std::vector<double> own = history_of(*record).seconds; epoch < own.size())
-                seconds.push_back(own[epoch]);
+        for (const std::vector<double>& one : own)
+            if (epoch < one.size()) seconds.push_back(one[epoch]);
         history.seconds[epoch] = median(seconds);
     }
     return history;

@@ -1,5 +1,6 @@
 // Records as JSON, and their order.
 #include "bench/tune/trial.h"
+#include "core/json_member.h"
 #include "core/json_number.h"
 
 #include <algorithm>
@@ -35,7 +36,8 @@ Json to_json(const TrialRecord& r) {
                 {"chunk_loss", number_or_null(r.chunk_loss)},
                 {"best_epoch", r.best_epoch},
                 {"weights_hash", r.weights_hash},
-                {"seconds", r.seconds}};
+                {"seconds", r.seconds},
+                {"data_sha", r.data_sha}};
 }
 
 TrialRecord trial_from(const Json& json) {
@@ -56,6 +58,7 @@ TrialRecord trial_from(const Json& json) {
     r.best_epoch = json.at("best_epoch");
     r.weights_hash = json.at("weights_hash").get<std::string>();
     r.seconds = json.at("seconds");
+    r.data_sha = text_in(json, "data_sha");
     return r;
 }
 

@@ -23,6 +23,7 @@ struct TrialRecord {
     int64_t best_epoch = 0;
     std::string weights_hash;  // of the best epoch; where the trial has come to its end
     double seconds = 0;
+    std::string data_sha;  // of the set that it was trained on; "": an older version's record
 };
 Json to_json(const TrialRecord& record);
 TrialRecord trial_from(const Json& json);  // throws Json::exception

@@ -16,6 +16,7 @@
 #include "core/failure.h"
 #include "core/files.h"
 #include "core/gather.h"
+#include "core/json_member.h"
 #include "models/registry.h"
 #include "parallel/train/inference.h"
 #include "parallel/train/trainer.h"
@@ -46,7 +47,8 @@ private:
     Metrics evaluate(const fs::path& weights, Split split) const;
     void score_winner(TuneResult& result);
     void repeat_winner(TuneResult& result);
-    Repeat run_repeat(const TrialRecord& winner, int64_t number);
+    Json run_repeat(const TrialRecord& winner, int64_t number);
+    Repeat train_repeat(const TrialRecord& winner, int64_t number);
 
     const Config& config_;
     const Dataset& dataset_;
@@ -54,6 +56,7 @@ private:
     const TuneOptions& options_;
     const std::unique_ptr<Communicator> self_;
     std::vector<std::vector<std::string>> trials_;
+    std::string data_sha_;
     bool interrupted_ = false;
 };
 
@@ -116,7 +119,13 @@ TrialRecord Search::run_trial(int64_t trial, int64_t rung, int64_t epochs) {
     record.rung = rung;
     record.epochs = epochs;
     record.settings = trials_[static_cast<size_t>(trial)];
-    if (const auto kept = kept_record(file); kept && kept->settings == record.settings) return *kept;
+    record.data_sha = data_sha_;
+    if (const auto kept = kept_record(file); kept && kept->settings == record.settings) {
+        if (!kept->data_sha.empty() && kept->data_sha != data_sha_)
+            throw UsageError("is of a trial on another data set", file.string(),
+                             "give the data set that the search was begun with, or another --out");
+        return *kept;
+    }
     try {
         train_trial(record);
     } catch (const std::exception& error) {
@@ -171,7 +180,7 @@ void Search::score_winner(TuneResult& result) {
     result.test = evaluate(result.weights, Split::test);
 }
 
-Repeat Search::run_repeat(const TrialRecord& winner, int64_t number) {
+Repeat Search::train_repeat(const TrialRecord& winner, int64_t number) {
     Config config = options_.configure(winner.settings);
     Repeat repeat;
     repeat.seed = config.train.seed += static_cast<uint64_t>(number);
@@ -188,26 +197,44 @@ Repeat Search::run_repeat(const TrialRecord& winner, int64_t number) {
     return repeat;
 }
 
+// One that fails, as another seed may diverge, takes nothing from the winner.
+Json Search::run_repeat(const TrialRecord& winner, int64_t number) {
+    try {
+        const Repeat repeat = train_repeat(winner, number);
+        return Json{{"seed", repeat.seed},
+                    {"val", {repeat.val.accuracy, repeat.val.balanced_accuracy, repeat.val.loss}},
+                    {"test", {repeat.test.accuracy, repeat.test.balanced_accuracy, repeat.test.loss}},
+                    {"tested", repeat.test.count}};
+    } catch (const std::exception& error) {
+        const uint64_t seed = options_.configure(winner.settings).train.seed + static_cast<uint64_t>(number);
+        return Json{{"seed", seed}, {"reason", failure_of(error).line}};
+    }
+}
+
+Repeat repeat_from(const Json& json) {
+    const auto metrics = [](const Json& scores) {
+        Metrics m;
+        m.accuracy = scores[0], m.balanced_accuracy = scores[1], m.loss = scores[2];
+        return m;
+    };
+    Repeat repeat;
+    repeat.seed = json.at("seed");
+    repeat.reason = text_in(json, "reason");
+    if (!repeat.reason.empty()) return repeat;
+    repeat.val = metrics(json.at("val"));
+    repeat.test = metrics(json.at("test"));
+    repeat.test.count = json.at("tested");
+    return repeat;
+}
+
 void Search::repeat_winner(TuneResult& result) {
     std::vector<Json> own;
     for (int64_t number = 1; number <= config_.tune.repeats && !interrupted_; ++number) {
         if (!mine(static_cast<size_t>(number - 1))) continue;
-        const Repeat repeat = run_repeat(result.winner, number);
-        if (!interrupted_)
-            own.push_back({{"seed", repeat.seed},
-                           {"val", {repeat.val.accuracy, repeat.val.balanced_accuracy, repeat.val.loss}},
-                           {"test", {repeat.test.accuracy, repeat.test.balanced_accuracy, repeat.test.loss}},
-                           {"tested", repeat.test.count}});
+        Json repeat = run_repeat(result.winner, number);
+        if (!interrupted_) own.push_back(std::move(repeat));
     }
-    const auto metrics = [](const Json& json) {
-        Metrics m;
-        m.accuracy = json[0], m.balanced_accuracy = json[1], m.loss = json[2];
-        return m;
-    };
-    for (const Json& json : gather(own)) {
-        result.repeats.push_back({json.at("seed"), metrics(json.at("val")), metrics(json.at("test"))});
-        result.repeats.back().test.count = json.at("tested");
-    }
+    for (const Json& json : gather(own)) result.repeats.push_back(repeat_from(json));
     std::sort(result.repeats.begin(), result.repeats.end(),
               [](const Repeat& a, const Repeat& b) { return a.seed < b.seed; });
     interrupted_ = static_cast<int64_t>(result.repeats.size()) < config_.tune.repeats;
@@ -215,6 +242,7 @@ void Search::repeat_winner(TuneResult& result) {
 
 TuneResult Search::run() {
     trials_ = draw_trials(config_.tune);
+    data_sha_ = from_rank_0(workers_, workers_.rank() == 0 ? dataset_.digest() : "");
     std::vector<int64_t> left;
     for (size_t i = 0; i < trials_.size(); ++i) left.push_back(static_cast<int64_t>(i));
     TuneResult result;

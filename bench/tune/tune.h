@@ -34,6 +34,7 @@ struct TuneOptions {
 struct Repeat {
     uint64_t seed = 0;
     Metrics val, test;
+    std::string reason;  // of a failure: then there are no scores
 };
 
 struct TuneResult {
@@ -45,7 +46,7 @@ struct TuneResult {
     std::vector<Repeat> repeats;
 };
 
-// Collective. Throws Error where every trial fails.
+// Collective. Throws Error where every trial fails, and UsageError where the folder holds trials on another data set.
 TuneResult tune(const Config& config, const Dataset& dataset, Communicator& workers, const TuneOptions& options);
 
 // trials.csv, tune.json and tune.md in the folder.

@@ -16,6 +16,12 @@ double monitored(const Metrics& metrics, const std::string& monitor) {
     return monitor == "val_accuracy" ? metrics.accuracy : metrics.balanced_accuracy;
 }
 
+std::vector<Repeat> ended(const TuneResult& result) {
+    std::vector<Repeat> repeats = result.repeats;
+    std::erase_if(repeats, [](const Repeat& repeat) { return !repeat.reason.empty(); });
+    return repeats;
+}
+
 // Mean over the repeats of what was monitored, on one of the splits.
 double mean_of(const std::vector<Repeat>& repeats, const std::string& monitor, Metrics Repeat::*split) {
     double sum = 0;
@@ -36,8 +42,8 @@ struct Optimism {
 Optimism optimism_of(const TuneResult& result, const Config& config) {
     const std::string& monitor = config.train.monitor;
     return {monitored(result.val, monitor), result.test.count > 0 ? monitored(result.test, monitor) : std::nan(""),
-            mean_of(result.repeats, monitor, &Repeat::val),
-            result.test.count > 0 ? mean_of(result.repeats, monitor, &Repeat::test) : std::nan(""), monitor};
+            mean_of(ended(result), monitor, &Repeat::val),
+            result.test.count > 0 ? mean_of(ended(result), monitor, &Repeat::test) : std::nan(""), monitor};
 }
 
 Json optimism_json(const Optimism& o) {
@@ -71,6 +77,13 @@ std::string trials_csv(const TuneResult& result) {
     return text;
 }
 
+Json repeat_json(const Repeat& repeat) {
+    return Json{{"seed", repeat.seed},
+                {"val_accuracy", repeat.val.accuracy},
+                {"val_loss", repeat.val.loss},
+                {"test_accuracy", repeat.test.count > 0 ? Json(repeat.test.accuracy) : Json()}};
+}
+
 // Each trial after its last rung, best first.
 std::vector<TrialRecord> newest_of_each(const TuneResult& result) {
     std::vector<TrialRecord> newest;
@@ -100,12 +113,14 @@ std::string tune_report(const TuneResult& result, const Config& config) {
         text += fmt::format("; on the test split, looked at once, {:.4f}: optimism {:+.4f}", o.test,
                             excess(o.val, o.test, o.monitor));
     text += "\n";
-    if (!result.repeats.empty()) {
-        text += fmt::format("with {} other seeds: validation {:.4f} on average, so that choosing flatters by {:+.4f}",
-                            result.repeats.size(), o.mean_val, excess(o.val, o.mean_val, o.monitor));
+    if (const size_t repeats = ended(result).size(); repeats > 0) {
+        text += fmt::format("with {} other seed{}: validation {:.4f} on average, so that choosing flatters by {:+.4f}",
+                            repeats, repeats == 1 ? "" : "s", o.mean_val, excess(o.val, o.mean_val, o.monitor));
         if (std::isfinite(o.mean_test)) text += fmt::format("; test {:.4f}", o.mean_test);
         text += "\n";
     }
+    for (const Repeat& repeat : result.repeats)
+        if (!repeat.reason.empty()) text += fmt::format("with seed {} it failed: {}\n", repeat.seed, repeat.reason);
     return text + "weights " + result.weights.string() + "\n";
 }
 
@@ -122,10 +137,10 @@ void write_tune_files(const TuneResult& result, const Config& config, const std:
               {"repeats", Json::array()}};
     for (const TrialRecord& record : result.records) json["trials"].push_back(to_json(record));
     for (const Repeat& repeat : result.repeats)
-        json["repeats"].push_back({{"seed", repeat.seed},
-                                   {"val_accuracy", repeat.val.accuracy},
-                                   {"val_loss", repeat.val.loss},
-                                   {"test_accuracy", repeat.test.count > 0 ? Json(repeat.test.accuracy) : Json()}});
+        if (repeat.reason.empty())
+            json["repeats"].push_back(repeat_json(repeat));
+        else
+            json["failed_repeats"].push_back({{"seed", repeat.seed}, {"reason", repeat.reason}});
     write_text(folder / "tune.json", json_text(json, 2) + "\n");
     write_text(folder / "trials.csv", trials_csv(result));
     write_text(folder / "tune.md", "# Search\n\n" + tune_report(result, config));

@@ -53,6 +53,25 @@ std::string first_group(const std::string& path, const std::regex& regex) {
     }
 }
 
+// Given to a format that does not read them, they would change nothing, and nobody would know.
+void refuse_unread(const ImportFormat& format, const ImportOptions& options) {
+    const auto list = format.list;
+    const bool by_cells = list == list_csv || list == list_nih;
+    const struct {
+        const char* option;
+        bool given, read;
+    } all[] = {{"--join", !options.joins.empty(), list == list_csv},
+               {"--columns", !options.columns.empty(), by_cells},
+               {"--drop-labels", !options.drop_labels.empty(), by_cells},
+               {"--multilabel", options.multilabel, by_cells || list == list_coco},
+               {"--class-names", !options.class_names.empty(), list == list_npz || list == list_cifar},
+               {"--rsna-classes", options.rsna_classes != 2, list == list_rsna}};
+    for (const auto& one : all)
+        if (one.given && !one.read)
+            throw UsageError(fmt::format("format {} does not read it", format.name), one.option,
+                             "leave it out, or name another --format (a CSV with --labels is format csv)");
+}
+
 }  // namespace
 
 std::string format_names() {
@@ -74,9 +93,7 @@ ImportList list_images(const ImportOptions& options) {
     if (format.table == Table::none && !options.labels.empty()) {
         throw UsageError(fmt::format("format {} takes no table", format.name), "--labels", "use --format csv");
     }
-    if (!options.joins.empty() && format.list != list_csv)
-        throw UsageError(fmt::format("format {} joins no tables", format.name), "--join",
-                         "give a CSV as --labels, and --format csv");
+    refuse_unread(format, options);
     ImportList list = format.list(options);
     if (!options.group_regex.empty()) group_by_name(list, options.group_regex);
     if (list.records == nullptr) std::sort(list.items.begin(), list.items.end(), by_path);

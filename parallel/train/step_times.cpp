@@ -19,7 +19,10 @@ void slowest_of_all_ranks(std::vector<int64_t>& times, ControlPlane& communicato
 
 size_t warmup_steps(size_t steps) { return std::min<size_t>(5, steps / 10); }
 
+// A training that its patience ends is often asked for a million epochs: what it does not come to takes no memory.
 void StepTimes::reserve(size_t steps) {
+    constexpr size_t most = size_t{1} << 20;
+    steps = std::min(steps, most);
     for (auto* times : {&step_ns, &between_steps_ns, &load_ns, &step_images, &comm_ns, &useful_ns}) times->reserve(steps);
 }
 

@@ -218,6 +218,43 @@ TEST(Audit, TheRightProcessorsAreCounted) {
     }
 }
 
+// As other programs and countries save tables: not to be refused, and nobody is accused for it.
+TEST(Audit, SeparatorsAndDecimalCommas) {
+    for (const char* text :
+         {"Ranks;Time (s);Speedup;Efficiency\r\n1;100,0;1,000;1,00\r\n2;52,0;1,923;0,96\r\n",
+          "ranks\tseconds\tspeedup\tefficiency\n1\t100\t1\t100%\n2\t52\t1.92\t96%\n",
+          "ranks;seconds;speedup\n1;5,530;1.00\n2;2,765;2.00\n", "ranks,seconds,speedup\n1,\"5,530\",1\n2,2765,2\n"}) {
+        const Report report = audit(parse_table(text, "t.csv"));
+        EXPECT_FALSE(report.impossible()) << text << audit_text(report);
+        EXPECT_GE(report.relations, 2) << text << audit_text(report);
+    }
+    EXPECT_TRUE(audit(parse_table("ranks;seconds;speedup\n1;100,0;1,0\n2;52,0;1,7\n", "t.csv")).impossible());
+}
+
+TEST(Audit, TimesMayHaveTheirOwnUnits) {
+    struct Time {
+        const char* text;
+        double seconds, unit;
+    };
+    for (const Time& t : {Time{"1h 2m", 3720, 60}, Time{"31m", 1860, 60}, Time{"1.5 h", 5400, 360}, Time{"45 min", 2700, 60},
+                          Time{"2 hrs 5 min 3.5 secs", 7503.5, 0.1}, Time{"1h02m", 3720, 60}, Time{"90 ms", 0.09, 0.001},
+                          Time{"5,530 s", 5530, 1}, Time{"1,5 Hours", 5400, 360}}) {
+        const auto time = parse_time(t.text);
+        ASSERT_TRUE(time) << t.text;
+        EXPECT_NEAR(time->value, t.seconds, 1e-9 * t.seconds) << t.text;
+        EXPECT_NEAR(time->unit, t.unit, 1e-9 * t.unit) << t.text;
+    }
+    for (const char* text : {"", "5530", "31 apples", "m", "2m 1h", "12.3 +- 0.2", "1:32:10"})
+        EXPECT_FALSE(parse_time(text)) << text;
+    for (const char* csv :
+         {"GPUs,time,speed-up\n1,1h 2m,1x\n2,31m,2.0x\n", "GPUs,time,speed-up\n1,1.5 h,1x\n2,45 min,2.0x\n",
+          "GPUs,Time (min),speed-up\n1,62,1x\n2,1860 s,2.0x\n"}) {
+        const Report report = audit_of(csv);
+        EXPECT_FALSE(report.impossible()) << csv << audit_text(report);
+    }
+    EXPECT_TRUE(audit_of("GPUs,time,speed-up\n1,1h 2m,1x\n2,31m,1.5x\n").impossible());
+}
+
 TEST(Audit, NumbersKeepTheirDigits) {
     struct Number {
         const char* text;

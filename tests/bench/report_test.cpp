@@ -144,6 +144,16 @@ TEST(CompareRuns, WhatDiffersIsNamed) {
               "their configurations differ in /train/seed");
 }
 
+// A run that has no record yet does not know the digest of its data, which is no other configuration.
+TEST(CompareRuns, ARunWithoutRecordsIsOfTheSameConfiguration) {
+    const Copy copy("no_records");
+    copy.change_records([](Json&) { return false; });
+    const RunFiles before = read_run(sample), after = read_run(copy.folder);
+    EXPECT_TRUE(same_configuration(before, after)) << configuration_differences(before, after);
+    EXPECT_TRUE(same_configuration(after, before)) << configuration_differences(after, before);
+    for (const RowChange& row : compare_runs(before, after).rows) EXPECT_EQ(row.change, Change::missing) << row.row;
+}
+
 TEST(CompareRuns, ThreeRepeatsAreTooFew) {
     const Copy copy("few");
     copy.change_records([](Json& json) { return json["rep"] <= 3; });

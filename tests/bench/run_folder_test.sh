@@ -44,6 +44,17 @@ says 2 "learning_rate: 0.001 then, 0.5 now" "$xbench" train --config run.json --
 [ "$(lines a/records.jsonl)" = 1 ] || fail "a finished run got another record"
 says 0 "weights " "$xbench" train --config run.json --set train.seed=2 --out a --overwrite
 [ "$(lines a/records.jsonl)" = 1 ] && [ "$(hash_of a)" != "$whole" ] || fail "--overwrite"
+# A run that has finished on other images, or by another rule of stopping, is none that has finished.
+for seed in 1 2; do says 0 "" "$xbench" data synth --out "set$seed.h5" --count 60 --size 16 --seed $seed --quiet; done
+says 0 "weights " "$xbench" train --model pneumonia_cnn --data set1.h5 --set train.batch_size=16 --out on-set
+says 0 "is finished" "$xbench" train --model pneumonia_cnn --data set1.h5 --set train.batch_size=16 --out on-set --resume
+says 2 "/data_sha: " "$xbench" train --model pneumonia_cnn --data set2.h5 --set train.batch_size=16 --out on-set --resume
+early="--config run.json --epochs 6 --set train.patience=1 --set train.early_stopping=keras --set train.checkpoint_steps=1 --out early"
+says 0 "weights " "$xbench" train $early --set train.min_delta=9
+[ "$(lines early/history.csv)" = 3 ] || fail "patience did not end the run after two epochs: $(lines early/history.csv)"
+says 0 "is finished" "$xbench" train $early --set train.min_delta=9 --resume
+says 0 "weights " "$xbench" train $early --set train.min_delta=9 --set train.start_from_epoch=4 --resume
+[ "$(lines early/history.csv)" -gt 5 ] || fail "another rule of stopping did not go on: $(lines early/history.csv)"
 touch a-file
 says 2 "is no folder" "$xbench" train --config run.json --out a-file
 mkdir kept && touch kept/mine

@@ -130,10 +130,11 @@ TEST_F(SurroundingsTest, SettingsOfTheMachine) {
     EXPECT_EQ(finding("huge pages")->value, "transparent: never; 12 reserved");
     write(thp, "always [madvise] never\n");
     EXPECT_EQ(level("huge pages"), "ok");
+    write("sys/devices/system/cpu/present", "0-3\n");
     write(governor(0), "performance\n");
     write(governor(1), "performance\n");
     EXPECT_EQ(level("governors"), "none");
-    write(governor(2), "powersave\n");
+    write(governor(3), "powersave\n");  // 2 is off line
     EXPECT_EQ(finding("governors")->value, "performance, powersave on different cores");
     write("sys/devices/system/cpu/intel_pstate/no_turbo", "0\n");
     EXPECT_EQ(level("turbo"), "note");
@@ -143,8 +144,10 @@ TEST_F(SurroundingsTest, SettingsOfTheMachine) {
     EXPECT_EQ(level("clock"), "warn");
     write("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
     EXPECT_EQ(level("clock"), "none");
-    write("proc/sys/kernel/numa_balancing", "1\n");
-    EXPECT_EQ(level("NUMA balancing"), "note");
+    for (const auto& [setting, said] : {std::pair{"0\n", "none"}, {"1\n", "note"}, {"2\n", "note"}}) {
+        write("proc/sys/kernel/numa_balancing", setting);
+        EXPECT_EQ(level("NUMA balancing"), said) << setting;
+    }
 }
 
 TEST_F(SurroundingsTest, HalvesOfCores) {
@@ -187,6 +190,7 @@ TEST_F(SurroundingsTest, AContainersMpiAndTheHostsLauncher) {
 }
 
 TEST_F(SurroundingsTest, SettingsAsJson) {
+    write("sys/devices/system/cpu/present", "0\n");
     write("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n");
     write("sys/devices/system/cpu/cpufreq/boost", "0\n");
     write("run/.containerenv", "");

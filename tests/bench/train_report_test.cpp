@@ -24,6 +24,13 @@ std::string text_of(const fs::path& path) {
     return text.str();
 }
 
+TEST(StepTimes, MoreStepsThanMemoryHoldsMayBeAskedFor) {
+    StepTimes times;
+    times.reserve(SIZE_MAX);
+    EXPECT_GE(times.step_ns.capacity(), size_t{1} << 16);
+    EXPECT_LE(times.step_ns.capacity(), size_t{1} << 24);
+}
+
 TEST(TrainReport, FilesOfATrainingRun) {
     const Config config = parse_config(
         R"({"name": "tiny", "model": {"name": "pneumonia_cnn", "widths": [2, 3, 4]}, "data": {"synthetic": {"count": 120, "size": 16}},

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 
 #include "bench/tune/search_space.h"
 #include "bench/tune/tune.h"
@@ -202,6 +203,38 @@ TEST(Tune, GoesOnWhereItWasStopped) {
     EXPECT_EQ(rest.winner.weights_hash, whole.winner.weights_hash);
     EXPECT_EQ(rest.repeats[1].test.loss, whole.repeats[1].test.loss);
     EXPECT_NE(rest.repeats[0].val.loss, rest.repeats[1].val.loss);
+}
+
+// Trials that were measured on other images say nothing about these.
+TEST(Tune, DoesNotGoOnOnAnotherDataSet) {
+    Config config = small_search(search("random", {"train.learning_rate=log 1e-4..1e-1"}, 3));
+    const TemporaryFolder folder;
+    EXPECT_TRUE(run_search(1, config, folder.path(), 2).interrupted);
+    config.data.synthetic.seed = 77;
+    try {
+        run_search(1, config, folder.path());
+        FAIL() << "trials of two data sets in one search";
+    } catch (const UsageError& error) {
+        EXPECT_NE(std::string(error.what()).find("another data set"), std::string::npos) << error.what();
+    }
+}
+
+TEST(Tune, ARepeatThatFailsTakesNothingFromTheWinner) {
+    TuneConfig how = search("grid", {"train.learning_rate=0.001,0.01"});
+    how.repeats = 2;
+    const Config config = small_search(how);
+    const TemporaryFolder folder;
+    fs::create_directories(folder.path() / "repeats");
+    std::ofstream(folder.path() / "repeats" / "0001") << "in the way";
+    const TuneResult result = run_search(1, config, folder.path());
+    EXPECT_FALSE(result.interrupted);
+    ASSERT_EQ(result.repeats.size(), 2u);
+    EXPECT_NE(result.repeats[0].reason, "");
+    EXPECT_EQ(result.repeats[1].reason, "");
+    EXPECT_GT(result.repeats[1].val.loss, 0);
+    const std::string report = tune_report(result, config);
+    EXPECT_NE(report.find("with 1 other seed:"), std::string::npos) << report;
+    EXPECT_NE(report.find("it failed: "), std::string::npos) << report;
 }
 
 // System A's published rule: the lowest mean training loss of a chunk.

@@ -116,7 +116,7 @@ TEST_F(Mimic, WhatCannotBeJoinedIsRefused) {
     EXPECT_THAT(refusal(chosen), HasSubstr("check the path of --join"));
     chosen.labels.clear();
     chosen.columns.clear();
-    EXPECT_THAT(refusal(chosen), HasSubstr("format folder joins no tables"));
+    EXPECT_THAT(refusal(chosen), HasSubstr("--join: format folder does not read it"));
 }
 
 }  // namespace

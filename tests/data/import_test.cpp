@@ -215,6 +215,27 @@ TEST_F(Import, SaysWhatIsWrong) {
     EXPECT_THAT(refusal(options()), HasSubstr("beside train"));
 }
 
+// Options that would change nothing, given to a format that does not read them.
+TEST_F(Import, RefusesOptionsThatTheFormatDoesNotRead) {
+    add("a/1.png", 1);
+    add("b/2.png", 2);
+    table("path,label\na/1.png,0\nb/2.png,1\n");
+    ImportOptions by_folder = options(), by_table = with_table();
+    by_folder.columns = {{"label", "class"}};
+    EXPECT_THAT(refusal(by_folder), HasSubstr("--columns: format folder does not read it"));
+    by_folder = options();
+    by_folder.multilabel = true;
+    EXPECT_THAT(refusal(by_folder), HasSubstr("--multilabel: format folder"));
+    by_folder = options();
+    by_folder.drop_labels = {"x"};
+    EXPECT_THAT(refusal(by_folder), HasSubstr("--drop-labels: format folder"));
+    by_table.class_names = {"sick", "well"};
+    EXPECT_THAT(refusal(by_table), HasSubstr("--class-names: format csv"));
+    by_table = with_table();
+    by_table.rsna_classes = 3;
+    EXPECT_THAT(refusal(by_table), HasSubstr("--rsna-classes: format csv"));
+}
+
 TEST_F(Import, EndsWhenNothingIsLeft) {
     folder.write("src/a/1.png", std::string("no"));
     folder.write("src/b/1.png", std::string("no"));
