@@ -3,13 +3,11 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 
 #include <fmt/core.h>
 
@@ -27,22 +25,10 @@ struct RecordHead {
     char checksum[checksum_bytes] = {};
 };
 
-// When a file was written and how long it is, so that one that was replaced is decoded again.
-struct Stamp {
-    int64_t size = -1, seconds = 0, nanoseconds = 0;
-    bool operator==(const Stamp&) const = default;
-};
-
-Stamp stamp_of(const std::string& path) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) return {};
-    return {status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
-}
-
 // Of everything that decides which bytes a record of the list has.
 std::string key_of(const ImportOptions& options, const ImportList& list) {
     Hash hash;
-    hash.add(fmt::format("journal 1 {} {} {}\n", options.created_by, options.channels, options.size));
+    hash.add(fmt::format("journal 2 {} {} {}\n", options.created_by, options.channels, options.size));
     hash.add(options.source);
     for (const ImportItem& item : list.items) hash.add(fmt::format("\n{}\n{}", item.path, item.frame));
     return hash.hex();
@@ -83,7 +69,7 @@ struct ImportJournal::State {
     bool writable = true;
     std::vector<std::byte> bytes;
 
-    std::string path_of(const ImportItem& item) const { return (std::filesystem::path(source) / item.path).string(); }
+    std::string path_of(const ImportItem& item) const { return path_below(source, item.path); }
 
     void open() {
         file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -122,11 +108,11 @@ struct ImportJournal::State {
         Unpacker from(bytes);
         std::string name;
         int64_t frame = 0;
-        Stamp stamp;
+        FileStamp stamp;
         from.take(name);
         from.take(frame);
         from.take(stamp);
-        if (name != item.path || frame != item.frame || stamp != stamp_of(path_of(item)) || stamp.size < 0) return false;
+        if (name != item.path || frame != item.frame || stamp != stamp_of(path_of(item))) return false;
         from.take(outcome);
         if (outcome.has_pixels()) from.take(pixels, image_bytes);
         at += static_cast<int64_t>(sizeof(RecordHead) + bytes.size());
@@ -138,7 +124,7 @@ struct ImportJournal::State {
         Packer one;
         one.add(item.path);
         one.add(item.frame);
-        one.add(stamp_of(path_of(item)));
+        one.add(outcome.stamp.size >= 0 ? outcome.stamp : stamp_of(path_of(item)));
         one.add(outcome);
         if (outcome.has_pixels()) one.add(pixels, image_bytes);
         RecordHead record;
