@@ -7,7 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include <fmt/core.h>
 
@@ -54,6 +58,23 @@ bool write_fully(int file, const void* data, size_t bytes, int64_t at) {
         from += put, at += put, bytes -= static_cast<size_t>(put);
     }
     return true;
+}
+
+// What imports of this set that were killed had written of it: temporary files (core/durable_file.h) of processes that are
+// gone. For who holds the journal's lock.
+void remove_remains(const std::filesystem::path& set) {
+    const std::string start = set.filename().string() + ".tmp.";
+    std::error_code ignored;
+    std::filesystem::directory_iterator entry(set.has_parent_path() ? set.parent_path() : ".", ignored);
+    for (; !ignored && entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
+        const std::string name = entry->path().filename().string();
+        if (!name.starts_with(start)) continue;
+        pid_t process = 0;
+        const char* const end = name.data() + name.size();
+        const auto [stop, failure] = std::from_chars(name.data() + start.size(), end, process);
+        if (failure != std::errc{} || stop != end || process <= 0) continue;
+        if (::kill(process, 0) != 0 && errno == ESRCH) ::unlink(entry->path().c_str());
+    }
 }
 
 }  // namespace
@@ -112,7 +133,7 @@ struct ImportJournal::State {
         from.take(name);
         from.take(frame);
         from.take(stamp);
-        if (name != item.path || frame != item.frame || stamp != stamp_of(path_of(item))) return false;
+        if (name != item.path || frame != item.frame || stamp != stamp_of(path_of(item)) || stamp.size < 0) return false;
         from.take(outcome);
         if (outcome.has_pixels()) from.take(pixels, image_bytes);
         at += static_cast<int64_t>(sizeof(RecordHead) + bytes.size());
@@ -141,6 +162,7 @@ ImportJournal::ImportJournal(const ImportOptions& options, const ImportList& lis
     state_->source = options.source;
     state_->key = key_of(options, list);
     state_->open();
+    remove_remains(options.out);
 }
 
 ImportJournal::~ImportJournal() {
