@@ -20,7 +20,7 @@ cache=$((bytes / 4))
 [ "$(id -u)" = 0 ] || impossible "only root can make control groups"
 
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
-    group=/sys/fs/cgroup/xbench-streamed.$$ limit=memory.max own=anon cached=file
+    group=/sys/fs/cgroup/xbench-streamed.$$ limit=memory.high own=anon cached=file
     grep -qw memory /sys/fs/cgroup/cgroup.subtree_control || impossible "the memory controller is not handed to groups below the root"
 elif [ -d /sys/fs/cgroup/memory ]; then
     group=/sys/fs/cgroup/memory/xbench-streamed.$$ limit=memory.limit_in_bytes own=rss cached=cache
@@ -28,6 +28,8 @@ else
     impossible "no control groups for memory are mounted here"
 fi
 mkdir "$group" 2>/dev/null || impossible "no group can be made at $group"
+# Who needs more memory of its own than the limit allows waits until the limit follows, and is not killed.
+[ ! -f "$group/memory.oom_control" ] || echo 1 > "$group/memory.oom_control"
 trap 'rmdir "$group" 2>/dev/null || true' EXIT
 
 figure() { sed -n "s/^$1 //p" "$group/memory.stat"; }
