@@ -29,6 +29,7 @@ public:
     FileBytes(int file, std::vector<uint8_t>& buffer) {
         struct stat status {};
         if (::fstat(file, &status) != 0) throw Error(std::strerror(errno));
+        stamp_ = {status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
         if (!S_ISREG(status.st_mode)) throw Error("not a regular file");
         if (status.st_size > most_file_bytes) throw Error("above 1 GiB");
         const auto size = static_cast<size_t>(status.st_size);
@@ -49,6 +50,7 @@ public:
     FileBytes(const FileBytes&) = delete;
     FileBytes& operator=(const FileBytes&) = delete;
     std::span<const uint8_t> bytes() const { return bytes_; }
+    const FileStamp& stamp() const { return stamp_; }
 
 private:
     static size_t read_all(int file, std::span<uint8_t> bytes) {
@@ -63,6 +65,7 @@ private:
         return got;
     }
     void* mapped_ = MAP_FAILED;
+    FileStamp stamp_;
     std::span<const uint8_t> bytes_;
 };
 
@@ -86,6 +89,7 @@ void Packer::add(const DecodedFile& file) {
     for (const std::string* text : {&file.digest, &file.failure, &file.rule, &file.rendering, &file.patient}) add(*text);
     add(file.frames);
     add(file.size);
+    add(file.stamp);
     add(file.largest_deep_sample);
     add(std::array<bool, 4>{file.warned, file.rotated, file.deeper, file.burned_in});
 }
@@ -107,6 +111,7 @@ void Unpacker::take(DecodedFile& file) {
     for (std::string* text : {&file.digest, &file.failure, &file.rule, &file.rendering, &file.patient}) take(*text);
     take(file.frames);
     take(file.size);
+    take(file.stamp);
     take(file.largest_deep_sample);
     take(marks);
     file.warned = marks[0] != 0, file.rotated = marks[1] != 0, file.deeper = marks[2] != 0, file.burned_in = marks[3] != 0;
@@ -148,6 +153,7 @@ DecodedFile FileDecoder::decode(int file, int64_t frame, int bytes_per_pixel, ui
     DecodedFile outcome;
     try {
         const FileBytes bytes(file, bytes_);
+        outcome.stamp = bytes.stamp();
         decode(bytes.bytes(), frame, bytes_per_pixel, outcome, pixels);
     } catch (const LeftOutByRule& rule) {
         outcome.rule = rule.what();
@@ -157,6 +163,17 @@ DecodedFile FileDecoder::decode(int file, int64_t frame, int bytes_per_pixel, ui
         outcome.failure = "not enough memory to decode it";
     }
     return outcome;
+}
+
+FileStamp stamp_of(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return {};
+    return {status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+}
+
+std::string path_below(const std::string& folder, const std::string& path) {
+    if (folder.empty() || path.starts_with('/')) return path;
+    return folder.ends_with('/') ? folder + path : folder + '/' + path;
 }
 
 int open_image_file(const std::string& path, std::string& failure) {

@@ -13,6 +13,12 @@
 
 namespace xbench {
 
+// When a file was written and how long it is.
+struct FileStamp {
+    int64_t size = -1, seconds = 0, nanoseconds = 0;
+    bool operator==(const FileStamp&) const = default;
+};
+
 struct DecodedFile {
     std::string digest, failure;     // no failure: all is well
     std::string rule;                // by which the file is left out: it is no image by its kind
@@ -21,6 +27,7 @@ struct DecodedFile {
     std::array<int64_t, 2> size{};
     uint32_t largest_deep_sample = 0;  // of 16-bit files
     bool warned = false, rotated = false, burned_in = false;
+    FileStamp stamp;      // of the file that was decoded; none where it was not opened
     bool deeper = false;  // 16 bits where 8 were to do: no pixels
     bool has_pixels() const { return failure.empty() && rule.empty() && !deeper; }
 };
@@ -74,6 +81,10 @@ private:
     std::vector<uint8_t> bytes_, planes_;
 };
 
+// Of a file by its name; none where there is none.
+FileStamp stamp_of(const std::string& path);
+// `path` below `folder`, as std::filesystem joins them.
+std::string path_below(const std::string& folder, const std::string& path);
 // Opens a file for FileDecoder without waiting for what is no file; -1 with the reason in `failure`.
 int open_image_file(const std::string& path, std::string& failure);
 

@@ -49,6 +49,15 @@ const char* rule_for(const std::string& name, bool folder) {
     return name.starts_with('.') ? rule_hidden : nullptr;
 }
 
+// Of an entry itself, not of what it links to; as the folder tells it, without a look at the file, for most.
+fs::file_status own_status(const fs::directory_entry& entry) {
+    std::error_code ignored;
+    if (entry.is_symlink(ignored)) return fs::file_status(fs::file_type::symlink);
+    if (entry.is_regular_file(ignored)) return fs::file_status(fs::file_type::regular);
+    if (entry.is_directory(ignored)) return fs::file_status(fs::file_type::directory);
+    return entry.symlink_status(ignored);
+}
+
 class Walker {
 public:
     explicit Walker(fs::path source) : source_(std::move(source)) {}
@@ -77,8 +86,7 @@ private:
         std::error_code failure;
         fs::directory_iterator entry(source_ / below, failure);
         while (!failure && entry != fs::directory_iterator()) {
-            std::error_code ignored;
-            entries.emplace_back(entry->path().filename().string(), entry->symlink_status(ignored));
+            entries.emplace_back(entry->path().filename().string(), own_status(*entry));
             entry.increment(failure);
         }
         if (failure && below.empty()) {

@@ -1,5 +1,6 @@
 // The table of formats: how each is recognised, and who lists its items.
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <map>
 #include <regex>
@@ -167,9 +168,20 @@ std::string lower_case(std::string text) {
     return text;
 }
 
+namespace {
+
+// What names that a reader would take for one have in common: their letters, or, of numbers, their value.
+std::string meaning_of(const std::string& name) {
+    double value = 0;
+    const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), value);
+    return failure == std::errc{} && end == name.data() + name.size() ? fmt::format("{}", value) : lower_case(name);
+}
+
+}  // namespace
+
 void check_spelling(ImportList& list, const std::string& place) {
     std::map<std::string, std::vector<size_t>> spellings;
-    for (size_t k = 0; k < list.class_names.size(); ++k) spellings[lower_case(list.class_names[k])].push_back(k);
+    for (size_t k = 0; k < list.class_names.size(); ++k) spellings[meaning_of(list.class_names[k])].push_back(k);
     std::vector<std::set<int>> splits(list.class_names.size());  // of each class; -1: not split yet
     for (const ImportItem& item : list.items) {
         for (const int32_t k : item.classes)
@@ -178,8 +190,10 @@ void check_spelling(ImportList& list, const std::string& place) {
     for (const auto& spelling : spellings) {
         const auto& same = spelling.second;  // Clang 14 lets no lambda see a structured binding
         for (size_t i = 1; i < same.size(); ++i) {
-            const std::string both = fmt::format("classes '{}' and '{}' differ in nothing but case",
-                                                 list.class_names[same[0]], list.class_names[same[i]]);
+            const std::string &first = list.class_names[same[0]], &other = list.class_names[same[i]];
+            const bool letters = lower_case(first) == lower_case(other);
+            const std::string both = fmt::format("classes '{}' and '{}' {}", first, other,
+                                                 letters ? "differ in nothing but case" : "are the same number");
             const bool meet = std::any_of(splits[same[0]].begin(), splits[same[0]].end(),
                                           [&](int split) { return splits[same[i]].contains(split); });
             if (!meet) {

@@ -148,7 +148,8 @@ private:
                 const bool hidden =
                     std::any_of(folders.begin(), folders.end(), [&](const auto& f) { return unreadable(f); });
                 if (!hidden)
-                    throw UsageError("the class folder holds no image", place_ + "/" + name, "remove it, or fill it");
+                    throw UsageError("the class folder holds no image", place_ + (place_.ends_with('/') ? "" : "/") + name,
+                                     "remove it, or fill it");
             } else if (!split_anew_ && !splits_.empty() && all[0] > 0 && count[0] == 0) {
                 throw UsageError(
                     fmt::format("class '{}' has images in val or test and none in train: it cannot be learned", name),

@@ -78,8 +78,8 @@ std::vector<std::string> sorted_names(std::vector<std::string> names);
 std::vector<std::string> split_text(const std::string& text, char separator);
 // Lower case of ASCII letters; other bytes stay.
 std::string lower_case(std::string text);
-// Warns of names that differ in nothing but case, and refuses them when no split holds both: then they are one class,
-// spelled in two ways. Needs items with classes and splits.
+// Warns of names that differ in nothing but case, or are the same number, and refuses them when no split holds both: then
+// they are one class, spelled in two ways. Needs items with classes and splits.
 void check_spelling(ImportList& list, const std::string& place);
 
 }  // namespace xbench

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "core/hash.h"
 #include "core/parallel_for.h"
@@ -23,9 +22,7 @@ size_t ItemDecoder::image_bytes(int bytes_per_pixel) const {
     return static_cast<size_t>(options_.channels * options_.size * options_.size * bytes_per_pixel);
 }
 
-std::string ItemDecoder::path_of(const ImportItem& item) const {
-    return (std::filesystem::path(options_.source) / item.path).string();
-}
+std::string ItemDecoder::path_of(const ImportItem& item) const { return path_below(options_.source, item.path); }
 
 void ItemDecoder::decode(std::span<const ImportItem> items, int bytes_per_pixel, DecodedFile* files, uint8_t* pixels) {
     if (workers_.empty())

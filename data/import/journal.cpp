@@ -3,13 +3,15 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 
 #include <fmt/core.h>
 
@@ -27,22 +29,10 @@ struct RecordHead {
     char checksum[checksum_bytes] = {};
 };
 
-// When a file was written and how long it is, so that one that was replaced is decoded again.
-struct Stamp {
-    int64_t size = -1, seconds = 0, nanoseconds = 0;
-    bool operator==(const Stamp&) const = default;
-};
-
-Stamp stamp_of(const std::string& path) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) return {};
-    return {status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
-}
-
 // Of everything that decides which bytes a record of the list has.
 std::string key_of(const ImportOptions& options, const ImportList& list) {
     Hash hash;
-    hash.add(fmt::format("journal 1 {} {} {}\n", options.created_by, options.channels, options.size));
+    hash.add(fmt::format("journal 2 {} {} {}\n", options.created_by, options.channels, options.size));
     hash.add(options.source);
     for (const ImportItem& item : list.items) hash.add(fmt::format("\n{}\n{}", item.path, item.frame));
     return hash.hex();
@@ -70,6 +60,23 @@ bool write_fully(int file, const void* data, size_t bytes, int64_t at) {
     return true;
 }
 
+// What imports of this set that were killed had written of it: temporary files (core/durable_file.h) of processes that are
+// gone. For who holds the journal's lock.
+void remove_remains(const std::filesystem::path& set) {
+    const std::string start = set.filename().string() + ".tmp.";
+    std::error_code ignored;
+    std::filesystem::directory_iterator entry(set.has_parent_path() ? set.parent_path() : ".", ignored);
+    for (; !ignored && entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
+        const std::string name = entry->path().filename().string();
+        if (!name.starts_with(start)) continue;
+        pid_t process = 0;
+        const char* const end = name.data() + name.size();
+        const auto [stop, failure] = std::from_chars(name.data() + start.size(), end, process);
+        if (failure != std::errc{} || stop != end || process <= 0) continue;
+        if (::kill(process, 0) != 0 && errno == ESRCH) ::unlink(entry->path().c_str());
+    }
+}
+
 }  // namespace
 
 std::string journal_path(const std::string& set) { return set + ".import-journal"; }
@@ -83,7 +90,7 @@ struct ImportJournal::State {
     bool writable = true;
     std::vector<std::byte> bytes;
 
-    std::string path_of(const ImportItem& item) const { return (std::filesystem::path(source) / item.path).string(); }
+    std::string path_of(const ImportItem& item) const { return path_below(source, item.path); }
 
     void open() {
         file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -122,7 +129,7 @@ struct ImportJournal::State {
         Unpacker from(bytes);
         std::string name;
         int64_t frame = 0;
-        Stamp stamp;
+        FileStamp stamp;
         from.take(name);
         from.take(frame);
         from.take(stamp);
@@ -138,7 +145,7 @@ struct ImportJournal::State {
         Packer one;
         one.add(item.path);
         one.add(item.frame);
-        one.add(stamp_of(path_of(item)));
+        one.add(outcome.stamp.size >= 0 ? outcome.stamp : stamp_of(path_of(item)));
         one.add(outcome);
         if (outcome.has_pixels()) one.add(pixels, image_bytes);
         RecordHead record;
@@ -155,6 +162,7 @@ ImportJournal::ImportJournal(const ImportOptions& options, const ImportList& lis
     state_->source = options.source;
     state_->key = key_of(options, list);
     state_->open();
+    remove_remains(options.out);
 }
 
 ImportJournal::~ImportJournal() {

@@ -24,7 +24,7 @@ public:
         bool grows = false;  // some file holds several images
     };
     // Opens the journal of this list, or begins one. Throws Error where another import writes it, or where it cannot be
-    // made.
+    // made. Half-written sets that killed imports have left are removed.
     ImportJournal(const ImportOptions& options, const ImportList& list);
     ~ImportJournal();
     ImportJournal(const ImportJournal&) = delete;

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstring>
 #include <map>
-#include <mutex>
 #include <numeric>
 #include <set>
 #include <string_view>
@@ -23,9 +22,9 @@
 namespace xbench {
 namespace {
 
-constexpr int most_bits = 8, similar_bits = 4;
+constexpr int similar_bits = 4;
 constexpr double identical_correlation = 0.99, similar_correlation = 0.93;
-constexpr size_t most_examples = 100, most_found = 1'000'000;
+constexpr size_t most_examples = 100, most_found = 1'000'000;  // similar pairs that a thread keeps
 constexpr size_t splits_known = 3;
 constexpr const char* no_leaks = "no image and no group was found in more than one split";
 
@@ -38,29 +37,41 @@ struct Copies {
 
 using Found = LeakFinder::Found;  // here of the copies
 
-struct Search {
-    std::vector<std::array<uint64_t, orientations>> hashes;
-    std::vector<uint64_t> plain;  // hashes[i][0]
-    std::vector<const Thumbnail*> thumbnails;
+// A pair of copies in one orientation, and what a thread has found.
+struct Candidate {
+    Found pair;
+    size_t orientation = 0;
+};
+struct Candidates {
+    std::vector<Candidate> all;
+    size_t similar = 0;
 };
 
-// All partners of copy i behind it, each in its best orientation.
-void compare(const Search& search, size_t i, std::vector<uint32_t>& places, std::map<size_t, Found>& found) {
-    found.clear();
-    for (size_t o = 0; o < orientations; ++o) {
-        places.clear();
-        near_hashes(search.hashes[i][o], search.plain, i + 1, most_bits, places);
-        if (places.empty()) continue;
-        const Thumbnail turned = oriented(*search.thumbnails[i], o);
-        for (const uint32_t j : places) {
-            const double r = correlation(turned, *search.thumbnails[j]);
-            const int bits = std::popcount(search.hashes[i][o] ^ search.plain[j]);
-            Found pair{i, j, r, std::abs(r) > identical_correlation, o != 0, r < 0};
-            if (!pair.identical && bits > similar_bits && std::abs(r) <= similar_correlation) continue;
-            const auto [entry, fresh] = found.emplace(j, pair);
-            if (!fresh && std::abs(r) > std::abs(entry->second.correlation)) entry->second = pair;
-        }
+// Copy a in this orientation against copy b, whose hashes differ in so many bits.
+void compare(Candidates& found, const Found& pair, const Thumbnail& a, const Thumbnail& b, size_t orientation, int bits) {
+    const double r = orientation == 0 ? correlation(a, b) : correlation(oriented(a, orientation), b);
+    const bool identical = std::abs(r) > identical_correlation;
+    if (!identical && ((bits > similar_bits && std::abs(r) <= similar_correlation) || found.similar == most_found)) return;
+    found.similar += !identical;
+    found.all.push_back({{pair.a, pair.b, r, identical, orientation != 0, r < 0}, orientation});
+}
+
+// Each pair once, in its best orientation: of several that are as good, the first.
+std::vector<Found> best_of(std::vector<Candidates>& found) {
+    std::vector<Candidate> all;
+    for (Candidates& of_thread : found) all.insert(all.end(), of_thread.all.begin(), of_thread.all.end());
+    std::sort(all.begin(), all.end(), [](const Candidate& x, const Candidate& y) {
+        if (x.pair.a != y.pair.a || x.pair.b != y.pair.b)
+            return std::pair(x.pair.a, x.pair.b) < std::pair(y.pair.a, y.pair.b);
+        const double better = std::abs(x.pair.correlation) - std::abs(y.pair.correlation);
+        return better != 0 ? better > 0 : x.orientation < y.orientation;
+    });
+    std::vector<Found> best;
+    for (const Candidate& candidate : all) {
+        const bool known = !best.empty() && best.back().a == candidate.pair.a && best.back().b == candidate.pair.b;
+        if (!known) best.push_back(candidate.pair);
     }
+    return best;
 }
 
 std::vector<Copies> copies_of(const std::vector<Thumbnail>& thumbnails, std::span<const uint8_t> splits) {
@@ -185,29 +196,22 @@ void LeakFinder::add(const uint8_t* planes, int64_t channels, int64_t height, in
 }
 
 void LeakFinder::compare_all(int threads) {
+    threads = std::max(1, threads);
     if (compared_ == thumbnails_.size()) return;
     compared_ = thumbnails_.size();
     const auto copies = copies_of(thumbnails_, {});
-    Search search;
-    search.hashes.resize(copies.size());
-    for (const Copies& same : copies) search.thumbnails.push_back(&thumbnails_[static_cast<size_t>(same.images[0])]);
+    std::vector<const Thumbnail*> small;
+    for (const Copies& same : copies) small.push_back(&thumbnails_[static_cast<size_t>(same.images[0])]);
+    std::vector<std::array<uint64_t, orientations>> hashes(copies.size());
     parallel_for(static_cast<int64_t>(copies.size()), threads, 64, [&](int64_t i, int) {
-        search.hashes[static_cast<size_t>(i)] = perceptual_hashes(*search.thumbnails[static_cast<size_t>(i)]);
+        hashes[static_cast<size_t>(i)] = perceptual_hashes(*small[static_cast<size_t>(i)]);
     });
-    for (const auto& hashes : search.hashes) search.plain.push_back(hashes[0]);
-    std::mutex mutex;
-    std::vector<Found> all;
-    parallel_for(static_cast<int64_t>(copies.size()), threads, 16, [&](int64_t i, int) {
-        thread_local std::vector<uint32_t> places;
-        thread_local std::map<size_t, Found> found;
-        compare(search, static_cast<size_t>(i), places, found);
-        const std::lock_guard lock(mutex);
-        for (const auto& pair : found) {
-            if (all.size() < most_found || pair.second.identical) all.push_back(pair.second);
-        }
+    std::vector<Candidates> found(static_cast<size_t>(threads));
+    near_pairs(hashes, threads, [&](int thread, size_t i, size_t orientation, size_t j) {
+        compare(found[static_cast<size_t>(thread)], {i, j}, *small[i], *small[j], orientation,
+                std::popcount(hashes[i][orientation] ^ hashes[j][0]));
     });
-    std::sort(all.begin(), all.end(), [](const Found& x, const Found& y) { return x.a != y.a ? x.a < y.a : x.b < y.b; });
-    found_ = std::move(all);
+    found_ = best_of(found);
 }
 
 std::vector<std::array<int64_t, 2>> LeakFinder::identical(int threads) {

@@ -147,6 +147,8 @@ TEST_F(TableImport, RefusesWhatItCannotRead) {
     EXPECT_THAT(refusal("path,label\nim00.png,a\nim01.png,L\xe9sion\n"), HasSubstr("labels.csv:3: byte 0xE9 is not UTF-8"));
     EXPECT_THAT(refusal("path,label,split\nim00.png,Normal,train\nim01.png,b,train\nim02.png,NORMAL,test\n"),
                 HasSubstr("differ in nothing but case"));
+    EXPECT_THAT(refusal("path,label,split\nim00.png,1,train\nim01.png,b,train\nim02.png,1.0,test\n"),
+                HasSubstr("'1' and '1.0' are the same number"));
     EXPECT_THAT(refusal("path,label\nim00.png," + std::string(5000, 'x') + "\nim01.png,b\n"),
                 HasSubstr("labels.csv:2: a label of 5000 bytes"));
     EXPECT_EQ(import("path;label\nim00.png;a\nim01.png;b\n", ';').images, 2);

@@ -1,6 +1,7 @@
 // An import that is killed goes on where it was, and ends with the bytes of one that was not.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <stdexcept>
@@ -106,6 +107,17 @@ TEST_F(Journal, BelievesNoDamagedRecord) {
         EXPECT_EQ(bytes("set.h5"), whole) << keep;
         fs::remove(folder / "set.h5");
     }
+}
+
+TEST_F(Journal, RemovesWhatKilledImportsLeft) {
+    add_images(10);
+    const std::string living = "set.h5.tmp." + std::to_string(::getppid());
+    const std::vector<std::string> kept{living, "set.h5.tmp.mine", "other.h5.tmp.999999999", "set.h5.tmp.", "set.h5.tmp.-5"};
+    folder.write("set.h5.tmp.999999999", std::string("half a set"));
+    for (const std::string& name : kept) folder.write(name, std::string("not ours"));
+    import_images(options());
+    EXPECT_FALSE(fs::exists(folder / "set.h5.tmp.999999999"));
+    for (const std::string& name : kept) EXPECT_TRUE(fs::exists(folder / name)) << name;
 }
 
 TEST_F(Journal, SixteenBitsBeginAnew) {

@@ -98,25 +98,37 @@ TEST(Leaks, FindBrighterAndSofterCopies) {
     EXPECT_EQ(report.groups, 1);
 }
 
-TEST(NearHashes, AreThoseOfAPlainLoop) {
+TEST(NearPairs, AreThoseOfAPlainLoopWithAnIndexAndWithout) {
     Random random(4, RandomUse::test_data);
-    std::vector<uint64_t> hashes;
-    for (int i = 0; i < 1500; ++i) {
-        uint64_t hash = i % 3 == 0 || hashes.empty() ? uint64_t{random.bits()} << 32 | random.bits()
-                                                     : hashes[random.below(static_cast<uint32_t>(hashes.size()))];
-        for (uint32_t flip = random.below(12); flip > 0; --flip) hash ^= uint64_t{1} << random.below(64);
-        hashes.push_back(i % 5 == 0 ? ~hash : hash);
-    }
-    for (const size_t first : {size_t{0}, size_t{1}, size_t{255}, size_t{256}, size_t{1499}, size_t{1500}}) {
-        for (const int most : {0, 4, 8}) {
-            std::vector<uint32_t> found, expected;
-            near_hashes(hashes[7], hashes, first, most, found);
-            for (size_t j = first; j < hashes.size(); ++j) {
-                const int bits = std::popcount(hashes[7] ^ hashes[j]);
-                if (bits <= most || bits >= 64 - most) expected.push_back(static_cast<uint32_t>(j));
-            }
-            EXPECT_EQ(found, expected) << first << ' ' << most;
+    const auto any = [&] { return uint64_t{random.bits()} << 32 | random.bits(); };
+    std::vector<std::array<uint64_t, orientations>> hashes(1500);
+    for (size_t i = 0; i < hashes.size(); ++i) {
+        for (uint64_t& hash : hashes[i]) {
+            hash = i % 3 == 0 ? any() : hashes[random.below(static_cast<uint32_t>(i))][0];
+            for (uint32_t flip = random.below(12); flip > 0; --flip) hash ^= uint64_t{1} << random.below(64);
+            if (i % 5 == 0) hash = ~hash;
         }
+    }
+    using Met = std::array<size_t, 3>;
+    std::vector<Met> expected;
+    for (size_t i = 0; i < hashes.size(); ++i)
+        for (size_t o = 0; o < orientations; ++o)
+            for (size_t j = i + 1; j < hashes.size(); ++j)
+                if (const int bits = std::popcount(hashes[i][o] ^ hashes[j][0]); bits <= 8 || bits >= 56)
+                    expected.push_back({i, o, j});
+    ASSERT_GT(expected.size(), 1000u);
+    for (const size_t indexed_from : {size_t{0}, hashes.size() + 1}) {
+        std::array<std::vector<Met>, 3> met;
+        near_pairs(
+            hashes, 3,
+            [&](int thread, size_t i, size_t o, size_t j) {
+                met[static_cast<size_t>(thread)].push_back({i, o, j});
+            },
+            indexed_from);
+        std::vector<Met> all;
+        for (const auto& some : met) all.insert(all.end(), some.begin(), some.end());
+        std::sort(all.begin(), all.end());
+        EXPECT_EQ(all, expected) << indexed_from;
     }
 }
 

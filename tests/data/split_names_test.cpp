@@ -12,6 +12,7 @@ namespace xbench {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(SplitNames, AreFoundAmongOtherWords) {
     for (const char* name : {"train", "Training", "training_set", "seg_train", "train_images", "train2017", "TrainSet",
@@ -89,6 +90,7 @@ TEST(SplitFolders, RefuseClassesThatWouldRuinAnEvaluation) {
     EXPECT_THAT(outcome({"train/N/1.png", "train/P/2.png", "test/N/3.png", "test/Q/4.png"}),
                 HasSubstr("class 'Q' has images in val or test and none in train"));
     EXPECT_THAT(outcome({"train/N/1.png", "train/P/2.png", "test/N/3.png"}), HasSubstr("! class 'P' has no image in test"));
+    EXPECT_THAT(outcome({"N/1.png", "P/2.png", "Q/"}), Not(HasSubstr("//")));
     EXPECT_THAT(outcome({"N/1.png", "P/2.png", "Q/"}), HasSubstr("Q: the class folder holds no image"));
     EXPECT_THAT(outcome({"N/1.png", "P/2.png", "Q/.hidden.png"}), HasSubstr("Q: the class folder holds no image"));
     // Both spellings in one place are two classes, as for ImageFolder.
