@@ -119,8 +119,9 @@ size_t statistics_workspace(const Problem& problem, int) {
     return partial_bytes(p) + packed_bytes(p);
 }
 
-// Blocks for all multiprocessors, with as many tiles each as the others, if there are so many tiles.
+// Blocks for all multiprocessors, with as many tiles each as the others, if there are so many tiles; of no images none.
 unsigned blocks_of_tiles(const HaloProduct& p, const HaloCut& cut, int multiprocessors) {
+    if (p.tiles == 0) return 0;
     const int64_t at_once = std::clamp<int64_t>(most_halo_bytes / cut.shared_bytes, 1, 4) * multiprocessors;
     const int64_t rounds = (int64_t{p.tiles} * cut.blocks + at_once - 1) / at_once;
     return blocks_for(p.tiles, rounds);
