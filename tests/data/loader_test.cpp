@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <numeric>
 #include <thread>
@@ -234,6 +235,35 @@ TEST(Loader, PreloadedBatchesAreAFewOfEachSize) {
         EXPECT_EQ(loader.next()->index, 8);
         EXPECT_EQ(loader.next(), nullptr);
     }
+}
+
+// One worker reads in order: as it reads the second batch, the first one is ready.
+TEST(Loader, WaitsOnlyForWhatIsNotReady) {
+    class Watched final : public CountingDataset {
+    public:
+        using CountingDataset::CountingDataset;
+        void read(std::span<const int64_t> indices, float* images) const override {
+            CountingDataset::read(indices, images);
+            ++reads;
+        }
+        mutable std::atomic<int> reads{0};
+    };
+    const Watched set(70);
+    LoaderOptions options;
+    options.batch_size = 8;
+    {
+        Loader ahead(set, options);
+        ahead.start_epoch(1);
+        while (set.reads < 2) std::this_thread::yield();
+        ASSERT_NE(ahead.next(), nullptr);
+        EXPECT_EQ(ahead.take_wait_ns(), 0);
+    }
+    options.workers = 0;
+    Loader alone(set, options);
+    alone.start_epoch(1);
+    ASSERT_NE(alone.next(), nullptr);
+    EXPECT_GE(alone.take_wait_ns(), 1);
+    EXPECT_EQ(alone.take_wait_ns(), 0);
 }
 
 TEST(Loader, KeepsABatchUntilTheNextCall) {
