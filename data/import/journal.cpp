@@ -66,14 +66,16 @@ void remove_remains(const std::filesystem::path& set) {
     const std::string start = set.filename().string() + ".tmp.";
     std::error_code ignored;
     std::filesystem::directory_iterator entry(set.has_parent_path() ? set.parent_path() : ".", ignored);
-    for (; !ignored && entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
-        const std::string name = entry->path().filename().string();
+    while (!ignored && entry != std::filesystem::directory_iterator()) {
+        const std::filesystem::path file = entry->path();
+        entry.increment(ignored);
+        const std::string name = file.filename().string();
         if (!name.starts_with(start)) continue;
         pid_t process = 0;
         const char* const end = name.data() + name.size();
         const auto [stop, failure] = std::from_chars(name.data() + start.size(), end, process);
         if (failure != std::errc{} || stop != end || process <= 0) continue;
-        if (::kill(process, 0) != 0 && errno == ESRCH) ::unlink(entry->path().c_str());
+        if (::kill(process, 0) != 0 && errno == ESRCH) ::unlink(file.c_str());
     }
 }
 
