@@ -76,7 +76,7 @@ std::string what_is_not_zero(const ProblemData& data) {
 TEST_F(GpuKernels, ARankWithoutImagesAddsNothing) {
     std::set<std::pair<const Kernel*, DType>> seen;
     for (const LayerProblem& listed : all_problems())
-        for (const LayerProblem& whole : {listed, in_nhwc(listed)}) {
+        for (const LayerProblem& whole : {listed, in_nhwc(listed), with_plain_filters(in_nhwc(listed))}) {
             const DType products = products_of(whole.problem());
             for (const Kernel* kernel : rows_for(whole)) {
                 if (kernel->why_missing || !seen.emplace(kernel, products).second) continue;
