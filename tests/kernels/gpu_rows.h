@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -45,6 +46,17 @@ inline ProblemData part_of(const ProblemData& whole, int32_t first_leaf, int32_t
     part.step().global_batch = whole.args().step->global_batch;
     part.step().inverse_batch = whole.args().step->inverse_batch;
     return part;
+}
+
+// The same call of a rank whose leaves are all empty.
+inline LayerProblem without_images(LayerProblem problem) {
+    const Operands& operands = operands_of(problem.op);
+    std::fill(problem.leaf_begin.begin(), problem.leaf_begin.end(), 0);
+    for (size_t i = 0; i < problem.in.size(); ++i)
+        if (operands.in[i].per_image && problem.in[i].rank > 0) problem.in[i].dim[0] = 0;
+    for (size_t i = 0; i < problem.out.size(); ++i)
+        if (operands.out[i].per_image && problem.out[i].rank > 0) problem.out[i].dim[0] = 0;
+    return problem;
 }
 
 // Output o of a batch against that of its halves: their images one after the other, or the sum of both, which is the root of

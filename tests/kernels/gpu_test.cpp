@@ -3,6 +3,9 @@
 // modes.
 #include <gtest/gtest.h>
 
+#include <set>
+#include <utility>
+
 #include "gpu_rows.h"
 
 namespace xbench {
@@ -55,6 +58,35 @@ TEST_F(GpuKernels, SumsOverImagesAreTheSameTreeForAnyNumberOfGpus) {
         }
     }
     EXPECT_GT(compared, 20);
+}
+
+// Outputs that are sums over images. "" or which of them is not 0.
+std::string what_is_not_zero(const ProblemData& data) {
+    const LayerProblem& problem = data.problem();
+    for (size_t o = 0; o < problem.out.size(); ++o) {
+        if (problem.out[o].rank == 0 || operands_of(problem.op).out[o].per_image) continue;
+        const KernelTensor& sums = data.args().out[o];
+        for (int64_t i = 0; i < elements_of(sums); ++i)
+            if (element(sums, i) != 0) return "output " + std::to_string(o) + ", element " + std::to_string(i);
+    }
+    return "";
+}
+
+// Of a short batch a rank may have no image at all: every row, in either layout, ends well and adds nothing.
+TEST_F(GpuKernels, ARankWithoutImagesAddsNothing) {
+    std::set<std::pair<const Kernel*, DType>> seen;
+    for (const LayerProblem& listed : all_problems())
+        for (const LayerProblem& whole : {listed, in_nhwc(listed), with_plain_filters(in_nhwc(listed))}) {
+            const DType products = products_of(whole.problem());
+            for (const Kernel* kernel : rows_for(whole)) {
+                if (kernel->why_missing || !seen.emplace(kernel, products).second) continue;
+                SCOPED_TRACE(row_name(*kernel) + "\n  " + whole.text());
+                ProblemData data(without_images(whole), DataKind::random, 9);
+                compute_on(*device_, *kernel, data);
+                EXPECT_EQ(sums_over_images(whole.op) ? what_is_not_zero(data) : "", "");
+            }
+        }
+    EXPECT_GT(seen.size(), 10u);
 }
 
 TEST_F(GpuKernels, ASumOfAddendsHasTheBitsOfTheCpu) {

@@ -117,6 +117,36 @@ TEST(NcclDouble, MessagesInAGroup) {
               "");
 }
 
+// As a sum in a tree sends a rank's blocks: long messages between the same two ranks, one behind the other.
+TEST(NcclDouble, LongMessagesBetweenTwoRanksKeepTheirOrder) {
+    EXPECT_EQ(run_processes(2,
+                            [](const Ranks& ranks) {
+                                const Rank rank(ranks);
+                                constexpr size_t messages = 3, many_windows = 10 * several_windows;
+                                const int peer = 1 - ranks.rank;
+                                std::vector<CUdeviceptr> mine, others;
+                                for (size_t m = 0; m < messages; ++m) {
+                                    mine.push_back(upload(pattern(ranks.rank + 2 * static_cast<int>(m), many_windows)));
+                                    others.push_back(allocate(many_windows * 4));
+                                }
+                                for (int times = 0; times < 20; ++times) {
+                                    XB_NCCL_CALL(ncclGroupStart)();
+                                    for (size_t m = 0; m < messages; ++m)
+                                        XB_NCCL_CALL(ncclSend, CUdeviceptr, size_t, int, int, Handle, CUstream)
+                                    (mine[m], many_windows, type_f32, peer, rank.comm, rank.stream);
+                                    for (size_t m = 0; m < messages; ++m)
+                                        XB_NCCL_CALL(ncclRecv, CUdeviceptr, size_t, int, int, Handle, CUstream)
+                                    (others[m], many_windows, type_f32, peer, rank.comm, rank.stream);
+                                    XB_WANT(XB_NCCL_CALL(ncclGroupEnd)() == success && rank.synchronize() == CUDA_SUCCESS);
+                                    for (size_t m = 0; m < messages; ++m)
+                                        XB_WANT(download<float>(others[m], many_windows) ==
+                                                pattern(peer + 2 * static_cast<int>(m), many_windows));
+                                }
+                                rank.destroy();
+                            }),
+              "");
+}
+
 TEST(NcclDouble, OrderInStreamsAndGraphs) {
     EXPECT_EQ(run_processes(2,
                             [](const Ranks& ranks) {

@@ -64,12 +64,25 @@ CUresult Operation::go_on() {
         if (is_message(parts_[first]))
             while (end_of_group < parts_.size() && is_message(parts_[end_of_group])) ++end_of_group;
         bool all = true;
-        for (size_t p = first; p < end_of_group; ++p) all &= parts_[p].through || (parts_[p].through = go_on(parts_[p]));
+        for (size_t p = first; p < end_of_group; ++p) {
+            if (!parts_[p].through && !waits_its_turn(first, p)) parts_[p].through = go_on(parts_[p]);
+            all &= parts_[p].through;
+        }
         if (failed_) return end(CUDA_ERROR_LAUNCH_FAILED);
         if (!all) return alive(parts_[first]) ? CUDA_ERROR_NOT_READY : end(CUDA_ERROR_LAUNCH_FAILED);
         first = end_of_group;
     }
     return end(CUDA_SUCCESS);
+}
+
+// Between two ranks messages keep the order of their calls, and share one mailbox: a long one goes through it in pieces, and
+// the next one's must not come between them.
+bool Operation::waits_its_turn(size_t first, size_t p) const {
+    for (size_t before = first; before < p; ++before)
+        if (!parts_[before].through && parts_[before].call.kind == parts_[p].call.kind &&
+            parts_[before].peer == parts_[p].peer)
+            return true;
+    return false;
 }
 
 CUresult Operation::end(CUresult result) {

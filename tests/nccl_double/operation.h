@@ -35,6 +35,7 @@ private:
     CUresult go_on();
     CUresult end(CUresult result);
     bool is_injected();
+    bool waits_its_turn(size_t first, size_t p) const;
     bool go_on(Part& part);
     bool collective(Part& part);
     bool send(Part& part);
