@@ -12,7 +12,7 @@
 #include "bench/sweep/preflight.h"
 #include "bench/sweep/probes.h"
 #include "bench/sweep/sweep.h"
-#include "core/config.h"
+#include "core/config_versions.h"
 #include "core/error.h"
 #include "core/hardware.h"
 #include "core/interrupt.h"
@@ -52,7 +52,8 @@ void write_reports(const std::filesystem::path& folder) {
 }  // namespace
 
 void run_sweep_command(const RunOptions& options) {
-    const Config config = load_config(find_config(options.config), options.settings, known_models());
+    const ConfigDefaults defaults = options.resume ? defaults_of_run(options.out) : ConfigDefaults{};
+    const Config config = load_config(find_config(options.config), options.settings, known_models(), defaults);
     if (options.print_config) {
         fmt::print("{}\n", json_text(to_json(config), 2));
         return;

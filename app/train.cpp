@@ -20,6 +20,7 @@
 #include "bench/runs/history_file.h"
 #include "bench/runs/tensorboard.h"
 #include "bench/runs/train_report.h"
+#include "core/config_versions.h"
 #include "core/error.h"
 #include "core/failure.h"
 #include "core/files.h"
@@ -79,7 +80,8 @@ Config read_config(const TrainCommand& command) {
     if (!command.weights.empty())
         settings.push_back("train.weights=" + json_text(Json(absolute_path(command.weights).string())));
     if (command.epochs > 0) settings.push_back(fmt::format("train.epochs={}", command.epochs));
-    Config config = load_config(file, settings, known_models());
+    const ConfigDefaults defaults = command.resume ? defaults_of_run(command.out) : ConfigDefaults{};
+    Config config = load_config(file, settings, known_models(), defaults);
     if (file.empty()) config.name = command.model;
     config.sweep.clear();
     return config;
@@ -109,7 +111,7 @@ std::unique_ptr<RunFolder> take_folder(const TrainCommand& command, const Config
 bool says_finished(const fs::path& folder, const Config& config, const Dataset& dataset) {
     const std::optional<Record> finished = finished_record(folder, config.train);
     if (!finished) return false;
-    const Config saved = load_config((folder / "config.resolved.json").string(), {}, known_models());
+    const Config saved = load_run_config(folder, known_models());
     check_same_run(identity_of(saved, finished->data_sha), identity_of(config, dataset.digest()), folder.string());
     fmt::print(stderr, "xbench train: the run in {} is finished; nothing was done (a larger --epochs goes on with it)\n",
                folder.string());

@@ -16,6 +16,7 @@
 #include "bench/report/search_page.h"
 #include "bench/tune/search_space.h"
 #include "bench/tune/tune.h"
+#include "core/config_versions.h"
 #include "core/error.h"
 #include "core/failure.h"
 #include "core/files.h"
@@ -51,7 +52,8 @@ std::vector<std::string> settings_of(const TuneCommand& command) {
 Config configuration(const TuneCommand& command, const std::vector<std::string>& more = {}) {
     std::vector<std::string> settings = settings_of(command);
     settings.insert(settings.end(), more.begin(), more.end());
-    Config config = load_config(find_config(command.config), settings, known_models());
+    const ConfigDefaults defaults = command.resume ? defaults_of_run(command.out) : ConfigDefaults{};
+    Config config = load_config(find_config(command.config), settings, known_models(), defaults);
     if (config.train.probe != "none")
         throw UsageError("trials are trainings, not runs for their times alone", "/train/probe", "leave it out");
     config.sweep.clear();
@@ -80,7 +82,6 @@ std::unique_ptr<RunFolder> take_folder(const TuneCommand& command, const Config&
 
 // What the trials of an earlier process were drawn from must be the same.
 void check_same_search(const fs::path& folder, const Config& config) {
-    const fs::path kept = folder / "config.resolved.json";
     const auto identity = [](const Config& c) {
         const Json all = to_json(c);
         Json json = identity_of(c, "");
@@ -92,7 +93,7 @@ void check_same_search(const fs::path& folder, const Config& config) {
         json["tune"].erase("repeats");
         return json;
     };
-    check_same_run(identity(load_config(kept.string(), {}, known_models())), identity(config), folder.string());
+    check_same_run(identity(load_run_config(folder, known_models())), identity(config), folder.string());
 }
 
 void say(const TuneCommand& command, const TrialRecord& record, const Config& config) {

@@ -23,8 +23,10 @@ class Reader {
 public:
     Reader(std::string text, std::string origin) : document_(std::move(text), std::move(origin)) {}
 
-    Config read(const std::vector<std::string>& settings, const std::vector<std::string>& model_names, bool complete) {
+    Config read(const std::vector<std::string>& settings, const std::vector<std::string>& model_names, bool complete,
+                const ConfigDefaults& defaults = {}) {
         for (const std::string& setting : settings) document_.apply(setting);
+        for (const auto& [pointer, value] : defaults) document_.set_default(pointer, value);
         section(document_.json(), "", "", 0);
         if (complete) require_sections(document_);
         set_constants(document_.json(), config_);
@@ -224,9 +226,9 @@ Config parse_config(const std::string& text, const std::string& origin, const st
 }
 
 Config load_config(const std::string& path, const std::vector<std::string>& settings,
-                   const std::vector<std::string>& model_names) {
-    if (path.empty()) return Reader("{}", "defaults").read(settings, model_names, false);
-    Config config = Reader(read_text(path), path).read(settings, model_names, true);
+                   const std::vector<std::string>& model_names, const ConfigDefaults& defaults) {
+    if (path.empty()) return Reader("{}", "defaults").read(settings, model_names, false, defaults);
+    Config config = Reader(read_text(path), path).read(settings, model_names, true, defaults);
     namespace fs = std::filesystem;
     const fs::path data = config.data.path;
     const fs::path beside_file = fs::path(path).parent_path() / data;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -92,6 +93,7 @@ struct TrainConfig {
     double clip_norm = 0;                       // of the gradients' global norm; 0: none
     std::string decay_exclude = "none";         // none | bias_and_norm
     double ema_decay = 0;                       // 0: no average of the weights
+    std::string ema_statistics = "averaged";    // averaged | copied: the running statistics that go with it
     std::vector<std::string> freeze;            // patterns of parameters' names
     int64_t chunk_images = 0, chunk_partitions = 1;
     std::string constants = "pytorch";  // pytorch | keras: the defaults of some other keys
@@ -158,8 +160,10 @@ struct Config {
 // "file:line:column /path: what; remedy". An empty path means defaults only.
 // `model_names` are those that "model" may take (core knows no models); empty: any. A relative data path that is not found
 // from the current folder is taken from the file's. parse_config does not ask for model and data to be there.
+// `defaults` take the place of those of keys that neither file nor settings give.
+using ConfigDefaults = std::map<std::string, Json>;  // by JSON pointer
 Config load_config(const std::string& path, const std::vector<std::string>& settings = {},
-                   const std::vector<std::string>& model_names = {});
+                   const std::vector<std::string>& model_names = {}, const ConfigDefaults& defaults = {});
 Config parse_config(const std::string& text, const std::string& origin, const std::vector<std::string>& settings = {},
                     const std::vector<std::string>& model_names = {});
 Json to_json(const Config& config);  // all keys, for config.resolved.json and --print-config

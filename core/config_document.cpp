@@ -75,6 +75,11 @@ void ConfigDocument::apply(const std::string& setting) {
     *target = value ? *value : Json(given.value);
 }
 
+void ConfigDocument::set_default(const std::string& pointer, const Json& value) {
+    const Json::json_pointer place(pointer), section = place.parent_pointer();
+    if (json_.contains(section) && json_.at(section).is_object() && !json_.contains(place)) json_[place] = value;
+}
+
 void ConfigDocument::remove(const std::string& pointer) {
     const Json::json_pointer place(pointer);
     json_.at(place.parent_pointer()).erase(place.back());

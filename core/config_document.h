@@ -17,6 +17,8 @@ public:
     ConfigDocument(std::string text, std::string origin);
     // Puts one "key.path=value" in; the walk over the document judges it like the rest.
     void apply(const std::string& setting);
+    // The value of a key that is not there, in a section that is.
+    void set_default(const std::string& pointer, const Json& value);
 
     const Json& json() const { return json_; }
     // What --set gave at this place or around it, unparsed; null when the file did.

@@ -115,9 +115,15 @@ std::vector<ConfigField> loss_fields() {
          .choices = {"none", "bias_and_norm"}},
         {"/train/ema_decay", XB_SLOT(train.ema_decay),
          "d: after each step an average of the weights becomes d average + (1 - d) weights; it is what is evaluated and "
-         "stored, "
-         "with the running statistics as they are. 0: none.",
+         "stored. 0: none.",
          below_one()},
+        {.path = "/train/ema_statistics",
+         .slot = XB_SLOT(train.ema_statistics),
+         .help =
+             "Running statistics of batch normalisations beside averaged weights. averaged: by ema_decay, too (PyTorch's "
+             "use_buffers=True), once they have forgotten what fresh ones begin as; copied: those of the newest weights, "
+             "which need not fit the averaged ones.",
+         .choices = {"averaged", "copied"}},
         {"/train/freeze", XB_SLOT(train.freeze),
          "Patterns (* and ?) of names of parameters that stay as they are; a batch normalisation whose parameters all do "
          "uses "

@@ -5,6 +5,7 @@
 
 #include "bench/runs/history_file.h"
 #include "bench/sweep/run_files.h"
+#include "core/config_versions.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "data/import/csv.h"
@@ -36,7 +37,7 @@ bool is_training(const fs::path& folder) {
 
 TrainingFiles read_training(const fs::path& folder) {
     TrainingFiles files;
-    files.config = load_config((folder / "config.resolved.json").string());
+    files.config = load_run_config(folder);
     files.environment = environment_in(folder);
     if (const auto text = file_text(folder / "metrics.json"))
         if (auto json = parse_json(*text); json && json->is_object()) files.metrics = *json;

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <set>
 
+#include "core/config_versions.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_member.h"
@@ -89,7 +90,7 @@ Config config_in(const fs::path& folder) {
     if (!path_exists(file))
         throw UsageError("is no run: there is no config.resolved.json", folder.string(),
                          "name a folder that a run has left");
-    return load_config(file.string());
+    return load_run_config(folder);
 }
 
 // That of its records, which goes with the folder wherever it is copied.

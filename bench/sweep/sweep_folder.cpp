@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "bench/base/run_folder.h"
+#include "core/config_versions.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_member.h"
@@ -27,7 +28,7 @@ void check_same_sweep(const fs::path& folder, const Config& config) {
             json["scaling"].erase(key);
         return json;
     };
-    check_same_run(kept(load_config(saved.string())), kept(config), "the sweep in " + folder.string());
+    check_same_run(kept(load_run_config(folder)), kept(config), "the sweep in " + folder.string());
 }
 
 std::string run_of(const Record& record) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <sstream>
 
+#include "core/config_versions.h"
 #include "core/durable_file.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -189,6 +190,7 @@ Json identity_of(const Config& config, const std::string& data_digest) {
                             "arrivals", "activation_checkpointing", "hybrid_sharding", "collective_timeout_seconds"})
         identity["train"].erase(key);
     if (config.train.weights.empty()) identity["train"].erase("weights");
+    if (config.train.ema_decay == 0) identity["train"].erase("ema_statistics");
     for (const char* key : {"workers", "path"}) identity["data"].erase(key);  // a set may move
     return identity;
 }
@@ -218,9 +220,10 @@ std::optional<TrainingState> read_newest_checkpoint(const fs::path& folder) {
 }
 
 void check_same_run(const Json& saved, const Json& now, const std::string& saved_in) {
-    // A key that the version which saved it did not know has its default.
+    // A key that the version which saved it did not know.
     Json complete = saved;
-    const Json defaults = identity_of(Config{}, "");
+    Json defaults = identity_of(Config{}, "");
+    for (const auto& [pointer, value] : before_keys()) defaults[Json::json_pointer(pointer)] = value;
     for (const char* section : {"model", "data", "train"})
         if (complete.contains(section) && complete[section].is_object())
             for (const auto& [key, value] : defaults.at(section).items())

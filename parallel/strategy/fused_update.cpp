@@ -50,6 +50,7 @@ void FusedUpdate::run(const StepContext& context, ExposedTime& exposed) const {
             sum_over_ranks(device_.target().isa, addends, &gradients_, 1, piece.begin, piece.end);
             optimizer_.run_range(context, piece);
         }
+        optimizer_.average_statistics(team);
     });
     exposed.time(meet);
 }

@@ -38,7 +38,8 @@ MemoryUse predict_memory(const MemoryQuestion& q) {
                                                                      : own + slots(schedule.parameter_slots));
     use[MemoryCategory::gradients] =
         sizeof(float) * (q.stage < 2 || q.several_passes ? copies * whole : own + blocks * slots(schedule.gradient_slots));
-    use[MemoryCategory::optimizer] = sizeof(float) * static_cast<size_t>(moment_count(q.train)) * own;
+    use[MemoryCategory::optimizer] = sizeof(float) * (static_cast<size_t>(moment_count(q.train)) * own +
+                                                      averaged_statistics(q.train, q.training.graph, flat));
     use[MemoryCategory::activations] = q.training.activation_bytes + q.evaluation.activation_bytes;
     use[MemoryCategory::buffers] = sizeof(float) * static_cast<size_t>(std::max<int64_t>(flat.state_elements, 16));
     if (q.local_statistics) use[MemoryCategory::buffers] *= 1 + copies;

@@ -13,7 +13,7 @@
 namespace xbench {
 namespace {
 
-constexpr size_t swapped_at_once = size_t{1} << 18;  // elements
+constexpr const char* average_name = "ema";
 
 Optimizer optimizer_attrs(const TrainConfig& config, bool decays) {
     Optimizer attrs{};
@@ -63,7 +63,7 @@ int moment_count(const TrainConfig& config) { return own_moments(config) + (conf
 std::vector<std::string> OptimizerStep::moment_names() const {
     std::vector<std::string> names;
     for (int m = 0; m < moment_count_ - (averages_ ? 1 : 0); ++m) names.push_back("m" + std::to_string(m));
-    if (averages_) names.emplace_back("ema");
+    if (averages_) names.emplace_back(average_name);
     return names;
 }
 
@@ -87,6 +87,9 @@ OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state,
         at += (part.count + 15) / 16 * 16;
     }
     if (clip_norm_ > 0) norm_.emplace(gradients_of(parts), device_, others, ledger);
+    if (averages_statistics(config)) statistics_.emplace(state, average_call(), config.weights.empty(), ledger);
+    if (averages_) swap_.emplace(device_, std::max(stride_, statistics_ ? statistics_->bytes() / sizeof(float) : 0));
+    if (!device_.is_host()) device_context_ = device_.allocate(sizeof(StepContext));
     if (pieces_.empty()) return;
     kernel_ = &select(pieces_.front().update, device_.target());
     if (averages_) average_kernel_ = &select(pieces_.front().average, device_.target());
@@ -96,9 +99,6 @@ OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state,
             workspace_bytes = std::max(workspace_bytes, kernel_->workspace(piece.update, device_.threads()));
     workspace_ = device_.allocate(workspace_bytes, ledger, MemoryCategory::workspace);
     for (Piece& piece : pieces_) piece.update.workspace = workspace_.data();
-    if (device_.is_host()) return;
-    device_context_ = device_.allocate(sizeof(StepContext));
-    if (averages_) swapped_ = device_.allocate(std::min(swapped_at_once, stride_) * sizeof(float));
 }
 
 OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state)
@@ -123,6 +123,18 @@ void OptimizerStep::add_pieces(const TrainConfig& config, const OptimizerPart& p
     }
 }
 
+KernelArgs OptimizerStep::average_call() const {
+    KernelArgs args{};
+    args.op = OpKind::average_weights;
+    args.attrs = &attrs_;
+    args.leaves = 1;
+    args.step = &context_;
+    args.n_in = scaler_ ? 2 : 1;
+    if (scaler_) args.in[1] = scaler_->operand();
+    args.n_out = 1;
+    return args;
+}
+
 void OptimizerStep::add_piece(const TrainConfig& config, const OptimizerPart& part, size_t at, RankRange range,
                               bool decays) {
     const auto elements = static_cast<int64_t>(range.end - range.begin);
@@ -133,6 +145,7 @@ void OptimizerStep::add_piece(const TrainConfig& config, const OptimizerPart& pa
     args.op = config.optimizer == "sgd" ? OpKind::sgd : OpKind::adam;
     args.attrs = decays ? &attrs_ : &undecayed_;
     args.leaves = 1;
+    args.step = &context_;
     args.n_in = scaler_ ? 2 : 1;
     args.in[0] = vector_of(part.gradients + range.begin, elements);
     if (scaler_) args.in[1] = scaler_->operand();
@@ -140,10 +153,8 @@ void OptimizerStep::add_piece(const TrainConfig& config, const OptimizerPart& pa
     args.out[0] = vector_of(part.parameters + range.begin, elements);
     for (int m = 0; m < own; ++m) args.out[1 + m] = vector_of(moment(m) + at + range.begin, elements);
     if (averages_) {
-        piece.average = args;
-        piece.average.op = OpKind::average_weights;
+        piece.average = average_call();
         piece.average.in[0] = args.out[0];
-        piece.average.n_out = 1;
         piece.average.out[0] = vector_of(moment(own) + at + range.begin, elements);
     }
     pieces_.push_back(piece);
@@ -177,7 +188,6 @@ void OptimizerStep::begin(const StepContext& context) {
     context_.sample_ids = nullptr;
     context_.on_device = device_context_.as<StepContext>();
     if (context_.on_device) device_.copy(device_context_.data(), &context_, sizeof context_);
-    for (Piece& piece : pieces_) piece.update.step = piece.average.step = &context_;
 }
 
 // Unscale, clip, update, average. The update applies the factors of the first two.
@@ -191,6 +201,7 @@ void OptimizerStep::order(Communicator* split_over) {
     if (averages_)
         device_.run([&](const Team& team) {
             for (const Piece& piece : pieces_) device_.launch(*average_kernel_, piece.average, team);
+            average_statistics(team);
         });
     if (scaler_) scaler_->end_update();
 }
@@ -222,32 +233,29 @@ void OptimizerStep::start_average() {
         device_.copy(to, part.parameters, part.count * sizeof(float));
         to += (part.count + 15) / 16 * 16;
     }
-}
-
-void OptimizerStep::swap(float* parameters, float* average, size_t count) {
-    if (device_.is_host()) {
-        std::swap_ranges(parameters, parameters + count, average);
-        return;
-    }
-    auto* const between = swapped_.as<float>();
-    for (size_t at = 0; at < count; at += swapped_at_once) {
-        const size_t bytes = std::min(swapped_at_once, count - at) * sizeof(float);
-        device_.copy(between, parameters + at, bytes);
-        device_.copy(parameters + at, average + at, bytes);
-        device_.copy(average + at, between, bytes);
-    }
+    if (statistics_) statistics_->start();
 }
 
 void OptimizerStep::swap_average() {
     float* average = moment(moment_count_ - 1);
     for (const OptimizerPart& part : parts_) {
-        swap(part.parameters, average, part.count);
+        (*swap_)(part.parameters, average, part.count);
         average += (part.count + 15) / 16 * 16;
     }
+    if (statistics_) statistics_->swap(*swap_);
 }
 
 void OptimizerStep::swap_average(RankRange range) {
-    swap(parts_.front().parameters + range.begin, moment(moment_count_ - 1) + range.begin, range.end - range.begin);
+    (*swap_)(parts_.front().parameters + range.begin, moment(moment_count_ - 1) + range.begin, range.end - range.begin);
+    if (statistics_) statistics_->swap(*swap_);
+}
+
+void OptimizerStep::save_statistics(std::vector<NamedTensor>& tensors) const {
+    if (statistics_) statistics_->save(average_name, tensors);
+}
+
+void OptimizerStep::load_statistics(const std::vector<NamedTensor>& tensors, const std::string& origin) {
+    if (statistics_) statistics_->load(average_name, tensors, origin);
 }
 
 std::vector<NamedTensor> name_moments(const ModelState& state, const std::vector<std::string>& names,

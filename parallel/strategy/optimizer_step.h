@@ -1,6 +1,7 @@
 // The optimizer over parts of the flat parameters: its moments, which exist for those parts only, and its kernels. What
-// happens to gradients between their sum over ranks and the update happens here: unscale, clip, update, average. With
-// products in fp16, loss scaling (parallel/strategy/loss_scaler.h) comes before and behind it.
+// happens to gradients between their sum over ranks and the update happens here: unscale, clip, update, average, that of the
+// running statistics (parallel/strategy/statistics_average.h) included. With products in fp16, loss scaling
+// (parallel/strategy/loss_scaler.h) comes before and behind it.
 #pragma once
 
 #include <optional>
@@ -11,6 +12,7 @@
 #include "parallel/strategy/gradient_norm.h"
 #include "parallel/strategy/loss_scaler.h"
 #include "parallel/strategy/model_state.h"
+#include "parallel/strategy/statistics_average.h"
 
 namespace xbench {
 
@@ -38,10 +40,17 @@ public:
     // the host decides something in between.
     void begin(const StepContext& context);
     void order(Communicator* split_over = nullptr);
+    // Behind both, or run_range(), and never recorded.
+    void end_update(const StepContext& context) {
+        if (statistics_) statistics_->end_update(context.update);
+    }
     bool host_decides() const { return norm_.has_value() || device_.is_host(); }
     // Updates this range of the one part, in elements, on the calling thread of the host; several may do so at once. Never
-    // clips.
+    // clips, and leaves the running statistics' average to average_statistics(), which a whole team calls once an update.
     void run_range(const StepContext& context, RankRange range) const;
+    void average_statistics(const Team& team) const noexcept {
+        if (statistics_) statistics_->run(team);
+    }
 
     // With train.ema_decay the average of the weights is the last of the moments.
     int moments() const { return moment_count_; }
@@ -49,13 +58,16 @@ public:
         return moments_.as<float>() + static_cast<size_t>(index) * stride_;
     }                                               // part after part
     std::vector<std::string> moment_names() const;  // "m0", "m1", "ema"
-    size_t bytes() const { return moments_.bytes(); }
+    // The average of the running statistics, which is no moment, as tensors ema.<statistic>, where there is one.
+    void save_statistics(std::vector<NamedTensor>& tensors) const;
+    void load_statistics(const std::vector<NamedTensor>& tensors, const std::string& origin);
+    size_t bytes() const { return moments_.bytes() + (statistics_ ? statistics_->bytes() : 0); }
     LossScaler* loss_scaler() { return scaler_ ? &*scaler_ : nullptr; }  // null: the loss is not scaled
 
     bool averages() const { return averages_; }
-    void start_average();                // it becomes the parameters as they are
-    void swap_average();                 // parameters and average change places
-    void swap_average(RankRange range);  // of the one part
+    void start_average();                // it becomes the parameters, and the statistics, as they are
+    void swap_average();                 // they and the average change places
+    void swap_average(RankRange range);  // of the one part, and of all statistics
     // Of the last update, unscaled, before clipping: 0 where it does not clip, not finite where it was skipped.
     double gradient_norm() const { return gradient_norm_; }
 
@@ -67,8 +79,8 @@ private:
     };
     void add_pieces(const TrainConfig& config, const OptimizerPart& part, size_t at);
     void add_piece(const TrainConfig& config, const OptimizerPart& part, size_t at, RankRange range, bool decays);
+    KernelArgs average_call() const;  // but for what it averages
     void clip();
-    void swap(float* parameters, float* average, size_t count);
 
     Device& device_;
     const ModelState& state_;
@@ -80,13 +92,14 @@ private:
     size_t stride_ = 0;  // elements between two moments
     AlignedBuffer moments_, workspace_;
     AlignedBuffer device_context_;  // context_ where kernels cannot read the host's
-    AlignedBuffer swapped_;         // a piece on its way, where the host cannot reach the device's memory
     std::vector<Piece> pieces_;
     StepContext context_{};  // of the last run, without images
     const Kernel *kernel_ = nullptr, *average_kernel_ = nullptr;
     std::optional<GradientNorm> norm_;
     double gradient_norm_ = 0;
     std::optional<LossScaler> scaler_;
+    std::optional<StatisticsAverage> statistics_;
+    std::optional<DeviceSwap> swap_;  // where there is an average
 };
 
 // How many moments an element has, the average of the weights included.

@@ -97,19 +97,23 @@ public:
         if (fused_) fused_->gather();
         std::vector<const float*> flat;
         for (int m = 0; m < optimizer_.moments(); ++m) flat.push_back(optimizer_.moment(m));
-        return name_moments(state_, optimizer_.moment_names(), flat);
+        std::vector<NamedTensor> tensors = name_moments(state_, optimizer_.moment_names(), flat);
+        optimizer_.save_statistics(tensors);
+        return tensors;
     }
     void load(const std::vector<NamedTensor>& moments, const std::string& origin) override {
         std::vector<float*> flat;
         for (int m = 0; m < optimizer_.moments(); ++m) flat.push_back(optimizer_.moment(m));
         find_moments(state_, moments, origin, optimizer_.moment_names(), flat);
+        optimizer_.load_statistics(moments, origin);
     }
     double gradient_norm() const override { return optimizer_.gradient_norm(); }
+    void end_update(const StepContext& context) override { optimizer_.end_update(context); }
     void start_average() override { optimizer_.start_average(); }
     void swap_average() override {
         if (!optimizer_.averages()) return;
         if (!fused_) return optimizer_.swap_average();
-        // The ranks have one copy of the parameters and each the average of its part.
+        // The ranks have one copy of the parameters and each the average of its part, but statistics of their own.
         Communicator& ranks = sums_.communicator;
         ranks.barrier();
         optimizer_.swap_average(fused_->own());

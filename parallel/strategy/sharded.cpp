@@ -94,6 +94,7 @@ public:
         update_exposed_.time([&] { gather_parameters(); });
     }
     double gradient_norm() const override { return optimizer_.gradient_norm(); }
+    void end_update(const StepContext& context) override { optimizer_.end_update(context); }
     void start_average() override { optimizer_.start_average(); }
     void swap_average() override {
         if (!optimizer_.averages()) return;
@@ -115,7 +116,9 @@ public:
             }
             flat.push_back(all);
         }
-        return name_moments(state_, optimizer_.moment_names(), flat);
+        std::vector<NamedTensor> tensors = name_moments(state_, optimizer_.moment_names(), flat);
+        optimizer_.save_statistics(tensors);
+        return tensors;
     }
     void load(const std::vector<NamedTensor>& moments, const std::string& origin) override {
         std::vector<AlignedBuffer> whole = whole_moments();
@@ -126,6 +129,7 @@ public:
             for (const ShardUnit& unit : units_.shards().units)
                 state_.device.copy(optimizer_.moment(m) + unit.at, flat[static_cast<size_t>(m)] + unit.own.begin,
                                    unit.own_elements() * sizeof(float));
+        optimizer_.load_statistics(moments, origin);
     }
     LossScaler* loss_scaler() override { return optimizer_.loss_scaler(); }
     size_t state_bytes() const override { return optimizer_.bytes(); }

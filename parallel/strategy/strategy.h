@@ -33,17 +33,18 @@ public:
     virtual bool update_goes_into_order() const { return false; }
     virtual void begin_update(const StepContext&) {}
     virtual void order_update() {}
+    virtual void end_update(const StepContext&) {}         // behind either, not recorded
     virtual LossScaler* loss_scaler() { return nullptr; }  // null: the loss is not scaled
     // Of all gradients in the last update, unscaled, before they were clipped; 0 where they are not, not finite where the
     // update was skipped. The same on every rank.
     virtual double gradient_norm() const { return 0; }
-    // The average of the weights (train.ema_decay), where there is one: it becomes the weights as they are; and the two
-    // change places, for an evaluation, until the next call. Collective.
+    // The average of the weights and of the running statistics (train.ema_decay, train.ema_statistics), where there is one:
+    // it becomes what they are now; and the two change places, for an evaluation, until the next call. Collective.
     virtual void start_average() {}
     virtual void swap_average() {}
     virtual size_t state_bytes() const = 0;  // of the optimizer, on this rank
-    // The optimizer's state as tensors named m0.<parameter> ... and ema.<parameter>, whole on every rank that calls it;
-    // collective.
+    // The optimizer's state as tensors named m0.<parameter> ..., ema.<parameter> and ema.<statistic>, whole on every rank
+    // that calls it; collective.
     virtual std::vector<NamedTensor> save() const = 0;
     // Throws Error that lists what is missing or of another shape; `origin` names where it came from.
     virtual void load(const std::vector<NamedTensor>& moments, const std::string& origin) = 0;

@@ -181,6 +181,7 @@ void TrainingStep::compute_whole(const Batch& batch) {
     batch_.bind(batch, executor_, context_);
     strategy_->begin_update(context_);
     executor_.run(context_, strategy_.get(), nullptr, [this] { strategy_->order_update(); });
+    strategy_->end_update(context_);
     send_losses(batch);
     ++context_.step;
 }
@@ -205,6 +206,7 @@ double TrainingStep::loss(int block) { return of_blocks(losses_.newest())[static
 
 void TrainingStep::update() {
     strategy_->update(context_);
+    strategy_->end_update(context_);
     ++context_.step;
 }
 

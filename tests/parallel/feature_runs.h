@@ -21,6 +21,7 @@ inline Config config_with(const Feature& feature) {
     Config config = small_run();
     config.train.epochs = 3;
     feature.change(config.train);
+    if (config.train.ema_decay > 0) config.model.bn_momentum = 0.9995;  // statistics are averaged from the second step on
     return config;
 }
 

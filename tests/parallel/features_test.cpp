@@ -29,6 +29,12 @@ const std::vector<Feature> features{
     {"decay", [](TrainConfig& t) { t.optimizer = "adamw", t.weight_decay = 0.5, t.decay_exclude = "bias_and_norm"; }},
     {"average", [](TrainConfig& t) { t.ema_decay = 0.7; }},
     {"average_of_clipped", [](TrainConfig& t) { t.ema_decay = 0.7, t.clip_norm = 0.05; }},
+    {"average_with_copied_statistics", [](TrainConfig& t) { t.ema_decay = 0.7, t.ema_statistics = "copied"; }},
+    {"average_of_local_statistics", [](TrainConfig& t) { t.ema_decay = 0.7, t.batchnorm = "local"; }},
+    {"average_beside_frozen",
+     [](TrainConfig& t) {
+         t.ema_decay = 0.7, t.freeze = {"f.1.*", "f.4.weight"};
+     }},
     {"frozen_first",
      [](TrainConfig& t) {
          t.freeze = {"f.0.*", "f.1.*"};

@@ -186,14 +186,17 @@ TEST_F(GpuTrainer, CapturedAndUncapturedStepsHaveTheSameBits) {
 
 // Buckets and units are communicated in an order of their own that is a branch of the graph.
 TEST_F(GpuTrainer, StepsOfSeveralRanksAreCapturedWithTheSameBits) {
-    const Way ways_to_compare[]{{"ddp", 0, 0, 1, short_steps},
-                                {"ddp_batchnorm", 0, 0, 1, short_steps_with_batchnorm},
-                                {"ddp_inline", 0, 0, 1, [](Config& c) { short_steps(c), c.train.overlap = "inline"; }},
-                                {"ddp_none", 0, 0, 1, [](Config& c) { short_steps(c), c.train.overlap = "none"; }},
-                                {"zero1", 0, 1, 1, short_steps},
-                                {"zero2", 0, 2, 1, short_steps},
-                                {"zero3", 0, 3, 1, short_steps_with_batchnorm},
-                                {"zero3_inline", 0, 3, 1, [](Config& c) { short_steps(c), c.train.overlap = "inline"; }}};
+    const Way ways_to_compare[]{
+        {"ddp", 0, 0, 1, short_steps},
+        {"ddp_batchnorm", 0, 0, 1, short_steps_with_batchnorm},
+        {"ddp_average", 0, 0, 1, [](Config& c) { short_steps_with_batchnorm(c), c.train.ema_decay = 0.9; }},
+        {"zero3_average", 0, 3, 1, [](Config& c) { short_steps_with_batchnorm(c), c.train.ema_decay = 0.9; }},
+        {"ddp_inline", 0, 0, 1, [](Config& c) { short_steps(c), c.train.overlap = "inline"; }},
+        {"ddp_none", 0, 0, 1, [](Config& c) { short_steps(c), c.train.overlap = "none"; }},
+        {"zero1", 0, 1, 1, short_steps},
+        {"zero2", 0, 2, 1, short_steps},
+        {"zero3", 0, 3, 1, short_steps_with_batchnorm},
+        {"zero3_inline", 0, 3, 1, [](Config& c) { short_steps(c), c.train.overlap = "inline"; }}};
     for (Way way : ways_to_compare) {
         int64_t replays = 0;
         way.ranks = 1;

@@ -232,6 +232,7 @@ TEST_F(GpuLossScalingAlone, ASkippedUpdateLeavesWeightsMomentsAndAverageAsTheyWe
     config.precision = "fp16";
     skip_an_update(config);
     config.clip_norm = 0.05, config.ema_decay = 0.9;
+    config.weights = "another training's";  // whose statistics are averaged from the first step on
     skip_an_update(config);
 }
 

@@ -30,6 +30,7 @@ inline Config config_of(const Way& way) {
     Config config = small_run();
     config.data.synthetic.count = 75;
     way.change(config);
+    if (config.train.ema_decay > 0) config.model.bn_momentum = 0.9995;  // statistics are averaged from the second step on
     return config;
 }
 
@@ -126,6 +127,10 @@ inline const std::vector<Way> ways{
      }},
     {"clipped_zero1", 2, 1, 1, [](Config& c) { c.train.clip_norm = 0.1, c.train.optimizer = "adamw"; }},
     {"average_zero2", 3, 2, 1, [](Config& c) { c.train.ema_decay = 0.9, c.train.optimizer = "sgd"; }},
+    {"average_batchnorm", 2, 3, 1, [](Config& c) { make_deep(c), c.train.ema_decay = 0.9; }},
+    {"average_local_batchnorm", 2, 0, 1,
+     [](Config& c) { make_deep(c), c.train.ema_decay = 0.9, c.train.batchnorm = "local"; }},
+    {"average_copied", 2, 1, 1, [](Config& c) { c.train.ema_decay = 0.9, c.train.ema_statistics = "copied"; }},
     {"schedule_step", 2, 1, 1,
      [](Config& c) {
          c.train.lr_schedule = "step", c.train.lr_interval = "step", c.train.lr_step_size = 3, c.train.warmup_steps = 2;

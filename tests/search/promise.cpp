@@ -52,6 +52,7 @@ ImageSet draw_images(Draw& draw, int64_t size) {
 void draw_features(Draw& draw, const DatasetInfo& info, int64_t images, TrainConfig& train) {
     if (draw.chance(0.2)) train.clip_norm = draw.one_of({0.01, 1.0});
     if (draw.chance(0.2)) train.ema_decay = draw.one_of({0.5, 0.99});
+    if (train.ema_decay > 0) train.ema_statistics = draw.one_of({"averaged", "averaged", "copied"});
     train.lr_schedule = draw.one_of({"constant", "constant", "cosine", "step", "plateau"});
     train.lr_interval = draw.one_of({"epoch", "step"});
     train.lr_step_size = 1;
