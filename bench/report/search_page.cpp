@@ -238,7 +238,7 @@ SearchFiles read_search(const fs::path& folder) {
     search.csv = file_text(folder / "trials.csv").value_or("");
     search.score = "score";
     if (path_exists(folder / "config.resolved.json")) {
-        const Config config = load_config((folder / "config.resolved.json").string());
+        const Config config = load_run_config(folder);
         search.name = config.name;
         search.score = score_name(config);
     }
