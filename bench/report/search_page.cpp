@@ -15,6 +15,7 @@
 #include "bench/report/report_parts.h"
 #include "bench/report/scaling_charts.h"
 #include "bench/sweep/run_files.h"
+#include "core/config_versions.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_member.h"
