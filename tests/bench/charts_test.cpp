@@ -165,7 +165,7 @@ TEST(Roofline, PointsLieOnLogarithmicAxesUnderTheirRoofs) {
     RooflineChart chart{"t", 100, {{"memory", 10}}, {{"a", 1, 10, "on the slope"}, {"a", 100, 100, "under the roof"}}};
     const std::string svg = roofline_svg(chart, 464, 300);
     // x from 1 to 100 over 384 pixels, y from 10 to 100; the knee at 10 FLOP a byte.
-    EXPECT_THAT(svg, HasSubstr("M70.00 266.00L256.00 58.00"));  // the slope
+    EXPECT_THAT(svg, HasSubstr("M64.00 266.00L256.00 58.00"));  // the slope
     EXPECT_THAT(svg, HasSubstr("M256.00 58.00H448.00"));        // the flat roof
     EXPECT_THAT(svg, HasSubstr("on the slope"));
     EXPECT_EQ(roofline_svg({"t", 100, {}, {{"a", 0, 10, ""}, {"b", 1, 0, ""}}}), "");
