@@ -101,10 +101,11 @@ try() {
     tried=$((tried + 1))
     [ $result = 124 ] && fail "$name: still there after 60 s" && return
     [ $result = "$code" ] || { fail "$name: exit code $result, not $code" && return; }
-    line=$(grep -m 1 -F -- "${words%%;*}" said.txt)
+    # One line has all of the words; the launcher's own may have some, in front of it or behind.
+    line=$(cat said.txt)
     while [ -n "$words" ]; do
         word=${words%%;*}
-        case "$line" in *"$word"*) ;; *) fail "$name: no line that says: $word" && return ;; esac
+        line=$(grep -F -- "$word" <<< "$line") || { fail "$name: no line that says: $word" && return; }
         [ "$words" = "$word" ] && break
         words=${words#*;}
     done
