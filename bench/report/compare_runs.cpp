@@ -56,7 +56,8 @@ RowChange compare_row(const RunFiles& before, const RunFiles& after, const Scali
     change.row = row.point.id();
     const ScalingRow* other = row_of(after, change.row);
     if (!row.timed() || other == nullptr || !other->timed()) {
-        change.change = Change::missing;
+        const bool fails = row.timed() && other != nullptr && other->point.status == PointStatus::failed;
+        change.change = fails ? Change::failed : Change::missing;
         return change;
     }
     const std::vector<double> a = step_times(before, change.row), b = step_times(after, change.row);
@@ -138,12 +139,15 @@ void add_new_rows(const RunFiles& before, const RunFiles& after, std::vector<Row
 
 const char* name_of(Change change) {
     constexpr const char* names[] = {"no change shown", "REGRESSION",  "improvement",
-                                     "too few repeats", "not in both", "shared cores in one of both"};
+                                     "too few repeats", "not in both", "shared cores in one of both",
+                                     "FAILS NOW"};
     return names[static_cast<int>(change)];
 }
 
 bool RunComparison::regression() const {
-    return std::any_of(rows.begin(), rows.end(), [](const RowChange& row) { return row.change == Change::regression; });
+    return std::any_of(rows.begin(), rows.end(), [](const RowChange& row) {
+        return row.change == Change::regression || row.change == Change::failed;
+    });
 }
 
 bool same_configuration(const RunFiles& a, const RunFiles& b) { return kept(a, b) == kept(b, a); }
@@ -174,6 +178,8 @@ RunComparison compare_runs(const RunFiles& before, const RunFiles& after) {
 
 namespace {
 
+bool has_times(const RowChange& row) { return row.change != Change::missing && row.change != Change::failed; }
+
 // What the comparison could have found, so that "no change shown" is not taken for "no change".
 std::string power_text(const RunComparison& comparison) {
     int repeats = 0;
@@ -195,7 +201,7 @@ std::string comparison_markdown(const RunComparison& comparison) {
     if (!comparison.refusal.empty()) return text + comparison.refusal + ".\n";
     std::vector<std::vector<std::string>> rows;
     for (const RowChange& row : comparison.rows) {
-        const bool timed = row.change != Change::missing;
+        const bool timed = has_times(row);
         rows.push_back(
             {row.row, timed ? fmt::format("{:.3f}", row.before) : "", timed ? fmt::format("{:.3f}", row.after) : "",
              timed ? fmt::format("{:+.1f}%", 100 * (row.ratio.ratio - 1)) : "",
@@ -205,8 +211,7 @@ std::string comparison_markdown(const RunComparison& comparison) {
     text += markdown_table(
         {{"row", false}, {"ms before"}, {"ms after"}, {"change"}, {"interval"}, {"p"}, {"verdict", false}}, rows);
     for (const RowChange& row : comparison.rows)
-        if (!row.same_weights && row.change != Change::missing)
-            text += fmt::format("\n- {} ended in other weights than before.", row.row);
+        if (!row.same_weights && has_times(row)) text += fmt::format("\n- {} ended in other weights than before.", row.row);
     if (comparison.rows.empty()) text += "\nNo row was run in both.\n";
     return text + power_text(comparison) +
            "\nThe change is of the step time, by Hodges and Lehmann, with its 95% interval; p is Mann and Whitney's, by "

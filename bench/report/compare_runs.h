@@ -9,7 +9,7 @@
 
 namespace xbench {
 
-enum class Change { none, regression, improvement, too_few, missing, other_conditions };
+enum class Change { none, regression, improvement, too_few, missing, other_conditions, failed };
 const char* name_of(Change change);
 
 struct RowChange {
@@ -28,7 +28,7 @@ struct RunComparison {
     std::string refusal;                   // why times are not compared: "different machines"; "" where they are
     std::vector<std::string> differences;  // of version, compiler, what the machine was set to
     std::vector<RowChange> rows;
-    bool regression() const;
+    bool regression() const;  // or a row that had a time and fails now
 };
 
 // Throws UsageError where the configurations differ in what the times depend on.

@@ -103,7 +103,8 @@ void Search::train_trial(TrialRecord& record) {
     options.pause_after_epoch = record.epochs < config.train.epochs ? record.epochs : 0;
     make_folders(options.checkpoint_dir);
     const TrainResult result = train(config, dataset_, *self_, options);
-    const bool paused = static_cast<int64_t>(result.history.size()) == options.pause_after_epoch;
+    const bool paused =
+        options.pause_after_epoch > 0 && static_cast<int64_t>(result.history.size()) == options.pause_after_epoch;
     if (result.interrupted && !paused) {
         interrupted_ = true;
         return;

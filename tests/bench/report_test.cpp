@@ -154,6 +154,23 @@ TEST(CompareRuns, ARunWithoutRecordsIsOfTheSameConfiguration) {
     for (const RowChange& row : compare_runs(before, after).rows) EXPECT_EQ(row.change, Change::missing) << row.row;
 }
 
+// A row that could not run in the first place is none that fails now.
+TEST(CompareRuns, ARowThatFailsNowIsARegression) {
+    const RunFiles before = read_run(sample);
+    RunFiles after = read_run(sample);
+    for (ScalingRow& row : after.table.rows) {
+        if (row.point.ranks != 4 && row.timed()) continue;
+        row.has_result = false;
+        row.point.status = PointStatus::failed;
+    }
+    const RunComparison comparison = compare_runs(before, after);
+    EXPECT_TRUE(comparison.regression());
+    for (const RowChange& row : comparison.rows)
+        EXPECT_EQ(row.change == Change::failed, row.row == "cpu_ddp-r4-t1") << row.row;
+    EXPECT_THAT(comparison_markdown(comparison), HasSubstr("FAILS NOW"));
+    EXPECT_FALSE(compare_runs(after, after).regression());
+}
+
 TEST(CompareRuns, ThreeRepeatsAreTooFew) {
     const Copy copy("few");
     copy.change_records([](Json& json) { return json["rep"] <= 3; });

@@ -115,12 +115,14 @@ Config small_search(const TuneConfig& how) {
     return config;
 }
 
-TuneResult run_search(int workers, const Config& config, const fs::path& folder, int stop_after_trials = 0) {
+// stop_after_asks: whether to stop is asked between steps, too.
+TuneResult run_search(int workers, const Config& config, const fs::path& folder, int stop_after_trials = 0,
+                      int stop_after_asks = 0) {
     const auto dataset = open_dataset(config.data);
     TuneResult result;
     on_ranks(workers, [&](Communicator& communicator) {
         Cpu device;
-        int done = 0;
+        int done = 0, asks = 0;
         TuneOptions options;
         options.device = &device;
         options.folder = folder;
@@ -128,11 +130,24 @@ TuneResult run_search(int workers, const Config& config, const fs::path& folder,
             return parse_config(json_text(to_json(config)), "search", settings);
         };
         options.done = [&](const TrialRecord&) { ++done; };
-        options.stop = [&] { return stop_after_trials > 0 && done >= stop_after_trials; };
+        options.stop = [&] {
+            return (stop_after_trials > 0 && done >= stop_after_trials) || (stop_after_asks > 0 && ++asks > stop_after_asks);
+        };
         TuneResult mine = tune(config, *dataset, communicator, options);
         if (communicator.rank() == 0) result = std::move(mine);
     });
     return result;
+}
+
+// What a search finds, but its times.
+std::string essence(const TuneResult& result) {
+    std::string text;
+    for (TrialRecord record : result.records) {
+        record.seconds = 0;
+        text += json_text(to_json(record)) + "\n";
+    }
+    return text + std::to_string(result.winner.trial) + " " + result.winner.weights_hash + " " +
+           std::to_string(result.test.loss);
 }
 
 TEST(Tune, AnyNumberOfWorkersFindsTheSameWinner) {
@@ -203,6 +218,26 @@ TEST(Tune, GoesOnWhereItWasStopped) {
     EXPECT_EQ(rest.winner.weights_hash, whole.winner.weights_hash);
     EXPECT_EQ(rest.repeats[1].test.loss, whole.repeats[1].test.loss);
     EXPECT_NE(rest.repeats[0].val.loss, rest.repeats[1].val.loss);
+}
+
+// In the middle of an epoch, the first one included: such a trial has not failed.
+TEST(Tune, GoesOnWhereASignalCame) {
+    for (const char* method : {"grid", "halving"}) {
+        TuneConfig how = search(method, {"train.learning_rate=0.001,0.01,0.1"}, 3);
+        how.eta = 2;
+        const Config config = small_search(how);
+        const TemporaryFolder whole_folder;
+        const TuneResult whole = run_search(1, config, whole_folder.path());
+        int asks = 1;
+        for (bool interrupted = true; interrupted; asks += 5) {
+            SCOPED_TRACE(std::string(method) + ", stopped when it was asked for the " + std::to_string(asks) + "th time");
+            const TemporaryFolder folder;
+            interrupted = run_search(1, config, folder.path(), 0, asks).interrupted;
+            const TuneResult rest = run_search(1, config, folder.path());
+            EXPECT_EQ(essence(rest), essence(whole));
+        }
+        EXPECT_GT(asks, 20);
+    }
 }
 
 // Trials that were measured on other images say nothing about these.
