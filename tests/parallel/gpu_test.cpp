@@ -218,7 +218,7 @@ TEST_F(GpuTrainer, StepsOfSeveralRanksAreCapturedWithTheSameBits) {
 // What one more step of this rank tells the driver to launch, once its steps are replayed, beside the graph.
 int64_t launches_of_a_step(Communicator& ranks, const TrainConfig& config, int stage) {
     const std::unique_ptr<Device> device = make_cuda_device(ranks.rank());
-    CudaQueue& queue = dynamic_cast<CudaDevice&>(*device).queue();
+    CudaQueue& queue = static_cast<CudaDevice&>(*device).queue();
     ModelConfig model;
     model.name = "pneumonia_cnn", model.widths = {4, 4, 4}, model.size = 16, model.classes = 3;
     const Graph graph = training_graph(resolve_model(model), config);
