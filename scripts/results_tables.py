@@ -111,13 +111,15 @@ def measured(root, step, kernels, pair, hashes, seeds, systems):
     text = (root / systems).read_text()
     patients = re.search(r"\((\d+) of ([\d,]+) patients in several parts\)", text)
     apart = re.search(r"\| by patient \| ([\d.]+) \| ([\d.]+) \|", text)
+    augmented = re.search(r"\| `split_701515` \(leaks\) \| ([\d.]+) \| ([\d.]+) \| [\d.]+ \|\n\| by patient \| ([\d.]+) \| ([\d.]+) \|", text)
     return ["| what | figure |", "| --- | --- |",
             f"| a training step on one core of a Zen 4, against PyTorch 2.13 on the same core | {ratios[low]:.1f}x ({low}) to {ratios[high]:.1f}x ({high}) |",
             f"| ResNet-50's convolutions on one core, against oneDNN 2.6 | {operators['conv2d']}x forward, {operators['conv2d_wgrad']}x and {operators['conv2d_dgrad']}x backward |",
             f"| two ranks against the serial program, same weights bit for bit | {speedup:.2f}x |",
             f"| one weights_hash on the Kaggle chest X-rays | {len(ways)} ways to train: 1 to 8 ranks, DDP and ZeRO-1/2/3, checkpointing, overlap, nodes, resumed |",
             f"| test accuracy there, five seeds | {share(accuracy)} +- {share(error)}; PyTorch on the same split {share(torch)} +- {share(torch_error)}. The split leaks, as `data leaks` says: "
-            f"15 groups of identical images and {patients[1]} of {patients[2]} patients lie in several parts. On a split by patient {share(float(apart[1]))} +- {share(float(apart[2]))} "
+            f"15 groups of identical images and {patients[1]} of {patients[2]} patients lie in several parts. On a split by patient {share(float(apart[1]))} +- {share(float(apart[2]))}. "
+            f"With augmentation, a schedule and four times the widths {share(float(augmented[1]))} +- {share(float(augmented[2]))}, by patient {share(float(augmented[3]))} +- {share(float(augmented[4]))} "
             "([results/systems](results/systems/README.md)) |"]
 
 
