@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "parallel/strategy/whole_lines.h"
 
 namespace xbench {
 namespace {
@@ -60,7 +61,7 @@ ModelState::ModelState(const Graph& model, Device& memory_of, const RankSums& su
         if (fills_parameters()) parameters.count_in(ledger, MemoryCategory::parameters);
     }
     if (whole_gradients()) {
-        gradient_stride = static_cast<size_t>(flat.parameter_elements + 15) / 16 * 16;
+        gradient_stride = in_whole_lines(static_cast<size_t>(flat.parameter_elements));
         Communicator& readers = units ? units->group() : sums.communicator;
         gradients =
             readers.allocate(static_cast<size_t>(gradient_slots) * std::max<size_t>(gradient_stride, 16) * sizeof(float));

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/plain_nan.h"
 #include "parallel/strategy/not_finite.h"
+#include "parallel/strategy/whole_lines.h"
 
 namespace xbench {
 namespace {
@@ -77,14 +78,14 @@ OptimizerStep::OptimizerStep(const TrainConfig& config, const ModelState& state,
       attrs_(optimizer_attrs(config, true)),
       undecayed_(optimizer_attrs(config, false)),
       parts_(parts) {
-    for (const OptimizerPart& part : parts) stride_ += (part.count + 15) / 16 * 16;
+    for (const OptimizerPart& part : parts) stride_ += in_whole_lines(part.count);
     moments_ =
         device_.allocate(static_cast<size_t>(moment_count_) * stride_ * sizeof(float), ledger, MemoryCategory::optimizer);
     if (scales_loss(config)) scaler_.emplace(vectors_of_gradients(parts), device_);
     size_t at = 0;
     for (const OptimizerPart& part : parts) {
         add_pieces(config, part, at);
-        at += (part.count + 15) / 16 * 16;
+        at += in_whole_lines(part.count);
     }
     if (clip_norm_ > 0) norm_.emplace(gradients_of(parts), device_, others, ledger);
     if (averages_statistics(config)) statistics_.emplace(state, average_call(), config.weights.empty(), ledger);
@@ -231,7 +232,7 @@ void OptimizerStep::start_average() {
     float* to = moment(moment_count_ - 1);
     for (const OptimizerPart& part : parts_) {
         device_.copy(to, part.parameters, part.count * sizeof(float));
-        to += (part.count + 15) / 16 * 16;
+        to += in_whole_lines(part.count);
     }
     if (statistics_) statistics_->start();
 }
@@ -240,7 +241,7 @@ void OptimizerStep::swap_average() {
     float* average = moment(moment_count_ - 1);
     for (const OptimizerPart& part : parts_) {
         (*swap_)(part.parameters, average, part.count);
-        average += (part.count + 15) / 16 * 16;
+        average += in_whole_lines(part.count);
     }
     if (statistics_) statistics_->swap(*swap_);
 }

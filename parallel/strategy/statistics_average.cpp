@@ -5,11 +5,10 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "parallel/strategy/whole_lines.h"
 
 namespace xbench {
 namespace {
-
-size_t in_whole_lines(size_t elements) { return (elements + 15) / 16 * 16; }
 
 // Whether training moves this statistic: that of a frozen normalisation it only reads.
 bool moves(const Graph& graph, ValueId id) {

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/virtual_ranks.h"
 #include "kernels/leaf_tree.h"
+#include "parallel/strategy/whole_lines.h"
 
 namespace xbench {
 namespace {
@@ -79,7 +80,7 @@ MicroBatches::MicroBatches(const PassPlan& plan, ModelState& state, const RankSu
     for (const FlatRange& range : state.flat.state)
         if (state.graph.value(range.value).role == Role::buffer)
             statistics_count_ = static_cast<size_t>(range.begin + range.count);
-    statistics_stride_ = (static_cast<size_t>(state.flat.state_elements) + 15) / 16 * 16;
+    statistics_stride_ = in_whole_lines(static_cast<size_t>(state.flat.state_elements));
     statistics_ = device_.allocate(static_cast<size_t>(plan.slots) * statistics_stride_ * sizeof(float), state.ledger,
                                    MemoryCategory::buffers);
 }
