@@ -166,11 +166,9 @@ void run_tune(const TuneCommand& command) {
 
 constexpr const char* notes =
     "The folder holds a record of every trial, failed ones too, trials.csv, tune.json, tune.md, report.html and best.json, "
-    "the "
-    "winner's configuration. Several workers are started by mpirun or srun; each trains whole trials by itself, and any "
-    "number of "
-    "them "
-    "finds the same winner. Trials are compared on the validation split; the test split is looked at once.\n\n"
+    "the winner's configuration. Several workers are started by mpirun or srun; each trains whole trials by itself, and any "
+    "number of them finds the same winner. Trials are compared on the validation split; the test split is looked at "
+    "once.\n\n"
     "$ xbench tune --config run.json --search train.learning_rate=0.001,0.01 \\\n"
     "  --set tune.method=grid --out runs/search\n"
     "$ mpirun -n 4 --bind-to none xbench tune --config run.json --out runs/search";

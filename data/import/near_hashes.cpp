@@ -1,7 +1,7 @@
 // Blocks of hashes are passed over fast; only one that holds a near hash is looked at one by one.
 //
 // The index: of 64 bits in four parts, 8 that differ leave one part with at most 2. So for each part the hashes are sorted
-// by its 16 bits; those that ask with a value meet only the hashes within two bits of it, or of its complement, some
+// by 14 of its 16 bits; those that ask with a value meet only the hashes within two bits of it, or of its complement, some
 // hundredths of all.
 #include "data/import/near_hashes.h"
 
