@@ -44,7 +44,7 @@ def arguments():
 def median_interval(values):
     """Median and the order statistics that hold it in 95 of 100 cases or the most that so few values give."""
     ordered, n = sorted(values), len(values)
-    rank, below, chosen = 0, 0.0, 0
+    below, chosen = 0.0, 0
     for rank in range(n // 2):
         below += _binomial(n, rank)
         if below > 0.025:

@@ -95,6 +95,11 @@ def seed_runs(folder):
 # ---- tables: each a function of the root and its sources, giving lines ------------------------------------------------
 
 
+def by_patient(text):
+    """Mean and standard error of A, split by patient, of its first table with both."""
+    return re.search(r"\| by patient \| ([\d.]+) \| ([\d.]+) \|", text)
+
+
 def measured(root, step, kernels, pair, hashes, seeds, systems):
     """The README's figures."""
     ratios = {}
@@ -110,7 +115,7 @@ def measured(root, step, kernels, pair, hashes, seeds, systems):
     torch, torch_error = mean_and_error(PYTORCH)
     text = (root / systems).read_text()
     patients = re.search(r"\((\d+) of ([\d,]+) patients in several parts\)", text)
-    apart = re.search(r"\| by patient \| ([\d.]+) \| ([\d.]+) \|", text)
+    apart = by_patient(text)
     augmented = re.search(r"\| `split_701515` \(leaks\) \| ([\d.]+) \| ([\d.]+) \| [\d.]+ \|\n\| by patient \| ([\d.]+) \| ([\d.]+) \|", text)
     return ["| what | figure |", "| --- | --- |",
             f"| a training step on one core of a Zen 4, against PyTorch 2.13 on the same core | {ratios[low]:.1f}x ({low}) to {ratios[high]:.1f}x ({high}) |",
@@ -286,7 +291,7 @@ def figures(root, passport, comm, sharding, two_ranks, overlap, hashes, kills, r
     ways = [row for row in tables_in(lines_of(root / hashes))[0]]
     accuracy, error = mean_and_error([run["accuracy"] for run in seed_runs(root / runs)])
     torch, torch_error = mean_and_error(PYTORCH)
-    apart = re.search(r"\| by patient \| ([\d.]+) \| ([\d.]+) \|", (root / systems).read_text())
+    apart = by_patient((root / systems).read_text())
     rates = repeats_of(root / pair)
     lines = ["| what | figure |", "| --- | --- |"]
     for what, figure in (
